@@ -1,0 +1,116 @@
+"""Read JSON with suspicion, write files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any, NoReturn
+
+from anchorloc.errors import InputError
+
+MAX_JSON_BYTES = 1 << 30  # past this, parsing alone would take some 10 GB of memory
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """Return what the regular file at `path` holds.
+
+    Raises:
+        InputError: it is missing, not a regular file, unreadable or larger than `limit` bytes.
+    """
+    try:
+        if not path.is_file():  # a FIFO or a device would block or never end
+            problem = "is not a regular file" if path.exists() else "does not exist"
+            raise InputError(f"{path} {problem}; check the path")
+        size = path.stat().st_size
+        if limit is not None and size > limit:
+            raise InputError(f"{path} has {size:,} bytes, more than the {limit:,} that are read; split the file")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse a UTF-8 JSON file (a byte order mark is accepted).
+
+    Raises:
+        InputError: the file is unreadable, is not JSON, repeats a key in an object, or holds NaN, Infinity or an
+            integer of hundreds of digits.
+    """
+    data = read_bytes(path, MAX_JSON_BYTES)
+
+    def refuse_constant(name: str) -> NoReturn:
+        raise InputError(f"{path} holds {name}, which is not JSON; replace it by a number")
+
+    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        items = dict(pairs)
+        if len(items) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
+        return items
+
+    def parse_int(digits: str) -> int:
+        if len(digits) > 300:
+            raise InputError(f"{path} holds an integer of {len(digits)} digits; no id or size needs that")
+        return int(digits)
+
+    try:
+        return json.loads(
+            data.decode("utf-8-sig"),
+            parse_constant=refuse_constant,
+            object_pairs_hook=refuse_duplicates,
+            parse_int=parse_int,
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path} is not valid JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise InputError(f"{path} nests too deep to be an annotation or result file") from None
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that at every moment the old or the new content is there, never a part.
+
+    Raises:
+        InputError: the file system refuses (full, read-only, missing folder); the old content is intact.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # the same folder: rename stays atomic
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} ({len(data):,} bytes) cannot be written: {error.strerror or error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` for text, as UTF-8."""
+    write_bytes(path, text.encode("utf-8", errors="surrogatepass"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_bytes` for a JSON value; NaN and Infinity are a ValueError, since other readers refuse them."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,25 @@
+"""Settings of all tests, and the real data where it is present."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hypothesis import settings
+
+matplotlib.use("Agg")
+# The first call of a kernel compiles, which a deadline would take for a slow example; seeds are fixed in CI only.
+settings.register_profile("anchorloc", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("anchorloc")
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real COCO-format sets; the test is skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real data sets at {SHARED_DATA}")
+    return SHARED_DATA
