@@ -1,0 +1,52 @@
+"""What every data set gives: images, and boxes as annotated or as trained on."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorloc.structures import Category, Target
+
+Split = Literal["train", "val"]
+
+
+class Annotations(Protocol):
+    """The boxes of one split of a data set, without pixels. Indices run from 0 to len - 1."""
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The classes; a label is a place in this tuple."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was odd and how it is treated, counted, a sentence each."""
+
+    def __len__(self) -> int: ...
+
+    def target(self, index: int) -> Target:
+        """Everything annotated, as it is (float64 boxes): for evaluation."""
+
+    def training_target(self, index: int) -> Target:
+        """The boxes to learn: clipped to the image, without those of zero size or wholly outside it."""
+
+    def image_id(self, index: int) -> int | str:
+        """The id that results carry."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) in pixels."""
+
+    def name(self, index: int) -> str:
+        """The file name, for messages."""
+
+
+class Source(Annotations, Protocol):
+    """One split of a data set: annotations and pixels."""
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
