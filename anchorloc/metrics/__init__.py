@@ -1,1 +1,21 @@
-"""TBD"""
+"""Detections and truth in, numbers out: COCO's protocol, scored by pycocotools."""
+
+from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate
+from anchorloc.metrics.operating_point import OperatingPoint, best_f1
+from anchorloc.metrics.scorer import AREAS, IOU_THRESHOLDS, RECALLS, Scores, score
+from anchorloc.metrics.summary import Summary, summarize
+
+__all__ = [
+    "AREAS",
+    "IOU_THRESHOLDS",
+    "RECALLS",
+    "ClassMetrics",
+    "Evaluation",
+    "OperatingPoint",
+    "Scores",
+    "Summary",
+    "best_f1",
+    "evaluate",
+    "score",
+    "summarize",
+]

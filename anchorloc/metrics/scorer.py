@@ -1,0 +1,129 @@
+"""pycocotools, the scorer of record, fed from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from pycocotools import coco as coco_module
+from pycocotools import cocoeval as cocoeval_module
+
+from anchorloc.metrics.columns import DetectionTable, Float64Array, TruthTable
+from anchorloc.structures import BoolArray, IntArray
+
+IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
+RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
+AREAS: Final = ("all", "small", "medium", "large")  # split at 32² and 96² square pixels, both ends inclusive
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What the scorer of record gives. An array is -1 where a class has no truth in an area range."""
+
+    precision: Float64Array  # (T, R, C, 4 areas, len(max_detections))
+    recall: Float64Array  # (T, C, 4 areas, len(max_detections))
+    matched: IntArray  # (D,) row in the truth table of the box that a detection finds at IoU 0.5, or -1
+    ignored: BoolArray  # (D,) neither right nor wrong: on a crowd box, or past max_detections
+
+
+def score(
+    truth: TruthTable,
+    detections: DetectionTable,
+    image_order: Sequence[int],
+    classes: int,
+    max_detections: Sequence[int],
+) -> Scores:
+    """Run COCO's protocol.
+
+    Args:
+        image_order: the images, in the order in which equal scores of different images are ranked.
+        max_detections: how many detections of one class in one image count, ascending.
+    """
+    image_ids = np.empty(len(image_order), np.int64)
+    image_ids[np.asarray(image_order, np.int64)] = np.arange(1, len(image_order) + 1)
+    with _silent():
+        evaluator = cocoeval_module.COCOeval(
+            _coco(_truth_annotations(truth, image_ids), len(image_ids), classes),
+            _coco(_detection_annotations(detections, image_ids), len(image_ids), classes),
+            "bbox",
+        )
+        evaluator.params.maxDets = list(max_detections)
+        evaluator.evaluate()
+        evaluator.accumulate()
+    matched, ignored = _matches(evaluator.evalImgs, len(detections.scores))
+    return Scores(evaluator.eval["precision"], evaluator.eval["recall"], matched, ignored)
+
+
+def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str, Any]]:
+    """Annotations with ids from 1: pycocotools takes a match with the id 0 for no match."""
+    columns = zip(
+        image_ids[truth.images].tolist(),
+        (truth.labels + 1).tolist(),
+        _xywh(truth.boxes).tolist(),
+        truth.area.tolist(),
+        truth.crowd.tolist(),
+        strict=True,
+    )
+    return [
+        {"id": row, "image_id": image, "category_id": label, "bbox": box, "area": area, "iscrowd": int(crowd)}
+        for row, (image, label, box, area, crowd) in enumerate(columns, 1)
+    ]
+
+
+def _detection_annotations(detections: DetectionTable, image_ids: IntArray) -> list[dict[str, Any]]:
+    boxes = _xywh(detections.boxes)
+    columns = zip(
+        image_ids[detections.images].tolist(),
+        (detections.labels + 1).tolist(),
+        boxes.tolist(),
+        (boxes[:, 2] * boxes[:, 3]).tolist(),
+        detections.scores.tolist(),
+        strict=True,
+    )
+    return [
+        {"id": row, "image_id": image, "category_id": label, "bbox": box, "area": area, "score": score}
+        for row, (image, label, box, area, score) in enumerate(columns, 1)
+    ]
+
+
+def _coco(annotations: list[dict[str, Any]], images: int, classes: int) -> Any:
+    coco = coco_module.COCO()
+    coco.dataset = {
+        "images": [{"id": image} for image in range(1, images + 1)],
+        "categories": [{"id": label} for label in range(1, classes + 1)],
+        "annotations": annotations,
+    }
+    coco.createIndex()
+    return coco
+
+
+def _matches(image_results: list[dict[str, Any] | None], count: int) -> tuple[IntArray, BoolArray]:
+    """Read off which truth each of `count` detections found at the lowest IoU threshold, over all sizes."""
+    matched, ignored = np.full(count, -1), np.ones(count, np.bool_)
+    whole = list(map(float, cocoeval_module.Params("bbox").areaRng[0]))
+    for result in image_results:
+        if result is not None and result["aRng"] == whole:
+            rows = np.asarray(result["dtIds"], np.int64) - 1
+            matched[rows] = result["dtMatches"][0].astype(np.int64) - 1
+            ignored[rows] = result["dtIgnore"][0]
+    return matched, ignored
+
+
+def _xywh(boxes: Float64Array) -> Float64Array:
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Silence the prints of pycocotools, and of nothing else: sys.stdout may belong to a running progress bar."""
+    modules = (vars(coco_module), vars(cocoeval_module))
+    for names in modules:
+        names["print"] = lambda *_values, **_options: None
+    try:
+        yield
+    finally:
+        for names in modules:
+            names.pop("print", None)
