@@ -1,0 +1,102 @@
+"""What the public functions take: anything `np.asarray` reads as N boxes, checked once at the door."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+IndexArray: TypeAlias = NDArray[np.int64]
+
+
+def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `values` as a float32 or float64 array in native byte order, without a copy where it is one already:
+    float16 is lifted to float32 and every integer type to float64, so that no area can wrap around or overflow early.
+
+    Raises:
+        ValueError: the values are no real numbers, or of a float type wider than float64.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+        raise ValueError(f"{name} must hold integers or floats of at most 64 bits, got dtype {array.dtype}")
+    return np.asarray(array, np.float64 if array.dtype.itemsize == 8 else np.float32)
+
+
+def as_rows(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `values` as an (N, 4) float array; an empty list or a (0,) array counts as (0, 4)."""
+    array = as_floats(values, name)
+    if array.shape == (0,):
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f"{name} must have shape (N, 4), got {array.shape}")
+    return array
+
+
+def as_finite_rows(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `values` as an (N, 4) float array of finite numbers."""
+    rows = as_rows(values, name)
+    finite = np.isfinite(rows)
+    if not finite.all():
+        _refuse(rows, finite, name, "every number must be finite")
+    return rows
+
+
+def as_boxes(values: ArrayLike, name: str = "boxes") -> NDArray[Any]:
+    """Return `values` as (N, 4) finite boxes (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2."""
+    boxes = as_finite_rows(values, name)
+    ordered = boxes[:, :2] <= boxes[:, 2:]
+    if not ordered.all():
+        _refuse(boxes, ordered, name, "a box needs x1 <= x2 and y1 <= y2")
+    return boxes
+
+
+def as_same_type(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return the arrays in the widest of their float types."""
+    dtype = np.result_type(*arrays)
+    return [array.astype(dtype, copy=False) for array in arrays]
+
+
+def as_vector(values: ArrayLike, name: str, length: int) -> NDArray[Any]:
+    """Return `values` as an array of shape (length,), of whatever type."""
+    vector = np.asarray(values)
+    if vector.shape != (length,):
+        raise ValueError(f"{name} must have one value a box, shape ({length},), got {vector.shape}")
+    return vector
+
+
+def as_scores(values: ArrayLike, length: int) -> NDArray[Any]:
+    """Return `values` as (length,) float scores without NaN, which has no place in an order."""
+    scores = as_floats(as_vector(values, "scores", length), "scores")
+    if np.isnan(scores).any():
+        raise ValueError(f"scores[{int(np.isnan(scores).argmax())}] is nan: a score must be a number")
+    return scores
+
+
+def as_size(size: tuple[float, float]) -> tuple[float, float]:
+    """Return the (height, width) of an image, in pixels."""
+    height, width = (float(side) for side in size)
+    if not (0 < height < np.inf and 0 < width < np.inf):
+        raise ValueError(f"size must be a positive (height, width), got {tuple(size)}")
+    return height, width
+
+
+def check_fraction(value: float, name: str) -> None:
+    """Raise ValueError unless `value` is in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value}")
+
+
+def check_same_length(first: NDArray[Any], second: NDArray[Any], names: tuple[str, str]) -> None:
+    """Raise ValueError unless the two arrays have as many rows."""
+    if len(first) != len(second):
+        raise ValueError(f"{names[0]} and {names[1]} must have as many rows, got {len(first)} and {len(second)}")
+
+
+def _refuse(rows: NDArray[Any], good: NDArray[np.bool_], name: str, rule: str) -> None:
+    """Raise ValueError naming the first row that is not good throughout, and its numbers."""
+    row = int(np.flatnonzero(~good)[0]) // good.shape[1]
+    raise ValueError(f"{name}[{row}] is {tuple(rows[row].tolist())}: {rule}")
