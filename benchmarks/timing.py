@@ -1,0 +1,108 @@
+"""What every benchmark shares: the clock, and the table with the circumstances on top."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+Call = Callable[[], Any]
+
+
+def median_seconds(calls: Mapping[str, Call], rounds: int = 9, sample: float = 0.005) -> dict[str, float]:
+    """Return the median time of one call of each, in seconds.
+
+    Each is called to warm up and to learn how many calls last about `sample` seconds; then all take turns, so that a
+    disturbance of the machine falls on all alike.
+    """
+    loops = {name: _loops(call, sample) for name, call in calls.items()}
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(_seconds(call, loops[name]))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iterable[str] = ()) -> None:
+    """Write rows with equal keys as CSV to `path`, under lines of '#' that tell how they came about, and print them as
+    a Markdown table.
+
+    Args:
+        packages: the installed packages whose versions bear on the figures, beside numpy and numba.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(f"# {key}: {value}\n" for key, value in circumstances(packages).items())
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(markdown(rows))
+
+
+def markdown(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as a Markdown table."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def circumstances(packages: Iterable[str] = ()) -> dict[str, str]:
+    """The command, commit, versions and machine of this process."""
+    versions = [f"{name} {metadata.version(name)}" for name in ("numpy", "numba", *packages)]
+    return {
+        "command": _command(),
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "versions": ", ".join([f"python {platform.python_version()}", *versions]),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+    }
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with so many significant digits and no exponent where it can be helped."""
+    return f"{float(f'{value:.{digits}g}'):g}"
+
+
+def _loops(call: Call, sample: float) -> int:
+    call()
+    call()
+    return max(1, round(sample / max(_seconds(call, 1), 1e-7)))
+
+
+def _seconds(call: Call, loops: int) -> float:
+    start = time.perf_counter()
+    for _ in range(loops):
+        call()
+    return (time.perf_counter() - start) / loops
+
+
+def _command() -> str:
+    spec = sys.modules["__main__"].__spec__
+    script = f"-m {spec.name}" if spec else os.path.relpath(sys.argv[0])
+    return " ".join(["python", script, *sys.argv[1:]])
+
+
+def _commit() -> str:
+    """The commit, marked where the package or the benchmarks differ from it."""
+    root = Path(__file__).resolve().parents[1]
+    git = ["git", "-C", str(root)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    status = [*git, "status", "--porcelain", "--untracked-files=no", "--", "anchorloc", "benchmarks/*.py"]
+    changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout
+    return commit.stdout.strip() + (" with changes" if changed.strip() else "")
+
+
+def _processor() -> str:
+    """The name of the processor, as Linux tells it, else as Python does."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
