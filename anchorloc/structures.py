@@ -61,6 +61,7 @@ class AnchorLevel:
     (x1[k, column], y1[k, row], x2[k, column], y2[k, row])."""
 
     stride: tuple[float, float]  # (vertical, horizontal) pixels between cell centers
+    first_center: tuple[float, float]  # (vertical, horizontal) pixels: the center of cell (0, 0)
     x1: NDArray[np.float32]  # (K, W)
     y1: NDArray[np.float32]  # (K, H)
     x2: NDArray[np.float32]  # (K, W)
@@ -76,8 +77,15 @@ class AnchorLevel:
         """K, the anchors of a cell."""
         return int(self.x1.shape[0])
 
+    @property
+    def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The y of every row (H,) and the x of every column (W,) of cell centers."""
+        rows, columns = self.grid_size
+        (top, left), (down, right) = self.first_center, self.stride
+        return top + down * np.arange(rows, dtype=np.float64), left + right * np.arange(columns, dtype=np.float64)
+
     def __len__(self) -> int:
-        return self.x1.shape[1] * self.y1.shape[1] * self.x1.shape[0]
+        return int(self.x1.shape[1] * self.y1.shape[1] * self.x1.shape[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,6 @@
-"""TBD"""
+"""From an image size to its anchors."""
+
+from anchorloc.anchors.generator import AnchorGenerator
+from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors
+
+__all__ = ["AnchorGenerator", "TorchvisionAnchors", "TorchvisionSSDAnchors"]

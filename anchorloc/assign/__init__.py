@@ -1,1 +1,6 @@
-"""TBD"""
+"""Which anchor learns which box."""
+
+from anchorloc.assign.atss import ATSSAssigner
+from anchorloc.assign.max_iou import MaxIoUAssigner
+
+__all__ = ["ATSSAssigner", "MaxIoUAssigner"]

@@ -1,0 +1,52 @@
+"""What every generator asks of its numbers, and the size of its feature maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Size = tuple[int, int]  # (height, width) of an image, (rows, columns) of a feature map
+
+
+def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Return `values` as a tuple; a ValueError unless there is at least one and all are finite and above 0."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list of numbers above 0, got {values!r}")
+    numbers = tuple(values)
+    if not numbers:
+        raise ValueError(f"{name} is empty; give at least one number above 0")
+    for value in numbers:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(f"{name} must be finite numbers above 0, got {value!r}")
+    return numbers
+
+
+def levels_agree(name: str, given: int, strides: Sequence[float]) -> None:
+    """A ValueError unless `given` levels of `name` stand against as many strides."""
+    if given != len(strides):
+        raise ValueError(f"{name} is given for {given} levels but there are {len(strides)} strides; give one each")
+
+
+def image_size_checked(image_size: Sequence[int]) -> Size:
+    """Return (height, width); a ValueError unless both are whole numbers of at least 1."""
+    height, width = (int(side) for side in image_size)
+    if (height, width) != tuple(image_size) or min(height, width) < 1:
+        raise ValueError(f"image_size must be (height, width) in whole pixels from 1, got {tuple(image_size)}")
+    return height, width
+
+
+def grid_sizes_checked(grid_sizes: Sequence[Sequence[int]], levels: int) -> tuple[Size, ...]:
+    """Return (rows, columns) of each level; a ValueError unless there are `levels` of them, all at least 1."""
+    sizes = tuple((int(rows), int(columns)) for rows, columns in grid_sizes)
+    if len(sizes) != levels:
+        raise ValueError(f"grid_sizes has {len(sizes)} levels but the anchors have {levels}")
+    for level, size in enumerate(sizes):
+        if size != tuple(grid_sizes[level]) or min(size) < 1:
+            raise ValueError(f"grid_sizes[{level}] must be whole (rows, columns) from 1, got {grid_sizes[level]}")
+    return sizes
+
+
+def covering_grid(image_size: Size, stride: float) -> Size:
+    """(rows, columns) of the cells of `stride` pixels that cover the image, the last one perhaps in part."""
+    return math.ceil(image_size[0] / stride), math.ceil(image_size[1] / stride)

@@ -1,0 +1,48 @@
+"""Assignment by the statistics of the nearest anchors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from anchorloc.assign.scratch import boxes_and_crowd, scratch
+from anchorloc.assign.tables import tables_of
+from anchorloc.structures import AnchorGrid, Assignment
+
+
+@dataclass(frozen=True)
+class ATSSAssigner:
+    """Adaptive Training Sample Selection (Zhang et al., Bridging the Gap Between Anchor-based and Anchor-free
+    Detection, 2020, algorithm 1).
+
+    The candidates of a box are, level by level, all anchors of the `candidates` cells whose centers are nearest to
+    the box's (squared distance, then index; fewer where the level is smaller). Those are positive whose IoU is above
+    0 and at least the mean plus the unbiased standard deviation of all candidates' IoU (float64 over float32 IoU; of
+    a single candidate 0) and whose cell center lies inside the box by more than 0.01 px. An anchor that several
+    boxes claim learns the one of greatest IoU, of equals the lower row.
+
+    Crowd boxes: as in `MaxIoUAssigner`. No rescue: a box without a positive is listed as unassigned.
+
+    Args:
+        candidates: cells per level, at least 1.
+    """
+
+    candidates: int = 9
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise ValueError(f"candidates must be at least 1, got {self.candidates}")
+
+    def __call__(self, grid: AnchorGrid, boxes: ArrayLike, crowd: ArrayLike | None = None) -> Assignment:
+        """Assign the anchors of one image to its boxes, (M, 4) xyxy pixels, of which `crowd` (M,) are groups.
+
+        Raises:
+            ValueError: a box is not finite or of negative size, or `crowd` is of another length.
+        """
+        from anchorloc.assign import kernels
+
+        rows, groups = boxes_and_crowd(boxes, crowd)
+        found = kernels.atss(*tables_of(grid), rows, groups, self.candidates, *scratch(len(grid)))
+        anchors, matched, ignored, unassigned = found
+        return Assignment(anchors, matched, ignored, len(grid), unassigned)

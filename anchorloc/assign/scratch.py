@@ -1,0 +1,58 @@
+"""What the assigners share: boxes at the door, and memory that is used again from image to image."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anchorloc.boxes.checks import as_boxes, as_vector
+
+
+class _Scratch(threading.local):
+    """All zero whenever no kernel runs. np.zeros takes memory page by page as it is written, so that a big grid
+    costs only the anchors that boxes have touched."""
+
+    def __init__(self) -> None:
+        self.iou = np.zeros(0, np.float32)
+        self.owner = np.zeros(0, np.int32)
+        self.marks = np.zeros(0, np.uint64)
+
+
+_scratch = _Scratch()
+
+
+def scratch(count: int) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.uint64]]:
+    """Return this thread's scratch for `count` anchors: (A,) IoU, (A,) box rows, one bit an anchor."""
+    words = (count + 63) // 64
+    if len(_scratch.iou) < count:
+        _scratch.iou = np.zeros(count, np.float32)
+        _scratch.owner = np.zeros(count, np.int32)
+        _scratch.marks = np.zeros(words, np.uint64)
+    return _scratch.iou, _scratch.owner, _scratch.marks[:words]
+
+
+def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return `boxes` as a new (M, 4) float32 array and `crowd` as (M,) bool.
+
+    Raises:
+        ValueError: a box that is not finite, not in float32's range or of negative size; a `crowd` of another length.
+    """
+    given = as_boxes(boxes)
+    rows = _as_float32(given)
+    if crowd is None:
+        return rows, np.zeros(len(rows), np.bool_)
+    return rows, as_vector(crowd, "crowd", len(rows)).astype(np.bool_)
+
+
+def _as_float32(boxes: NDArray[Any]) -> NDArray[np.float32]:
+    if boxes.dtype == np.float32:
+        return np.array(boxes, order="C")
+    with np.errstate(over="ignore"):
+        rows = boxes.astype(np.float32, order="C")
+    if not np.isfinite(rows).all():
+        row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise ValueError(f"boxes[{row}] is {tuple(boxes[row].tolist())}: too large for float32")
+    return rows
