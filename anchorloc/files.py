@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,8 +34,10 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, skip: Collection[str] = ()) -> Any:
     """Parse a UTF-8 JSON file (a byte order mark is accepted).
+
+    Keys of objects in `skip` are dropped while parsing, so that big values nobody needs (masks) take no memory.
 
     Raises:
         InputError: the file is unreadable, is not JSON, repeats a key in an object, or holds NaN, Infinity or an
@@ -51,6 +54,8 @@ def read_json(path: Path) -> Any:
             keys = [key for key, _ in pairs]
             twice = next(key for key in keys if keys.count(key) > 1)
             raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
+        for key in skip:
+            items.pop(key, None)
         return items
 
     def parse_int(digits: str) -> int:

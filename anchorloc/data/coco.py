@@ -1,0 +1,101 @@
+"""Data sets in COCO format, with their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
+from anchorloc.data.flaws import Flaw, counted, first_of, short
+from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
+from anchorloc.data.paths import locate
+from anchorloc.data.source import Split
+from anchorloc.errors import InputError
+
+
+@dataclass(frozen=True)
+class CocoData:
+    """A folder with images and COCO annotation files; the other paths are relative to `root`."""
+
+    root: Path
+    train: str = "annotations/instances_train.json"
+    val: str = "annotations/instances_val.json"
+    images: str = "images"
+    val_images: str | None = None  # where the val images lie, if not in `images`
+    max_pixels: int = MAX_PIXELS  # of one image; larger ones are refused
+
+    def open(self, split: Split) -> CocoSource:
+        """Read the annotations of a split; image files are touched when their pixels are asked for.
+
+        Raises:
+            InputError: the file breaks the data policy, or has nothing to train on.
+        """
+        root = Path(self.root)
+        annotations = read_annotations(root / (self.train if split == "train" else self.val))
+        if split == "train" and not annotations.has_trainable_box():
+            raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
+        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
+        return CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class CocoSource(CocoAnnotations):
+    """One split of a `CocoData`: a `Source`."""
+
+    folder: Path
+    max_pixels: int
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB, of the declared size.
+
+        Raises:
+            InputError: the file is missing, outside the folder, damaged, too large or of another size.
+        """
+        try:
+            return read_image(locate(self.folder, self.name(index)), self.size(index), self.max_pixels)
+        except Flaw as flaw:
+            raise InputError(f"{self._describe(index)} {flaw}") from None
+
+    def check_images(self) -> tuple[str, ...]:
+        """Look at the header of every image file; return warnings on EXIF orientation, a sentence each.
+
+        Raises:
+            InputError: a file is missing, outside the folder, not an image, too large or of another size than
+                declared; the first is named, and how many more there are.
+        """
+        if not self.folder.is_dir():
+            raise InputError(f"the images folder {self.folder} does not exist; check root and images of the data")
+        problems, turned, left = [], [], []
+        for index in range(len(self)):
+            try:
+                header = read_header(locate(self.folder, self.name(index)), self.max_pixels)
+                if needs_turning(header, self.size(index)):
+                    turned.append(self.name(index))
+                elif header.orientation != 1:
+                    left.append(self.name(index))
+            except Flaw as flaw:
+                problems.append(f"{self._describe(index)} {flaw}")
+        if problems:
+            more = len(problems) - 1
+            raise InputError(problems[0] + (f" ({more:,} more cannot be used either)" if more else ""))
+        return _orientation_warnings(turned, left)
+
+    def _describe(self, index: int) -> str:
+        return f"{self.path}: image {short(self.image_id(index))}, {self.name(index)},"
+
+
+def _orientation_warnings(turned: list[str], left: list[str]) -> tuple[str, ...]:
+    sentences = []
+    if turned:
+        number = counted(len(turned), "image is", "images are")
+        sentences.append(f"{number} turned by the EXIF tag to the declared size: {first_of(turned)}")
+    if left:
+        number = counted(len(left), "image has", "images have")
+        sentences.append(
+            f"{number} an EXIF orientation that is not applied, since the stored size is the declared one: "
+            f"{first_of(left)}"
+        )
+    return tuple(sentences)

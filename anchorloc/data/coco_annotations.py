@@ -1,0 +1,128 @@
+"""The boxes of a COCO file, image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anchorloc.data.coco_file import (
+    BoxColumns,
+    ImageColumns,
+    id_at,
+    objects,
+    read_boxes,
+    read_categories,
+    read_images,
+)
+from anchorloc.data.flaws import counted, short
+from anchorloc.files import read_json
+from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Target
+
+UNUSED_KEYS = ("segmentation", "keypoints")  # most of the bytes of COCO's own files
+
+
+@dataclass(frozen=True, eq=False)
+class CocoAnnotations:
+    """The boxes of a COCO file, without pixels: `Annotations`. Images keep the order of the file."""
+
+    path: Path
+    categories: tuple[Category, ...]
+    images: ImageColumns
+    annotated: Target  # all M boxes, sorted by image; `rows` are places in the file
+    starts: IntArray  # (N + 1,) where the boxes of each image start in `annotated`
+    warnings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images.sizes)
+
+    def target(self, index: int) -> Target:
+        """Everything annotated, as it is."""
+        index = range(len(self))[index]
+        return self.annotated.take(np.arange(self.starts[index], self.starts[index + 1]))
+
+    def training_target(self, index: int) -> Target:
+        """Boxes clipped to the image, without those that have zero size or lie wholly outside."""
+        target = self.target(index)
+        boxes = _clip(target.boxes, self.images.sizes[index])
+        clipped = Target(boxes, target.labels, target.crowd, target.area, target.rows)
+        return clipped.take(_has_size(boxes))
+
+    def image_id(self, index: int) -> int | str:
+        """The id as in the file."""
+        return id_at(self.images.ids, index)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) as the file declares them."""
+        height, width = self.images.sizes[index]
+        return int(height), int(width)
+
+    def name(self, index: int) -> str:
+        """The file_name."""
+        return self.images.names[index]
+
+    def has_trainable_box(self) -> bool:
+        """Tell whether any box that is not a crowd has an area inside its image."""
+        sizes = np.repeat(self.images.sizes, np.diff(self.starts), axis=0)  # (M, 2)
+        return bool((_has_size(_clip(self.annotated.boxes, sizes)) & ~self.annotated.crowd).any())
+
+
+def read_annotations(path: Path) -> CocoAnnotations:
+    """Read and check a COCO annotation file; the images it names are not touched.
+
+    Raises:
+        InputError: it breaks the data policy; the sentence names file, item and value.
+    """
+    document = read_json(path, skip=UNUSED_KEYS)
+    image_items = objects(document, "images", path)
+    category_items = objects(document, "categories", path)
+    box_items = objects(document, "annotations", path)
+    categories, images = read_categories(category_items, path), read_images(image_items, path)
+    labels = {category.id: label for label, category in enumerate(categories)}
+    columns = read_boxes(box_items, images.ids, labels, path)
+    order = np.argsort(columns.images, kind="stable")
+    in_file_order = Target(columns.boxes, columns.labels, columns.crowd, columns.area, np.arange(len(order)))
+    starts = np.searchsorted(columns.images[order], np.arange(len(images.sizes) + 1))
+    warnings = (*_odd_boxes(columns, images), *_missing_keys(columns))
+    return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, warnings)
+
+
+def _clip(boxes: FloatArray, sizes: IntArray) -> FloatArray:
+    """Clip (M, 4) boxes to one (2,) or to (M, 2) image sizes."""
+    clipped: FloatArray = np.minimum(np.maximum(boxes, 0), sizes[..., [1, 0, 1, 0]].astype(boxes.dtype))
+    return clipped
+
+
+def _has_size(boxes: FloatArray) -> BoolArray:
+    return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+
+
+def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
+    """Count the boxes that nothing can be learned from."""
+    empty = ~_has_size(columns.boxes)
+    outside = ~empty & ~_has_size(_clip(columns.boxes, images.sizes[columns.images]))
+    sentences = []
+    for odd, what in ((empty, "zero size"), (outside, "no part inside their image")):
+        if odd.any():
+            row = int(np.argmax(odd))
+            image = int(columns.images[row])
+            annotation, image_id = short(id_at(columns.ids, row)), short(id_at(images.ids, image))
+            number = counted(int(odd.sum()), "box has", "boxes have")
+            sentences.append(
+                f"{number} {what} (first: annotation {annotation} of image {image_id}, {images.names[image]}): "
+                "kept in evaluation, not trained on"
+            )
+    return sentences
+
+
+def _missing_keys(columns: BoxColumns) -> list[str]:
+    """Count the annotations that lack a key which has a natural default."""
+    sentences = []
+    for number, key, default in (
+        (columns.without_crowd, "iscrowd", "0"),
+        (columns.without_area, "area", "width x height of the box"),
+    ):
+        if number:
+            sentences.append(f"{counted(number, 'annotation has', 'annotations have')} no {key}: taken as {default}")
+    return sentences

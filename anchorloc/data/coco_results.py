@@ -1,0 +1,67 @@
+"""COCO result files: what some detector found."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorloc.data.coco_file import each
+from anchorloc.data.coco_items import checked_box, known
+from anchorloc.data.flaws import Flaw, short
+from anchorloc.data.source import Annotations
+from anchorloc.errors import InputError
+from anchorloc.files import read_json
+from anchorloc.structures import Detections
+
+COLUMNS = 7  # image, label, x1, y1, x2, y2, score
+
+
+def read_results(path: Path, source: Annotations) -> list[Detections]:
+    """Read a COCO result file, a list of {image_id, category_id, bbox, score}; other keys are ignored.
+
+    Returns the detections of every image of `source`, in its order, by descending score; equal scores keep the order
+    of the file.
+
+    Raises:
+        InputError: the file is no such list, or a detection names an image or a category that `source` does not
+            have, or has a bad box, or a score outside [0, 1].
+    """
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise InputError(f"{path} holds a {type(items).__name__}, not a list of detections; give a COCO result file")
+    images = {source.image_id(index): index for index in range(len(source))}
+    labels = {category.id: label for label, category in enumerate(source.categories)}
+
+    def row(item: Any) -> tuple[float, ...]:
+        if type(item) is not dict:
+            raise Flaw(f"{short(item)} is not an object")
+        image = known(item.get("image_id"), images, "image_id")
+        label = known(item.get("category_id"), labels, "category_id")
+        return image, label, *checked_box(item.get("bbox")), _score(item.get("score"))
+
+    table = np.array(each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
+    table = table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
+    starts = np.searchsorted(table[:, 0], np.arange(len(source) + 1))
+    return [
+        _detections(table[start:end], source.image_id(index)) for index, (start, end) in enumerate(pairwise(starts))
+    ]
+
+
+def _score(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise Flaw(f"score {short(value)} is not a number from 0 to 1")
+    return float(value)
+
+
+def _detections(table: NDArray[np.float64], image_id: int | str) -> Detections:
+    return Detections(
+        boxes=table[:, 2:6].copy(),
+        scores=table[:, 6].copy(),
+        labels=table[:, 1].astype(np.int64),
+        anchors=np.full(len(table), -1, np.int64),
+        image_id=image_id,
+    )
