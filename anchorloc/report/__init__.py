@@ -1,1 +1,18 @@
-"""TBD"""
+"""Numbers to what people read: terminal, Markdown, one HTML file, JSON, pictures."""
+
+from anchorloc.report.chart import Chart
+from anchorloc.report.history import training_charts
+from anchorloc.report.picture import Picture, pick_pictures
+from anchorloc.report.record import evaluation_record
+from anchorloc.report.terminal import print_evaluation
+from anchorloc.report.writer import write_report
+
+__all__ = [
+    "Chart",
+    "Picture",
+    "evaluation_record",
+    "pick_pictures",
+    "print_evaluation",
+    "training_charts",
+    "write_report",
+]

@@ -1,0 +1,47 @@
+"""`anchorloc COMMAND ...` is `python -m anchorloc.COMMAND ...`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from anchorloc import __version__
+from anchorloc.errors import InputError, run_command
+
+COMMANDS: Final = {
+    "evaluate": "score detections against annotations and write a report",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names; the module of no other command is imported."""
+    return run_command(_dispatch, argv)
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name == "--version":
+        print(f"anchorloc {__version__}")
+        return 0
+    if name not in COMMANDS:
+        guess = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {guess[0]!r}?" if guess else f"choose one of {', '.join(COMMANDS)}"
+        raise InputError(f"there is no command {name!r}; {hint}")
+    command = importlib.import_module(f"anchorloc.{name}")
+    return int(command.main(rest))
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {sentence}" for name, sentence in COMMANDS.items()]
+    return "\n".join(["usage: anchorloc COMMAND ...", "", *lines, "", "anchorloc COMMAND --help tells its options."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Score detections against annotations by COCO's protocol, and write a report.
+
+    python -m anchorloc.evaluate --detections results.json --annotations instances_val.json --images images
+
+The detections may come from any tool that writes COCO's result format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from anchorloc.data.coco import CocoSource
+from anchorloc.data.coco_annotations import read_annotations
+from anchorloc.data.coco_results import read_results
+from anchorloc.data.images import MAX_PIXELS
+from anchorloc.errors import InputError, printable, run_command
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.report import Picture, pick_pictures, print_evaluation, write_report
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a report is made from."""
+
+    title: str
+    evaluation: Evaluation
+    pictures: list[Picture]
+    facts: dict[str, object]
+    warnings: list[str]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the numbers and write metrics.json, report.md and report.html into a new folder."""
+    arguments = _parser().parse_args(argv)
+    folder = arguments.out or Path("runs") / f"evaluate-{datetime.now():%Y%m%d-%H%M%S}"
+    if folder.exists():
+        raise InputError(f"{folder} exists already; give another --out")
+    judgement = judge_files(arguments.detections, arguments.annotations, arguments.images, arguments.max_detections)
+    page = _write(folder, judgement)
+    for warning in judgement.warnings:
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    print_evaluation(judgement.evaluation)
+    print(f"report: {printable(str(page))}")
+    return 0
+
+
+def judge_files(detections: Path, annotations: Path, images: Path | None, max_detections: int = 100) -> Judgement:
+    """Score a COCO result file; with a folder of `images`, some become pictures.
+
+    Raises:
+        InputError: a file breaks the data policy, or the folder is missing.
+    """
+    truth = read_annotations(annotations)
+    found = read_results(detections, truth)
+    targets = [truth.target(index) for index in range(len(truth))]
+    limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
+    evaluation = evaluate(targets, found, truth.categories, limits)
+    pictures: list[Picture] = []
+    problems: list[str] = []
+    if images is not None:
+        if not images.is_dir():
+            raise InputError(f"the images folder {images} does not exist; check --images")
+        source = CocoSource(**vars(truth), folder=images, max_pixels=MAX_PIXELS)
+        pictures, problems = pick_pictures(source, found, evaluation)
+    return Judgement(
+        title=f"{detections.stem} on {annotations.stem}",
+        evaluation=evaluation,
+        pictures=pictures,
+        facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
+        warnings=[*truth.warnings, *_summary(problems)],
+    )
+
+
+def _write(folder: Path, judgement: Judgement) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give another --out") from None
+    return write_report(
+        folder,
+        judgement.evaluation,
+        judgement.title,
+        judgement.pictures,
+        facts=judgement.facts,
+        warnings=judgement.warnings,
+    )
+
+
+def _summary(problems: list[str]) -> list[str]:
+    """One sentence for the images that could not be shown."""
+    more = f" (and {len(problems) - 1} more such)" if len(problems) > 1 else ""
+    return [f"not among the pictures: {problems[0]}{more}"] if problems else []
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m anchorloc.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--detections", type=Path, required=True, metavar="JSON", help="COCO results, from any tool")
+    parser.add_argument("--annotations", type=Path, required=True, metavar="JSON", help="COCO annotations: the truth")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures in the report")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder of the report (runs/evaluate-DATE-TIME)")
+    parser.add_argument(
+        "--max-detections", type=_positive, default=100, metavar="N", help="that count, a class and image (100)"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"need a whole number from 1, got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

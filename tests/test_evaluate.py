@@ -1,0 +1,248 @@
+"""The command, from its files to its exit status."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from anchorloc import __main__ as console
+from anchorloc import evaluate
+from anchorloc.errors import InputError, printable, run_command
+
+BOX = [10, 10, 20, 20]
+TRUTH: dict[str, Any] = {
+    "images": [{"id": "a", "file_name": "a.png", "height": 40, "width": 60}],
+    "categories": [{"id": 0, "name": "cell"}, {"id": 5, "name": "dot \x1b[2J"}],
+    "annotations": [{"id": 0, "image_id": "a", "category_id": 0, "bbox": BOX}],  # id 0, no area, no iscrowd
+}
+FOUND = [{"image_id": "a", "category_id": 0, "bbox": BOX, "score": 0.75}]
+
+
+def files(folder: Path, truth: Any = TRUTH, found: Any = FOUND) -> list[str]:
+    """Write both files and return the arguments that name them."""
+    (folder / "truth.json").write_text(json.dumps(truth))
+    (folder / "found.json").write_text(json.dumps(found))
+    paths = {"detections": "found.json", "annotations": "truth.json", "out": "report"}
+    return [f"--{option}={folder / name}" for option, name in paths.items()]
+
+
+def summary(folder: Path) -> dict[str, float | None]:
+    numbers: dict[str, float | None] = json.loads((folder / "report" / "metrics.json").read_text())["summary"]
+    return numbers
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    variables = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, check=False, env=variables)
+
+
+def test_files_in_report_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
+    assert run_command(evaluate.main, [*files(tmp_path), f"--images={tmp_path}"]) == 0
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["metrics.json", "report.html", "report.md"]
+    assert summary(tmp_path)["AP"] == pytest.approx(1)
+    assert summary(tmp_path)["APm"] is None
+    assert "data:image/jpeg" in (tmp_path / "report" / "report.html").read_text()
+    out, err = capsys.readouterr()
+    assert str(tmp_path / "report" / "report.html") in out
+    assert "\x1b" not in out
+    assert "1 annotation has no iscrowd" in err
+    assert "1 annotation has no area" in err
+
+
+@pytest.mark.parametrize("name", ["yolox_nano_416", "fastestdet_352"])
+def test_the_published_numbers(name: str, real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "coco128"
+    arguments = [
+        f"--detections={folder / 'detections' / name}.json",
+        f"--annotations={folder / 'annotations' / 'instances_val.json'}",
+        f"--out={tmp_path / 'report'}",
+    ]
+    assert evaluate.main(arguments) == 0
+    numbers = [f"{value:.4f}" for value in summary(tmp_path).values() if value is not None]
+    published = {
+        "yolox_nano_416": "0.3407 0.5020 0.3741 0.1186 0.2849 0.4943 0.2880 0.4583 0.4684 0.1691 0.3960 0.6240",
+        "fastestdet_352": "0.2123 0.3678 0.2078 0.0527 0.1547 0.3399 0.2157 0.3279 0.3329 0.0764 0.2360 0.4887",
+    }
+    assert " ".join(numbers) == published[name]
+
+
+def test_empty_results_are_ap_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(files(tmp_path, found=[])) == 0
+    assert summary(tmp_path)["AP"] == 0
+    assert "there are no detections" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("limit", "names"), [("300", ["AR1", "AR10", "AR300"]), ("10", ["AR1", "AR10"]), ("1", ["AR1"])]
+)
+def test_another_limit_gives_ap(tmp_path: Path, limit: str, names: list[str]) -> None:
+    assert evaluate.main([*files(tmp_path), f"--max-detections={limit}"]) == 0
+    assert summary(tmp_path)["AP"] == pytest.approx(1)
+    assert [name for name in summary(tmp_path) if name[2:].isdigit() and name.startswith("AR")] == names
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = files(tmp_path)
+    assert evaluate.main(arguments) == 0
+    page = (tmp_path / "report" / "report.html").read_bytes()
+    assert run_command(evaluate.main, arguments) == 2
+    assert "exists already; give another --out" in capsys.readouterr().err
+    assert (tmp_path / "report" / "report.html").read_bytes() == page
+
+
+def test_the_default_folder_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main(files(tmp_path)[:2]) == 0
+    [folder] = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("evaluate-")
+    assert (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("truth", "found", "words"),
+    [
+        (TRUTH, [{**FOUND[0], "image_id": "b"}], "'b'"),
+        (TRUTH, [{**FOUND[0], "category_id": 7}], "7"),
+        (TRUTH, [{**FOUND[0], "score": 1.5}], "1.5"),
+        (TRUTH, [{**FOUND[0], "bbox": [0, 0, -1, 1]}], "-1"),
+        (TRUTH, {}, "found.json"),
+        ([], FOUND, "truth.json"),
+        ({**TRUTH, "images": []}, FOUND, "images"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], truth: Any, found: Any, words: str
+) -> None:
+    assert run_command(evaluate.main, files(tmp_path, truth, found)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert not (tmp_path / "report").exists()
+
+
+def test_missing_paths_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = files(tmp_path)
+    assert run_command(evaluate.main, [*arguments, f"--images={tmp_path / 'nowhere'}"]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert run_command(evaluate.main, [*arguments[:2], f"--out={tmp_path / 'file' / 'report'}"]) == 2
+    assert "give another --out" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_read_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{**TRUTH["images"][0], "id": name, "file_name": f"{name}.png"} for name in "abc"]
+    arguments = [*files(tmp_path, {**TRUTH, "images": images}), f"--images={tmp_path}"]
+    assert evaluate.main(arguments) == 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "not among the pictures" in line]
+    assert "(and 2 more such)" in line
+    assert "not among the pictures" in (tmp_path / "report" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "x"])
+def test_a_limit_is_a_whole_number(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main([*files(tmp_path), f"--max-detections={value}"])
+
+
+def test_an_ascii_terminal_gets_escapes(tmp_path: Path) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = python("-m", "anchorloc.evaluate", *files(tmp_path), **ascii_only)
+    assert (done.returncode, b"\\u2265" in done.stdout) == (0, True)
+    assert done.stdout.isascii()
+
+
+def test_the_console_command_is_the_module(tmp_path: Path) -> None:
+    done = python("-m", "anchorloc", "evaluate", *files(tmp_path))
+    assert done.returncode == 0
+    assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_help_imports_next_to_nothing() -> None:
+    code = "import sys; from anchorloc.__main__ import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    done = python("-c", code)
+    assert done.returncode == 0
+    assert all(name.encode() in done.stdout for name in console.COMMANDS)
+
+
+@pytest.mark.parametrize("name", console.COMMANDS)
+def test_every_command_has_its_module(name: str) -> None:
+    assert importlib.util.find_spec(f"anchorloc.{name}") is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["evalute"], 2, "did you mean 'evaluate'?"),
+        (["zzz"], 2, "choose one of"),
+        (["--version"], 0, "anchorloc 0."),
+        ([], 0, "usage: anchorloc COMMAND"),
+    ],
+)
+def test_the_console_command(capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, words: str) -> None:
+    assert console.main(arguments) == status
+    captured = capsys.readouterr()
+    assert words in (captured.err if status else captured.out)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (InputError("a\nb\x1b"), 2, "error: a\\nb\\x1b\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_what_a_command_makes_of_an_error(
+    capsys: pytest.CaptureFixture[str], error: BaseException, status: int, words: str
+) -> None:
+    def command(_argv: Sequence[str] | None) -> int:
+        raise error
+
+    assert run_command(command) == status
+    assert capsys.readouterr().err == words
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    def command(_argv: Sequence[str] | None) -> int:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        run_command(command)
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    code = (
+        "import sys\nfrom anchorloc.errors import run_command\n"
+        "sys.exit(run_command(lambda argv: print('x' * 100_000) or 0))"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain text", "plain text"),
+        ("Zelle für Größe, 細胞, خلية", "Zelle für Größe, 細胞, خلية"),
+        ("👩‍👧", "👩‍👧"),
+        ("a\tb\x00\x7f\x9b", "a\\tb\\x00\\x7f\\x9b"),
+        ("\u202e\u2066\ufeff\u00ad", "\\u202e\\u2066\\ufeff\\xad"),
+        ("\udc80\u2028", "\\udc80\\u2028"),
+    ],
+)
+def test_printable(text: str, expected: str) -> None:
+    assert printable(text) == expected
