@@ -29,7 +29,7 @@ def render_markdown(evaluation: Evaluation, title: str, facts: Mapping[str, obje
 
 def escape(text: str) -> str:
     """Return `text` as Markdown that shows it as it is, on one line, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$@:-])", r"\\\1", name(text, 500))
+    return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", name(text, 500))
 
 
 def _classes(evaluation: Evaluation) -> list[list[str]]:

@@ -40,8 +40,8 @@ def _numbers(evaluation: Evaluation) -> Table:
 def _classes(evaluation: Evaluation) -> Table:
     shown = _shown(evaluation.classes)
     hidden = len(evaluation.classes) - len(shown)
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
-    table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=26)
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("class")  # the one column that gives way where the lines are too long
     limit = evaluation.summary.max_detections[-1]
     for heading in ("AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -49,7 +49,7 @@ def _classes(evaluation: Evaluation) -> Table:
         values = (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)
         counts = (metrics.images, metrics.boxes, metrics.detections)
         table.add_row(
-            Text(name(metrics.category.name)),
+            Text(name(metrics.category.name), no_wrap=True, overflow="ellipsis"),
             *(Text(decimal(value), "" if metrics.boxes else "dim") for value in values),
             *(f"{count:,}" for count in counts),
         )
