@@ -83,5 +83,9 @@ class ShapesSource:
         """The file name that `python -m anchorloc.shapes` gives the scene."""
         return f"{self.split}_{index:06d}.png"
 
+    def check_images(self) -> tuple[str, ...]:
+        """There are no files to look at."""
+        return ()
+
     def _random(self, index: int) -> Random:
         return Random(f"{self.data.seed}/{self.split}/{index}")

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from anchorloc.data.flaws import first_of, short
+from anchorloc.errors import InputError
 from anchorloc.structures import Category, Target
 
 Split = Literal["train", "val"]
@@ -50,3 +52,30 @@ class Source(Annotations, Protocol):
         Raises:
             InputError: the file cannot be read.
         """
+
+    def check_images(self) -> tuple[str, ...]:
+        """Look at every image file without decoding it, before a long run; return warnings.
+
+        Raises:
+            InputError: one cannot be used.
+        """
+
+
+def check_same_categories(train: Annotations, val: Annotations) -> None:
+    """Refuse two splits whose labels mean different classes.
+
+    Raises:
+        InputError: their categories differ.
+    """
+    if train.categories == val.categories:
+        return
+    missing = [category for category in train.categories if category not in val.categories]
+    extra = [category for category in val.categories if category not in train.categories]
+    raise InputError(
+        f"the categories of train and val differ: train has {_names(missing)} that val lacks, and val has "
+        f"{_names(extra)} that train lacks; give both files the same list"
+    )
+
+
+def _names(categories: list[Category]) -> str:
+    return first_of([f"{short(category.id)} ({short(category.name)})" for category in categories]) or "none"

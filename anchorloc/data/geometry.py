@@ -1,0 +1,89 @@
+"""Where each pixel and box of an image goes on its way to the network, without pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from anchorloc.data.resize import Size, scaled
+from anchorloc.structures import FloatArray, Target
+
+MIN_VISIBLE = 0.2  # the share of a box that a crop must leave if it cuts the center away
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A window of the image is scaled to the size `part`, mirrored, and put at `offset` on an empty canvas.
+
+    All sizes and places are in whole pixels, (vertical, horizontal).
+    """
+
+    source: Size  # of the image as annotated
+    shrunk: Size  # of the image that the window is cut from
+    corner: tuple[int, int]  # of the window in the shrunk image
+    window: Size
+    part: Size
+    offset: tuple[int, int]
+    canvas: Size
+    mirrored: tuple[bool, bool] = (False, False)  # upside down, left to right
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(vertical, horizontal) canvas pixels for one pixel of the annotated image."""
+        vertical, horizontal = (
+            self.part[axis] / self.window[axis] * (self.shrunk[axis] / self.source[axis]) for axis in (0, 1)
+        )
+        return vertical, horizontal
+
+    def map_boxes(self, boxes: FloatArray) -> FloatArray:
+        """Map (M, 4) boxes of the annotated image to canvas pixels; they may leave the canvas."""
+        mapped = np.empty_like(boxes)
+        for axis, edges in ((0, [1, 3]), (1, [0, 2])):
+            start = self.offset[axis] - self.corner[axis] * self.part[axis] / self.window[axis]
+            mapped[:, edges] = boxes[:, edges] * self.scale[axis] + start
+            if self.mirrored[axis]:
+                mapped[:, edges] = 2 * self.offset[axis] + self.part[axis] - mapped[:, edges[::-1]]
+        return mapped
+
+    def map_target(self, target: Target) -> Target:
+        """Map the boxes of the image and clip them to the canvas.
+
+        A box that the canvas cuts is kept if its center, or at least MIN_VISIBLE of its area, is visible.
+        """
+        whole = self.map_boxes(target.boxes)
+        height, width = self.canvas
+        boxes = np.minimum(np.maximum(whole, 0), np.array([width, height, width, height], whole.dtype))
+        visible, area = _area(boxes), _area(whole)
+        center = (whole[:, :2] + whole[:, 2:]) / 2
+        central = ((center > 0) & (center < (width, height))).all(axis=1)
+        keep = (visible > 0) & (central | (visible >= MIN_VISIBLE * area))
+        return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
+
+
+def place(source: Size, shrunk: Size, canvas: Size, scale: float, random: Random | None = None) -> Geometry:
+    """Put a shrunk image on its canvas at `scale`: at random if `random` is given, else at the top left.
+
+    What is larger than the canvas is cropped, what is smaller leaves room to fill.
+    """
+    window = _cut(shrunk[0], canvas[0], scale), _cut(shrunk[1], canvas[1], scale)
+    part = scaled(window, (scale, scale))
+    part = min(part[0], canvas[0]), min(part[1], canvas[1])
+    corner = _start(shrunk[0] - window[0], random), _start(shrunk[1] - window[1], random)
+    offset = _start(canvas[0] - part[0], random), _start(canvas[1] - part[1], random)
+    return Geometry(source, shrunk, corner, window, part, offset, canvas)
+
+
+def _cut(length: int, room: int, scale: float) -> int:
+    """Return how many of `length` pixels fit into `room` at `scale`."""
+    return length if length * scale <= room + 0.5 else min(length, max(1, round(room / scale)))
+
+
+def _start(room: int, random: Random | None) -> int:
+    return 0 if random is None else int(random.random() * (room + 1))
+
+
+def _area(boxes: FloatArray) -> FloatArray:
+    area: FloatArray = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return area

@@ -1,0 +1,159 @@
+"""Images and boxes to the size of the network, augmented in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.transforms.v2 import functional
+
+from anchorloc.data.geometry import Geometry, place
+from anchorloc.data.resize import Keep, Letterbox, ShortestSide, Size, scaled
+from anchorloc.errors import InputError
+from anchorloc.structures import Target
+
+FILL = (124, 116, 104)  # ImageNet's mean color, which normalization turns into about 0, as the padding of a batch is
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What happens to an image at random, in training only."""
+
+    horizontal_flip: float = 0.5  # probability
+    vertical_flip: float = 0.0  # probability
+    scale_jitter: tuple[float, float] = (1.0, 1.0)  # zoom, log-uniform; above 1 crops, below 1 leaves room to fill
+    photometric: float = 0.0  # brightness, contrast and saturation each change by a factor of at most 1 +- this
+
+    def __post_init__(self) -> None:
+        for name in ("horizontal_flip", "vertical_flip", "photometric"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+        low, high = self.scale_jitter
+        if not 0.05 <= low <= high <= 20:
+            raise InputError(f"scale_jitter needs 0.05 <= smallest <= largest <= 20, got {low} and {high}")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Resize, and augment where a source of randomness is given.
+
+    An image is first shrunk to the largest scale that any zoom asks for, which depends on its size alone, so that the
+    outcome can be kept from epoch to epoch; then window, place and mirroring are drawn. Boxes take the same way in
+    float64, with or without pixels: not by torchvision's box transforms, which clip as they crop, so that the visible
+    share of a box is lost. A test holds the two equal.
+    """
+
+    resize: ShortestSide | Letterbox | Keep = field(default_factory=Keep)
+    augment: Augment = field(default_factory=Augment)
+
+    def __call__(
+        self, image: Pixels, target: Target, random: Random | None = None
+    ) -> tuple[Pixels, Target, tuple[float, float]]:
+        """Transform an (H, W, 3) image and its boxes, as in evaluation if there is no `random`.
+
+        Returns the image, the boxes in its pixels, and the (vertical, horizontal) scale.
+        """
+        height, width, _ = image.shape
+        return self.finish(self.shrink(image, random is not None), (height, width), target, random)
+
+    def finish(
+        self, shrunk: Pixels, size: Size, target: Target, random: Random | None
+    ) -> tuple[Pixels, Target, tuple[float, float]]:
+        """Do what is left after `shrink`; `size` is that of the image before."""
+        geometry = self.geometry(size, random)
+        image = _part(shrunk, geometry)
+        if random is not None and self.augment.photometric:
+            image = _recolor(image, self.augment.photometric, random)
+        return _on_canvas(image, geometry), geometry.map_target(target), geometry.scale
+
+    def boxes(self, size: Size, target: Target, random: Random | None = None) -> tuple[Target, Size]:
+        """Transform the boxes alone of an image of `size`, exactly as with pixels.
+
+        Returns them and the (height, width) of the image they belong to.
+        """
+        geometry = self.geometry(size, random)
+        return geometry.map_target(target), geometry.canvas
+
+    def shrink(self, image: Pixels, training: bool) -> Pixels:
+        """Scale an (H, W, 3) image to its shrunk size."""
+        height, width, _ = image.shape
+        size = self.shrunk_size((height, width), training)
+        return image if size == (height, width) else _array(_scale(_tensor(image), size))
+
+    def shrunk_size(self, size: Size, training: bool) -> Size:
+        """Return the size of an image at the largest scale in use, if that is below its own."""
+        scale = self.resize(size)[1] * (self.augment.scale_jitter[1] if training else 1)
+        return scaled(size, (scale, scale)) if scale < 1 else size
+
+    def geometry(self, size: Size, random: Random | None = None) -> Geometry:
+        """Draw where the pixels of an image of `size` go."""
+        canvas, scale = self.resize(size)
+        shrunk = self.shrunk_size(size, random is not None)
+        if random is None:
+            return place(size, shrunk, canvas, 1 if shrunk != size else scale)
+        low, high = self.augment.scale_jitter
+        zoom = low * (high / low) ** random.random()
+        relative = zoom / high if shrunk != size else scale * zoom
+        geometry = place(size, shrunk, canvas, relative, random if low < high else None)
+        upside_down = random.random() < self.augment.vertical_flip
+        return replace(geometry, mirrored=(upside_down, random.random() < self.augment.horizontal_flip))
+
+
+def _tensor(image: Pixels) -> torch.Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)  # (3, H, W), channels last in memory
+
+
+def _array(image: torch.Tensor) -> Pixels:
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
+
+
+def _scale(image: torch.Tensor, size: Size) -> torch.Tensor:
+    scaled: torch.Tensor = functional.resize(image, list(size), antialias=True)
+    return scaled
+
+
+def _part(shrunk: Pixels, geometry: Geometry) -> Pixels:
+    """Cut the window out of an (H, W, 3) image, scale it and mirror it."""
+    (top, left), (height, width) = geometry.corner, geometry.window
+    window = np.ascontiguousarray(shrunk[top : top + height, left : left + width])  # strided, it scales at half speed
+    part = _tensor(window)
+    if geometry.part != geometry.window:
+        part = _scale(part, geometry.part)
+    if geometry.mirrored[0]:
+        part = functional.vertical_flip(part)
+    if geometry.mirrored[1]:
+        part = functional.horizontal_flip(part)
+    return _array(part)
+
+
+def _on_canvas(part: Pixels, geometry: Geometry) -> Pixels:
+    if geometry.part == geometry.canvas:
+        return part
+    rows, columns = geometry.canvas
+    image = np.empty((rows, columns, 3), np.uint8)
+    image.reshape(rows, columns * 3)[:] = np.tile(
+        np.array(FILL, np.uint8), columns
+    )  # pixel by pixel is 40 times slower
+    (top, left), (height, width) = geometry.offset, geometry.part
+    image[top : top + height, left : left + width] = part
+    return image
+
+
+def _recolor(image: Pixels, strength: float, random: Random) -> Pixels:
+    """Change saturation, contrast (about mid gray) and brightness by factors from 1 - strength to 1 + strength.
+
+    All three are affine in (R, G, B), so one matrix does them in one pass: Pillow's, which is serial, so that the
+    outcome does not depend on the number of threads as that of a matrix product may.
+    """
+    saturation, contrast, brightness = (1 + strength * (2 * random.random() - 1) for _ in range(3))
+    mix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)  # (3, 3), rows are outputs
+    shift = brightness * (1 - contrast) * 127.5 + 0.5  # Pillow rounds down
+    matrix = np.column_stack([mix, [shift] * 3]).ravel().tolist()
+    return np.array(Image.fromarray(image).convert("RGB", tuple(matrix)))
