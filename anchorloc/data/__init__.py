@@ -1,17 +1,25 @@
 """Files and pixels to samples: data sets in COCO format, built-in shapes, transforms."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from anchorloc.data.coco import CocoData, CocoSource
-from anchorloc.data.coco_annotations import read_annotations
+from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide
-from anchorloc.data.samples import Samples
 from anchorloc.data.shapes import ShapesData
-from anchorloc.data.source import Annotations, Source, Split
-from anchorloc.data.transforms import Augment, Transform
+from anchorloc.data.source import Annotations, Source, Split, check_same_categories
+
+if TYPE_CHECKING:
+    from anchorloc.data.samples import Samples
+    from anchorloc.data.transforms import Augment, Transform
 
 __all__ = [
     "Annotations",
     "Augment",
+    "CocoAnnotations",
     "CocoData",
     "CocoSource",
     "Keep",
@@ -22,6 +30,16 @@ __all__ = [
     "Source",
     "Split",
     "Transform",
+    "check_same_categories",
     "read_annotations",
     "read_results",
 ]
+
+# On first use, since scoring a file of detections needs neither torch nor the seconds it takes to load.
+_ON_FIRST_USE = {"Augment": "transforms", "Samples": "samples", "Transform": "transforms"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
