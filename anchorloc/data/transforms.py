@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import numpy as np
@@ -50,8 +50,8 @@ class Transform:
     share of a box is lost. A test holds the two equal.
     """
 
-    resize: ShortestSide | Letterbox | Keep = Keep()
-    augment: Augment = Augment()
+    resize: ShortestSide | Letterbox | Keep = field(default_factory=Keep)
+    augment: Augment = field(default_factory=Augment)
 
     def __call__(
         self, image: Pixels, target: Target, random: Random | None = None
