@@ -1,7 +1,13 @@
-"""Loops of non-maximum suppression. Boxes come as tables (x1, y1, x2, y2, area), as in `overlap_kernels`."""
+"""Loops of non-maximum suppression. Boxes come as tables (x1, y1, x2, y2, area), sorted by descending score.
+
+Each box is compared with the kept boxes only. While they are few, with all of them, BLOCK at a time in vector
+registers. When they are many, with those near enough to matter: kept boxes are filed by size and place, and the IoU
+itself decides about every candidate, so that the result is the same.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,63 +16,147 @@ from numpy.typing import NDArray
 from .jit import kernel
 
 Table = NDArray[Any]  # (5, N)
-ZERO = np.float32(0)
-BLOCK = 64  # kept boxes compared before asking whether one of them suppresses
+ZERO = np.float32(0)  # takes the type of its partner
+BLOCK = 16
 
 
 @kernel
-def pair_iou(boxes: Table, i: int, others: Table, j: int) -> Any:
-    """IoU of column i of one table with column j of another, in the order of operations of `overlap_kernels`."""
-    left = others[0, j] if others[0, j] > boxes[0, i] else boxes[0, i]
-    top = others[1, j] if others[1, j] > boxes[1, i] else boxes[1, i]
-    right = others[2, j] if others[2, j] < boxes[2, i] else boxes[2, i]
-    bottom = others[3, j] if others[3, j] < boxes[3, i] else boxes[3, i]
-    inter = (right - left if right > left else ZERO) * (bottom - top if bottom > top else ZERO)
-    union = boxes[4, i] + others[4, j] - inter
-    return inter / union if union > ZERO else ZERO
+def nms(boxes: Table, bounds: NDArray[np.int64], threshold: Any, scan_limit: int, keep: NDArray[np.bool_]) -> None:
+    """Mark the boxes that stay. Group g is the columns bounds[g] to bounds[g + 1]; groups do not touch each other.
+    Above `scan_limit` kept boxes of a group, the rest of it goes by the grid."""
+    kept = np.zeros((5, boxes.shape[1] + BLOCK), boxes.dtype)  # an unused slot holds a box without area
+    for group in range(len(bounds) - 1):
+        start, stop = bounds[group], bounds[group + 1]
+        reached = nms_by_scan(boxes, start, stop, threshold, scan_limit, kept, keep)
+        if reached < stop:
+            nms_by_grid(boxes, start, reached, stop, threshold, kept, keep)
 
 
 @kernel
-def suppressed(boxes: Table, i: int, kept: Table, count: int, threshold: Any) -> bool:
-    """Whether one of the first `count` kept boxes overlaps box i by more than the threshold."""
-    for start in range(0, count, BLOCK):
-        hits = 0
-        for k in range(start, min(start + BLOCK, count)):
-            hits += pair_iou(boxes, i, kept, k) > threshold
-        if hits > 0:
-            return True
+def nms_by_scan(
+    boxes: Table, start: int, stop: int, threshold: Any, limit: int, kept: Table, keep: NDArray[np.bool_]
+) -> int:
+    """Decide about columns start to stop, until `limit` boxes are kept; return the first column not decided."""
+    end = start
+    for i in range(start, stop):
+        if end - start >= limit:
+            return i
+        keep[i] = not overlaps(boxes, i, kept, start, end, threshold)
+        if keep[i]:
+            put(boxes, i, kept, end)
+            end += 1
+    return stop
+
+
+@kernel
+def nms_by_grid(
+    boxes: Table, start: int, reached: int, stop: int, threshold: Any, kept: Table, keep: NDArray[np.bool_]
+) -> None:
+    """Decide about columns reached to stop, given those before.
+
+    A level holds the boxes whose longer side is in [2^(l-1), 2^l), in square cells of 2^l by their centers. Cells of
+    all levels share one hash table, each entry of which owns as many slots of `kept` as boxes can come to it. What
+    comes there by collision, and what a block reads beyond the entry, is a kept box or an empty slot: it costs time,
+    not truth.
+    """
+    mask = 64
+    while mask < stop - start:
+        mask *= 2
+    mask -= 1
+    entry, end = np.empty(stop - start, np.int64), np.zeros(mask + 2, np.int64)
+    for i in range(start, stop):
+        entry[i - start] = own_entry(boxes, i, mask)
+        end[entry[i - start] + 1] += 1
+    end[0] = start
+    for q in range(1, mask + 2):
+        end[q] += end[q - 1]
+    first = end.copy()
+    kept[:, start:stop] = ZERO
+    for i in range(start, stop):
+        if i >= reached:
+            keep[i] = boxes[4, i] == ZERO or not overlaps_near(boxes, i, kept, first, end, mask, threshold)
+        if keep[i] and boxes[4, i] > ZERO:
+            put(boxes, i, kept, end[entry[i - start]])
+            end[entry[i - start]] += 1
+
+
+@kernel
+def overlaps_near(
+    boxes: Table, i: int, kept: Table, first: NDArray[np.int64], end: NDArray[np.int64], mask: int, threshold: Any
+) -> bool:
+    """Whether a kept box overlaps box i by more than the threshold, looking only where one can lie."""
+    share = float(threshold) * (1 - 1e-5)  # what the rounding of an IoU may hide
+    x1, y1, x2, y2 = float(boxes[0, i]), float(boxes[1, i]), float(boxes[2, i]), float(boxes[3, i])
+    width, height, x, y = x2 - x1, y2 - y1, (x1 + x2) / 2, (y1 + y2) / 2
+    side = max(width, height)
+    for level in range(math.frexp(side * share)[1], math.frexp(side / share)[1] + 1):
+        cell = math.ldexp(1.0, level)
+        dx = reach(width, cell, share) + 1e-15 * abs(x)
+        dy = reach(height, cell, share) + 1e-15 * abs(y)
+        for column in range(math.floor((x - dx) / cell), math.floor((x + dx) / cell) + 1):
+            for row in range(math.floor((y - dy) / cell), math.floor((y + dy) / cell) + 1):
+                q = hashed(column, row, level, mask)
+                if overlaps(boxes, i, kept, first[q], end[q], threshold):
+                    return True
     return False
 
 
 @kernel
-def nms(boxes: Table, bounds: NDArray[np.int64], threshold: Any, keep: NDArray[np.bool_]) -> None:
-    """Mark the boxes that stay. Boxes are sorted by descending score within each group; group g is the columns
-    bounds[g] to bounds[g + 1], and groups do not touch each other."""
-    kept = np.empty_like(boxes)
-    for group in range(len(bounds) - 1):
-        count = 0
-        for i in range(bounds[group], bounds[group + 1]):
-            keep[i] = not suppressed(boxes, i, kept, count, threshold)
-            if keep[i]:
-                kept[:, count] = boxes[:, i]
-                count += 1
+def reach(side: float, longest: float, share: float) -> float:
+    """How far apart the centers of two intervals can be, one of length `side`, the other at most `longest`, if boxes
+    on them have IoU >= share: the intervals then share at least share * max(both lengths), because the intersection
+    is at least share * (greater area) and the shared height at most the smaller height."""
+    other = min(longest, side / share) if share <= 0.5 else min(longest, side)
+    return max(0.0, (side + other) / 2 - share * max(side, other))
 
 
 @kernel
-def soft_nms(boxes: Table, scores: NDArray[Any], decay: float, lowest: float, keep: NDArray[np.int64]) -> int:
-    """Write the boxes into `keep` in the order in which they are taken, lower their scores in place, and return how
-    many were taken."""
-    left = np.ones(len(scores), np.bool_)
-    for taken in range(len(scores)):
-        best = -1
-        for i in range(len(scores)):
-            if left[i] and scores[i] > lowest and (best < 0 or scores[i] > scores[best]):
-                best = i
-        if best < 0:
-            return taken
-        keep[taken], left[best] = best, False
-        for i in range(len(scores)):
-            if left[i]:
-                overlap = pair_iou(boxes, best, boxes, i)
-                scores[i] *= np.exp(-decay * overlap * overlap)
-    return len(scores)
+def own_entry(boxes: Table, i: int, mask: int) -> int:
+    """The entry of the hash table to which box i belongs."""
+    x1, y1, x2, y2 = float(boxes[0, i]), float(boxes[1, i]), float(boxes[2, i]), float(boxes[3, i])
+    level = math.frexp(max(x2 - x1, y2 - y1))[1]
+    cell = math.ldexp(1.0, level)
+    return hashed(math.floor((x1 + x2) / 2 / cell), math.floor((y1 + y2) / 2 / cell), level, mask)
+
+
+@kernel
+def hashed(column: int, row: int, level: int, mask: int) -> int:
+    """Spread cells over the table (Teschner et al. 2003)."""
+    return (column * 73856093 ^ row * 19349663 ^ level * 83492791) & mask
+
+
+@kernel
+def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold: Any) -> bool:
+    """Whether one of the kept boxes start to end overlaps box i by more than the threshold."""
+    while start < end:
+        if hits(boxes, i, kept, start, threshold):
+            return True
+        start += BLOCK
+    return False
+
+
+@kernel
+def hits(boxes: Table, i: int, kept: Table, start: int, threshold: Any) -> bool:
+    """Whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold. The IoU is that
+    of `overlap_kernels`. The loop has a constant length and contiguous slices, else LLVM leaves it scalar."""
+    left, top, right, bottom, own = boxes[0, i], boxes[1, i], boxes[2, i], boxes[3, i], boxes[4, i]
+    stop = start + BLOCK
+    x1, y1, x2, y2 = kept[0, start:stop], kept[1, start:stop], kept[2, start:stop], kept[3, start:stop]
+    area = kept[4, start:stop]
+    found = np.int32(0)
+    for k in range(BLOCK):
+        low_x, low_y = x1[k] if x1[k] > left else left, y1[k] if y1[k] > top else top
+        high_x, high_y = x2[k] if x2[k] < right else right, y2[k] if y2[k] < bottom else bottom
+        width, height = high_x - low_x, high_y - low_y
+        inter = (width if width > ZERO else ZERO) * (height if height > ZERO else ZERO)
+        union = own + area[k] - inter
+        overlap = inter / union if union > ZERO else ZERO
+        found |= np.int32(overlap > threshold)
+    return bool(found)
+
+
+@kernel
+def put(boxes: Table, i: int, kept: Table, slot: int) -> None:
+    """Copy box i to a slot."""
+    for row in range(5):
+        kept[row, slot] = boxes[row, i]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import FloatArray, IndexArray, as_boxes, as_same_type, as_vector, check_same_length
+from .checks import FloatArray, IndexArray, as_vector, check_same_length
 from .tables import box_tables, with_angles, with_centers
 
 Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Any, int, int], None]
@@ -35,7 +35,7 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike, out: FloatArray | None = None,
     """
     from .overlap_kernels import box_iou as kernel
 
-    return _pairwise(kernel, *_tables(boxes1, boxes2), out, threads)
+    return _pairwise(kernel, *box_tables(boxes1, boxes2), out, threads)
 
 
 def generalized_box_iou(
@@ -49,7 +49,7 @@ def generalized_box_iou(
     """
     from .overlap_kernels import generalized_box_iou as kernel
 
-    return _pairwise(kernel, *_tables(boxes1, boxes2), out, threads)
+    return _pairwise(kernel, *box_tables(boxes1, boxes2), out, threads)
 
 
 def distance_box_iou(
@@ -63,7 +63,7 @@ def distance_box_iou(
     """
     from .overlap_kernels import distance_box_iou as kernel
 
-    table1, table2 = _tables(boxes1, boxes2)
+    table1, table2 = box_tables(boxes1, boxes2)
     return _pairwise(kernel, with_centers(table1), with_centers(table2), out, threads, eps)
 
 
@@ -81,7 +81,7 @@ def complete_box_iou(
     """
     from .overlap_kernels import complete_box_iou as kernel
 
-    table1, table2 = (with_angles(with_centers(table)) for table in _tables(boxes1, boxes2))
+    table1, table2 = (with_angles(with_centers(table)) for table in box_tables(boxes1, boxes2))
     return _pairwise(kernel, table1, table2, out, threads, eps)
 
 
@@ -95,7 +95,7 @@ def box_ioa(boxes1: ArrayLike, boxes2: ArrayLike, out: FloatArray | None = None,
     """
     from .overlap_kernels import box_ioa as kernel
 
-    return _pairwise(kernel, *_tables(boxes1, boxes2), out, threads)
+    return _pairwise(kernel, *box_tables(boxes1, boxes2), out, threads)
 
 
 def box_iou_crowd(
@@ -112,7 +112,7 @@ def box_iou_crowd(
     """
     from .overlap_kernels import box_iou_crowd as kernel
 
-    table1, table2 = _tables(detections, truths, ("detections", "truths"))
+    table1, table2 = box_tables(detections, truths, ("detections", "truths"))
     flags = as_vector(crowd, "crowd", table2.shape[1]).astype(np.bool_).astype(table2.dtype)
     return _pairwise(kernel, table1, np.vstack([table2, flags]), out, threads)
 
@@ -125,7 +125,7 @@ def paired_box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> FloatArray:
     """
     from . import overlap_kernels
 
-    table1, table2 = _tables(boxes1, boxes2)
+    table1, table2 = box_tables(boxes1, boxes2)
     check_same_length(table1.T, table2.T, ("boxes1", "boxes2"))
     out = np.empty(table1.shape[1], table1.dtype)
     overlap_kernels.paired_box_iou(table1, table2, out)
@@ -143,7 +143,7 @@ def best_overlap(boxes1: ArrayLike, boxes2: ArrayLike, threads: int = 1) -> tupl
     """
     from . import overlap_kernels
 
-    table1, table2 = _tables(boxes1, boxes2)
+    table1, table2 = box_tables(boxes1, boxes2)
     index = np.empty(table1.shape[1], np.int64)
     best = np.empty(table1.shape[1], table1.dtype)
 
@@ -151,14 +151,6 @@ def best_overlap(boxes1: ArrayLike, boxes2: ArrayLike, threads: int = 1) -> tupl
         lambda start, stop: overlap_kernels.best_overlap(table1, table2, index, best, start, stop), len(best), threads
     )
     return index, best
-
-
-def _tables(
-    boxes1: ArrayLike, boxes2: ArrayLike, names: tuple[str, str] = ("boxes1", "boxes2")
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Check both sets and return them as the kernels read them: (5, N) x1, y1, x2, y2, area."""
-    first, second = box_tables(*as_same_type(as_boxes(boxes1, names[0]), as_boxes(boxes2, names[1])))
-    return first, second
 
 
 def _pairwise(
