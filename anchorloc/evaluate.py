@@ -15,9 +15,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from anchorloc.data.coco import CocoSource
-from anchorloc.data.coco_annotations import read_annotations
-from anchorloc.data.coco_results import read_results
+from anchorloc.data import CocoSource, read_annotations, read_results
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.errors import InputError, printable, run_command
 from anchorloc.metrics import Evaluation, evaluate

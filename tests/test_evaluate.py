@@ -59,21 +59,17 @@ def test_files_in_report_out(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "1 annotation has no area" in err
 
 
-@pytest.mark.parametrize("name", ["yolox_nano_416", "fastestdet_352"])
-def test_the_published_numbers(name: str, real_data: Path, tmp_path: Path) -> None:
+def test_the_published_numbers(real_data: Path, tmp_path: Path) -> None:
     folder = real_data / "coco128"
     arguments = [
-        f"--detections={folder / 'detections' / name}.json",
+        f"--detections={folder / 'detections' / 'yolox_nano_416.json'}",
         f"--annotations={folder / 'annotations' / 'instances_val.json'}",
         f"--out={tmp_path / 'report'}",
     ]
     assert evaluate.main(arguments) == 0
     numbers = [f"{value:.4f}" for value in summary(tmp_path).values() if value is not None]
-    published = {
-        "yolox_nano_416": "0.3407 0.5020 0.3741 0.1186 0.2849 0.4943 0.2880 0.4583 0.4684 0.1691 0.3960 0.6240",
-        "fastestdet_352": "0.2123 0.3678 0.2078 0.0527 0.1547 0.3399 0.2157 0.3279 0.3329 0.0764 0.2360 0.4887",
-    }
-    assert " ".join(numbers) == published[name]
+    published = "0.3407 0.5020 0.3741 0.1186 0.2849 0.4943 0.2880 0.4583 0.4684 0.1691 0.3960 0.6240"
+    assert " ".join(numbers) == published
 
 
 def test_empty_results_are_ap_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,17 +152,15 @@ def test_a_limit_is_a_whole_number(tmp_path: Path, value: str) -> None:
         evaluate.main([*files(tmp_path), f"--max-detections={value}"])
 
 
-def test_an_ascii_terminal_gets_escapes(tmp_path: Path) -> None:
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-    done = python("-m", "anchorloc.evaluate", *files(tmp_path), **ascii_only)
-    assert (done.returncode, b"\\u2265" in done.stdout) == (0, True)
-    assert done.stdout.isascii()
-
-
 def test_the_console_command_is_the_module(tmp_path: Path) -> None:
-    done = python("-m", "anchorloc", "evaluate", *files(tmp_path))
-    assert done.returncode == 0
+    assert console.main(["evaluate", *files(tmp_path)]) == 0
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_an_ascii_terminal_gets_escapes() -> None:
+    code = "from anchorloc.errors import run_command; run_command(lambda argv: print('IoU \u2265 0.5') or 0)"
+    done = python("-c", code, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout.strip()) == (0, b"IoU \\u2265 0.5")
 
 
 def test_help_imports_next_to_nothing() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_cases import found, target
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -27,22 +28,6 @@ PUBLISHED = {  # of public detectors on coco128: AP, AP50, AP75, AP s/m/l, AR 1/
     "fastestdet_352": ".2123 .3678 .2078 .0527 .1547 .3399 .2157 .3279 .3329 .0764 .2360 .4887",
 }
 BOX = [0.0, 0.0, 10.0, 10.0]
-
-
-def target(boxes: list[list[float]], labels: list[int] | None = None, crowd: list[bool] | None = None) -> Target:
-    array = np.array(boxes, np.float64).reshape(-1, 4)
-    area = (array[:, 2] - array[:, 0]) * (array[:, 3] - array[:, 1])
-    names = np.zeros(len(array), np.int64) if labels is None else np.array(labels, np.int64)
-    crowds = np.zeros(len(array), np.bool_) if crowd is None else np.array(crowd, np.bool_)
-    return Target(array, names, crowds, area, np.arange(len(array)))
-
-
-def found(
-    image_id: int | str, boxes: list[list[float]], scores: list[float], labels: list[int] | None = None
-) -> Detections:
-    names = np.zeros(len(boxes), np.int64) if labels is None else np.array(labels, np.int64)
-    array = np.array(boxes, np.float64).reshape(-1, 4)
-    return Detections(array, np.array(scores, np.float64), names, np.full(len(boxes), -1), image_id)
 
 
 def from_coco(truth: Json, results: list[Json]) -> tuple[list[Target], list[Detections], tuple[Category, ...]]:

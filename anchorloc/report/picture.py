@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anchorloc.data.source import Source
+from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
 from anchorloc.report.words import counted, name
