@@ -18,11 +18,11 @@ def checked_id(value: Any) -> Id:
 
 
 def known(value: Any, places: dict[Id, int], key: str) -> int:
-    """Return the place of an id that another list of the file defines."""
+    """Return the place of an id among those that the annotation file lists."""
     if type(value) in (int, str) and value in places:
         return places[value]
     example = short(next(iter(places)))
-    raise Flaw(f"{key} {short(value)} is unknown; the file knows {len(places):,} such as {example}")
+    raise Flaw(f"{key} {short(value)} is none of the {len(places):,} annotated ids, such as {example}")
 
 
 def checked_box(box: Any) -> tuple[float, float, float, float]:

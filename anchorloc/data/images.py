@@ -108,6 +108,8 @@ def _formats() -> tuple[str, ...]:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":
+        return 1  # part of the format there: every reader has applied it before anyone asks for the size
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # asking would decode the whole file, in search of a tag after its pixels
     value = image.getexif().get(ORIENTATION, 1)
