@@ -137,22 +137,25 @@ def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold:
 
 @kernel
 def hits(boxes: Table, i: int, kept: Table, start: int, threshold: Any) -> bool:
-    """Whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold. The IoU is that
-    of `overlap_kernels`. The loop has a constant length and contiguous slices, else LLVM leaves it scalar."""
-    left, top, right, bottom, own = boxes[0, i], boxes[1, i], boxes[2, i], boxes[3, i], boxes[4, i]
+    """Whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold. The loop has a
+    constant length and contiguous slices, else LLVM leaves it scalar."""
     stop = start + BLOCK
     x1, y1, x2, y2 = kept[0, start:stop], kept[1, start:stop], kept[2, start:stop], kept[3, start:stop]
     area = kept[4, start:stop]
     found = np.int32(0)
     for k in range(BLOCK):
-        low_x, low_y = x1[k] if x1[k] > left else left, y1[k] if y1[k] > top else top
-        high_x, high_y = x2[k] if x2[k] < right else right, y2[k] if y2[k] < bottom else bottom
-        width, height = high_x - low_x, high_y - low_y
-        inter = (width if width > ZERO else ZERO) * (height if height > ZERO else ZERO)
-        union = own + area[k] - inter
-        overlap = inter / union if union > ZERO else ZERO
-        found |= np.int32(overlap > threshold)
+        found |= np.int32(iou(boxes, i, x1[k], y1[k], x2[k], y2[k], area[k]) > threshold)
     return bool(found)
+
+
+@kernel
+def iou(boxes: Table, i: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any) -> Any:
+    """IoU of column i with another box, in the order of operations of `overlap_kernels`."""
+    left, top = boxes[0, i] if boxes[0, i] > x1 else x1, boxes[1, i] if boxes[1, i] > y1 else y1
+    right, bottom = boxes[2, i] if boxes[2, i] < x2 else x2, boxes[3, i] if boxes[3, i] < y2 else y2
+    inter = (right - left if right > left else ZERO) * (bottom - top if bottom > top else ZERO)
+    union = boxes[4, i] + area - inter
+    return inter / union if union > ZERO else ZERO
 
 
 @kernel
@@ -160,3 +163,31 @@ def put(boxes: Table, i: int, kept: Table, slot: int) -> None:
     """Copy box i to a slot."""
     for row in range(5):
         kept[row, slot] = boxes[row, i]
+
+
+@kernel
+def soft_nms(boxes: Table, scores: NDArray[Any], decay: float, lowest: float, keep: NDArray[np.int64]) -> int:
+    """Write the boxes into `keep` in the order in which they are taken, lower `scores` in place, and return how many
+    were taken."""
+    left = np.ones(len(scores), np.bool_)
+    for taken in range(len(scores)):
+        best = highest(scores, left)
+        if not scores[best] > lowest:
+            return taken
+        keep[taken], left[best] = best, False
+        x1, y1, x2, y2, area = boxes[0, best], boxes[1, best], boxes[2, best], boxes[3, best], boxes[4, best]
+        for i in range(len(scores)):
+            if left[i]:
+                overlap = iou(boxes, i, x1, y1, x2, y2, area)
+                scores[i] *= math.exp(-decay * overlap * overlap)
+    return len(scores)
+
+
+@kernel
+def highest(scores: NDArray[Any], left: NDArray[np.bool_]) -> int:
+    """The first of the highest scores among those left; at least one must be."""
+    best = -1
+    for i in range(len(scores)):
+        if left[i] and (best < 0 or scores[i] > scores[best]):
+            best = i
+    return best

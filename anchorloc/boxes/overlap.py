@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import FloatArray, IndexArray, as_vector, check_same_length
-from .tables import box_tables, with_angles, with_centers
+from .tables import box_tables, with_angles
 
 Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Any, int, int], None]
 
@@ -63,8 +63,7 @@ def distance_box_iou(
     """
     from .overlap_kernels import distance_box_iou as kernel
 
-    table1, table2 = box_tables(boxes1, boxes2)
-    return _pairwise(kernel, with_centers(table1), with_centers(table2), out, threads, eps)
+    return _pairwise(kernel, *box_tables(boxes1, boxes2), out, threads, eps)
 
 
 def complete_box_iou(
@@ -81,7 +80,7 @@ def complete_box_iou(
     """
     from .overlap_kernels import complete_box_iou as kernel
 
-    table1, table2 = (with_angles(with_centers(table)) for table in box_tables(boxes1, boxes2))
+    table1, table2 = (with_angles(table) for table in box_tables(boxes1, boxes2))
     return _pairwise(kernel, table1, table2, out, threads, eps)
 
 
@@ -123,12 +122,12 @@ def paired_box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> FloatArray:
     >>> paired_box_iou([[0, 0, 10, 10], [0, 0, 1, 1]], [[0, 0, 10, 5], [0, 0, 1, 1]])
     array([0.5, 1. ])
     """
-    from . import overlap_kernels
+    from .overlap_kernels import paired_box_iou as kernel
 
     table1, table2 = box_tables(boxes1, boxes2)
     check_same_length(table1.T, table2.T, ("boxes1", "boxes2"))
     out = np.empty(table1.shape[1], table1.dtype)
-    overlap_kernels.paired_box_iou(table1, table2, out)
+    kernel(table1, table2, out)
     return out
 
 
@@ -141,15 +140,14 @@ def best_overlap(boxes1: ArrayLike, boxes2: ArrayLike, threads: int = 1) -> tupl
     >>> best_overlap([[0, 0, 10, 10], [50, 50, 60, 60]], [[0, 0, 10, 5], [0, 0, 10, 10]])
     (array([ 1, -1]), array([1., 0.]))
     """
-    from . import overlap_kernels
+    from .overlap_kernels import BLOCK
+    from .overlap_kernels import best_overlap as kernel
 
     table1, table2 = box_tables(boxes1, boxes2)
+    table2 = np.pad(table2, ((0, 0), (0, -table2.shape[1] % BLOCK)))
     index = np.empty(table1.shape[1], np.int64)
     best = np.empty(table1.shape[1], table1.dtype)
-
-    _share(
-        lambda start, stop: overlap_kernels.best_overlap(table1, table2, index, best, start, stop), len(best), threads
-    )
+    _share(lambda start, stop: kernel(table1, table2, index, best, start, stop), len(best), threads)
     return index, best
 
 

@@ -16,7 +16,9 @@ from .jit import kernel
 
 Table = NDArray[Any]  # (R, N)
 ZERO = np.float32(0)  # takes the type of its partner
+HALF = np.float32(0.5)
 ONE = np.float32(1)
+BLOCK = 16
 
 
 @kernel
@@ -36,9 +38,18 @@ def span(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
 
 
 @kernel
-def iou(inter: Any, union: Any) -> Any:
-    """Intersection over union, 0 where both boxes have no area."""
-    return inter / union if union > ZERO else ZERO
+def ratio(part: Any, whole: Any) -> Any:
+    """The part of the whole, 0 of nothing."""
+    return part / whole if whole > ZERO else ZERO
+
+
+@kernel
+def distance(left: Any, top: Any, right: Any, bottom: Any, x1: Any, y1: Any, x2: Any, y2: Any, eps: Any) -> Any:
+    """The squared distance of two centers by the squared diagonal of the hull. A difference of rounded centers would
+    be worthless far from the origin; a sum of differences is not."""
+    dx, dy = HALF * ((left - x1) + (right - x2)), HALF * ((top - y1) + (bottom - y2))
+    width, height = span(left, right, x1, x2), span(top, bottom, y1, y2)
+    return ratio(dx * dx + dy * dy, width * width + height * height + eps)
 
 
 @kernel
@@ -50,7 +61,7 @@ def box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: in
         row = out[i]
         for j in range(len(row)):
             inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            row[j] = iou(inter, own + area[j] - inter)
+            row[j] = ratio(inter, own + area[j] - inter)
 
 
 @kernel
@@ -65,44 +76,36 @@ def generalized_box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: An
             union = own + area[j] - inter
             hull = span(left, right, x1[j], x2[j]) * span(top, bottom, y1[j], y2[j])
             empty = hull - union if hull > union else ZERO  # rounding must not lift GIoU above IoU
-            row[j] = iou(inter, union) - iou(empty, hull)
+            row[j] = ratio(inter, union) - ratio(empty, hull)
 
 
 @kernel
 def distance_box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: int, stop: int) -> None:
-    """DIoU of all pairs; rows 5 and 6 of the tables are the centers."""
+    """DIoU of all pairs."""
     x1, y1, x2, y2, area = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4]
-    center_x, center_y = boxes2[5], boxes2[6]
     for i in range(start, stop):
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
-        own_x, own_y = boxes1[5, i], boxes1[6, i]
         row = out[i]
         for j in range(len(row)):
             inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            width, height = span(left, right, x1[j], x2[j]), span(top, bottom, y1[j], y2[j])
-            dx, dy = own_x - center_x[j], own_y - center_y[j]
-            away = iou(dx * dx + dy * dy, width * width + height * height + eps)
-            row[j] = iou(inter, own + area[j] - inter) - away
+            away = distance(left, top, right, bottom, x1[j], y1[j], x2[j], y2[j], eps)
+            row[j] = ratio(inter, own + area[j] - inter) - away
 
 
 @kernel
 def complete_box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: int, stop: int) -> None:
-    """CIoU of all pairs; rows 5 and 6 are the centers, row 7 the angle times 2 / pi."""
-    x1, y1, x2, y2, area = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4]
-    center_x, center_y, angle = boxes2[5], boxes2[6], boxes2[7]
+    """CIoU of all pairs; row 5 of the tables is the angle times 2 / pi."""
+    x1, y1, x2, y2, area, angle = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4], boxes2[5]
     for i in range(start, stop):
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
-        own_x, own_y, own_angle = boxes1[5, i], boxes1[6, i], boxes1[7, i]
-        row = out[i]
+        own_angle, row = boxes1[5, i], out[i]
         for j in range(len(row)):
             inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            width, height = span(left, right, x1[j], x2[j]), span(top, bottom, y1[j], y2[j])
-            dx, dy = own_x - center_x[j], own_y - center_y[j]
-            away = iou(dx * dx + dy * dy, width * width + height * height + eps)
-            overlap = iou(inter, own + area[j] - inter)
+            away = distance(left, top, right, bottom, x1[j], y1[j], x2[j], y2[j], eps)
+            overlap = ratio(inter, own + area[j] - inter)
             turn = own_angle - angle[j]
             shape = turn * turn  # v of the paper: the factor 4 / pi^2 is in the angles
-            row[j] = overlap - away - iou(shape * shape, ONE - overlap + shape + eps)
+            row[j] = overlap - away - ratio(shape * shape, ONE - overlap + shape + eps)
 
 
 @kernel
@@ -113,7 +116,7 @@ def box_ioa(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: in
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
         row = out[i]
         for j in range(len(row)):
-            row[j] = iou(shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j]), own)
+            row[j] = ratio(shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j]), own)
 
 
 @kernel
@@ -125,7 +128,7 @@ def box_iou_crowd(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, sta
         row = out[i]
         for j in range(len(row)):
             inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            row[j] = iou(inter, own if crowd[j] > ZERO else own + area[j] - inter)
+            row[j] = ratio(inter, own if crowd[j] > ZERO else own + area[j] - inter)
 
 
 @kernel
@@ -135,21 +138,38 @@ def paired_box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any]) -> None:
         width = shared(boxes1[0, i], boxes1[2, i], boxes2[0, i], boxes2[2, i])
         height = shared(boxes1[1, i], boxes1[3, i], boxes2[1, i], boxes2[3, i])
         inter = width * height
-        out[i] = iou(inter, boxes1[4, i] + boxes2[4, i] - inter)
+        out[i] = ratio(inter, boxes1[4, i] + boxes2[4, i] - inter)
 
 
 @kernel
 def best_overlap(
     boxes1: Table, boxes2: Table, index: NDArray[np.int64], best: NDArray[Any], start: int, stop: int
 ) -> None:
-    """Column and IoU of the best partner; -1 and 0 where there is none."""
-    x1, y1, x2, y2, area = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4]
+    """Column and IoU of the best partner; -1 and 0 where there is none. The second table is filled up to a multiple
+    of BLOCK with boxes without area."""
     for i in range(start, stop):
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
         winner, most = -1, ZERO * own
-        for j in range(len(x1)):
-            inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            overlap = iou(inter, own + area[j] - inter)
-            if overlap > most:
-                winner, most = j, overlap
+        for j in range(0, boxes2.shape[1], BLOCK):
+            if exceeds(left, top, right, bottom, own, boxes2, j, most):
+                for k in range(j, j + BLOCK):
+                    width = shared(left, right, boxes2[0, k], boxes2[2, k])
+                    inter = width * shared(top, bottom, boxes2[1, k], boxes2[3, k])
+                    overlap = ratio(inter, own + boxes2[4, k] - inter)
+                    if overlap > most:
+                        winner, most = k, overlap
         index[i], best[i] = winner, most
+
+
+@kernel
+def exceeds(left: Any, top: Any, right: Any, bottom: Any, own: Any, boxes: Table, start: int, limit: Any) -> bool:
+    """Whether one of BLOCK boxes has an IoU above the limit: in vector registers, which the search for the greatest
+    would not be. For that, the loop has a constant length and contiguous slices."""
+    stop = start + BLOCK
+    x1, y1, x2, y2 = boxes[0, start:stop], boxes[1, start:stop], boxes[2, start:stop], boxes[3, start:stop]
+    area = boxes[4, start:stop]
+    found = np.int32(0)
+    for k in range(BLOCK):
+        inter = shared(left, right, x1[k], x2[k]) * shared(top, bottom, y1[k], y2[k])
+        found |= np.int32(ratio(inter, own + area[k] - inter) > limit)
+    return bool(found)

@@ -76,7 +76,7 @@ def soft_nms(
     >>> soft_nms([[0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 30, 30]], [0.9, 0.8, 0.7])
     (array([0, 2, 1]), array([0.9       , 0.7       , 0.10826823]))
     """
-    from .soft_nms_kernels import soft_nms as kernel
+    from .nms_kernels import soft_nms as kernel
 
     if not 0 < sigma < np.inf:
         raise ValueError(f"sigma must be positive, got {sigma}")

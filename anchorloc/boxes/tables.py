@@ -34,11 +34,6 @@ def box_tables(
     return table1, table2
 
 
-def with_centers(table: NDArray[Any]) -> NDArray[Any]:
-    """Append two rows: the centers, as torchvision computes them."""
-    return np.vstack([table, (table[:2] + table[2:4]) / 2])
-
-
 def with_angles(table: NDArray[Any]) -> NDArray[Any]:
     """Append one row: (2 / pi) atan(width / height), by atan2 because a side may be 0."""
     angle = np.arctan2(table[2] - table[0], table[3] - table[1])
@@ -59,8 +54,9 @@ def _checked_table(rows: NDArray[Any], name: str, order: IndexArray = NO_ORDER) 
 def _shift(largest: float, dtype: np.dtype[Any]) -> int:
     """The power of two by which to multiply so that no area overflows; 0 as a rule. No ratio of areas or of lengths
     changes by it."""
-    exponent = int(np.finfo(dtype).maxexp) // 2 - 3  # a union is at most 8 times the square of a coordinate
-    return 0 if largest < 2.0**exponent else -exponent - 4
+    limit = int(np.finfo(dtype).maxexp)
+    exponent = limit // 2 - 3  # a union is at most 8 times the square of a coordinate
+    return 0 if largest < 2.0**exponent else exponent - limit
 
 
 def _contiguous(rows: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
