@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,6 +301,29 @@ def test_train_and_val_must_know_the_same_classes(tmp_path: Path) -> None:
     check_same_categories(train, train)
     with pytest.raises(InputError, match=r"7 \('dog'\) that val lacks.* 7 \('wolf'\) that train lacks"):
         check_same_categories(train, data.open("val"))
+
+
+def test_names_beyond_ascii_are_read_in_any_locale(tmp_path: Path) -> None:
+    """A C locale opens files as ASCII, and has no name for images that are called otherwise."""
+    content = document()
+    content["categories"][0]["name"] = "собака"
+    content["images"][1]["file_name"] = "é.png"
+    root = write_data_set(tmp_path, content, content)
+    (root / "images" / "b.png").rename(root / "images" / "é.png")
+    code = (
+        "import sys; from anchorloc.data import CocoData\n"
+        "from anchorloc.errors import run_command\n"
+        "source = CocoData(sys.argv[1]).open('train')\n"
+        "sys.exit(run_command(lambda _: print(ascii(source.categories[1].name), source.check_images()) or 0))"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for environment, status, words in ((ascii_only, 2, "set LC_ALL=C.UTF-8"), ({"LC_ALL": "C.UTF-8"}, 0, "()")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(root)],
+            env=os.environ | environment, capture_output=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+        assert words in done.stdout + done.stderr
 
 
 @given(st.lists(st.text()))

@@ -48,16 +48,17 @@ class Geometry:
         return mapped
 
     def map_target(self, target: Target) -> Target:
-        """Map the boxes of the image and clip them to the canvas.
+        """Map the boxes of the image and clip them to the part of the canvas that shows the image.
 
-        A box that the canvas cuts is kept if its center, or at least MIN_VISIBLE of its area, is visible.
+        A box that is cut is kept if its center, or at least MIN_VISIBLE of its area, is visible.
         """
         whole = self.map_boxes(target.boxes)
-        height, width = self.canvas
-        boxes = np.minimum(np.maximum(whole, 0), np.array([width, height, width, height], whole.dtype))
+        low = np.array([self.offset[1], self.offset[0]])
+        high = low + np.array([self.part[1], self.part[0]])
+        boxes: FloatArray = np.minimum(np.maximum(whole, np.tile(low, 2)), np.tile(high, 2))
         visible, area = _area(boxes), _area(whole)
         center = (whole[:, :2] + whole[:, 2:]) / 2
-        central = ((center > 0) & (center < (width, height))).all(axis=1)
+        central = ((center > low) & (center < high)).all(axis=1)
         keep = (visible > 0) & (central | (visible >= MIN_VISIBLE * area))
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
 

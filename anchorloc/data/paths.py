@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path, PureWindowsPath
 
 from anchorloc.data.flaws import Flaw, short
 
 
 def check_file_name(name: str) -> None:
-    """Refuse a name that is empty or absolute, climbs by '..', or that no file system takes.
+    """Refuse a name that is empty or absolute, climbs by '..', or is no text.
 
     Raises:
         Flaw: it is one of these.
@@ -19,7 +20,7 @@ def check_file_name(name: str) -> None:
     if not name or windows.drive or windows.root or ".." in windows.parts:
         raise Flaw(f"file_name {short(name)} must be relative to the images folder, without '..'")
     try:
-        os.fsencode(name)
+        name.encode()
     except UnicodeEncodeError:
         raise Flaw(f"file_name {short(name)} is not valid text") from None
     if "\0" in name:
@@ -33,7 +34,11 @@ def locate(folder: Path, name: str) -> Path:
         Flaw: it does not exist, is a folder, pipe or device, or lies outside through a symbolic link.
     """
     check_file_name(name)
-    base, path = Path(os.path.realpath(folder)), Path(os.path.realpath(folder / name))
+    try:
+        base, path = Path(os.path.realpath(folder)), Path(os.path.realpath(folder / name))
+    except UnicodeEncodeError:
+        encoding = sys.getfilesystemencoding()
+        raise Flaw(f"cannot be opened, as this system's file names are {encoding}; set LC_ALL=C.UTF-8") from None
     if not path.is_relative_to(base):
         raise Flaw(f"is a link to {path}, out of the images folder {folder}; copy the file there")
     try:
