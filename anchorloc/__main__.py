@@ -12,7 +12,9 @@ from anchorloc import __version__
 from anchorloc.errors import InputError, run_command
 
 COMMANDS: Final = {
-    "evaluate": "score detections against annotations and write a report",
+    "train": "train on the built-in shapes, or on your data with a config",
+    "evaluate": "score a trained model, or detections of any tool, and write a report",
+    "shapes": "write the built-in scenes as a data set in COCO format",
 }
 
 

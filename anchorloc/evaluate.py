@@ -1,8 +1,10 @@
-"""Score detections against annotations by COCO's protocol, and write a report.
+"""Score a trained model, or the detections of any tool, by COCO's protocol, and write a report.
 
+    python -m anchorloc.evaluate runs/NAME/best.pt [key=value ...]
     python -m anchorloc.evaluate --detections results.json --annotations instances_val.json --images images
 
-The detections may come from any tool that writes COCO's result format.
+A checkpoint is scored on the val split of its own config; overrides such as data.root=DIR or decode.nms_iou=0.5
+change that. Detections are read in COCO's result format.
 """
 
 from __future__ import annotations
@@ -35,17 +37,45 @@ class Judgement:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers and write metrics.json, report.md and report.html into a new folder."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     folder = arguments.out or Path("runs") / f"evaluate-{datetime.now():%Y%m%d-%H%M%S}"
     if folder.exists():
         raise InputError(f"{folder} exists already; give another --out")
-    judgement = judge_files(arguments.detections, arguments.annotations, arguments.images, arguments.max_detections)
+    judgement = _judge(arguments)
     page = _write(folder, judgement)
     for warning in judgement.warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
     print_evaluation(judgement.evaluation)
     print(f"report: {printable(str(page))}")
     return 0
+
+
+def _judge(arguments: argparse.Namespace) -> Judgement:
+    files = (arguments.detections, arguments.annotations)
+    if arguments.checkpoint is not None:
+        if any(files) or arguments.images:
+            raise InputError("give a checkpoint, or --detections with --annotations, not both")
+        return judge_checkpoint(arguments.checkpoint, arguments.overrides)
+    if not all(files):
+        raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
+    return judge_files(*files, arguments.images, arguments.max_detections)
+
+
+def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = ()) -> Judgement:
+    """Run a trained model over the val split of its config, as `overrides` change it, and score it.
+
+    Raises:
+        InputError: the checkpoint, an override or the data cannot be used.
+    """
+    from anchorloc.engine.judging import facts_of, judge, load_model  # torch takes seconds; files alone do not need it
+
+    model = load_model(checkpoint, overrides)
+    source = model.config.data.open("val")
+    warnings = [*source.warnings, *source.check_images()]
+    evaluation, detections = judge(model, source)
+    pictures, problems = pick_pictures(source, detections, evaluation)
+    facts = {"checkpoint": checkpoint, **facts_of(model)}
+    return Judgement(f"{checkpoint}: validation", evaluation, pictures, facts, [*warnings, *_summary(problems)])
 
 
 def judge_files(detections: Path, annotations: Path, images: Path | None, max_detections: int = 100) -> Judgement:
@@ -102,8 +132,10 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--detections", type=Path, required=True, metavar="JSON", help="COCO results, from any tool")
-    parser.add_argument("--annotations", type=Path, required=True, metavar="JSON", help="COCO annotations: the truth")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt or last.pt of a run")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, with a checkpoint")
+    parser.add_argument("--detections", type=Path, metavar="JSON", help="COCO results, from any tool")
+    parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations: the truth")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures in the report")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder of the report (runs/evaluate-DATE-TIME)")
     parser.add_argument(

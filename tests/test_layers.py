@@ -13,10 +13,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "anchorloc"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = {
-    1: {"boxes", "structures", "errors", "files", "checkpoint"},
-    2: {"data", "anchors", "assign", "detector", "metrics"},
-    3: {"config", "engine", "report"},
-    4: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
+    0: {"errors"},
+    1: {"boxes", "structures", "files"},
+    2: {"checkpoint"},
+    3: {"data", "anchors", "assign", "detector", "metrics"},
+    4: {"config", "report"},
+    5: {"engine"},
+    6: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

@@ -1,0 +1,75 @@
+"""Checkpoints: tensors and plain values in a file that knows when it is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchorloc.errors import InputError
+from anchorloc.files import read_bytes, write_bytes
+
+# torch.load does not notice a byte flipped inside a tensor, so the zip archive's own comment holds a checksum of
+# everything before it; torch.load reads the file as it reads any other.
+_COMMENT = b"anchorloc sha256 "
+_LENGTH = len(_COMMENT) + 64
+_END_RECORD = b"PK\x05\x06"
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, numbers, strings, lists and dicts of them) whole or not at all.
+
+    Raises:
+        InputError: the file system refuses; the old file is intact.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    archive = bytearray(buffer.getvalue())
+    if archive[-22:-18] != _END_RECORD:
+        raise RuntimeError("torch.save no longer ends with an empty zip comment")
+    archive[-2:] = _LENGTH.to_bytes(2, "little")
+    archive += _COMMENT
+    write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote, tensors on the CPU; no code in the file is run.
+
+    Raises:
+        InputError: the file is missing, damaged, or not one of ours.
+    """
+    data = read_bytes(path)
+    if data[-_LENGTH:-64] != _COMMENT:
+        raise InputError(f"{path} is not an anchorloc checkpoint or is cut short; give a file that a run wrote")
+    if hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
+        raise InputError(f"{path} is damaged: its bytes do not match its checksum; use another checkpoint of the run")
+    state = _load(path, data)
+    if not isinstance(state, dict):
+        raise InputError(f"{path} holds a {type(state).__name__}, not a checkpoint")
+    return state
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a plain state dict of any origin, such as torchvision's files; no code in the file is run.
+
+    Raises:
+        InputError: the file is missing, unreadable, or not a flat dict of tensors.
+    """
+    state = _load(path, read_bytes(path))
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} is not a state dict (names to tensors); save one with torch.save(model.state_dict())")
+    return state
+
+
+def _load(path: Path, data: bytes) -> Any:
+    """torch.load without code, its many errors told as one."""
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        reason = "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"
+        raise InputError(f"{path} cannot be loaded: {reason}") from None

@@ -1,0 +1,193 @@
+"""YAML and key=value words to the tree of settings, and back."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import inspect
+import io
+import json
+import re
+import tokenize
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from anchorloc.config.settings import Config
+from anchorloc.config.yaml import parse_yaml, read_yaml
+from anchorloc.errors import InputError
+
+
+def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Return the settings of a YAML file (the built-in ones without) with `key=value` overrides applied.
+
+    Raises:
+        InputError: naming the file or override, the dotted key and the value.
+    """
+    plain = None if path is None else read_yaml(path)
+    return config_from_plain({} if plain is None else plain, "the command line" if path is None else str(path), overrides)
+
+
+def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) -> Config:
+    """Return the settings of nested dicts, as a YAML file or a checkpoint (`origin`) holds them, with overrides.
+
+    Raises:
+        InputError: naming `origin` or the override, the dotted key and the value.
+    """
+    if not isinstance(plain, dict):
+        raise InputError(f"{origin} holds a {type(plain).__name__}; a config is a list of `key: value` lines")
+    plain = copy.deepcopy(plain)
+    for override in overrides:
+        _apply(plain, override)
+    config: Config = _read_component(Config, plain, Config(), "", origin)
+    return config
+
+
+def to_plain(config: object) -> Any:
+    """Return settings as dicts, lists and scalars that `read_config` turns into the same settings."""
+    if isinstance(config, tuple):
+        return [to_plain(item) for item in config]
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        return str(config) if isinstance(config, Path) else config
+    hints = _hints(type(config))
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = to_plain(getattr(config, field.name))
+        if len(_choices(hints[field.name])) > 1 and isinstance(value, dict):
+            value = {"kind": type(getattr(config, field.name)).__name__, **value}
+        plain[field.name] = value
+    return plain
+
+
+def to_yaml(config: object) -> str:
+    """Return settings as YAML text, short lists on one line."""
+    return yaml.safe_dump(to_plain(config), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
+
+
+def list_settings(config: object | None = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another."""
+    config = Config() if config is None else config
+    meanings, hints = _meanings(type(config)), _hints(type(config))
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        choices = _choices(hints[field.name])
+        if not choices:
+            yield key, json.dumps(to_plain(value)), meanings.get(field.name, "")
+            continue
+        if len(choices) > 1:
+            yield f"{key}.kind", type(value).__name__, "one of " + ", ".join(c.__name__ for c in choices)
+        for choice in choices:
+            label = f"{key}." if len(choices) == 1 else f"{key}[{choice.__name__}]."
+            default = value if type(value) is choice else _example(choice)
+            if default is not None:
+                yield from list_settings(default, label)
+
+
+def _example(choice: type) -> object | None:
+    """An alternative with its defaults, where it has one for every field."""
+    required = [f for f in dataclasses.fields(choice) if f.default is f.default_factory is dataclasses.MISSING]
+    return None if required else choice()
+
+
+def _apply(plain: dict[str, Any], override: str) -> None:
+    """Write one `a.b=value` into the nested dict."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"{override!r} is not an override; write key=value, for example train.batch_size=8")
+    *parents, last = key.split(".")
+    for parent in parents:
+        plain = plain.setdefault(parent, {})
+        if not isinstance(plain, dict):
+            raise InputError(f"{override!r}: {parent} is a value, not a group of settings")
+    plain[last] = parse_yaml(text, f"the override {override!r}")
+
+
+def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: str) -> Any:
+    """Build `cls` from `plain`; what is not given comes from `default` where it is of that class, else from `cls`."""
+    hints = _hints(cls)
+    for key in plain:
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(hints)}"
+            raise InputError(f"{origin}: {path}{key}: unknown key, {hint}")
+    values = {}
+    for field in dataclasses.fields(cls):
+        inherited = getattr(default, field.name) if type(default) is cls else _default(field)
+        if field.name in plain:
+            values[field.name] = _read(
+                hints[field.name], plain[field.name], inherited, f"{path}{field.name}", origin
+            )
+        elif inherited is dataclasses.MISSING:
+            raise InputError(f"{origin}: {path}{field.name} is missing; {cls.__name__} needs it")
+        else:
+            values[field.name] = inherited
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise InputError(f"{origin}: {path.rstrip('.') or 'config'}: {error}") from None
+
+
+def _read(hint: Any, value: Any, inherited: object, path: str, origin: str) -> Any:
+    """Read one setting: a component, one of several components, or a plain value."""
+    choices = _choices(hint)
+    if not choices or value is None:
+        return _read_value(hint, value, path, origin)
+    if not isinstance(value, dict):
+        raise InputError(f"{origin}: {path}: expected a group of settings, got {value!r}")
+    names = {choice.__name__: choice for choice in choices}
+    kind = value.get("kind", type(inherited).__name__)
+    if kind not in names:
+        raise InputError(f"{origin}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
+    rest = {key: item for key, item in value.items() if key != "kind"}
+    return _read_component(names[kind], rest, inherited, f"{path}.", origin)
+
+
+def _read_value(hint: Any, value: Any, path: str, origin: str) -> Any:
+    """Let pydantic check a plain value against its type; JSON's strict mode takes lists for tuples, not '3' for 3."""
+    try:
+        return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        inner = "".join(f"[{item}]" for item in first["loc"] if isinstance(item, int))
+        raise InputError(f"{origin}: {path}{inner}: {first['msg']}, got {first['input']!r}") from None
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _choices(hint: Any) -> list[type]:
+    """The dataclasses among the alternatives of a type."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return [option for option in options if dataclasses.is_dataclass(option) and isinstance(option, type)]
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@cache
+def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(hint)
+
+
+@cache
+def _meanings(cls: type) -> dict[str, str]:
+    """The comment behind each field, or on the lines right below it: the code is the one place that tells it."""
+    meanings: dict[str, str] = {}
+    name = ""
+    source = inspect.cleandoc("\n" + inspect.getsource(cls))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and (found := re.match(r"\s*(\w+)\s*:", token.line)):
+            name = found.group(1)
+        elif token.type == tokenize.COMMENT and name:
+            meanings[name] = f"{meanings.get(name, '')} {token.string.lstrip('# ')}".strip()
+    return meanings

@@ -1,0 +1,69 @@
+"""Every setting of a run, as one tree of the components themselves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.data import CocoData, ShapesData, Transform
+from anchorloc.detector import AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The loop: how long, how fast, and what is kept."""
+
+    length: str = "2.4 minutes"  # "N minutes", "N epochs" or "N iterations"; minutes include validation
+    batch_size: int = 16  # images a step
+    workers: int = 2  # loader processes that draw, read and assign; 0 works in the main process
+    optimizer: AdamW | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
+    warmup: int = 50  # steps from 0 to the full learning rate
+    clip_norm: float = 10.0  # gradients are scaled down to this norm
+    ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 is off
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device is fast at it
+    device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
+    threads: int = 0  # of torch on a CPU; 0 leaves its own choice
+    seed: int = 0
+    validate_every: float = 2  # epochs between validations; one always ends the run
+    patience: int = 0  # validations without a better AP before the run stops early; 0 never
+    image_cache_mb: int = 1024  # memory for decoded images; 0 is off
+
+    def __post_init__(self) -> None:
+        if not _LENGTH.fullmatch(self.length):
+            raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
+        for name in ("batch_size", "validate_every", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("workers", "warmup", "patience", "image_cache_mb", "threads"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
+
+    @property
+    def amount(self) -> tuple[float, str]:
+        """The length as (number, "minute" | "epoch" | "iteration")."""
+        number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
+        return float(number), unit.rstrip("s")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `python -m anchorloc.train` does; the defaults train on the built-in shapes."""
+
+    data: ShapesData | CocoData = ShapesData()
+    transform: Transform = Transform()
+    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
+        strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
+    )
+    assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
+    detector: DetectorSettings = DetectorSettings()
+    coder: DeltaCoder = DeltaCoder()
+    loss: Criterion = Criterion()
+    decode: Decoder = Decoder()
+    train: TrainSettings = TrainSettings()

@@ -1,0 +1,79 @@
+"""Images to feature maps: a compact network to train from nothing, or any torchvision classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from anchorloc.detector.layers import ConvNormAct
+
+
+@dataclass(frozen=True)
+class ResidualBackbone:
+    """A small ResNet (arXiv:1512.03385) for training from random weights on few seconds of compute.
+
+    The stem keeps most of the work at stride 4 and coarser, where 3×3 convolutions fill a CPU best.
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128, 160)  # at stride 4, 8, 16, 32, ...
+    blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks at each of them
+    first: int = 4  # stride of the finest map that the pyramid gets
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(self.blocks):
+            raise ValueError(f"need one number of blocks per stage, got {self.channels} and {self.blocks}")
+        if self.first not in [4 << stage for stage in range(len(self.channels))]:
+            raise ValueError(f"first must be the stride of a stage (4, 8, ...), got {self.first}")
+
+    def __call__(self, *, pretrained: bool = True) -> nn.Module:
+        """Build the module, randomly initialized: there are no weights to load."""
+        return _ResidualNetwork(self)
+
+
+class _ResidualNetwork(nn.Module):
+    def __init__(self, settings: ResidualBackbone) -> None:
+        super().__init__()
+        narrow = settings.channels[0] // 2
+        self.stem = nn.Sequential(ConvNormAct(3, narrow, 3, stride=2), ConvNormAct(narrow, settings.channels[0], 3, 2))
+        inputs = (settings.channels[0], *settings.channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(ResidualBlock(inputs[i] if b == 0 else width, width, 2 if i and b == 0 else 1) for b in range(blocks))
+            )
+            for i, (width, blocks) in enumerate(zip(settings.channels, settings.blocks, strict=True))
+        )
+        strides = [4 << i for i in range(len(settings.channels))]
+        self.skipped = strides.index(settings.first)
+        self.channels = settings.channels[self.skipped :]
+        self.strides = tuple(strides[self.skipped :])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = []
+        features = self.stem(images)
+        for stage in self.stages:
+            features = stage(features)
+            maps.append(features)
+        return maps[self.skipped :]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions and a short cut; the last normalization starts at 0, so a block starts as identity."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = ConvNormAct(inputs, outputs, 3, stride)
+        self.second = ConvNormAct(outputs, outputs, 3, act=False)
+        nn.init.zeros_(self.second.norm.weight)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else _shortcut(inputs, outputs, stride)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.act(self.second(self.first(features)) + self.shortcut(features))
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Average, then mix channels: no input is thrown away (ResNet-D, arXiv:1812.01187)."""
+    pool: list[nn.Module] = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
+    return nn.Sequential(*pool, ConvNormAct(inputs, outputs, 1, act=False))

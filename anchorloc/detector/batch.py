@@ -1,0 +1,84 @@
+"""Samples to one padded batch of tensors, each anchor's task already settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anchorloc.structures import AnchorGrid, Assignment, Sample
+
+Generator = Callable[[tuple[int, int]], AnchorGrid]
+Assigner = Callable[[AnchorGrid, np.ndarray, np.ndarray], Assignment]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B images and what their P positive anchors learn; an anchor index counts over the whole batch, 0..B*A-1."""
+
+    images: Tensor  # (B, 3, H, W) uint8, padded at the right and at the bottom
+    positives: Tensor  # (P,) anchors that learn a box
+    anchors: Tensor  # (P, 4) their own boxes
+    boxes: Tensor  # (P, 4) the boxes they learn
+    labels: Tensor  # (P,) and the classes
+    ignored: Tensor  # (I,) anchors that learn nothing
+    samples: tuple[Sample, ...]  # without pixels: ids, sizes and scales
+
+    def to(self, device: torch.device) -> Batch:
+        """Move the tensors, without waiting where memory is pinned."""
+        moved = {
+            name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+    def pin_memory(self) -> Batch:
+        """Called by a loader that feeds a GPU."""
+        return replace(
+            self, **{name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)}
+        )
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Pad samples to one size, lay the grid of that size and assign; runs in the loader's workers."""
+
+    generator: Generator
+    assigner: Assigner
+    multiple: int  # of the padded height and width: the coarsest stride
+    fill: tuple[int, int, int] = (124, 116, 104)  # padding, ImageNet's mean: 0 after normalization
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """Return the batch of `samples`, in their order."""
+        images = self.pad([sample.image for sample in samples])
+        grid = self.generator((images.shape[2], images.shape[3]))
+        targets = [sample.target for sample in samples]
+        found = [self.assigner(grid, target.boxes, target.crowd) for target in targets]
+        offsets = np.arange(len(samples)) * len(grid)
+        return Batch(
+            images=images,
+            positives=_join([a.anchors + offset for a, offset in zip(found, offsets, strict=True)], np.int64),
+            anchors=_join([grid.boxes[a.anchors] for a in found], np.float32, 4),
+            boxes=_join([t.boxes[a.rows] for t, a in zip(targets, found, strict=True)], np.float32, 4),
+            labels=_join([t.labels[a.rows] for t, a in zip(targets, found, strict=True)], np.int64),
+            ignored=_join([a.ignored + offset for a, offset in zip(found, offsets, strict=True)], np.int64),
+            samples=tuple(replace(sample, image=sample.image[:0, :0]) for sample in samples),
+        )
+
+    def pad(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Return (B, 3, H, W) uint8 with H and W the least multiples that hold every image, in channels-last memory."""
+        height, width = (-(-max(image.shape[axis] for image in images) // self.multiple) * self.multiple for axis in (0, 1))
+        batch = np.empty((len(images), height, width, 3), np.uint8)
+        for slot, image in zip(batch, images, strict=True):
+            slot[: image.shape[0], : image.shape[1]] = image
+            slot[image.shape[0] :] = self.fill
+            slot[: image.shape[0], image.shape[1] :] = self.fill
+        return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+
+def _join(parts: Sequence[np.ndarray], dtype: type, columns: int | None = None) -> Tensor:
+    """Concatenate into a tensor of `dtype`, also when there are no rows at all."""
+    empty = np.empty((0,) if columns is None else (0, columns))
+    return torch.from_numpy(np.concatenate([empty, *parts]).astype(dtype))

@@ -1,0 +1,41 @@
+"""Offsets to boxes and back, as tensors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DeltaCoder:
+    """Offsets of a box from its anchor: center shift in anchor sizes, log of the size ratio (R-CNN, arXiv:1311.2524).
+
+    The tensor twin of `anchorloc.boxes.encode_boxes` and `decode_boxes`; always computed in float32.
+    """
+
+    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # of dx, dy, dw, dh
+    max_ratio: float = 1000 / 16  # a decoded side is at most this many anchor sides (torchvision's bound)
+
+    def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
+        """Return the (N, 4) deltas that take `anchors` (N, 4) to `boxes` (N, 4) of positive size."""
+        center, size = _center_size(boxes.float())
+        anchor_center, anchor_size = _center_size(anchors.float())
+        deltas = torch.cat([(center - anchor_center) / anchor_size, torch.log(size / anchor_size)], dim=-1)
+        return deltas * deltas.new_tensor(self.weights)
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
+        """Return the (..., 4) boxes that `deltas` (..., 4) make of `anchors` (..., 4)."""
+        deltas = deltas.float() / deltas.new_tensor(self.weights, dtype=torch.float32)
+        anchor_center, anchor_size = _center_size(anchors.float())
+        center = anchor_center + deltas[..., :2] * anchor_size
+        half = 0.5 * anchor_size * torch.exp(deltas[..., 2:].clamp(max=math.log(self.max_ratio)))
+        return torch.cat([center - half, center + half], dim=-1)
+
+
+def _center_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Split (..., 4) xyxy into centers (..., 2) and sizes (..., 2)."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return (low + high) / 2, high - low

@@ -1,0 +1,134 @@
+"""Gradients to steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """AdamW (arXiv:1711.05101); norms and biases do not decay."""
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def __call__(self, model: nn.Module) -> Stepper:
+        """Return the optimizer of the trainable weights of `model`."""
+        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+        return Stepper([_adamw(_groups(named, self))])
+
+
+@dataclass(frozen=True)
+class Muon:
+    """Muon (Jordan et al., 2024): the momentum of each hidden kernel, made orthogonal, so that all directions of a
+    layer learn equally fast. Its steps have the size of AdamW's (arXiv:2502.16982), which takes the other weights:
+    input and output layers, depthwise kernels, norms and biases.
+    """
+
+    learning_rate: float = 5e-3
+    weight_decay: float = 0.02
+    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    momentum: float = 0.95
+    iterations: int = 3  # Newton-Schulz steps towards orthogonality
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not 0 <= self.momentum < 1 or self.iterations < 1:
+            raise ValueError(f"need 0 <= momentum < 1 and iterations >= 1, got {self.momentum} and {self.iterations}")
+
+    def __call__(self, model: nn.Module) -> Stepper:
+        """Return the optimizer of the trainable weights of `model`, whose memory format must be final."""
+        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+        hidden = [(name, weight) for name, weight in named if _is_hidden(name, weight)]
+        rest = [(name, weight) for name, weight in named if not _is_hidden(name, weight)]
+        if not hidden:
+            return Stepper([_adamw(_groups(rest, self))])
+        kernels = [weight for _, weight in hidden]
+        matrices = {id(weight): nn.Parameter(as_matrix(weight.detach())) for weight in kernels}
+        groups = [
+            {**group, "params": [matrices[id(weight)] for weight in group["params"]]} for group in _groups(hidden, self)
+        ]
+        muon = torch.optim.Muon(
+            groups,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            ns_steps=self.iterations,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        return Stepper([muon, _adamw(_groups(rest, self))], [(weight, matrices[id(weight)]) for weight in kernels])
+
+
+class Stepper:
+    """One or more torch optimizers that step as one; `views` are kernels and the matrices that share their memory."""
+
+    def __init__(self, parts: list[torch.optim.Optimizer], views: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
+        self.parts, self.views = parts, list(views)
+        for part in parts:
+            for group in part.param_groups:
+                group["full_rate"] = group["lr"]
+
+    def step(self, rate: float) -> None:
+        """Take a step at `rate` times the full learning rate, and forget the gradients."""
+        for kernel, matrix in self.views:
+            matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate * group["full_rate"]
+            part.step()
+            part.zero_grad()
+        for kernel, _ in self.views:
+            kernel.grad = None
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the states of the parts."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Take up what `state_dict` gave."""
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+
+def as_matrix(kernel: Tensor) -> Tensor:
+    """View an (O, I, H, W) kernel as (O, I*H*W) in the order of its memory, channels last or not."""
+    last = kernel.permute(0, 2, 3, 1)
+    return last.flatten(1) if last.is_contiguous() else kernel.flatten(1)
+
+
+def _is_hidden(name: str, weight: Tensor) -> bool:
+    """A convolution that mixes channels and is neither the first layer nor one of the last."""
+    return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(("head.logits", "head.deltas"))
+
+
+def _groups(named: list[tuple[str, Tensor]], settings: AdamW | Muon) -> list[dict[str, Any]]:
+    """Sort weights by learning rate and decay."""
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, weight in named:
+        rate = settings.learning_rate * (settings.backbone_rate if name.startswith("backbone.") else 1.0)
+        decay = settings.weight_decay if weight.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(weight)
+    return [{"params": weights, "lr": rate, "weight_decay": decay} for (rate, decay), weights in groups.items()]
+
+
+def _adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    device = groups[0]["params"][0].device.type
+    return torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
+
+
+def _check(settings: AdamW | Muon) -> None:
+    if not settings.learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}")
+    if settings.weight_decay < 0 or settings.backbone_rate < 0:
+        raise ValueError(
+            f"weight_decay and backbone_rate must not be negative, got {settings.weight_decay} "
+            f"and {settings.backbone_rate}"
+        )

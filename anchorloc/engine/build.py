@@ -1,0 +1,123 @@
+"""A config to the objects that run it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from anchorloc.config import Config
+from anchorloc.data import Samples, Source
+from anchorloc.detector import Batch, Collate, Detector
+from anchorloc.engine.order import TrainOrder, ValidationOrder
+from anchorloc.errors import InputError
+from anchorloc.structures import Sample
+
+
+def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> Detector:
+    """Return the network that `config` describes, with random or given backbone weights.
+
+    Raises:
+        InputError: parts do not fit together.
+    """
+    try:
+        return config.detector(config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def build_collate(config: Config) -> Collate:
+    """Return what turns samples into a batch."""
+    return Collate(config.anchors, config.assign, multiple=int(max(config.anchors.strides)))
+
+
+def train_loader(config: Config, source: Source, start: int) -> DataLoader[Batch]:
+    """Return an endless loader that begins with step `start`."""
+    samples = Samples(source, config.transform, config.train.seed, True, config.train.image_cache_mb << 20)
+    order = TrainOrder(len(source), config.train.batch_size, config.train.seed, start)
+    return _loader(config, samples, order)
+
+
+def validation_loader(config: Config, source: Source) -> DataLoader[Batch]:
+    """Return a loader of every image once, in order."""
+    samples = Samples(source, config.transform, config.train.seed, False, config.train.image_cache_mb << 20)
+    return _loader(config, samples, ValidationOrder(len(source), config.train.batch_size))
+
+
+def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
+    """Yield the batches of a loader.
+
+    Raises:
+        InputError: a sample of the batch could not be made.
+    """
+    for batch in loader:
+        if isinstance(batch, InputError):
+            raise batch
+        yield batch
+
+
+@dataclass(frozen=True)
+class _Careful:
+    """Samples whose InputError comes back as a value: raised in a worker, it would drag a traceback along."""
+
+    samples: Samples
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample | InputError:
+        try:
+            return self.samples[key]
+        except InputError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class _CarefulCollate:
+    """Collate, or the first error among the samples."""
+
+    collate: Collate
+
+    def __call__(self, samples: Sequence[Sample | InputError]) -> Batch | InputError:
+        good = [sample for sample in samples if isinstance(sample, Sample)]
+        return self.collate(good) if len(good) == len(samples) else next(s for s in samples if isinstance(s, InputError))
+
+
+def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
+    workers = config.train.workers
+    return DataLoader(
+        _Careful(samples),  # type: ignore[arg-type]
+        batch_sampler=order,  # type: ignore[arg-type]
+        collate_fn=_CarefulCollate(build_collate(config)),
+        num_workers=workers,
+        pin_memory=pick_device(config.train.device).type == "cuda",
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+
+
+def _start_worker(number: int) -> None:
+    """Leave signals to the main process, which ends its step first and then its workers; one thread a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device that a setting names; `auto` takes an accelerator where there is one.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"train.device={name!r} cannot be used: {reason}; try auto or cpu") from None
+    return device

@@ -1,0 +1,55 @@
+"""What a person sees while a run goes on: a progress bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+PLAIN_INTERVAL = 15.0  # seconds between lines where no bar can be drawn
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Display:
+    """Use as a context; `update` after each step, `say` for a line that stays."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar = Progress(
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:3.0f}% {task.fields[text]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=1.0, text="starting")
+        self._last = time.perf_counter()
+
+    def __enter__(self) -> Display:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        self.console.print(text, highlight=False, markup=False)
+
+    def update(self, progress: float, text: str) -> None:
+        """Show how far the run is."""
+        if self.console.is_terminal:
+            self._bar.update(self._task, completed=progress, text=text)
+        elif time.perf_counter() - self._last >= PLAIN_INTERVAL:
+            self._last = time.perf_counter()
+            self.say(f"{progress:4.0%} {text}")

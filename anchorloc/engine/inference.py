@@ -1,0 +1,50 @@
+"""A trained network over a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+
+import torch
+from torch import nn
+
+from anchorloc.config import Config
+from anchorloc.detector import Batch, Predictions
+from anchorloc.structures import Detections
+
+
+def detect(
+    model: nn.Module,
+    loader: Iterable[Batch],
+    config: Config,
+    device: torch.device,
+    look: Callable[[Predictions, Batch], None] | None = None,
+) -> Iterator[Detections]:
+    """Yield the detections of every image, in order; `look` is called with each batch and its predictions."""
+    model.eval()
+    for batch in loader:
+        batch = batch.to(device)
+        with torch.inference_mode(), autocast(config, device):
+            predictions = model(batch.images)
+            if look is not None:
+                look(predictions, batch)
+        grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
+        yield from config.decode(predictions, grid, batch.samples, config.coder)
+
+
+def detection_limits(config: Config) -> tuple[int, int, int]:
+    """COCO's 1, 10 and 100 detections, more where the decoder keeps more."""
+    return 1, 10, max(100, config.decode.max_detections)
+
+
+def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context of the forward pass: bfloat16 where asked for, or where `auto` finds hardware for it."""
+    wanted = config.train.precision
+    enabled = wanted == "bfloat16" or (wanted == "auto" and _fast_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))

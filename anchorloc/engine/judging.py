@@ -1,0 +1,81 @@
+"""A checkpoint to its scores and report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from anchorloc.checkpoint import load_checkpoint
+from anchorloc.config import Config, config_from_plain
+from anchorloc.data import Source
+from anchorloc.detector import Detector
+from anchorloc.engine.build import batches, build_detector, pick_device, validation_loader
+from anchorloc.engine.inference import detect, detection_limits
+from anchorloc.errors import InputError
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.structures import Category, Detections
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A network with all that is needed to use it."""
+
+    config: Config
+    categories: tuple[Category, ...]
+    step: int
+    network: Detector
+    device: torch.device
+
+
+def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
+    """Load a checkpoint that a run wrote; `overrides` change settings such as data.root or decode.nms_iou.
+
+    Raises:
+        InputError: the file is damaged or foreign, or the overrides make another network.
+    """
+    state = load_checkpoint(path)
+    missing = {"config", "categories", "model", "step"} - set(state)
+    if missing:
+        raise InputError(f"{path} lacks {sorted(missing)[0]!r}; give the best.pt or last.pt of a run")
+    config = config_from_plain(state["config"], str(path), overrides)
+    categories = tuple(Category(*pair) for pair in state["categories"])
+    network = build_detector(config, len(categories), pretrained=False)
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip()
+        raise InputError(f"{path} does not fit the network of its settings and overrides: {detail}") from None
+    device = pick_device(config.train.device)
+    network = network.to(device, memory_format=torch.channels_last).eval()
+    return TrainedModel(config, categories, state["step"], network, device)
+
+
+def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:
+    """Run `model` over `source` and score what it finds.
+
+    Raises:
+        InputError: the classes of the two differ.
+    """
+    if source.categories != model.categories:
+        ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
+        raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
+    loader = batches(validation_loader(model.config, source))
+    detections = list(detect(model.network, loader, model.config, model.device))
+    targets = [source.target(index) for index in range(len(source))]
+    return evaluate(targets, detections, source.categories, detection_limits(model.config)), detections
+
+
+def facts_of(model: TrainedModel) -> dict[str, object]:
+    """The lines that a report says of the model."""
+    weights = sum(parameter.numel() for parameter in model.network.parameters())
+    return {
+        "weights of the network": f"{weights:,}",
+        "trained steps": model.step,
+        "anchors of a cell, per level": ", ".join(map(str, model.config.anchors.shapes_per_level)),
+        "assigner": str(model.config.assign),
+        "pycocotools": version("pycocotools"),
+    }

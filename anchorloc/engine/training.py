@@ -1,0 +1,286 @@
+"""The loop: steps, validations, checkpoints, and their exact continuation."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
+from anchorloc.config import Config, to_plain
+from anchorloc.data import Source
+from anchorloc.detector import Batch, Detector, Predictions
+from anchorloc.engine.average import AveragedModel
+from anchorloc.engine.build import batches, build_detector, pick_device, train_loader, validation_loader
+from anchorloc.engine.display import Display, duration
+from anchorloc.engine.inference import autocast, detect, detection_limits
+from anchorloc.engine.run import MetricsLog
+from anchorloc.engine.schedule import Clock
+from anchorloc.errors import InputError
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.structures import Category
+
+LOG_EVERY = 20  # steps between lines of metrics.jsonl
+
+
+class Stopped(Exception):
+    """A signal asked the run to end; its checkpoint is written."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_status = 128 + signal_number
+
+
+@dataclass
+class Best:
+    """The best validation so far."""
+
+    ap: float = -1.0
+    step: int = 0
+    validations_since: int = 0
+
+
+@dataclass
+class Means:
+    """Running means of a few named numbers since the last time they were taken."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, values: dict[str, float]) -> None:
+        """Count one more step."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """Return the means and start anew."""
+        means = {name: total / self.count for name, total in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
+
+
+class Training:
+    """One run in `folder`. Its state is saved in last.pt; best.pt is for use."""
+
+    def __init__(self, config: Config, folder: Path, train: Source, val: Source) -> None:
+        self.config, self.folder, self.train, self.val = config, folder, train, val
+        settings = config.train
+        torch.manual_seed(settings.seed)
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.device = pick_device(settings.device)
+        model = build_detector(config, len(train.categories))
+        self.model: Detector = model.to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.model, settings.ema)
+        self.optimizer = settings.optimizer(self.model)
+        self.clock = Clock(settings, len(train))
+        self.best = Best()
+        self.log_size = 0
+        self.next_validation = settings.validate_every
+
+    def run(self, display: Display) -> None:
+        """Train until the length is reached, patience ends or a signal comes.
+
+        Raises:
+            Stopped: after a signal, with the state saved.
+            InputError: the loss stopped being a number.
+        """
+        self.clock.start()
+        log = MetricsLog(self.folder, self.log_size)
+        try:
+            with caught_signals() as caught:
+                self._loop(display, log, caught)
+        finally:
+            log.close()
+
+    def _loop(self, display: Display, log: MetricsLog, caught: list[int]) -> None:
+        settings, means = self.config.train, Means()
+        validation = validation_loader(self.config, self.val)
+        for batch in batches(train_loader(self.config, self.train, start=self.clock.step)):
+            means.add(self.step(batch.to(self.device)))
+            if self.clock.step % LOG_EVERY == 0:
+                rate = LOG_EVERY * settings.batch_size / self.clock.lap()
+                values = {**means.take(), "lr": self._rate() * settings.optimizer.learning_rate, "images_per_second": rate}
+                log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
+                display.update(self.clock.progress, self._status(values))
+            done = self.clock.progress >= 1
+            if done or self.clock.epoch >= self.next_validation:
+                self.next_validation = self.clock.epoch + settings.validate_every
+                self._validate(validation, display, log)
+                done = done or 0 < settings.patience <= self.best.validations_since
+            if caught:
+                self.save(log)
+                raise Stopped(caught[0])
+            if done:
+                return
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One update of the weights; return the losses."""
+        self.model.train()
+        with autocast(self.config, self.device):
+            predictions = self.model(batch.images)
+        losses = self.config.loss(predictions, batch, self.config.coder)
+        total = sum_losses(losses)
+        if not math.isfinite(total.item()):
+            ids = ", ".join(str(sample.image_id) for sample in batch.samples)
+            raise InputError(
+                f"the loss became {total.item()} at step {self.clock.step} (images {ids}); the last checkpoint is "
+                f"intact: lower train.optimizer.learning_rate, now {self.config.train.optimizer.learning_rate}, or look at these images"
+            )
+        total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
+        self.optimizer.step(self._rate())
+        self.average.update()
+        self.clock.step += 1
+        return loss_values(losses)
+
+    def _validate(self, loader: Any, display: Display, log: MetricsLog) -> None:
+        """Score the averaged weights, keep them if they are the best, save the state."""
+        evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
+        ap, ap50 = evaluation.summary.ap or 0.0, evaluation.summary.ap50 or 0.0
+        numbers = {"val/AP": ap, "val/AP50": ap50, **{f"val/{name}": value for name, value in losses.items()}}
+        log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
+        better = ap > self.best.ap
+        display.say(
+            f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
+            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', the best so far' if better else ''}"
+        )
+        if better:
+            self.best = Best(ap, self.clock.step)
+            save_checkpoint(self.folder / "best.pt", self._weights())
+        else:
+            self.best.validations_since += 1
+        self.save(log)
+
+    def _rate(self) -> float:
+        return self.clock.rate(self.clock.progress)
+
+    def _status(self, values: dict[str, float]) -> str:
+        left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)
+        return (
+            f"step {self.clock.step} loss {values['loss']:.3f} lr {values['lr']:.1e} "
+            f"{values['images_per_second']:.0f} img/s, {duration(max(0.0, left))} left"
+        )
+
+    def _weights(self) -> dict[str, Any]:
+        """What is needed to use the model."""
+        return {
+            "format": 1,
+            "config": to_plain(self.config),
+            "categories": [[category.id, category.name] for category in self.train.categories],
+            "step": self.clock.step,
+            "model": self.average.module.state_dict(),
+        }
+
+    def save(self, log: MetricsLog) -> None:
+        """Write last.pt: the weights for use, and what is needed to go on as if nothing had happened."""
+        training = {
+            "model": self.model.state_dict(),
+            "average_updates": self.average.updates,
+            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.clock.seconds,
+            "best": vars(self.best).copy(),
+            "next_validation": self.next_validation,
+            "log_size": log.size,
+            "random": torch.get_rng_state(),
+            "threads": torch.get_num_threads(),
+        }
+        save_checkpoint(self.folder / "last.pt", {**self._weights(), "training": training})
+
+    def resume(self) -> None:
+        """Take up the state of last.pt.
+
+        Raises:
+            InputError: there is none, it is damaged, or it belongs to other settings or classes.
+        """
+        path = self.folder / "last.pt"
+        state = load_checkpoint(path)
+        refuse_changes(path, state, self.config, self.train.categories)
+        training = state["training"]
+        self.model.load_state_dict(training["model"])
+        self.average.module.load_state_dict(state["model"])
+        self.average.updates = training["average_updates"]
+        self.optimizer.load_state_dict(training["optimizer"])
+        self.clock.step, self.clock.before = state["step"], training["seconds"]
+        self.best = Best(**training["best"])
+        self.next_validation, self.log_size = training["next_validation"], training["log_size"]
+        torch.set_rng_state(training["random"])
+        torch.set_num_threads(training["threads"])
+
+
+def validate(
+    model: nn.Module, loader: Any, config: Config, source: Source, device: torch.device
+) -> tuple[Evaluation, dict[str, float]]:
+    """Return the scores of `model` over `source` and its mean losses per batch."""
+    means = Means()
+
+    def add_losses(predictions: Predictions, batch: Batch) -> None:
+        losses = config.loss(predictions, batch, config.coder)
+        means.add(loss_values(losses))
+
+    detections = list(detect(model, batches(loader), config, device, look=add_losses))
+    targets = [source.target(index) for index in range(len(source))]
+    return evaluate(targets, detections, source.categories, detection_limits(config)), means.take()
+
+
+def sum_losses(losses: dict[str, Tensor]) -> Tensor:
+    """Add up the parts."""
+    return torch.stack(list(losses.values())).sum()
+
+
+def loss_values(losses: dict[str, Tensor]) -> dict[str, float]:
+    """Name the losses as the log does: their sum, and each part."""
+    parts = {f"{name}_loss": loss.item() for name, loss in losses.items()}
+    return {"loss": sum(parts.values()), **parts}
+
+
+def refuse_changes(path: Path, state: dict[str, Any], config: Config, categories: tuple[Category, ...]) -> None:
+    """Raise InputError where a checkpoint does not belong to these settings, naming the first difference."""
+    if "training" not in state:
+        raise InputError(f"{path} holds weights alone; --resume needs the last.pt of a run")
+    now, then = dict(flatten(to_plain(config))), dict(flatten(state["config"]))
+    if changed := [key for key in {**then, **now} if now.get(key) != then.get(key)]:
+        key = changed[0]
+        raise InputError(
+            f"{path} was trained with {key}={then.get(key)}, not {now.get(key)}; "
+            "resume with the same settings or start a new run"
+        )
+    if state["categories"] != [[category.id, category.name] for category in categories]:
+        raise InputError(f"{path} was trained on other classes: {state['categories']}; start a new run")
+
+
+def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of nested dicts."""
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM so that a step can end first; a second one acts at once."""
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,124 @@
+"""Settings: what is read, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
+from anchorloc.config.yaml import parse_yaml
+from anchorloc.errors import InputError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_no_file_means_the_defaults() -> None:
+    assert read_config() == Config()
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    config = read_config(None, ["assign={kind: MaxIoUAssigner, rescue_iou: 0.1}", "anchors.scales=[[1, 2], [3], [4]]"])
+    assert config.assign == MaxIoUAssigner(rescue_iou=0.1)
+    assert config.anchors.shapes_per_level == (2, 1, 1)
+    assert read_config(write(tmp_path, to_yaml(config))) == config
+
+
+def test_a_file_gives_only_what_differs(tmp_path: Path) -> None:
+    config = read_config(write(tmp_path, "train:\n  ema: 5e-1\n"), ["train.batch_size=4"])
+    assert (config.train.ema, config.train.batch_size) == (0.5, 4)
+    assert config.anchors == Config().anchors  # the tree's own default, not the component's
+    assert config.anchors != type(config.anchors)()
+
+
+def test_another_kind_starts_from_its_own_defaults() -> None:
+    config = read_config(None, ["assign.kind=MaxIoUAssigner", "assign.positive_iou=0.6"])
+    assert config.assign == MaxIoUAssigner(positive_iou=0.6)
+    assert read_config(None, ["assign.candidates=5"]).assign == ATSSAssigner(5)
+
+
+def test_every_setting_is_listed_with_a_meaning() -> None:
+    listed = {key: (default, meaning) for key, default, meaning in list_settings()}
+    assert listed["train.batch_size"][0] == str(Config().train.batch_size)
+    assert listed["train.warmup"][1] == "steps from 0 to the full learning rate"
+    assert listed["assign.kind"][0] == "ATSSAssigner"
+    assert "assign[MaxIoUAssigner].positive_iou" in listed
+    keys = {key.split("[")[0].split(".kind")[0] for key in listed}
+    assert set(to_plain(Config())) <= {key.split(".")[0] for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["train.batch_sise=4"], "train.batch_sise: unknown key, did you mean 'batch_size'?"),
+        (["trian.batch_size=4"], "trian: unknown key, did you mean 'train'?"),
+        (["train.batch_size=four"], "train.batch_size: Input should be a valid integer, got 'four'"),
+        (["train.batch_size='4'"], "train.batch_size"),
+        (["train.batch_size=2.5"], "train.batch_size"),
+        (["train.batch_size=0"], "train: batch_size must be above 0, got 0"),
+        (["train.batch_size=true"], "train.batch_size"),
+        (["train.seed=null"], "train.seed"),
+        (["train.precision=float16"], "train.precision"),
+        (["train.length=soon"], "length must read 'N minutes'"),
+        (["assign.kind=Hungarian"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got 'Hungarian'"),
+        (["assign=ATSSAssigner"], "assign: expected a group of settings, got 'ATSSAssigner'"),
+        (["assign={kind: MaxIoUAssigner, positive_iou: 0.3}"], "negative_iou"),
+        (["anchors.strides=[8, -16, 32]"], "strides"),
+        (["anchors.strides=[8, x, 32]"], "anchors.strides[1]"),
+        (["train"], "'train' is not an override"),
+        (["=4"], "'=4' is not an override"),
+        (["train=4"], "train"),
+        (["train.batch_size.x=4"], "train.batch_size"),
+        (["train.seed=[1"], "the override"),
+    ],
+)
+def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_config(None, overrides)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("train: {seed: 1}\ntrain: {seed: 2}\n", "line 2"),
+        ("train: {seed: 1, seed: 2}\n", "the key 'seed' stands twice"),
+        ("a: &x [1]\nb: *x\n", "aliases"),
+        ("data: !!python/object/apply:os.system ['touch canary']\n", "python/object"),
+        ("- 1\n- 2\n", "holds a list"),
+        ("train: [\n", "line 2"),
+        ("? [a, b]\n: 1\n", "a key must be a plain word"),
+        ("\t- x\n", "line 1"),
+    ],
+)
+def test_hostile_files_are_refused(tmp_path: Path, text: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"config\.yaml") as caught:
+        read_config(write(tmp_path, text))
+    assert words in str(caught.value)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_config(tmp_path / "none.yaml")
+    path = tmp_path / "binary.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 1e-4), ("1.", 1.0), (".5", 0.5), ("-3", -3), ("no", "no"), ("12:30:45", "12:30:45"), ("true", True),
+     ("null", None), ("~", None), ("0o17", "0o17"), ("2001-01-01", "2001-01-01"), ("", None), ("010", 10)],
+)  # fmt: skip
+def test_scalars_are_yaml_1_2(text: str, value: object) -> None:
+    assert parse_yaml(text, "a test") == value
+    assert type(parse_yaml(text, "a test")) is type(value)

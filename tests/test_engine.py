@@ -1,0 +1,276 @@
+"""The loop: order, clock, average, and a run that is stopped and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from anchorloc.checkpoint import load_checkpoint
+from anchorloc.config import Config, TrainSettings, read_config
+from anchorloc.detector import AdamW, Batch, Detector, Muon
+from anchorloc.engine.average import AveragedModel
+from anchorloc.engine.build import build_detector
+from anchorloc.engine.display import Display, duration
+from anchorloc.engine.judging import load_model
+from anchorloc.engine.order import TrainOrder, ValidationOrder
+from anchorloc.engine.run import new_run_folder, read_log
+from anchorloc.engine.schedule import Clock
+from anchorloc.engine.training import Stopped, Training
+from anchorloc.errors import InputError
+
+SMALL = [
+    "data={train_images: 24, val_images: 6, size: 96}",
+    "detector.backbone={channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1]}",
+    "detector.pyramid.channels=16",
+    "detector.head={channels: 16, depth: 1}",
+    "train.batch_size=4",
+    "train.workers=0",
+    "train.warmup=2",
+    "train.validate_every=0.5",
+    "train.precision=float32",
+]
+
+
+def small(*overrides: str) -> Config:
+    return read_config(None, [*SMALL, *overrides])
+
+
+def run(config: Config, folder: Path, *, resume: bool = False) -> Training:
+    if not resume:
+        folder.mkdir()
+    training = Training(config, folder, config.data.open("train"), config.data.open("val"))
+    if resume:
+        training.resume()
+    with Display(Console(quiet=True)) as display:
+        training.run(display)
+    return training
+
+
+def test_an_epoch_has_every_image_once_and_batches_may_span_two() -> None:
+    stream = list(islice(TrainOrder(images=10, batch_size=4, seed=0), 5))
+    flat = [key for batch in stream for key in batch]
+    assert [len(batch) for batch in stream] == [4] * 5
+    for epoch in (0, 1):
+        assert sorted(index for e, index in flat if e == epoch) == list(range(10))
+    assert [i for e, i in flat if e == 0] != [i for e, i in flat if e == 1]
+
+
+def test_the_order_can_be_entered_anywhere() -> None:
+    whole = list(islice(TrainOrder(10, 4, seed=3), 20))
+    assert list(islice(TrainOrder(10, 4, seed=3, start=7), 13)) == whole[7:]
+    assert list(islice(TrainOrder(10, 4, seed=4), 20)) != whole
+
+
+def test_validation_sees_every_image_once_in_order() -> None:
+    order = ValidationOrder(10, 4)
+    assert [index for batch in order for _, index in batch] == list(range(10))
+    assert len(order) == len(list(order)) == 3
+
+
+@pytest.mark.parametrize(
+    ("length", "step", "progress"), [("10 iterations", 5, 0.5), ("2 epochs", 5, 5 / 50), ("1 epoch", 25, 1.0)]
+)
+def test_progress_by_steps(length: str, step: int, progress: float) -> None:
+    assert Clock(TrainSettings(length=length, batch_size=4), images=100, step=step).progress == progress
+
+
+def test_progress_by_minutes_counts_what_was_before() -> None:
+    clock = Clock(TrainSettings(length="1 minute"), images=100, before=30.0)
+    clock.start()
+    assert 0.5 <= clock.progress < 0.6
+
+
+def test_the_rate_warms_up_and_falls_to_zero() -> None:
+    clock = Clock(TrainSettings(length="100 iterations", warmup=9), images=100)
+    assert clock.rate(0.0) == pytest.approx(0.1)
+    clock.step = 50
+    assert clock.rate(clock.progress) == pytest.approx(0.5)
+    assert clock.rate(1.0) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_average_follows_the_model() -> None:
+    model = torch.nn.BatchNorm1d(2)
+    average = AveragedModel(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    model.num_batches_tracked += 5
+    average.update()
+    assert average.module.weight.tolist() == pytest.approx([1 + 2 * (1 - 2 / 11)] * 2)  # decay (1 + 1) / (10 + 1)
+    assert average.module.num_batches_tracked == 5
+    for _ in range(200):
+        average.update()
+    assert average.module.weight.tolist() == pytest.approx([3.0, 3.0])
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(0.01), Muon(0.01)])
+def test_optimizers_reach_every_weight_and_lower_the_loss(optimizer: AdamW | Muon) -> None:
+    torch.manual_seed(0)
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    stepper = optimizer(model)
+    images = torch.randint(0, 255, (4, 3, 96, 96), dtype=torch.uint8)
+    losses = []
+    for _ in range(8):
+        predictions = model(images)
+        loss = (predictions.logits - 1).pow(2).mean() + (predictions.deltas - 0.5).pow(2).mean()
+        loss.backward()
+        stepper.step(1.0)
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(not torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:
+    torch.manual_seed(0)
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    kernel = model.pyramid.smooth[0].conv.weight  # type: ignore[index, union-attr]
+    before = kernel.detach().clone()
+    stepper = Muon(0.01, weight_decay=0.0, iterations=5)(model)
+    kernel.grad = torch.randn_like(kernel)
+    stepper.step(1.0)
+    update = (kernel.detach() - before).permute(0, 2, 3, 1).flatten(1)
+    singular = torch.linalg.svdvals(update)
+    assert singular.min() > 0.5 * singular.max()  # of a random matrix this would be near 0
+    assert update.pow(2).mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
+def weights(folder: Path, name: str = "last.pt") -> dict[str, Any]:
+    return load_checkpoint(folder / name)
+
+
+def assert_same(first: Any, second: Any, path: str = "") -> None:
+    """Compare nested states to the last bit, wall-clock figures aside."""
+    assert type(first) is type(second), path
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            if key not in ("seconds", "log_size"):  # a time is written with more or fewer digits
+                assert_same(first[key], second[key], f"{path}.{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), path
+        for index, (a, b) in enumerate(zip(first, second, strict=True)):
+            assert_same(a, b, f"{path}[{index}]")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    else:
+        assert first == second, path
+
+
+def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    run(small("train.length=5 iterations"), tmp_path / "none")
+    run(small("train.length=5 iterations", "train.workers=2"), tmp_path / "two")
+    first, second = weights(tmp_path / "none"), weights(tmp_path / "two")
+    first.pop("config"), second.pop("config")
+    assert_same(first, second)
+
+
+@pytest.mark.parametrize("stop_at", [3, 7])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
+    config = small("train.length=12 iterations")
+    run(config, tmp_path / "whole")
+    step = Training.step
+
+    def step_then_signal(self: Training, batch: Batch) -> dict[str, float]:
+        losses = step(self, batch)
+        if self.clock.step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", step_then_signal)
+        with pytest.raises(Stopped) as stopped:
+            run(config, tmp_path / "parts")
+    assert stopped.value.exit_status == 143
+    assert weights(tmp_path / "parts")["step"] == stop_at
+    (tmp_path / "parts" / "metrics.jsonl").open("a").write('{"step": 99}\n')  # written after the checkpoint: undone
+    run(config, tmp_path / "parts", resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert_same(weights(tmp_path / "whole", "best.pt"), weights(tmp_path / "parts", "best.pt"))
+    whole, parts = timeless(read_log(tmp_path / "whole")), timeless(read_log(tmp_path / "parts"))
+    assert [row["step"] for row in whole] == [row["step"] for row in parts]
+    assert whole[-1] == parts[-1]
+
+
+def test_resume_refuses_other_settings_and_says_which(tmp_path: Path) -> None:
+    config = small("train.length=2 iterations")
+    run(config, tmp_path / "run")
+    other = small("train.length=2 iterations", "loss.box_weight=3.0")
+    with pytest.raises(InputError, match=r"trained with loss\.box_weight=2\.0, not 3\.0"):
+        run(other, tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match=r"best\.pt holds weights alone"):
+        (tmp_path / "run" / "last.pt").write_bytes((tmp_path / "run" / "best.pt").read_bytes())
+        run(config, tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match="does not exist"):
+        (tmp_path / "run" / "last.pt").unlink()
+        run(config, tmp_path / "run", resume=True)
+
+
+def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Detector.forward
+
+    def poisoned(self: Detector, images: torch.Tensor) -> Any:
+        predictions = forward(self, images)
+        return predictions if not self.training else predictions._replace(deltas=predictions.deltas * float("nan"))
+
+    monkeypatch.setattr(Detector, "forward", poisoned)
+    with pytest.raises(InputError, match=r"the loss became nan at step 0 \(images \d+, \d+, \d+, \d+\)"):
+        run(small("train.length=2 iterations"), tmp_path / "run")
+
+
+def test_early_stopping_ends_a_run(tmp_path: Path) -> None:
+    config = small("train.length=500 iterations", "train.patience=1", "train.optimizer={learning_rate: 1.0e-9}")
+    training = run(config, tmp_path / "run")
+    assert training.clock.step < 50  # nothing is learned, so the second validation is no better
+
+
+def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
+    training = run(small("train.length=2 iterations"), tmp_path / "run")
+    model = load_model(tmp_path / "run" / "last.pt", ["decode.nms_iou=0.3"])
+    assert model.config.decode.nms_iou == 0.3
+    assert [category.name for category in model.categories] == ["ellipse", "rectangle", "triangle", "cross"]
+    assert_same(dict(model.network.state_dict()), dict(training.average.module.state_dict()))
+    with pytest.raises(InputError, match="does not fit the network"):
+        load_model(tmp_path / "run" / "last.pt", ["detector.head.channels=24"])
+
+
+def test_run_folders_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_run_folder(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    with pytest.raises(InputError, match="exists already"):
+        new_run_folder(folder)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be made"):
+        new_run_folder(tmp_path / "file" / "run")
+    monkeypatch.chdir(tmp_path)
+    assert new_run_folder(None).parent.name == "runs"
+
+
+def test_the_log_can_be_read_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
+    run(small("train.length=4 iterations"), tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "loss" in row]
+    assert [row["step"] for row in steps] == [2, 4]
+    assert all(row["loss"] == pytest.approx(row["classification_loss"] + row["box_loss"]) for row in steps)
+    assert {"val/AP", "val/AP50", "val/loss", "epoch", "seconds"} <= set(rows[-1])
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (0, 59.6, 61, 3661)] == ["0:00", "1:00", "1:01", "1:01:01"]
