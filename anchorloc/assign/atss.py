@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.lattices import lattices_of
 from anchorloc.assign.scratch import boxes_and_crowd, scratch
-from anchorloc.assign.tables import tables_of
 from anchorloc.structures import AnchorGrid, Assignment
 
 
@@ -40,9 +41,15 @@ class ATSSAssigner:
         Raises:
             ValueError: a box is not finite or of negative size, or `crowd` is of another length.
         """
-        from anchorloc.assign import kernels
+        from anchorloc.assign.kernels import atss
+        from anchorloc.assign.nearest_kernels import nearest_cells
 
         rows, groups = boxes_and_crowd(boxes, crowd)
-        found = kernels.atss(*tables_of(grid), rows, groups, self.candidates, *scratch(len(grid)))
+        edges, lattices = lattices_of(grid)
+        most = int((lattices["rows"] * lattices["columns"]).max())
+        cells = np.empty((len(rows), len(grid.levels), min(self.candidates, most)), np.int64)
+        exact = rows.astype(np.float64)
+        nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
+        found = atss(edges, lattices, rows, groups, cells, *scratch(len(grid)))
         anchors, matched, ignored, unassigned = found
         return Assignment(anchors, matched, ignored, len(grid), unassigned)

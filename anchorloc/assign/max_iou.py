@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.lattices import lattices_of
 from anchorloc.assign.scratch import boxes_and_crowd, scratch
-from anchorloc.assign.tables import tables_of
 from anchorloc.structures import AnchorGrid, Assignment
 
 
@@ -57,7 +57,7 @@ class MaxIoUAssigner:
         count = len(grid)
         thresholds = np.float32(self.positive_iou), np.float32(self.negative_iou)
         rescue = np.float32(-1 if self.rescue_iou is None else self.rescue_iou)
-        found = kernels.max_iou(*tables_of(grid), rows, groups, *thresholds, rescue, *scratch(count))
+        found = kernels.max_iou(*lattices_of(grid), rows, groups, *thresholds, rescue, *scratch(count))
         anchors, matched, ignored, unassigned = found
         if thresholds[1] <= 0 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)

@@ -10,28 +10,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from anchorloc.boxes.checks import as_boxes, as_vector
 
+CLAIM = np.dtype([("iou", np.float32), ("row", np.int32)])
+
 
 class _Scratch(threading.local):
     """All zero whenever no kernel runs. np.zeros takes memory page by page as it is written, so that a big grid
     costs only the anchors that boxes have touched."""
 
     def __init__(self) -> None:
-        self.iou = np.zeros(0, np.float32)
-        self.owner = np.zeros(0, np.int32)
+        self.claims = np.zeros(0, CLAIM)
         self.marks = np.zeros(0, np.uint64)
 
 
 _scratch = _Scratch()
 
 
-def scratch(count: int) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.uint64]]:
-    """Return this thread's scratch for `count` anchors: (A,) IoU, (A,) box rows, one bit an anchor."""
-    words = (count + 63) // 64
-    if len(_scratch.iou) < count:
-        _scratch.iou = np.zeros(count, np.float32)
-        _scratch.owner = np.zeros(count, np.int32)
-        _scratch.marks = np.zeros(words, np.uint64)
-    return _scratch.iou, _scratch.owner, _scratch.marks[:words]
+def scratch(count: int) -> tuple[NDArray[Any], NDArray[np.uint64]]:
+    """Return this thread's scratch for `count` anchors: a claim for each, and one bit for each."""
+    if len(_scratch.claims) < count:
+        _scratch.claims = np.zeros(count, CLAIM)
+        _scratch.marks = np.zeros((count + 63) // 64, np.uint64)
+    return _scratch.claims, _scratch.marks[: (count + 63) // 64]
 
 
 def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

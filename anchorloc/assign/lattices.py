@@ -1,0 +1,77 @@
+"""An AnchorGrid as the kernels read it: a small table of edges and one record for each shape of each level."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorloc.structures import AnchorGrid, AnchorLevel
+
+LATTICE = np.dtype(
+    [
+        # anchor (row, column) is first + step * (row * columns + column)
+        *((name, np.int64) for name in ("first", "step", "rows", "columns")),
+        # its edges are edges[x1 + column], edges[y1 + row], edges[x2 + column], edges[y2 + row]
+        *((name, np.int64) for name in ("x1", "y1", "x2", "y2")),
+        # of cell (0, 0); from cell to cell; and cells per pixel, 1 for a stride of 0
+        *((name, np.float64) for name in ("center_x", "center_y", "stride_x", "stride_y", "cells_x", "cells_y")),
+        # bounds over all cells: no anchor is longer, smaller, or reaches further from its cell's center
+        *((name, np.float64) for name in ("width", "height", "area", "reach_x", "reach_y")),
+    ]
+)
+
+_known: WeakKeyDictionary[AnchorGrid, tuple[NDArray[np.float32], NDArray[Any]]] = WeakKeyDictionary()
+
+
+def lattices_of(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the edges of `grid`, float32, end to end, and its S lattices, (S,) of LATTICE; made once for a grid."""
+    tables = _known.get(grid)
+    if tables is None:
+        tables = _known[grid] = _build(grid)
+    return tables
+
+
+def _build(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    edges: list[NDArray[np.float32]] = []
+    blocks = []
+    first = begin = 0
+    for level in grid.levels:
+        rows, columns = level.grid_size
+        block = np.zeros(level.shapes, LATTICE)
+        k = np.arange(level.shapes)
+        block["first"], block["step"] = first + k, level.shapes
+        block["rows"], block["columns"] = rows, columns
+        for name, cells in (("x1", columns), ("y1", rows), ("x2", columns), ("y2", rows)):
+            edges.append(getattr(level, name).ravel())
+            block[name] = begin + k * cells
+            begin += level.shapes * cells
+        _bound(block, level)
+        blocks.append(block)
+        first += len(level)
+    return np.concatenate(edges).astype(np.float32, copy=False), np.concatenate(blocks)
+
+
+def _bound(block: NDArray[Any], level: AnchorLevel) -> None:
+    """Measure how the edges lie about the cell centers.
+
+    The kernels search by these bounds, so that they are exact for edges rounded to float32 and for any other grid: a
+    grid whose shapes vary from cell to cell is searched wider, not wrongly.
+    """
+    y, x = level.centers
+    shortest = []
+    for axis, side, centers, low, high, stride in (
+        ("x", "width", x, level.x1, level.x2, level.stride[1]),
+        ("y", "height", y, level.y1, level.y2, level.stride[0]),
+    ):
+        length = high.astype(np.float64) - low
+        block[f"center_{axis}"] = centers[0]
+        block[f"stride_{axis}"] = stride
+        block[f"cells_{axis}"] = 1 / stride if stride else 1.0
+        block[side] = length.max(axis=1)
+        reach = np.maximum(high - centers, centers - low).max(axis=1)
+        block[f"reach_{axis}"] = reach if stride else np.inf  # all cells lie on one another: search them all
+        shortest.append(length.min(axis=1))
+    block["area"] = shortest[0] * shortest[1]

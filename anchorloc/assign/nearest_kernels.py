@@ -1,0 +1,75 @@
+"""The cells of every level that are nearest to a point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anchorloc.boxes.jit import kernel
+
+
+@kernel
+def nearest_cells(points: Any, lattices: Any, cells: Any) -> None:
+    """Fill `cells` (M, L, N) with the N cells of each level whose centers are nearest to each of the `points` (M, 2),
+    x and y, by squared distance in float64, then index; -1 where a level has fewer."""
+    away = np.empty(cells.shape[2], np.float64)
+    cells[:] = -1
+    for row in range(len(points)):
+        s = 0
+        for level in range(cells.shape[1]):
+            search(points[row, 0], points[row, 1], lattices[s], cells[row, level], away)
+            s += lattices[s].step
+
+
+@kernel
+def search(x: float, y: float, lattice: Any, cells: Any, away: Any) -> None:
+    """Fill `cells` for one point and one level, `away` being room for their distances.
+
+    Rows, and the columns of a row, are taken outward from the point until one is too far.
+    """
+    wanted = min(len(cells), lattice.rows * lattice.columns)
+    row = cell_before(y, lattice.center_y, lattice.cells_y, lattice.rows)
+    column = cell_before(x, lattice.center_x, lattice.cells_x, lattice.columns)
+    count, up, down = 0, row, row + 1
+    while up >= 0 or down < lattice.rows:
+        r, dy = nearer(up, down, y, lattice.center_y, lattice.stride_y, lattice.rows)
+        if count == wanted and dy > away[count - 1]:
+            break
+        left, right = column, column + 1
+        while left >= 0 or right < lattice.columns:
+            c, dx = nearer(left, right, x, lattice.center_x, lattice.stride_x, lattice.columns)
+            if count == wanted and dx + dy > away[count - 1]:
+                break
+            count = insert(dx + dy, r * lattice.columns + c, cells, away, count, wanted)
+            left, right = (left - 1, right) if c == left else (left, right + 1)
+        up, down = (up - 1, down) if r == up else (up, down + 1)
+
+
+@kernel
+def cell_before(point: float, first: float, cells_per_pixel: float, count: int) -> int:
+    """The last cell of an axis whose center is not past the point, or the first cell."""
+    return int(min(max(np.floor((point - first) * cells_per_pixel), 0.0), count - 1.0))
+
+
+@kernel
+def nearer(low: int, high: int, point: float, first: float, stride: float, count: int) -> tuple[int, float]:
+    """The nearer to a point of two cells of an axis, one of which may lie outside, and its squared distance."""
+    to_low = first + low * stride - point if low >= 0 else np.inf
+    to_high = first + high * stride - point if high < count else np.inf
+    if to_low * to_low <= to_high * to_high:
+        return low, to_low * to_low
+    return high, to_high * to_high
+
+
+@kernel
+def insert(distance: float, cell: int, cells: Any, away: Any, count: int, wanted: int) -> int:
+    """Put a cell into its place among the `count` nearest so far, of which `wanted` stay, and return how many do."""
+    place = count
+    while place > 0 and (distance < away[place - 1] or (distance == away[place - 1] and cell < cells[place - 1])):
+        if place < wanted:
+            away[place], cells[place] = away[place - 1], cells[place - 1]
+        place -= 1
+    if place < wanted:
+        away[place], cells[place] = distance, cell
+    return min(count + 1, wanted)
