@@ -124,4 +124,4 @@ def _scan_limit(areas: NDArray[Any], iou_threshold: float) -> int:
 def _round_down(threshold: float, dtype: np.dtype[Any]) -> Any:
     """The largest number of `dtype` that is not above the threshold: what exceeds the one exceeds the other."""
     rounded = dtype.type(threshold)
-    return rounded if rounded <= threshold else np.nextafter(rounded, dtype.type(-1))
+    return rounded if float(rounded) <= float(threshold) else np.nextafter(rounded, dtype.type(-1))
