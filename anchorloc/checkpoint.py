@@ -71,5 +71,7 @@ def _load(path: Path, data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"
+        reason = (
+            "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"
+        )
         raise InputError(f"{path} cannot be loaded: {reason}") from None

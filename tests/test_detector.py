@@ -69,7 +69,9 @@ def test_coder_equals_torchvision_and_the_box_library(weights: tuple[float, floa
     coder = DeltaCoder(weights)
     deltas = coder.encode(torch.tensor(boxes), torch.tensor(anchors))
     theirs = BoxCoder(weights)
-    expected = theirs.encode_single(torch.tensor(boxes, dtype=torch.float32), torch.tensor(anchors, dtype=torch.float32))
+    expected = theirs.encode_single(
+        torch.tensor(boxes, dtype=torch.float32), torch.tensor(anchors, dtype=torch.float32)
+    )
     torch.testing.assert_close(deltas, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(deltas.numpy(), encode_boxes(boxes, anchors, weights), rtol=1e-4, atol=1e-5)
     wild = 4 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))  # some past the bound of the size
@@ -94,7 +96,7 @@ def test_flatten_level_has_the_order_of_the_grid() -> None:
     assert (flat[0, :, 0] == torch.arange(rows * columns * shapes)).all()
 
 
-@pytest.mark.parametrize("height,width", [(160, 160), (64, 96), (32, 32)])
+@pytest.mark.parametrize(("height", "width"), [(160, 160), (64, 96), (32, 32)])
 def test_the_network_predicts_for_every_anchor_of_the_grid(height: int, width: int) -> None:
     anchors = AnchorGenerator(strides=(8, 16, 32, 64), scales=((2,), (2, 4), (3,), (1, 2)), height_to_width=(1, 2))
     settings = DetectorSettings(TINY.backbone, FeaturePyramid(16, extra=1), TINY.head)
@@ -245,7 +247,9 @@ def test_torchvision_backbones_give_the_last_map_of_each_stride(name: str, chann
     module = TorchvisionBackbone(name, weights="none")().eval()
     assert module.channels == channels
     maps = module(torch.zeros(1, 3, 96, 64))
-    assert [tuple(m.shape[1:]) for m in maps] == [(c, 96 // s, 64 // s) for c, s in zip(channels, (8, 16, 32), strict=True)]
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (c, 96 // s, 64 // s) for c, s in zip(channels, (8, 16, 32), strict=True)
+    ]
 
 
 def test_tensorflow_padding_shifts_the_grid_of_strided_convolutions() -> None:

@@ -198,13 +198,12 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
             run(config, tmp_path / "parts")
     assert stopped.value.exit_status == 143
     assert weights(tmp_path / "parts")["step"] == stop_at
-    (tmp_path / "parts" / "metrics.jsonl").open("a").write('{"step": 99}\n')  # written after the checkpoint: undone
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 99}\n')  # written after the checkpoint: to be undone
     run(config, tmp_path / "parts", resume=True)
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert_same(weights(tmp_path / "whole", "best.pt"), weights(tmp_path / "parts", "best.pt"))
-    whole, parts = timeless(read_log(tmp_path / "whole")), timeless(read_log(tmp_path / "parts"))
-    assert [row["step"] for row in whole] == [row["step"] for row in parts]
-    assert whole[-1] == parts[-1]
+    assert timeless(read_log(tmp_path / "whole")) == timeless(read_log(tmp_path / "parts"))
 
 
 def test_resume_refuses_other_settings_and_says_which(tmp_path: Path) -> None:
@@ -213,11 +212,12 @@ def test_resume_refuses_other_settings_and_says_which(tmp_path: Path) -> None:
     other = small("train.length=2 iterations", "loss.box_weight=3.0")
     with pytest.raises(InputError, match=r"trained with loss\.box_weight=2\.0, not 3\.0"):
         run(other, tmp_path / "run", resume=True)
-    with pytest.raises(InputError, match=r"best\.pt holds weights alone"):
-        (tmp_path / "run" / "last.pt").write_bytes((tmp_path / "run" / "best.pt").read_bytes())
+    last = tmp_path / "run" / "last.pt"
+    last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
+    with pytest.raises(InputError, match=r"last\.pt holds weights alone"):
         run(config, tmp_path / "run", resume=True)
+    last.unlink()
     with pytest.raises(InputError, match="does not exist"):
-        (tmp_path / "run" / "last.pt").unlink()
         run(config, tmp_path / "run", resume=True)
 
 
@@ -255,6 +255,8 @@ def test_run_folders_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match="exists already"):
         new_run_folder(folder)
     (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot be made: Not a directory"):
+        new_run_folder(tmp_path / "file" / "deeper" / "run")
     with pytest.raises(InputError, match="cannot be made"):
         new_run_folder(tmp_path / "file" / "run")
     monkeypatch.chdir(tmp_path)

@@ -32,7 +32,9 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
         InputError: naming the file or override, the dotted key and the value.
     """
     plain = None if path is None else read_yaml(path)
-    return config_from_plain({} if plain is None else plain, "the command line" if path is None else str(path), overrides)
+    return config_from_plain(
+        {} if plain is None else plain, "the command line" if path is None else str(path), overrides
+    )
 
 
 def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) -> Config:
@@ -71,11 +73,12 @@ def to_yaml(config: object) -> str:
     return yaml.safe_dump(to_plain(config), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
 
 
-def list_settings(config: object | None = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def list_settings(config: Any = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another."""
     config = Config() if config is None else config
-    meanings, hints = _meanings(type(config)), _hints(type(config))
-    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+    cls: type = type(config)
+    meanings, hints = _meanings(cls), _hints(cls)
+    for field in dataclasses.fields(config):
         key, value = f"{prefix}{field.name}", getattr(config, field.name)
         choices = _choices(hints[field.name])
         if not choices:
@@ -121,9 +124,7 @@ def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: 
     for field in dataclasses.fields(cls):
         inherited = getattr(default, field.name) if type(default) is cls else _default(field)
         if field.name in plain:
-            values[field.name] = _read(
-                hints[field.name], plain[field.name], inherited, f"{path}{field.name}", origin
-            )
+            values[field.name] = _read(hints[field.name], plain[field.name], inherited, f"{path}{field.name}", origin)
         elif inherited is dataclasses.MISSING:
             raise InputError(f"{origin}: {path}{field.name} is missing; {cls.__name__} needs it")
         else:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.data import CocoData, ShapesData, Transform
 from anchorloc.detector import AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon
@@ -58,9 +58,7 @@ class Config:
 
     data: ShapesData | CocoData = ShapesData()
     transform: Transform = Transform()
-    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
-        strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
-    )
+    anchors: AnchorGenerator = AnchorGenerator(strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,))
     assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
     detector: DetectorSettings = DetectorSettings()
     coder: DeltaCoder = DeltaCoder()

@@ -18,11 +18,11 @@ MAX_YAML_BYTES = 1 << 20
 class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2's scalars: 1e-4 is a number, `no` and 12:30 are strings."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not read; repeat the value", problem_mark=mark)
         return super().compose_node(parent, index)
 
@@ -54,7 +54,7 @@ def parse_yaml(text: str, origin: str) -> Any:
         InputError: it is not YAML, or uses a tag, an alias or a key twice.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506: a subclass of SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -1,12 +1,13 @@
-"""Images to feature maps: a compact network to train from nothing, or any torchvision classifier."""
+"""Images to feature maps: a compact network to train from nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from anchorloc.detector.layers import ConvNormAct
+from anchorloc.detector.layers import Backbone, ConvNormAct
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class ResidualBackbone:
         if self.first not in [4 << stage for stage in range(len(self.channels))]:
             raise ValueError(f"first must be the stride of a stage (4, 8, ...), got {self.first}")
 
-    def __call__(self, *, pretrained: bool = True) -> nn.Module:
+    def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module, randomly initialized: there are no weights to load."""
         return _ResidualNetwork(self)
 
 
-class _ResidualNetwork(nn.Module):
+class _ResidualNetwork(Backbone):
     def __init__(self, settings: ResidualBackbone) -> None:
         super().__init__()
         narrow = settings.channels[0] // 2
@@ -67,10 +68,10 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.norm.weight)
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else _shortcut(inputs, outputs, stride)
-        self.act = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.act(self.second(self.first(features)) + self.shortcut(features))
+        """(B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        return torch.relu_(self.second(self.first(features)) + self.shortcut(features))
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:

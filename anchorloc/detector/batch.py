@@ -29,16 +29,15 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors, without waiting where memory is pinned."""
-        moved = {
-            name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """Called by a loader that feeds a GPU."""
-        return replace(
-            self, **{name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)}
-        )
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return Batch(**tensors, samples=self.samples)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ class Collate:
 
     def pad(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return (B, 3, H, W) uint8 with H and W the least multiples that hold every image, in channels-last memory."""
-        height, width = (-(-max(image.shape[axis] for image in images) // self.multiple) * self.multiple for axis in (0, 1))
+        height, width = (
+            -(-max(image.shape[axis] for image in images) // self.multiple) * self.multiple for axis in (0, 1)
+        )
         batch = np.empty((len(images), height, width, 3), np.uint8)
         for slot, image in zip(batch, images, strict=True):
             slot[: image.shape[0], : image.shape[1]] = image

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-
-from anchorloc.detector.layers import ConvNormAct
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,14 @@ class _Head(nn.Module):
         widths = sorted(set(shapes_per_level))
         self.logits = nn.ModuleList(nn.Conv2d(settings.channels, k * classes, 3, padding=1) for k in widths)
         self.deltas = nn.ModuleList(nn.Conv2d(settings.channels, k * 4, 3, padding=1) for k in widths)
-        for layer in (*self.logits, *self.deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
-        for layer in self.logits:
-            nn.init.constant_(layer.bias, -math.log((1 - settings.prior) / settings.prior))
+        self._start_at(settings.prior)
+
+    def _start_at(self, prior: float) -> None:
+        """Start with boxes equal to their anchors and scores equal to `prior`."""
+        for group, bias in ((self.logits, -math.log((1 - prior) / prior)), (self.deltas, 0.0)):
+            for layer in group:
+                nn.init.normal_(cast(Tensor, layer.weight), std=0.01)
+                nn.init.constant_(cast(Tensor, layer.bias), bias)
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return logits (B, A, C) and deltas (B, A, 4) in the order of AnchorGrid."""
@@ -62,14 +64,16 @@ class _Tower(nn.Module):
 
     def __init__(self, inputs: int, channels: int, depth: int, levels: int) -> None:
         super().__init__()
-        widths = [inputs] + [channels] * depth
-        self.blocks = nn.ModuleList(ConvNormAct(a, b, 3) for a, b in zip(widths, widths[1:], strict=False))
-        for block in self.blocks:
-            block.norm = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels))  # type: ignore[assignment]
+        widths = [inputs, *[channels] * depth]
+        self.levels = levels
+        self.convs = nn.ModuleList(nn.Conv2d(a, channels, 3, padding=1, bias=False) for a in widths[:-1])
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(depth * levels))  # (depth, level)
+        for conv in self.convs:
+            nn.init.kaiming_normal_(cast(Tensor, conv.weight), mode="fan_out", nonlinearity="relu")
 
     def forward(self, features: Tensor, level: int) -> Tensor:
-        for block in self.blocks:
-            features = block.act(block.norm[level](block.conv(features)))
+        for depth, conv in enumerate(self.convs):
+            features = torch.relu_(self.norms[depth * self.levels + level](conv(features)))
         return features
 
 

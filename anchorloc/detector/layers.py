@@ -1,8 +1,15 @@
-"""The one building block that backbone, pyramid and head share."""
+"""What backbone, pyramid and head share."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+
+
+class Backbone(nn.Module):
+    """A module that turns images (B, 3, H, W) into a list of maps (B, channels[i], H / strides[i], W / strides[i])."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 class ConvNormAct(nn.Module):

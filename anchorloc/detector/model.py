@@ -58,6 +58,8 @@ class Detector(nn.Module):
     def __init__(self, backbone: nn.Module, pyramid: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone, self.pyramid, self.head = backbone, pyramid, head
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255, persistent=False)
 

@@ -109,9 +109,9 @@ def _is_hidden(name: str, weight: Tensor) -> bool:
     return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(("head.logits", "head.deltas"))
 
 
-def _groups(named: list[tuple[str, Tensor]], settings: AdamW | Muon) -> list[dict[str, Any]]:
+def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | Muon) -> list[dict[str, Any]]:
     """Sort weights by learning rate and decay."""
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in named:
         rate = settings.learning_rate * (settings.backbone_rate if name.startswith("backbone.") else 1.0)
         decay = settings.weight_decay if weight.ndim > 1 else 0.0

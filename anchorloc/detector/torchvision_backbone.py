@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from anchorloc.checkpoint import load_weights
+from anchorloc.detector.layers import Backbone
 from anchorloc.errors import InputError
 
 
@@ -26,15 +27,14 @@ class TorchvisionBackbone:
     frozen_stages: int = 0  # leading children of the network that are not trained
     tensorflow_padding: bool = False  # pad stride-2 convolutions like TensorFlow, where the weights come from there
 
-    def __call__(self, *, pretrained: bool = True) -> nn.Module:
+    def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module and load its weights if `pretrained`.
 
         Raises:
             InputError: unknown network or weights, a file of another network, or no such stride.
         """
         network = self._network(self.weights if pretrained else "none")
-        stages = network.features if hasattr(network, "features") else network
-        for child in list(stages.children())[: self.frozen_stages]:
+        for child in list(_stages(network)[1].children())[: self.frozen_stages]:
             child.requires_grad_(False)
         if self.tensorflow_padding:
             _pad_like_tensorflow(network)
@@ -44,14 +44,14 @@ class TorchvisionBackbone:
         if self.name not in torchvision.models.list_models(module=torchvision.models):
             raise InputError(f"backbone.name={self.name!r} is no torchvision classifier; see torchvision.models")
         if weights == "none":
-            return torchvision.models.get_model(self.name, weights=None)
+            return self._build(None)
         if Path(weights).suffix:
-            network = torchvision.models.get_model(self.name, weights=None)
+            network = self._build(None)
             _load_body(network, load_weights(Path(weights)), weights, self.name)
             return network
         try:
             wanted = "DEFAULT" if weights == "default" else weights
-            return torchvision.models.get_model(self.name, weights=wanted)
+            return self._build(wanted)
         except (URLError, OSError) as error:
             raise InputError(
                 f"the weights of {self.name} cannot be downloaded ({error}); "
@@ -62,8 +62,12 @@ class TorchvisionBackbone:
                 f"backbone.weights={weights!r} is neither default, none, a file, nor weights of {self.name}"
             ) from None
 
+    def _build(self, weights: str | None) -> nn.Module:
+        network: nn.Module = torchvision.models.get_model(self.name, weights=weights)
+        return network
 
-class _Extractor(nn.Module):
+
+class _Extractor(Backbone):
     def __init__(self, network: nn.Module, strides: tuple[int, ...], name: str) -> None:
         super().__init__()
         found = _stages_by_stride(network)
@@ -77,10 +81,15 @@ class _Extractor(nn.Module):
         return list(self.body(images).values())
 
 
+def _stages(network: nn.Module) -> tuple[str, nn.Module]:
+    """Return the module whose children are the stages, and what its name adds to theirs."""
+    features = getattr(network, "features", None)
+    return ("features.", features) if isinstance(features, nn.Module) else ("", network)
+
+
 def _stages_by_stride(network: nn.Module) -> dict[int, tuple[str, int]]:
     """Return stride: (node name, channels) of the last direct stage that has it."""
-    prefix = "features." if hasattr(network, "features") else ""
-    stages = network.features if prefix else network
+    prefix, stages = _stages(network)
     found: dict[int, tuple[str, int]] = {}
     side = 256
     features = torch.zeros(1, 3, side, side)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
@@ -28,6 +28,13 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
         return config.detector(config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def to_device(model: Detector, device: torch.device) -> Detector:
+    """Move the network, its kernels in the memory format that convolutions are fastest in."""
+    model.to(device)
+    model.to(memory_format=torch.channels_last)
+    return model
 
 
 def build_collate(config: Config) -> Collate:
@@ -61,7 +68,7 @@ def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
 
 
 @dataclass(frozen=True)
-class _Careful:
+class _Careful(Dataset[Any]):
     """Samples whose InputError comes back as a value: raised in a worker, it would drag a traceback along."""
 
     samples: Samples
@@ -81,20 +88,23 @@ class _CarefulCollate:
 
     def __call__(self, samples: Sequence[Sample | InputError]) -> Batch | InputError:
         good = [sample for sample in samples if isinstance(sample, Sample)]
-        return self.collate(good) if len(good) == len(samples) else next(s for s in samples if isinstance(s, InputError))
+        return (
+            self.collate(good) if len(good) == len(samples) else next(s for s in samples if isinstance(s, InputError))
+        )
 
 
 def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
     workers = config.train.workers
     return DataLoader(
-        _Careful(samples),  # type: ignore[arg-type]
-        batch_sampler=order,  # type: ignore[arg-type]
+        _Careful(samples),
+        batch_sampler=order,
         collate_fn=_CarefulCollate(build_collate(config)),
         num_workers=workers,
         pin_memory=pick_device(config.train.device).type == "cuda",
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
+        generator=torch.Generator(),  # for the seeds of workers, which use none: the run's own generator stays put
     )
 
 

@@ -13,7 +13,7 @@ from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, config_from_plain
 from anchorloc.data import Source
 from anchorloc.detector import Detector
-from anchorloc.engine.build import batches, build_detector, pick_device, validation_loader
+from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
 from anchorloc.engine.inference import detect, detection_limits
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, evaluate
@@ -50,8 +50,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
         detail = str(error).splitlines()[1].strip()
         raise InputError(f"{path} does not fit the network of its settings and overrides: {detail}") from None
     device = pick_device(config.train.device)
-    network = network.to(device, memory_format=torch.channels_last).eval()
-    return TrainedModel(config, categories, state["step"], network, device)
+    return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
 
 
 def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:

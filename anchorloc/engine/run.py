@@ -28,11 +28,10 @@ def new_run_folder(out: Path | None) -> Path:
     """
     folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    except FileExistsError:
-        raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it") from None
+        folder.mkdir(parents=True)
     except OSError as error:
+        if folder.exists():
+            raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it") from None
         raise InputError(f"the run folder {folder} cannot be made: {error.strerror}") from None
     return folder
 
@@ -58,7 +57,7 @@ class MetricsLog:
     size: int = 0
 
     def __post_init__(self) -> None:
-        self._file = open(self.folder / "metrics.jsonl", "a+b")  # noqa: SIM115: lives as long as the run
+        self._file = (self.folder / "metrics.jsonl").open("ab")
         self._file.truncate(self.size)  # lines after the checkpoint that a resumed run will write again
         self._board = SummaryWriter(str(self.folder / "tensorboard"))
 

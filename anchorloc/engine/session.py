@@ -10,7 +10,7 @@ from rich.console import Console
 
 from anchorloc.config import Config, config_from_plain
 from anchorloc.config.yaml import read_yaml
-from anchorloc.data import Source
+from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
 from anchorloc.engine.run import describe_run, new_run_folder, read_log
@@ -53,6 +53,7 @@ def continue_run(folder: Path, config: Config | None, started: float) -> int:
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     """Open both splits, print what is odd about them, and look at every file once before the work begins."""
     sources = config.data.open("train"), config.data.open("val")
+    check_same_categories(*sources)
     for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")

@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
-from anchorloc.detector import Batch, Detector, Predictions
+from anchorloc.detector import Batch, Predictions
 from anchorloc.engine.average import AveragedModel
-from anchorloc.engine.build import batches, build_detector, pick_device, train_loader, validation_loader
+from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.inference import autocast, detect, detection_limits
 from anchorloc.engine.run import MetricsLog
@@ -78,12 +78,11 @@ class Training:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.device = pick_device(settings.device)
-        model = build_detector(config, len(train.categories))
-        self.model: Detector = model.to(self.device, memory_format=torch.channels_last)
+        self.model = to_device(build_detector(config, len(train.categories)), self.device)
         self.average = AveragedModel(self.model, settings.ema)
         self.optimizer = settings.optimizer(self.model)
         self.clock = Clock(settings, len(train))
-        self.best = Best()
+        self.best, self.means = Best(), Means()
         self.log_size = 0
         self.next_validation = settings.validate_every
 
@@ -103,13 +102,17 @@ class Training:
             log.close()
 
     def _loop(self, display: Display, log: MetricsLog, caught: list[int]) -> None:
-        settings, means = self.config.train, Means()
+        settings = self.config.train
         validation = validation_loader(self.config, self.val)
         for batch in batches(train_loader(self.config, self.train, start=self.clock.step)):
-            means.add(self.step(batch.to(self.device)))
+            self.means.add(self.step(batch.to(self.device)))
             if self.clock.step % LOG_EVERY == 0:
                 rate = LOG_EVERY * settings.batch_size / self.clock.lap()
-                values = {**means.take(), "lr": self._rate() * settings.optimizer.learning_rate, "images_per_second": rate}
+                values = {
+                    **self.means.take(),
+                    "lr": self._rate() * settings.optimizer.learning_rate,
+                    "images_per_second": rate,
+                }
                 log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
                 display.update(self.clock.progress, self._status(values))
             done = self.clock.progress >= 1
@@ -134,9 +137,10 @@ class Training:
             ids = ", ".join(str(sample.image_id) for sample in batch.samples)
             raise InputError(
                 f"the loss became {total.item()} at step {self.clock.step} (images {ids}); the last checkpoint is "
-                f"intact: lower train.optimizer.learning_rate, now {self.config.train.optimizer.learning_rate}, or look at these images"
+                "intact: lower train.optimizer.learning_rate, now "
+                f"{self.config.train.optimizer.learning_rate}, or look at these images"
             )
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
         self.optimizer.step(self._rate())
         self.average.update()
@@ -188,7 +192,8 @@ class Training:
             "average_updates": self.average.updates,
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.clock.seconds,
-            "best": vars(self.best).copy(),
+            "best": asdict(self.best),
+            "means": asdict(self.means),
             "next_validation": self.next_validation,
             "log_size": log.size,
             "random": torch.get_rng_state(),
@@ -211,7 +216,7 @@ class Training:
         self.average.updates = training["average_updates"]
         self.optimizer.load_state_dict(training["optimizer"])
         self.clock.step, self.clock.before = state["step"], training["seconds"]
-        self.best = Best(**training["best"])
+        self.best, self.means = Best(**training["best"]), Means(**training["means"])
         self.next_validation, self.log_size = training["next_validation"], training["log_size"]
         torch.set_rng_state(training["random"])
         torch.set_num_threads(training["threads"])
@@ -276,7 +281,7 @@ def caught_signals() -> Iterator[list[int]]:
         caught.append(number)
         signal.signal(number, previous[number])
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
         signal.signal(number, note)
     try:
