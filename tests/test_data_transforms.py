@@ -170,6 +170,10 @@ def test_zoom_covers_its_range_and_places_vary() -> None:
     assert 0.5 <= min(scales) < 0.55
     assert 1.9 < max(scales) <= 2.02
     assert 0.4 < np.mean(np.array(scales) < 1) < 0.6  # log-uniform
+    for geometry in drawn:
+        if geometry.scale[0] > 1.01:  # the window is what fits into the canvas, and fills it
+            assert geometry.part == geometry.canvas
+            assert geometry.window[0] == pytest.approx(100 * geometry.shrunk[0] / 100 / geometry.scale[0], abs=1)
     assert len({geometry.offset for geometry in drawn if geometry.part != geometry.canvas}) > 100
     assert len({geometry.corner for geometry in drawn if geometry.window != geometry.shrunk}) > 100
 

@@ -7,12 +7,14 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anchorloc import shapes
 from anchorloc.boxes import box_iou
 from anchorloc.data import CocoData, ShapesData, Source
 from anchorloc.data.shape_drawing import draw
-from anchorloc.data.shape_layout import NAMES, Figure, lay_out, outline
+from anchorloc.data.shape_layout import NAMES, Figure, IntBox, intersection_over_union, lay_out, outline
 from anchorloc.errors import InputError, run_command
 
 SCENES = 300
@@ -87,7 +89,41 @@ def test_an_outline_spans_its_box_and_looks_like_its_name(name: str) -> None:
         mask = outline(figure)
         assert mask.size == (60, 45)
         assert mask.getbbox() == (0, 0, 60, 45)
-        assert np.asarray(mask).mean() / 255 == pytest.approx(share, abs=0.03)
+        pixels = np.asarray(mask)
+        assert pixels.mean() / 255 == pytest.approx(share, abs=0.03)
+        if name == "rectangle":
+            assert (pixels == 255).all()
+        if name != "triangle":
+            np.testing.assert_array_equal(pixels, pixels[::-1, ::-1])
+        else:  # half way along its edge, the apex makes it symmetric, up to the rounding of a pixel
+            across = pixels[:, ::-1] if direction < 2 else pixels[::-1]
+            assert np.abs(pixels.astype(int) - across).mean() < 10
+
+
+def test_large_figures_are_painted_first() -> None:
+    for seed in range(20):
+        areas = [figure.width * figure.height for figure in lay_out(Random(seed), 160)]
+        assert areas == sorted(areas, reverse=True)
+
+
+@given(st.lists(st.integers(0, 12), min_size=8, max_size=8))
+def test_overlap_of_whole_pixels_is_that_of_the_box_library(edges: list[int]) -> None:
+    (x1, x2), (y1, y2), (u1, u2), (v1, v2) = (sorted(edges[place : place + 2]) for place in range(0, 8, 2))
+    a: IntBox = (x1, y1, x2 + 1, y2 + 1)
+    b: IntBox = (u1, v1, u2 + 1, v2 + 1)
+    assert intersection_over_union(a, b) == pytest.approx(box_iou(np.array([a], float), np.array([b], float))[0, 0])
+
+
+def test_a_figure_differs_from_what_it_lies_on() -> None:
+    """Rectangles, a small one inside a large one at the right: both middles show them, whatever the colors."""
+    large = Figure(1, 60, 10, 90, 90, 0, 0, (60, 10, 150, 100))
+    small = Figure(1, 110, 60, 20, 20, 0, 0, (110, 60, 130, 80))
+    for seed in range(100):
+        both, one, none = (
+            np.asarray(draw(Random(seed), figures, 160), np.int64) for figures in ([large, small], [large], [])
+        )
+        assert np.abs(both[70, 120] - one[70, 120]).max() >= 30
+        assert np.abs(one[30, 80] - none[30, 80]).max() >= 10  # texture, lines and blobs come between
 
 
 def test_small_scenes_have_small_objects() -> None:

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from anchorloc.data.resize import Size, scaled
+from anchorloc.data.resize import Size
 from anchorloc.structures import FloatArray, Target
 
 MIN_VISIBLE = 0.2  # the share of a box that a crop must leave if it cuts the center away
@@ -68,17 +68,21 @@ def place(source: Size, shrunk: Size, canvas: Size, scale: float, random: Random
 
     What is larger than the canvas is cropped, what is smaller leaves room to fill.
     """
-    window = _cut(shrunk[0], canvas[0], scale), _cut(shrunk[1], canvas[1], scale)
-    part = scaled(window, (scale, scale))
-    part = min(part[0], canvas[0]), min(part[1], canvas[1])
+    (height, down), (width, across) = (_fit(shrunk[axis], canvas[axis], scale) for axis in (0, 1))
+    window, part = (height, width), (down, across)
     corner = _start(shrunk[0] - window[0], random), _start(shrunk[1] - window[1], random)
     offset = _start(canvas[0] - part[0], random), _start(canvas[1] - part[1], random)
     return Geometry(source, shrunk, corner, window, part, offset, canvas)
 
 
-def _cut(length: int, room: int, scale: float) -> int:
-    """Return how many of `length` pixels fit into `room` at `scale`."""
-    return length if length * scale <= room + 0.5 else min(length, max(1, round(room / scale)))
+def _fit(length: int, room: int, scale: float) -> tuple[int, int]:
+    """Return how many of `length` pixels fit into `room` at `scale`, and how many they become.
+
+    What is cut fills its room to the last pixel, whatever rounding makes of the scale.
+    """
+    if length * scale <= room + 0.5:
+        return length, min(room, max(1, round(length * scale)))
+    return min(length, max(1, round(room / scale))), room
 
 
 def _start(room: int, random: Random | None) -> int:

@@ -82,7 +82,7 @@ def lay_out(random: Random, size: int) -> list[Figure]:
             figure = Figure(label, x, y, width, height, direction, form, visible)
             if visible != (x, y, x + width, y + height):
                 figure = _cut(figure)
-            if _is_annotatable(figure.visible) and all(_iou(figure.visible, o.visible) <= MAX_IOU for o in figures):
+            if _is_annotatable(figure.visible) and _is_apart(figure, figures):
                 figures.append(figure)
                 break
     return figures
@@ -121,7 +121,12 @@ def _is_annotatable(box: IntBox) -> bool:
     return fits and width * height >= SMALLEST**2
 
 
-def _iou(a: IntBox, b: IntBox) -> float:
+def _is_apart(figure: Figure, others: list[Figure]) -> bool:
+    return all(intersection_over_union(figure.visible, other.visible) <= MAX_IOU for other in others)
+
+
+def intersection_over_union(a: IntBox, b: IntBox) -> float:
+    """Return the IoU of two boxes; one pair at a time, Python's own numbers are the fastest."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
         return 0.0
