@@ -18,11 +18,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
@@ -119,8 +120,8 @@ def tensors(samples: list[Sample]) -> tuple[list[Tensor], list[dict[str, Tensor]
 def train_peer(model: nn.Module, source: Source, minutes: float, seed: int, rate: float) -> int:
     """Train for so many minutes; return the steps."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
-    loader = DataLoader(
-        Samples(source, Transform(), seed, training=True, cache_bytes=1 << 30),
+    loader: DataLoader[Any] = DataLoader(
+        cast(Dataset[Any], Samples(source, Transform(), seed, training=True, cache_bytes=1 << 30)),
         batch_sampler=TrainOrder(len(source), BATCH, seed),
         collate_fn=tensors,
         num_workers=2,

@@ -36,7 +36,9 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Target
 
 TINY = DetectorSettings(
-    ResidualBackbone(channels=(8, 8, 16, 16), blocks=(1, 1, 1, 1)), FeaturePyramid(channels=16), Head(channels=16)
+    ResidualBackbone(channels=(8, 8, 16, 16), blocks=(1, 1, 1, 1), first=8),
+    FeaturePyramid(channels=16),
+    Head(channels=16),
 )
 ANCHORS = AnchorGenerator(strides=(8, 16, 32), scales=(3,), height_to_width=(1,))
 
@@ -193,7 +195,7 @@ def test_ignored_anchors_carry_no_loss() -> None:
     one.target.crowd[:] = True
     batch = collate([one])
     predictions = predictions_for(batch)
-    Criterion()(predictions, batch, DeltaCoder())["classification"].backward()
+    Criterion()(predictions, batch, DeltaCoder())["classification"].backward()  # type: ignore[no-untyped-call]
     gradient = predictions.logits.grad
     assert gradient is not None
     silent = (gradient[0] == 0).all(dim=1).nonzero().squeeze(1)
@@ -205,7 +207,7 @@ def test_a_batch_without_objects_trains() -> None:
     batch = collate([sample(random_boxes(0))] * 2)
     losses = Criterion()(model(batch.images), batch, DeltaCoder())
     assert losses["box"].item() == 0.0
-    (losses["box"] + losses["classification"]).backward()
+    (losses["box"] + losses["classification"]).backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
 
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, TrainSettings, read_config
@@ -69,6 +70,12 @@ def test_the_order_can_be_entered_anywhere() -> None:
     assert list(islice(TrainOrder(10, 4, seed=4), 20)) != whole
 
 
+def test_processes_share_each_batch() -> None:
+    whole = list(islice(TrainOrder(10, 4, seed=3), 5))
+    parts = [list(islice(TrainOrder(10, 4, seed=3, part=(rank, 2)), 5)) for rank in (0, 1)]
+    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+
+
 def test_validation_sees_every_image_once_in_order() -> None:
     order = ValidationOrder(10, 4)
     assert [index for batch in order for _, index in batch] == list(range(10))
@@ -101,12 +108,15 @@ def test_the_average_follows_the_model() -> None:
     average = AveragedModel(model, decay=0.9)
     with torch.no_grad():
         model.weight.fill_(3.0)
-    model.num_batches_tracked += 5
+    assert model.num_batches_tracked is not None
+    model.num_batches_tracked.fill_(5)
     average.update()
+    assert isinstance(average.module, torch.nn.BatchNorm1d)
     assert average.module.weight.tolist() == pytest.approx([1 + 2 * (1 - 2 / 11)] * 2)  # decay (1 + 1) / (10 + 1)
     assert average.module.num_batches_tracked == 5
     for _ in range(200):
         average.update()
+    assert isinstance(average.module, torch.nn.BatchNorm1d)
     assert average.module.weight.tolist() == pytest.approx([3.0, 3.0])
 
 
@@ -186,8 +196,8 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     run(config, tmp_path / "whole")
     step = Training.step
 
-    def step_then_signal(self: Training, batch: Batch) -> dict[str, float]:
-        losses = step(self, batch)
+    def step_then_signal(self: Training, network: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
+        losses = step(self, network, batch, rate)
         if self.clock.step == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
         return losses

@@ -63,23 +63,29 @@ class SmoothL1Loss:
 
 @dataclass(frozen=True)
 class Criterion:
-    """Both losses, each divided by the number of positives in the batch (at least 1)."""
+    """Both losses, each divided by the number of positives (at least 1)."""
 
     classification: FocalLoss | QualityFocalLoss = QualityFocalLoss()
     box: GIoULoss | SmoothL1Loss = GIoULoss()
     box_weight: float = 2.0
 
-    def __call__(self, predictions: Predictions, batch: Batch, coder: DeltaCoder) -> dict[str, Tensor]:
-        """Return {"classification": (), "box": ()}; with no positive the box loss is exactly 0, with gradients."""
+    def __call__(
+        self, predictions: Predictions, batch: Batch, coder: DeltaCoder, positives: float | None = None
+    ) -> dict[str, Tensor]:
+        """Return {"classification": (), "box": ()}; with no positive the box loss is exactly 0, with gradients.
+
+        Args:
+            positives: what to divide by, where several processes share a batch; else those of `batch`.
+        """
         logits, deltas = predictions.logits.flatten(0, 1), predictions.deltas.flatten(0, 1)[batch.positives]
         targets = torch.zeros_like(logits)
         with torch.no_grad():
             targets[batch.positives, batch.labels] = paired_iou(coder.decode(deltas, batch.anchors), batch.boxes)
         classification = self.classification(logits, targets).index_fill(0, batch.ignored, 0.0)
-        positives = max(1, len(batch.positives))
+        count = max(1.0, len(batch.positives) if positives is None else positives)
         return {
-            "classification": classification.sum() / positives,
-            "box": self.box_weight * self.box(deltas, batch.boxes, batch.anchors, coder).sum() / positives,
+            "classification": classification.sum() / count,
+            "box": self.box_weight * self.box(deltas, batch.boxes, batch.anchors, coder).sum() / count,
         }
 
 

@@ -42,10 +42,16 @@ def build_collate(config: Config) -> Collate:
     return Collate(config.anchors, config.assign, multiple=int(max(config.anchors.strides)))
 
 
-def train_loader(config: Config, source: Source, start: int) -> DataLoader[Batch]:
-    """Return an endless loader that begins with step `start`."""
+def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
+    """Return an endless loader that begins with step `start`; `part` is this process's (rank, count).
+
+    Raises:
+        InputError: there are more processes than images in a batch.
+    """
+    if part[1] > config.train.batch_size:
+        raise InputError(f"train.batch_size={config.train.batch_size} is less than the {part[1]} processes; raise it")
     samples = Samples(source, config.transform, config.train.seed, True, config.train.image_cache_mb << 20)
-    order = TrainOrder(len(source), config.train.batch_size, config.train.seed, start)
+    order = TrainOrder(len(source), config.train.batch_size, config.train.seed, start, part)
     return _loader(config, samples, order)
 
 

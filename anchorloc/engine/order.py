@@ -19,6 +19,7 @@ class TrainOrder:
     batch_size: int
     seed: int
     start: int = 0  # the first step that is given
+    part: tuple[int, int] = (0, 1)  # (rank, count): every batch is dealt out to so many processes
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         position = self.start * self.batch_size
@@ -30,7 +31,8 @@ class TrainOrder:
                     epoch = place // self.images
                     permutation = np.random.default_rng((self.seed, epoch)).permutation(self.images)
                 batch.append((epoch, int(permutation[place % self.images])))
-            yield batch
+            rank, count = self.part
+            yield batch[rank::count]
             position += self.batch_size
 
 

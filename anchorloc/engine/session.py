@@ -13,6 +13,7 @@ from anchorloc.config.yaml import read_yaml
 from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
+from anchorloc.engine.processes import joined_processes
 from anchorloc.engine.run import describe_run, new_run_folder, read_log
 from anchorloc.engine.training import Stopped, Training
 from anchorloc.errors import InputError
@@ -25,12 +26,13 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
     Raises:
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
-    console = Console()
-    train, val = open_data(config, console)
-    training = Training(config, Path(), train, val)
-    training.folder = new_run_folder(out)
-    describe_run(training.folder, config, command)
-    return _run(training, console, started)
+    with joined_processes() as processes:
+        console = Console(quiet=not processes.first)
+        training = Training(config, Path(), *open_data(config, console), processes)
+        if processes.first:
+            training.folder = new_run_folder(out)
+            describe_run(training.folder, config, command)
+        return _run(training, console, started)
 
 
 def continue_run(folder: Path, config: Config | None, started: float) -> int:
@@ -42,12 +44,12 @@ def continue_run(folder: Path, config: Config | None, started: float) -> int:
     path = folder / "config.yaml"
     if not path.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no config.yaml")
-    console = Console()
     config = config or config_from_plain(read_yaml(path), str(path))
-    train, val = open_data(config, console)
-    training = Training(config, folder, train, val)
-    training.resume()
-    return _run(training, console, started)
+    with joined_processes() as processes:
+        console = Console(quiet=not processes.first)
+        training = Training(config, folder, *open_data(config, console), processes)
+        training.resume()
+        return _run(training, console, started)
 
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
@@ -72,7 +74,8 @@ def _run(training: Training, console: Console, started: float) -> int:
     except Stopped as stopped:
         console.print(f"stopped at step {training.clock.step}; go on with --resume --out {training.folder}")
         return stopped.exit_status
-    report(training.folder, training.val, console, started)
+    if training.processes.first:
+        report(training.folder, training.val, console, started)
     return 0
 
 

@@ -22,6 +22,7 @@ from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.inference import autocast, detect, detection_limits
+from anchorloc.engine.processes import Processes
 from anchorloc.engine.run import MetricsLog
 from anchorloc.engine.schedule import Clock
 from anchorloc.errors import InputError
@@ -71,8 +72,11 @@ class Means:
 class Training:
     """One run in `folder`. Its state is saved in last.pt; best.pt is for use."""
 
-    def __init__(self, config: Config, folder: Path, train: Source, val: Source) -> None:
+    def __init__(
+        self, config: Config, folder: Path, train: Source, val: Source, processes: Processes | None = None
+    ) -> None:
         self.config, self.folder, self.train, self.val = config, folder, train, val
+        self.processes = processes or Processes()
         settings = config.train
         torch.manual_seed(settings.seed)
         if settings.threads:
@@ -94,58 +98,71 @@ class Training:
             InputError: the loss stopped being a number.
         """
         self.clock.start()
-        log = MetricsLog(self.folder, self.log_size)
+        log = MetricsLog(self.folder, self.log_size) if self.processes.first else None
         try:
             with caught_signals() as caught:
                 self._loop(display, log, caught)
         finally:
-            log.close()
+            if log is not None:
+                log.close()
 
-    def _loop(self, display: Display, log: MetricsLog, caught: list[int]) -> None:
-        settings = self.config.train
+    def _loop(self, display: Display, log: MetricsLog | None, caught: list[int]) -> None:
         validation = validation_loader(self.config, self.val)
-        for batch in batches(train_loader(self.config, self.train, start=self.clock.step)):
-            self.means.add(self.step(batch.to(self.device)))
-            if self.clock.step % LOG_EVERY == 0:
-                rate = LOG_EVERY * settings.batch_size / self.clock.lap()
-                values = {
-                    **self.means.take(),
-                    "lr": self._rate() * settings.optimizer.learning_rate,
-                    "images_per_second": rate,
-                }
-                log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
-                display.update(self.clock.progress, self._status(values))
-            done = self.clock.progress >= 1
-            if done or self.clock.epoch >= self.next_validation:
-                self.next_validation = self.clock.epoch + settings.validate_every
-                self._validate(validation, display, log)
-                done = done or 0 < settings.patience <= self.best.validations_since
-            if caught:
-                self.save(log)
-                raise Stopped(caught[0])
+        part = (self.processes.rank, self.processes.count)
+        network = self.processes.wrap(self.model)
+        (progress,) = self.processes.agree(self.clock.progress)
+        for batch in batches(train_loader(self.config, self.train, self.clock.step, part)):
+            self.means.add(self.step(network, batch.to(self.device), self.clock.rate(progress)))
+            (progress,) = self.processes.agree(self.clock.progress)
+            due = progress >= 1 or self.clock.epoch >= self.next_validation
+            if log is not None:
+                self._log_step(display, log)
+            if due:
+                self.next_validation = self.clock.epoch + self.config.train.validate_every
+                if log is not None:
+                    self._validate(validation, display, log)
+            impatient = 0 < self.config.train.patience <= self.best.validations_since
+            done, stop = self.processes.agree(progress >= 1 or impatient, caught[0] if caught else 0)
+            if stop:
+                if log is not None:
+                    self.save(log)
+                raise Stopped(int(stop))
             if done:
                 return
 
-    def step(self, batch: Batch) -> dict[str, float]:
-        """One update of the weights; return the losses."""
-        self.model.train()
+    def step(self, network: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
+        """Update the weights once, at `rate` times the full learning rate; return the losses of this process."""
+        network.train()
         with autocast(self.config, self.device):
-            predictions = self.model(batch.images)
-        losses = self.config.loss(predictions, batch, self.config.coder)
+            predictions = network(batch.images)
+        positives = self.processes.mean(len(batch.positives))
+        losses = self.config.loss(predictions, batch, self.config.coder, positives)
         total = sum_losses(losses)
-        if not math.isfinite(total.item()):
-            ids = ", ".join(str(sample.image_id) for sample in batch.samples)
-            raise InputError(
-                f"the loss became {total.item()} at step {self.clock.step} (images {ids}); the last checkpoint is "
-                "intact: lower train.optimizer.learning_rate, now "
-                f"{self.config.train.optimizer.learning_rate}, or look at these images"
-            )
+        self._refuse_nan(total.item(), batch)
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
-        self.optimizer.step(self._rate())
+        self.optimizer.step(rate)
         self.average.update()
         self.clock.step += 1
         return loss_values(losses)
+
+    def _refuse_nan(self, loss: float, batch: Batch) -> None:
+        if not math.isfinite(loss):
+            ids = ", ".join(str(sample.image_id) for sample in batch.samples)
+            rate = self.config.train.optimizer.learning_rate
+            raise InputError(
+                f"the loss became {loss} at step {self.clock.step} (images {ids}); the last checkpoint is intact: "
+                f"lower train.optimizer.learning_rate, now {rate}, or look at these images"
+            )
+
+    def _log_step(self, display: Display, log: MetricsLog) -> None:
+        if self.clock.step % LOG_EVERY == 0:
+            settings = self.config.train
+            rate = self.clock.rate(self.clock.progress) * settings.optimizer.learning_rate
+            speed = LOG_EVERY * settings.batch_size / self.clock.lap()
+            values = {**self.means.take(), "lr": rate, "images_per_second": speed}
+            log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
+            display.update(self.clock.progress, self._status(values))
 
     def _validate(self, loader: Any, display: Display, log: MetricsLog) -> None:
         """Score the averaged weights, keep them if they are the best, save the state."""
@@ -164,9 +181,6 @@ class Training:
         else:
             self.best.validations_since += 1
         self.save(log)
-
-    def _rate(self) -> float:
-        return self.clock.rate(self.clock.progress)
 
     def _status(self, values: dict[str, float]) -> str:
         left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)
