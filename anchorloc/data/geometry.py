@@ -10,7 +10,7 @@ import numpy as np
 from anchorloc.data.resize import Size
 from anchorloc.structures import FloatArray, Target
 
-MIN_VISIBLE = 0.2  # the share of a box that a crop must leave if it cuts the center away
+MIN_VISIBLE = 0.25  # the share of a box that a crop must leave; a box whose center is visible has as much
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,14 @@ class Geometry:
     def map_target(self, target: Target) -> Target:
         """Map the boxes of the image and clip them to the part of the canvas that shows the image.
 
-        A box that is cut is kept if its center, or at least MIN_VISIBLE of its area, is visible.
+        A box that is cut is kept if at least MIN_VISIBLE of its area is visible.
         """
         whole = self.map_boxes(target.boxes)
         low = np.array([self.offset[1], self.offset[0]])
         high = low + np.array([self.part[1], self.part[0]])
         boxes: FloatArray = np.minimum(np.maximum(whole, np.tile(low, 2)), np.tile(high, 2))
         visible, area = _area(boxes), _area(whole)
-        center = (whole[:, :2] + whole[:, 2:]) / 2
-        central = ((center > low) & (center < high)).all(axis=1)
-        keep = (visible > 0) & (central | (visible >= MIN_VISIBLE * area))
+        keep = (visible > 0) & (visible >= MIN_VISIBLE * area)
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
 
 
