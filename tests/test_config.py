@@ -23,7 +23,9 @@ def test_no_file_means_the_defaults() -> None:
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    config = read_config(None, ["assign={kind: MaxIoUAssigner, rescue_iou: 0.1}", "anchors.scales=[[1, 2], [3], [4], [1]]"])
+    config = read_config(
+        None, ["assign={kind: MaxIoUAssigner, rescue_iou: 0.1}", "anchors.scales=[[1, 2], [3], [4], [1]]"]
+    )
     assert config.assign == MaxIoUAssigner(rescue_iou=0.1)
     assert config.anchors.shapes_per_level == (2, 1, 1, 1)
     assert read_config(write(tmp_path, to_yaml(config))) == config

@@ -18,6 +18,9 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 
 
+GRACE = 8  # seconds that a worker lives on after SIGTERM
+
+
 def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> Detector:
     """Return the network that `config` describes, with random or given backbone weights.
 
@@ -115,9 +118,12 @@ def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, in
 
 
 def _start_worker(number: int) -> None:
-    """Leave signals to the main process, which ends its step first and then its workers; one thread a worker."""
+    """Leave signals to the main process, which ends its step first and then its workers; one thread a worker.
+
+    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
     torch.set_num_threads(1)
 
 
