@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from box_strategies import FLOATS, GRID, boxes, coordinates, many
+from box_strategies import FLOATS, GRID, boxes, coordinates, many, width
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from anchorloc.boxes import batched_nms, box_area, box_iou, nms, soft_nms
 from anchorloc.boxes.nms_kernels import nms as nms_kernel
+from anchorloc.boxes.order import descending
 from anchorloc.boxes.tables import box_table
 
 Array = NDArray[Any]
 Scored = tuple[Array, Array]
 
 THRESHOLDS = st.sampled_from([0.0, 0.1, 0.25, 0.3, 1 / 3, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.9, 1.0]) | st.floats(0, 1)
-SCORES = st.sampled_from([-math.inf, -1.0, 0.0, 0.25, 0.5, 1.0, math.inf]) | st.floats(0, 1, width=16)
+SCORES = st.sampled_from([-math.inf, -1.0, -0.0, 0.0, 0.25, 0.5, 1.0, math.inf]) | st.floats(0, 1, width=16)
 
 
 def slow_nms(some: Array, scores: Array, threshold: float) -> list[int]:
@@ -126,6 +128,17 @@ def test_many_equal_scores_go_to_the_lower_index() -> None:
     np.testing.assert_array_equal(nms(some, scores, 0.5), np.argsort(-scores, kind="stable"))
 
 
+@many
+@given(FLOATS.flatmap(lambda dtype: arrays(dtype, st.integers(0, 30), elements=SCORES | st.floats(width=width(dtype)))))
+def test_the_order_is_that_of_a_stable_sort(scores: Array) -> None:
+    """Zeros of both signs are equal, infinities have their place, NaN is refused."""
+    if np.isnan(scores).any():
+        with pytest.raises(ValueError, match=rf"scores\[{np.isnan(scores).argmax()}\] is nan"):
+            descending(scores)
+    else:
+        np.testing.assert_array_equal(descending(scores), np.argsort(-scores, kind="stable"))
+
+
 @pytest.mark.parametrize("side", [3e-22, 1e-19])
 def test_many_boxes_of_hardly_any_area_stay_as_in_the_obvious_loop(side: float) -> None:
     """Near the end of the float range an area has a few bits only, and the bounds of the grid do not hold."""
@@ -186,8 +199,15 @@ def test_classes_do_not_suppress_each_other_at_negative_coordinates() -> None:
 
 def test_a_high_class_is_as_good_as_a_low_one() -> None:
     some = np.array([[0.1, 0.1, 0.6, 0.6], [0.1, 0.1, 0.6, 0.7], [900, 900, 1000, 1000]], np.float32)
-    for label in (0, 5000, 2**40):
+    for label in (0, 5000, -(2**40)):
         assert batched_nms(some, [0.9, 0.8, 0.7], [label] * 3, 0.5).tolist() == [0, 2]
+
+
+def test_classes_may_be_any_integers() -> None:
+    some = np.tile([[0.0, 0, 10, 10]], (6, 1))
+    classes = np.array([-(2**63), 2**63 - 1, 0, -(2**63), 2**63 - 1, 0])
+    assert batched_nms(some, np.arange(6), classes, 0.5).tolist() == [5, 4, 3]
+    assert batched_nms(some, np.arange(6), np.array([0, 255, 7, 0, 255, 7], np.uint8), 0.5).tolist() == [5, 4, 3]
 
 
 def slow_soft_nms(some: Array, scores: Array, sigma: float, lowest: float) -> list[tuple[int, float]]:

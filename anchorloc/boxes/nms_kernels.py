@@ -18,18 +18,29 @@ from .jit import kernel
 Table = NDArray[Any]  # (5, N)
 ZERO = np.float32(0)  # takes the type of its partner
 BLOCK = 16
+SMALLEST_AREA = np.float32(1e-32)
 
 
 @kernel
 def nms(boxes: Table, bounds: NDArray[np.int64], threshold: Any, scan_limit: int, keep: NDArray[np.bool_]) -> None:
     """Mark the boxes that stay. Group g is the columns bounds[g] to bounds[g + 1]; groups do not touch each other.
-    Above `scan_limit` kept boxes of a group, the rest of it goes by the grid."""
+    Above `scan_limit` kept boxes of a group, the rest of it goes by the grid, if that is exact."""
     kept = np.zeros((5, boxes.shape[1] + BLOCK), boxes.dtype)  # an unused slot holds a box without area
     for group in range(len(bounds) - 1):
         start, stop = bounds[group], bounds[group + 1]
-        reached = nms_by_scan(boxes, start, stop, threshold, scan_limit, kept, keep)
+        limit = scan_limit if stop - start > scan_limit and fits_grid(boxes, start, stop) else stop - start
+        reached = nms_by_scan(boxes, start, stop, threshold, limit, kept, keep)
         if reached < stop:
             nms_by_grid(boxes, start, reached, stop, threshold, kept, keep)
+
+
+@kernel
+def fits_grid(boxes: Table, start: int, stop: int) -> bool:
+    """Whether no area is so near the end of the float32 range that an IoU is too coarse for the bounds of the grid."""
+    found = np.int32(0)
+    for i in range(start, stop):
+        found |= np.int32(ZERO < boxes[4, i] < SMALLEST_AREA)
+    return bool(found == 0)
 
 
 @kernel

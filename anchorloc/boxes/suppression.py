@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import FloatArray, IndexArray, as_rows, as_scores, as_vector, check_fraction
+from .order import by_class, descending
 from .tables import box_table
 
 
@@ -30,8 +31,8 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> IndexArray
     array([1, 2])
     """
     rows = as_rows(boxes, "boxes")
-    order = _descending(as_scores(scores, len(rows)))
-    return order[_kept(rows, order, np.asarray([0, len(order)]), iou_threshold)]
+    order = descending(as_vector(scores, "scores", len(rows)))
+    return order[_stay(rows, order, np.asarray([0, len(order)]), iou_threshold)]
 
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_threshold: float) -> IndexArray:
@@ -51,17 +52,14 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_thresh
     >>> batched_nms([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], [0.8, 0.9, 0.7], [0, 0, 1], 0.5)
     array([1, 2])
     """
+    from .order_kernels import choose
+
     rows = as_rows(boxes, "boxes")
-    classes = as_vector(idxs, "idxs", len(rows))
-    if classes.dtype.kind not in "iu" and len(classes):
-        raise ValueError(f"idxs must be integers, got dtype {classes.dtype}")
-    order = _descending(as_scores(scores, len(rows)))
-    grouped = np.argsort(classes[order], kind="stable")
-    group = classes[order[grouped]]
-    bounds = np.concatenate([[0], np.flatnonzero(group[1:] != group[:-1]) + 1, [len(group)]])
-    stays = np.empty(len(order), np.bool_)
-    stays[grouped] = _kept(rows, order[grouped], bounds, iou_threshold)
-    return order[stays]
+    order = descending(as_vector(scores, "scores", len(rows)))
+    ranks, bounds = by_class(as_vector(idxs, "idxs", len(rows)), order)
+    kept = np.empty(len(rows), np.int64)
+    count = choose(order, ranks, _stay(rows, order[ranks], bounds, iou_threshold), kept)
+    return kept[:count]
 
 
 def soft_nms(
@@ -87,38 +85,16 @@ def soft_nms(
     return keep[:count], lowered[keep[:count]]
 
 
-def _descending(scores: NDArray[Any]) -> IndexArray:
-    """The order of descending scores, lower index first among equals: `np.argsort(-scores, kind="stable")`.
-
-    NumPy's other sort is vectorized and several times faster on many scores, but leaves equals in any order; they are
-    put right by sorting (rank, index) pairs packed into integers.
-    """
-    if len(scores) < 2000:
-        return np.argsort(-scores, kind="stable")
-    order = np.argsort(-scores)
-    ranked = scores[order]
-    packed = order
-    packed[1:] |= np.cumsum(ranked[1:] != ranked[:-1]) << 32
-    packed.sort()
-    return packed & 0xFFFFFFFF
-
-
-def _kept(rows: NDArray[Any], order: IndexArray, bounds: NDArray[np.int64], iou_threshold: float) -> NDArray[np.bool_]:
+def _stay(rows: NDArray[Any], order: IndexArray, bounds: NDArray[np.int64], iou_threshold: float) -> NDArray[np.bool_]:
     """(N,) which of the boxes stay, in the given order, in which groups lie between the bounds."""
     from .nms_kernels import nms as kernel
 
     check_fraction(iou_threshold, "iou_threshold")
-    table = box_table(rows, order)
     keep = np.empty(len(rows), np.bool_)
-    kernel(table, bounds, _round_down(iou_threshold, rows.dtype), _scan_limit(table[4], iou_threshold), keep)
+    # With about 512 kept boxes a scan costs as much as the grid; a low threshold makes the grid search too far.
+    scan_limit = 512 if iou_threshold >= 0.3 else len(rows)
+    kernel(box_table(rows, order), bounds, _round_down(iou_threshold, rows.dtype), scan_limit, keep)
     return keep
-
-
-def _scan_limit(areas: NDArray[Any], iou_threshold: float) -> int:
-    """With how many kept boxes a box is compared before the grid takes over: about as many as cost the same. A low
-    threshold makes the grid search far, and areas near the end of the float range make an IoU too coarse for it."""
-    smallest = areas.min(where=areas > 0, initial=np.inf)
-    return 512 if iou_threshold >= 0.3 and smallest > np.finfo(areas.dtype).tiny * 1e6 else len(areas)
 
 
 def _round_down(threshold: float, dtype: np.dtype[Any]) -> Any:

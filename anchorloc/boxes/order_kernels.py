@@ -1,0 +1,64 @@
+"""Loops that put boxes in the order in which they are suppressed: by descending score, or class by class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .jit import kernel
+
+
+@kernel
+def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
+    """Write keys that sort as float32 scores do in descending order, equals by index: the score, turned into an
+    integer that falls as it rises, over the index. `bits` are the scores' own. Return whether all are
+    numbers."""
+    for i in range(len(bits)):
+        pattern = np.int64(bits[i])
+        size = pattern & 0x7FFFFFFF
+        if size > 0x7F800000:
+            return False
+        falling = 0x7FFFFFFF + size if pattern != size else 0x7FFFFFFF - size  # -0.0 is 0.0
+        keys[i] = (falling << 32) | i
+    return True
+
+
+@kernel
+def limits(classes: NDArray[np.int64]) -> tuple[int, int]:
+    """The lowest and the highest class."""
+    low, high = classes[0], classes[0]
+    for i in range(1, len(classes)):
+        low, high = min(low, classes[i]), max(high, classes[i])
+    return low, high
+
+
+@kernel
+def group(
+    classes: NDArray[np.int64], low: int, order: NDArray[np.int64], bounds: NDArray[np.int64], ranks: NDArray[np.int64]
+) -> None:
+    """Sort ranks 0..N-1, where box order[r] has rank r, by class, stably: class c is ranks[bounds[c - low]] to
+    ranks[bounds[c - low + 1]]. `bounds` comes as zeros."""
+    for i in range(len(classes)):
+        bounds[classes[i] - low + 1] += 1
+    for c in range(1, len(bounds)):
+        bounds[c] += bounds[c - 1]
+    free = bounds.copy()
+    for rank in range(len(order)):
+        c = classes[order[rank]] - low
+        ranks[free[c]] = rank
+        free[c] += 1
+
+
+@kernel
+def choose(order: NDArray[np.int64], ranks: NDArray[np.int64], keep: NDArray[Any], kept: NDArray[np.int64]) -> int:
+    """Write the kept boxes by rank, where keep[i] speaks of rank ranks[i]; return how many there are."""
+    stays = np.zeros(len(order), np.bool_)
+    for i in range(len(ranks)):
+        stays[ranks[i]] = keep[i]
+    count = 0
+    for rank in range(len(order)):
+        kept[count] = order[rank]
+        count += stays[rank]
+    return count

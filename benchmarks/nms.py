@@ -1,0 +1,122 @@
+"""`nms` and `batched_nms` against torchvision and powerboxes: `python -m benchmarks.nms`.
+
+Clustered boxes, as a detector gives them: eight about each object. Every contender gets float32 boxes in the layout
+it likes best, made before the clock starts (powerboxes wants float64 scores), and must keep the same boxes.
+torchvision's `batched_nms` shifts the classes apart on up to 1000 boxes and loses bits by it; "decided otherwise"
+counts the boxes on which that tells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+import numpy as np
+import powerboxes
+import torch
+import torchvision
+from numpy.typing import NDArray
+
+from anchorloc.boxes import batched_nms, nms
+
+from .timing import RESULTS, Call, median_seconds, significant, write_table
+
+COUNTS = (1000, 5000, 20_000, 100_000)
+THRESHOLDS = (0.5, 0.7)
+CLASSES = 80
+OURS = "anchorloc"
+
+Scored = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
+
+
+def clustered_boxes(count: int, seed: int = 0) -> Scored:
+    """Boxes, scores and classes: eight boxes of one class about each object, objects of 12 to 200 px, log-uniform, in
+    an image of 1344 x 800."""
+    rng = np.random.default_rng(seed)
+    objects = count // 8
+    sides = np.exp(rng.uniform(np.log(12), np.log(200), (objects, 1)) + rng.uniform(-0.5, 0.5, (objects, 2)))
+    centers, sides = np.repeat(rng.uniform(0, (1344, 800), (objects, 2)), 8, axis=0), np.repeat(sides, 8, axis=0)
+    centers = centers + rng.normal(0, 0.08, centers.shape) * sides
+    sides = sides * np.exp(rng.normal(0, 0.1, sides.shape))
+    boxes = np.concatenate([centers - sides / 2, centers + sides / 2], axis=1).astype(np.float32)
+    scores = rng.permutation(len(boxes)).astype(np.float32) / np.float32(len(boxes))
+    return boxes, scores, np.repeat(rng.integers(0, CLASSES, objects), 8)
+
+
+def contenders(scored: Scored, threshold: float) -> dict[str, Call]:
+    """Every way to the kept indices, by name."""
+    boxes, scores, _ = scored
+    doubles = scores.astype(np.float64)
+    tensors = torch.from_numpy(boxes), torch.from_numpy(scores)
+    return {
+        OURS: lambda: nms(boxes, scores, threshold),
+        **torchvision_calls(lambda: torchvision.ops.nms(*tensors, threshold)),
+        "powerboxes": lambda: powerboxes.nms(boxes, doubles, threshold, -1.0),
+        "powerboxes, R-tree": lambda: powerboxes.rtree_nms(boxes, doubles, threshold, -1.0),
+    }
+
+
+def batched_contenders(scored: Scored, threshold: float) -> dict[str, Call]:
+    """Every way to the kept indices, class by class, by name."""
+    tensors = [torch.from_numpy(part) for part in scored]
+    return {
+        OURS: lambda: batched_nms(*scored, threshold),
+        **torchvision_calls(lambda: torchvision.ops.batched_nms(*tensors, threshold)),
+    }
+
+
+def torchvision_calls(call: Call) -> dict[str, Call]:
+    """The call with each number of threads."""
+
+    def with_threads(count: int) -> Call:
+        def run() -> Any:
+            torch.set_num_threads(count)
+            return call().numpy()
+
+        return run
+
+    return {f"torchvision, {count} threads": with_threads(count) for count in range(1, (os.cpu_count() or 1) + 1)}
+
+
+def rows_of(function: str, scored: Scored, threshold: float, rounds: int) -> list[dict[str, object]]:
+    """The table of one set of boxes; stops unless all keep the same, save where torchvision shifts classes apart."""
+    calls = (contenders if function == "nms" else batched_contenders)(scored, threshold)
+    kept = {name: call() for name, call in calls.items()}
+    differ = {name: len(np.setxor1d(rows, kept[OURS])) for name, rows in kept.items()}
+    if any(differ.values()) and (function == "nms" or len(scored[0]) > 1000):
+        raise AssertionError(f"{function} of {len(scored[0])} boxes at {threshold}: boxes decided otherwise: {differ}")
+    times = median_seconds(calls, rounds)
+    return [
+        {
+            "function": function,
+            "boxes": len(scored[0]),
+            "threshold": threshold,
+            "kept": len(kept[OURS]),
+            "library": name,
+            "milliseconds": significant(1e3 * seconds, 4),
+            "times anchorloc": significant(seconds / times[OURS]),
+            "decided otherwise": differ[name],
+        }
+        for name, seconds in times.items()
+    ]
+
+
+def main() -> None:
+    """Time every number of boxes and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nms", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="the median is over so many")
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of boxes")
+    args = parser.parse_args()
+    rows = [
+        row
+        for function in ("nms", "batched_nms")
+        for count in args.counts
+        for threshold in THRESHOLDS
+        for row in rows_of(function, clustered_boxes(count), threshold, args.rounds)
+    ]
+    write_table(rows, RESULTS / "nms.csv", ("torch", "torchvision", "powerboxes"))
+
+
+if __name__ == "__main__":
+    main()
