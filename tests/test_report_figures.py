@@ -150,6 +150,13 @@ def test_a_line_chart_stays_in_its_frame_and_shows_the_last_value() -> None:
     assert xy[0, 0] == LEFT
 
 
+def test_a_lone_point_is_drawn_as_a_dot() -> None:
+    drawn = draw_chart(Chart("AP", "epoch", {"AP": [(1.0, 0.5)]}))
+    assert drawn is not None
+    first, second = drawn.lines[0][2].split()
+    assert first == second
+
+
 def test_a_chart_without_points_is_left_out() -> None:
     assert draw_chart(Chart("Loss", "epoch", {})) is None
     assert draw_chart(Chart("Loss", "epoch", {"loss": [(float("nan"), 1)]})) is None

@@ -29,7 +29,7 @@ class TrainSettings:
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
     threads: int = 0  # of torch on a CPU; 0 leaves its own choice
     seed: int = 0
-    validate_every: float = 2  # epochs between validations; one always ends the run
+    validate_every: float = 0.5  # epochs between validations; one always ends the run
     patience: int = 0  # validations without a better AP before the run stops early; 0 never
     image_cache_mb: int = 1024  # memory for decoded images; 0 is off
 

@@ -55,7 +55,7 @@ def draw_chart(chart: Chart) -> DrawnChart | None:
         x_ticks=[(place(x, 0)[0], f"{x:g}") for x in x_ticks],
         y_ticks=[(place(0, y)[1], f"{y:g}") for y in y_ticks],
         lines=[
-            (name, f"{points[-1][1]:.3g}", " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in points))
+            (name, f"{points[-1][1]:.3g}", " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in _drawable(points)))
             for name, points in lines.items()
         ],
     )
@@ -69,6 +69,11 @@ def ticks(largest: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
     return [round(step * index, 12) for index in range(math.ceil(largest / step - 1e-9) + 1)]
+
+
+def _drawable(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Double a lone point: with round caps a line from it to itself is a dot, and a line of one point is nothing."""
+    return points * 2 if len(points) == 1 else points
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
