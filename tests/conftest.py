@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import matplotlib
 import pytest
 from hypothesis import settings
 
-matplotlib.use("Agg")
 # The first call of a kernel compiles, which a deadline would take for a slow example; seeds are fixed in CI only.
 settings.register_profile("anchorloc", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("anchorloc")
