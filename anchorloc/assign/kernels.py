@@ -25,6 +25,16 @@ Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
 
 
 @kernel
+def all_usable(boxes: Any) -> bool:
+    """Whether every number is finite and no box is of negative size."""
+    for row in range(len(boxes)):
+        x1, y1, x2, y2 = corners(boxes, row)
+        if not (-np.inf < x1 <= x2 < np.inf and -np.inf < y1 <= y2 < np.inf):
+            return False
+    return True
+
+
+@kernel
 def corners(boxes: Any, row: int) -> Box:
     """The box of a row, as four numbers."""
     return boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
@@ -279,6 +289,7 @@ def max_iou(
     marks: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """Assign by IoU; `least` is the IoU of rescue, or below 0 for none."""
+    positive, negative, least = np.float32(positive), np.float32(negative), np.float32(least)
     floor = negative if negative > ZERO else positive
     for row in range(len(boxes)):
         if crowd[row]:

@@ -55,10 +55,9 @@ class MaxIoUAssigner:
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         count = len(grid)
-        thresholds = np.float32(self.positive_iou), np.float32(self.negative_iou)
-        rescue = np.float32(-1 if self.rescue_iou is None else self.rescue_iou)
-        found = kernels.max_iou(*lattices_of(grid), rows, groups, *thresholds, rescue, *scratch(count))
+        thresholds = self.positive_iou, self.negative_iou, -1.0 if self.rescue_iou is None else self.rescue_iou
+        found = kernels.max_iou(*lattices_of(grid), rows, groups, *map(float, thresholds), *scratch(count))
         anchors, matched, ignored, unassigned = found
-        if thresholds[1] <= 0 and not groups.all():  # nothing is below 0, so nothing is background
+        if np.float32(self.negative_iou) <= 0 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, count, unassigned)

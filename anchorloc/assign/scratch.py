@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anchorloc.boxes.checks import as_boxes, as_vector
+from anchorloc.boxes.checks import as_boxes, as_rows, as_vector
 
 CLAIM = np.dtype([("iou", np.float32), ("row", np.int32)])
 
@@ -39,18 +39,20 @@ def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[
     Raises:
         ValueError: a box that is not finite, not in float32's range or of negative size; a `crowd` of another length.
     """
-    given = as_boxes(boxes)
-    rows = _as_float32(given)
+    from anchorloc.assign.kernels import all_usable
+
+    given = np.array(as_rows(boxes, "boxes"), order="C")
+    if not all_usable(given):
+        as_boxes(given)  # finds the words
+    rows = given if given.dtype == np.float32 else _as_float32(given)
     if crowd is None:
         return rows, np.zeros(len(rows), np.bool_)
     return rows, as_vector(crowd, "crowd", len(rows)).astype(np.bool_)
 
 
 def _as_float32(boxes: NDArray[Any]) -> NDArray[np.float32]:
-    if boxes.dtype == np.float32:
-        return np.array(boxes, order="C")
     with np.errstate(over="ignore"):
-        rows = boxes.astype(np.float32, order="C")
+        rows = boxes.astype(np.float32)
     if not np.isfinite(rows).all():
         row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise ValueError(f"boxes[{row}] is {tuple(boxes[row].tolist())}: too large for float32")

@@ -1,0 +1,134 @@
+"""Matching 201,600 anchors (800 x 1344 px, strides 8 to 128, 9 shapes) against torch: `python -m benchmarks.matching`.
+
+The boxes are log-uniform from 12 to 500 px. All contenders give the dense (A,) labels from float32 boxes, on anchors
+that are made before the clock starts: `MaxIoUAssigner` against torchvision's `box_iou` and `Matcher`, whose labels must
+be equal, and `ATSSAssigner` against ATSS in torch. Torch runs at every number of threads, and its best counts. "fill"
+is the time to fill an int32 and a float32 array of A numbers. Memory is what one call adds to the memory of a process
+of its own, at its peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.structures import AnchorGrid
+from benchmarks.matching_peers import Boxes, random_boxes, torch_atss, torchvision_matcher
+from benchmarks.timing import RESULTS, median_seconds, significant, write_table
+
+IMAGE = (800, 1344)
+COUNTS = (1, 7, 20, 100, 500)
+Match = Callable[[Boxes], NDArray[np.integer]]
+
+
+def matchers(grid: AnchorGrid) -> dict[str, tuple[Match, Match]]:
+    """Ours and torch's way to the labels, by name."""
+    anchors = torch.from_numpy(grid.boxes)
+    max_iou, atss = MaxIoUAssigner(), ATSSAssigner()
+    return {
+        "MaxIoU": (lambda boxes: max_iou(grid, boxes).matched, lambda boxes: torchvision_matcher(anchors, boxes)),
+        "ATSS": (lambda boxes: atss(grid, boxes).matched, lambda boxes: torch_atss(grid, anchors, boxes)),
+    }
+
+
+def at_threads(threads: int, match: Match, boxes: Boxes) -> Callable[[], object]:
+    """A call of torch's `match` with so many threads."""
+
+    def call() -> object:
+        torch.set_num_threads(threads)
+        return match(boxes)
+
+    return call
+
+
+def fill_of(count: int) -> Callable[[], None]:
+    """A call that fills an int32 and a float32 array."""
+    labels, overlaps = np.empty(count, np.int32), np.empty(count, np.float32)
+
+    def call() -> None:
+        labels.fill(-1)
+        overlaps.fill(0)
+
+    return call
+
+
+def differing(match: Match, peer: Match, boxes: Boxes) -> int:
+    """How many of the labels differ."""
+    return int((match(boxes) != peer(boxes)).sum())
+
+
+def row_of(name: str, grid: AnchorGrid, count: int, rounds: int) -> dict[str, object]:
+    """One assigner and one number of boxes, in the table."""
+    match, peer = matchers(grid)[name]
+    boxes = random_boxes(count, IMAGE)
+    threads = range(1, (os.cpu_count() or 1) + 1)
+    calls = {
+        "ours": lambda: match(boxes),
+        "fill": fill_of(len(grid)),
+        **{f"torch {n}": at_threads(n, peer, boxes) for n in threads},
+    }
+    times = median_seconds(calls, rounds)
+    best = min((f"torch {n}" for n in threads), key=times.__getitem__)
+    different = differing(match, peer, boxes)
+    if name == "MaxIoU" and different:
+        raise SystemExit(f"{different} labels of {count} boxes differ from torchvision's")
+    return {
+        "assigner": name,
+        "boxes": count,
+        "ours, ms": significant(1e3 * times["ours"]),
+        "torch, ms": significant(1e3 * times[best]),
+        "torch threads": best.removeprefix("torch "),
+        "times faster": significant(times[best] / times["ours"]),
+        "times fill": significant(times["ours"] / times["fill"]),
+        "labels that differ": different,
+        "ours, MiB": in_fresh_process(name, count, 0),
+        "torch, MiB": in_fresh_process(name, count, 1),
+    }
+
+
+def in_fresh_process(name: str, count: int, which: int) -> str:
+    """`added_memory` in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return significant(pool.apply(added_memory, (name, count, which)))
+
+
+def added_memory(name: str, count: int, which: int) -> float:
+    """MiB by which a first call with `count` boxes raises the memory of this process at its peak, all code having
+    been loaded by a call with one box on a small image."""
+    small = AnchorGenerator()((64, 64))
+    matchers(small)[name][which](random_boxes(1, (64, 64)))
+    grid = AnchorGenerator()(IMAGE)
+    match, boxes = matchers(grid)[name][which], random_boxes(count, IMAGE)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = peak_memory()
+    match(boxes)
+    return peak_memory() - before
+
+
+def peak_memory() -> float:
+    """The most memory that this process has held, in MiB, as Linux tells it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def main() -> None:
+    """Time every number of boxes and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="the median is over so many")
+    rounds = parser.parse_args().rounds
+    grid = AnchorGenerator()(IMAGE)
+    rows = [row_of(name, grid, count, rounds) for name in ("MaxIoU", "ATSS") for count in COUNTS]
+    write_table(rows, RESULTS / "matching.csv", ("torch", "torchvision"))
+
+
+if __name__ == "__main__":
+    main()
