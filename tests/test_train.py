@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from anchorloc import evaluate, train
+from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
+from anchorloc.engine.build import build_detector
 from anchorloc.engine.run import read_log
 from anchorloc.errors import run_command
 
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 TINY = [
     "detector.backbone={channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1]}",
     "detector.pyramid.channels=16",
@@ -203,12 +206,19 @@ def test_every_setting_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None
     assert "train.batch_size = 16  # images a step" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_reads_and_its_parts_fit(path: Path) -> None:
+    detector = build_detector(read_config(path), 3, pretrained=False)
+    assert path.read_text(encoding="utf-8").startswith("# ")  # the command, and what it measured
+    assert sum(weight.numel() for weight in detector.parameters()) > 1e5
+
+
 @pytest.mark.parametrize("name", ["bccd", "fruits", "airplanes"])
 def test_the_configs_train_on_the_real_sets(
     tmp_path: Path, real_data: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One step and one validation of a few images each: paths, formats and shapes fit."""
-    config = Path(__file__).parents[1] / "configs" / f"{name}.yaml"
+    (config,) = [path for path in CONFIGS if path.stem == name]
     small = [f"data.root={real_data / name}", "train.length=2 iterations", "train.batch_size=2", "train.workers=0"]
     cheap = ["detector.backbone.weights=none", "transform.resize={kind: Letterbox, height: 64, width: 64}"]
     assert run_command(train.main, [str(config), *small, *cheap, "--out", str(tmp_path / "run")]) == 0

@@ -12,6 +12,7 @@ from torch import Tensor
 from anchorloc.boxes import batched_nms
 from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.model import Predictions
+from anchorloc.errors import InputError
 from anchorloc.structures import AnchorGrid, Detections, Sample
 
 
@@ -42,7 +43,9 @@ class Decoder:
         original = to_original(boxes.cpu().numpy(), sample)
         index, classes = anchors.cpu().numpy(), labels.cpu().numpy()
         if not np.isfinite(original).all():
-            raise FloatingPointError(f"the network gave non-finite boxes for image {sample.image_id!r}")
+            raise InputError(
+                f"the network gives boxes that are no numbers for image {sample.image_id!r}; use another checkpoint"
+            )
         keep = batched_nms(original, found, classes, self.nms_iou)[: self.max_detections]
         return Detections(original[keep], found[keep], classes[keep], index[keep], sample.image_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.order import TrainOrder, ValidationOrder
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
-
 
 GRACE = 8  # seconds that a worker lives on after SIGTERM
 
@@ -42,7 +42,12 @@ def to_device(model: Detector, device: torch.device) -> Detector:
 
 def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
-    return Collate(config.anchors, config.assign, multiple=int(max(config.anchors.strides)))
+    return Collate(config.anchors, config.assign, coarsest_stride(config))
+
+
+def coarsest_stride(config: Config) -> int:
+    """What the sides of a batch are a multiple of."""
+    return math.ceil(max(config.anchors.strides))
 
 
 def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:

@@ -32,11 +32,6 @@ def detect(
         yield from config.decode(predictions, grid, batch.samples, config.coder)
 
 
-def detection_limits(config: Config) -> tuple[int, int, int]:
-    """COCO's 1, 10 and 100 detections, more where the decoder keeps more."""
-    return 1, 10, max(100, config.decode.max_detections)
-
-
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:
     """Return the context of the forward pass: bfloat16 where asked for, or where `auto` finds hardware for it."""
     wanted = config.train.precision

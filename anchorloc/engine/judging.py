@@ -14,9 +14,10 @@ from anchorloc.config import Config, config_from_plain
 from anchorloc.data import Source
 from anchorloc.detector import Detector
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
-from anchorloc.engine.inference import detect, detection_limits
+from anchorloc.engine.inference import detect
+from anchorloc.engine.validation import score
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics import Evaluation
 from anchorloc.structures import Category, Detections
 
 
@@ -64,8 +65,7 @@ def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detecti
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
     loader = batches(validation_loader(model.config, source))
     detections = list(detect(model.network, loader, model.config, model.device))
-    targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, detection_limits(model.config)), detections
+    return score(detections, source, model.config), detections
 
 
 def facts_of(model: TrainedModel) -> dict[str, object]:

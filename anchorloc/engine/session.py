@@ -11,12 +11,14 @@ from rich.console import Console
 from anchorloc.config import Config, config_from_plain
 from anchorloc.config.yaml import read_yaml
 from anchorloc.data import Source, check_same_categories
+from anchorloc.engine.coverage import coverage
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
 from anchorloc.engine.processes import joined_processes
 from anchorloc.engine.run import describe_run, new_run_folder, read_log
-from anchorloc.engine.training import Stopped, Training
-from anchorloc.errors import InputError
+from anchorloc.engine.signals import Stopped
+from anchorloc.engine.training import Training
+from anchorloc.errors import InputError, printable
 from anchorloc.report import pick_pictures, print_evaluation, training_charts, write_report
 
 
@@ -60,7 +62,8 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
-            console.print(f"  warning: {warning}", markup=False, highlight=False)
+            console.print(f"  warning: {printable(warning)}", markup=False, highlight=False)
+    console.print(coverage(config, sources[0]), highlight=False)
     return sources
 
 

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
-from anchorloc.detector import Batch, Predictions
+from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
+from anchorloc.engine.changes import refuse_changes
 from anchorloc.engine.display import Display, duration
-from anchorloc.engine.inference import autocast, detect, detection_limits
+from anchorloc.engine.inference import autocast
 from anchorloc.engine.processes import Processes
 from anchorloc.engine.run import MetricsLog
 from anchorloc.engine.schedule import Clock
+from anchorloc.engine.signals import Stopped, caught_signals
+from anchorloc.engine.validation import Means, loss_values, sum_losses, validate
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.structures import Category
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
-
-
-class Stopped(Exception):
-    """A signal asked the run to end; its checkpoint is written."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.exit_status = 128 + signal_number
 
 
 @dataclass
@@ -47,26 +37,6 @@ class Best:
     ap: float = -1.0
     step: int = 0
     validations_since: int = 0
-
-
-@dataclass
-class Means:
-    """Running means of a few named numbers since the last time they were taken."""
-
-    sums: dict[str, float] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, values: dict[str, float]) -> None:
-        """Count one more step."""
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-
-    def take(self) -> dict[str, float]:
-        """Return the means and start anew."""
-        means = {name: total / self.count for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means
 
 
 class Training:
@@ -120,7 +90,7 @@ class Training:
             if due:
                 self.next_validation = self.clock.epoch + self.config.train.validate_every
                 if log is not None:
-                    self._validate(validation, display, log)
+                    self._validate(batches(validation), display, log)
             impatient = 0 < self.config.train.patience <= self.best.validations_since
             done, stop = self.processes.agree(progress >= 1 or impatient, caught[0] if caught else 0)
             if stop:
@@ -164,7 +134,7 @@ class Training:
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
-    def _validate(self, loader: Any, display: Display, log: MetricsLog) -> None:
+    def _validate(self, loader: Iterable[Batch], display: Display, log: MetricsLog) -> None:
         """Score the averaged weights, keep them if they are the best, save the state."""
         evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
         ap, ap50 = evaluation.summary.ap or 0.0, evaluation.summary.ap50 or 0.0
@@ -234,72 +204,3 @@ class Training:
         self.next_validation, self.log_size = training["next_validation"], training["log_size"]
         torch.set_rng_state(training["random"])
         torch.set_num_threads(training["threads"])
-
-
-def validate(
-    model: nn.Module, loader: Any, config: Config, source: Source, device: torch.device
-) -> tuple[Evaluation, dict[str, float]]:
-    """Return the scores of `model` over `source` and its mean losses per batch."""
-    means = Means()
-
-    def add_losses(predictions: Predictions, batch: Batch) -> None:
-        losses = config.loss(predictions, batch, config.coder)
-        means.add(loss_values(losses))
-
-    detections = list(detect(model, batches(loader), config, device, look=add_losses))
-    targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, detection_limits(config)), means.take()
-
-
-def sum_losses(losses: dict[str, Tensor]) -> Tensor:
-    """Add up the parts."""
-    return torch.stack(list(losses.values())).sum()
-
-
-def loss_values(losses: dict[str, Tensor]) -> dict[str, float]:
-    """Name the losses as the log does: their sum, and each part."""
-    parts = {f"{name}_loss": loss.item() for name, loss in losses.items()}
-    return {"loss": sum(parts.values()), **parts}
-
-
-def refuse_changes(path: Path, state: dict[str, Any], config: Config, categories: tuple[Category, ...]) -> None:
-    """Raise InputError where a checkpoint does not belong to these settings, naming the first difference."""
-    if "training" not in state:
-        raise InputError(f"{path} holds weights alone; --resume needs the last.pt of a run")
-    now, then = dict(flatten(to_plain(config))), dict(flatten(state["config"]))
-    if changed := [key for key in {**then, **now} if now.get(key) != then.get(key)]:
-        key = changed[0]
-        raise InputError(
-            f"{path} was trained with {key}={then.get(key)}, not {now.get(key)}; "
-            "resume with the same settings or start a new run"
-        )
-    if state["categories"] != [[category.id, category.name] for category in categories]:
-        raise InputError(f"{path} was trained on other classes: {state['categories']}; start a new run")
-
-
-def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of nested dicts."""
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-@contextmanager
-def caught_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM so that a step can end first; a second one acts at once."""
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        signal.signal(number, previous[number])
-
-    previous = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
