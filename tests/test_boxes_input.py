@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import shutil
 import subprocess
@@ -247,3 +248,9 @@ def test_kernels_run_in_several_threads_at_once() -> None:
     for pair in found:
         for one, other in zip(pair, expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_the_examples_of_the_page_are_true() -> None:
+    page = Path(__file__).parents[1] / "docs" / "boxes.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 0) == (0, True)

@@ -84,6 +84,43 @@ def test_ciou_is_exact_to_rounding(sets: tuple[Array, Array]) -> None:
     np.testing.assert_allclose(found, np.reshape(exact, found.shape), rtol=0, atol=tolerance)
 
 
+def wide_twins(first: Array, second: Array) -> dict[Callable[..., Array], Array]:
+    """All pairs in extended precision, measure by measure."""
+    a, b = first.astype(np.longdouble)[:, None], second.astype(np.longdouble)[None]
+    sides, hull = (
+        np.minimum(a, b)[..., 2:] - np.maximum(a, b)[..., :2],
+        np.maximum(a, b)[..., 2:] - np.minimum(a, b)[..., :2],
+    )
+    inter, own = np.maximum(sides, 0).prod(axis=-1), (a[..., 2:] - a[..., :2]).prod(axis=-1)
+    union = own + (b[..., 2:] - b[..., :2]).prod(axis=-1) - inter
+    apart = ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2) ** 2
+    angles = [np.arctan((some[..., 2] - some[..., 0]) / (some[..., 3] - some[..., 1])) for some in (a, b)]
+    v = 4 / np.pi**2 * (angles[0] - angles[1]) ** 2
+    iou = inter / union
+    diou = iou - apart.sum(axis=-1) / ((hull**2).sum(axis=-1) + 1e-7)
+    return {
+        box_iou: iou,
+        generalized_box_iou: iou - (hull.prod(axis=-1) - union) / hull.prod(axis=-1),
+        distance_box_iou: diou,
+        complete_box_iou: diou - v**2 / (1 - iou + v + 1e-7),
+    }
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 4e-15)])
+def test_a_million_hard_pairs_are_exact_to_rounding(dtype: type, tolerance: float) -> None:
+    """Boxes of 1e-3 to 1e6 px, most near another one of their size, up to 1e9 px from the origin."""
+    rng = np.random.default_rng(0)
+    low = rng.choice([0, 1e3, 1e6, 1e9], (1000, 1)) + rng.uniform(-1, 1, (1000, 2)) * 10 ** rng.uniform(
+        -3, 6, (1000, 1)
+    )
+    some = np.concatenate([low, low + 10 ** rng.uniform(-3, 6, (1000, 2))], axis=1)
+    near = some + rng.normal(0, 0.2, some.shape) * np.tile(some[:, 2:] - some[:, :2], 2)
+    sets: list[Array] = [np.sort(part.reshape(-1, 2, 2), axis=1).reshape(-1, 4).astype(dtype) for part in (some, near)]
+    first, second = (part[box_area(part) > 0] for part in sets)
+    for measure, expected in wide_twins(first, second).items():
+        assert np.abs(measure(first, second) - expected).max() < tolerance, measure.__name__
+
+
 @many
 @given(two_sets())
 def test_iou_is_symmetric_and_in_bounds(sets: tuple[Array, Array]) -> None:
@@ -133,7 +170,7 @@ def test_iou_and_giou_do_not_change_under_scaling_by_powers_of_two(sets: tuple[A
 @given(FLOATS.flatmap(lambda dtype: st.tuples(boxes(dtype, finite(dtype)), boxes(dtype, finite(dtype)))))
 def test_no_finite_boxes_make_nan(sets: tuple[Array, Array]) -> None:
     first, second = sets
-    with np.errstate(under="ignore"):
+    with np.errstate(over="ignore", under="ignore"):  # where kernels are interpreted
         results = [measure(first, second) for measure in PAIRWISE]
         results += [box_iou_crowd(first, second, np.arange(len(second)) % 2)]
         results += [best_overlap(first, second)[1], paired_box_iou(first, first)]
@@ -141,6 +178,7 @@ def test_no_finite_boxes_make_nan(sets: tuple[Array, Array]) -> None:
         assert np.isfinite(result).all()
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # where kernels are interpreted
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_areas_too_large_for_the_type_are_no_obstacle(dtype: type) -> None:
     most = 2.0 ** (np.finfo(dtype).maxexp - 1)

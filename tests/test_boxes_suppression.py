@@ -165,6 +165,7 @@ def test_boxes_without_area_neither_suppress_nor_are_suppressed() -> None:
     assert nms(some, [4, 3, 2, 1], 0).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.filterwarnings("ignore:overflow")  # where kernels are interpreted
 def test_boxes_too_large_for_an_area_suppress_each_other() -> None:
     huge = np.array([[-3e38, -3e38, 3e38, 3e38], [-3e38, -3e38, 3e38, 2.9e38], [0, 0, 1, 1]], np.float32)
     assert nms(huge, [1, 2, 3], 0.5).tolist() == [2, 1]
