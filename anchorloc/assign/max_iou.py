@@ -55,9 +55,10 @@ class MaxIoUAssigner:
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         count = len(grid)
-        thresholds = self.positive_iou, self.negative_iou, -1.0 if self.rescue_iou is None else self.rescue_iou
-        found = kernels.max_iou(*lattices_of(grid), rows, groups, *map(float, thresholds), *scratch(count))
+        positive, negative = float(self.positive_iou), float(self.negative_iou)
+        rescue = -1.0 if self.rescue_iou is None else float(self.rescue_iou)
+        found = kernels.max_iou(*lattices_of(grid), rows, groups, positive, negative, rescue, *scratch(count))
         anchors, matched, ignored, unassigned = found
-        if np.float32(self.negative_iou) <= 0 and not groups.all():  # nothing is below 0, so nothing is background
+        if np.float32(negative) <= 0 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, count, unassigned)
