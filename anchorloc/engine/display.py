@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 PLAIN_INTERVAL = 15.0  # seconds between lines where no bar can be drawn
 
@@ -24,9 +24,8 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar = Progress(
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=16),  # with the text it fits 80 columns
             TextColumn("{task.percentage:3.0f}% {task.fields[text]}"),
-            TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
         )
