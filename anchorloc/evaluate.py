@@ -55,10 +55,12 @@ def _judge(arguments: argparse.Namespace) -> Judgement:
     if arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
+        if arguments.max_detections is not None:
+            raise InputError("--max-detections is for --detections; with a checkpoint give decode.max_detections=N")
         return judge_checkpoint(arguments.checkpoint, arguments.overrides)
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    return judge_files(*files, arguments.images, arguments.max_detections)
+    return judge_files(*files, arguments.images, arguments.max_detections or 100)
 
 
 def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = ()) -> Judgement:
@@ -138,9 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations: the truth")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures in the report")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder of the report (runs/evaluate-DATE-TIME)")
-    parser.add_argument(
-        "--max-detections", type=_positive, default=100, metavar="N", help="that count, a class and image (100)"
-    )
+    parser.add_argument("--max-detections", type=_positive, metavar="N", help="that count, a class and image (100)")
     return parser
 
 

@@ -26,13 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
     path, overrides = _split(arguments.settings)
-    config = read_config(path, overrides)
-    command = shlex.join(["python", "-m", "anchorloc.train", *words])
     if arguments.resume:
         if arguments.out is None:
             raise InputError("--resume needs --out, the folder of the run to go on with")
-        return continue_run(arguments.out, config if arguments.settings else None, START)
-    return start_run(arguments.out, config, command, START)
+        return continue_run(arguments.out, path, overrides, START)
+    command = shlex.join(["python", "-m", "anchorloc.train", *words])
+    return start_run(arguments.out, read_config(path, overrides), command, START)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,10 +47,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Tell the config file from the overrides."""
-    files = [word for word in settings if "=" not in word]
+    files = [word for word in settings if "=" not in word or Path(word).is_file()]
     if len(files) > 1:
         raise InputError(f"one config at most, got {', '.join(files)}; overrides read key=value")
-    return (Path(files[0]) if files else None), [word for word in settings if "=" in word]
+    return (Path(files[0]) if files else None), [word for word in settings if word not in files]
 
 
 if __name__ == "__main__":

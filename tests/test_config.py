@@ -31,6 +31,12 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, to_yaml(config))) == config
 
 
+@pytest.mark.parametrize("word", ["1e5", "09", ".5", "true", "null", "~", "no", "12:30", "0x10", "1_000", "a: b", "é"])
+def test_words_that_look_like_something_else_stay_words(tmp_path: Path, word: str) -> None:
+    config = read_config(None, [f"data={{kind: CocoData, root: '{word}'}}"])
+    assert read_config(write(tmp_path, to_yaml(config))) == config
+
+
 def test_a_file_gives_only_what_differs(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, "train:\n  ema: 5e-1\n"), ["train.batch_size=4"])
     assert (config.train.ema, config.train.batch_size) == (0.5, 4)
@@ -66,6 +72,19 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.batch_size=true"], "train.batch_size"),
         (["train.seed=null"], "train.seed"),
         (["train.precision=float16"], "train.precision"),
+        (["train.length=0 epochs"], "length must read"),
+        (["train.seed=-1"], "seed must be from 0"),
+        (["train.seed=99999999999999999999"], "seed must be from 0"),
+        (["decode.candidates=-1"], "candidates and max_detections must be at least 1, got -1"),
+        (["decode.nms_iou=2"], "score_threshold and nms_iou must be from 0 to 1"),
+        (["detector.head.prior=2"], "prior must be above 0 and below 1, got 2"),
+        (["detector.head.channels=0"], "need channels >= 1"),
+        (["detector.pyramid.channels=0"], "need channels >= 1"),
+        (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
+        (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
+        (["loss.box_weight=-1"], "box_weight must not be negative"),
+        (["loss.classification.beta=-1"], "beta must not be negative"),
+        (["loss.classification={kind: FocalLoss, alpha: 2}"], "need 0 <= alpha <= 1"),
         (["train.length=soon"], "length must read 'N minutes'"),
         (["assign.kind=Hungarian"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got 'Hungarian'"),
         (["assign=ATSSAssigner"], "assign: expected a group of settings, got 'ATSSAssigner'"),

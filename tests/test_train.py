@@ -77,7 +77,11 @@ def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
     assert run_command(evaluate.main, judged) == 0
     assert json.loads((tmp_path / "c" / "metrics.json").read_text())["summary"] == json.loads(first)["summary"]
     assert run_command(train.main, ["--resume", "--out", str(tmp_path / "a")]) == 0  # done already: reports again
-    capsys.readouterr()
+    assert [row["step"] for row in read_log(tmp_path / "a")][-1] == 4
+    assert run_command(train.main, ["train.seed=1", "--resume", "--out", str(tmp_path / "a")]) == 2
+    assert "trained with train.seed=0, not 1" in capsys.readouterr().err
+    assert run_command(train.main, again) == 2
+    assert "exists already" in capsys.readouterr().err
 
 
 def test_odd_boxes_are_counted_and_trained_around(
@@ -173,6 +177,7 @@ def test_a_broken_image_is_one_sentence(
         (["train.device=abacus"], ["abacus"]),
         (["data.kind=CocoData"], ["data.root is missing"]),
         (["data={kind: CocoData, root: nowhere}"], ["nowhere"]),
+        (["train.device=meta"], ["train.device='meta'", "none of cpu"]),
         (["--resume"], ["--resume needs --out"]),
         (["--resume", "--out", "nowhere"], ["nowhere", "not the folder of a run"]),
     ],

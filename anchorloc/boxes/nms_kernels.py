@@ -67,8 +67,8 @@ def nms_by_grid(
 
     A level holds the boxes whose longer side is in [2^(l-1), 2^l), in square cells of 2^l by their centers. Cells of
     all levels share one hash table, each entry of which owns as many slots of `kept` as boxes can come to it. What
-    comes there by collision, and what a block reads beyond the entry, is a kept box or an empty slot: it costs time,
-    not truth.
+    comes there by collision, what the scan left, and what a block reads beyond the entry, is a kept box or an empty
+    slot: it costs time, not truth.
     """
     mask = 64
     while mask < stop - start:
@@ -82,7 +82,6 @@ def nms_by_grid(
     for q in range(1, mask + 2):
         end[q] += end[q - 1]
     first = end.copy()
-    kept[:, start:stop] = ZERO
     for i in range(start, stop):
         if i >= reached:
             keep[i] = boxes[4, i] == ZERO or not overlaps_near(boxes, i, kept, first, end, mask, threshold)

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 from anchorloc.config.settings import Config
-from anchorloc.config.yaml import parse_yaml, read_yaml
+from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
 from anchorloc.errors import InputError
 
 
@@ -70,7 +69,7 @@ def to_plain(config: object) -> Any:
 
 def to_yaml(config: object) -> str:
     """Return settings as YAML text, short lists on one line."""
-    return yaml.safe_dump(to_plain(config), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True)
+    return write_yaml(to_plain(config))
 
 
 def list_settings(config: Any = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:

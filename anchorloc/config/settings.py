@@ -34,8 +34,10 @@ class TrainSettings:
     image_cache_mb: int = 1024  # memory for decoded images; 0 is off
 
     def __post_init__(self) -> None:
-        if not _LENGTH.fullmatch(self.length):
+        if not _LENGTH.fullmatch(self.length) or self.amount[0] <= 0:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
+        if not 0 <= self.seed < 1 << 63:
+            raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
         for name in ("batch_size", "validate_every", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")

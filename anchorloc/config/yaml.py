@@ -47,6 +47,20 @@ for _tag, _pattern, _first in (
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
 
 
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes what the loader would not read as a string."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def write_yaml(value: Any) -> str:
+    """Return a value as YAML text, short lists on one line."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+    )
+    return text
+
+
 def parse_yaml(text: str, origin: str) -> Any:
     """Return the value of a YAML text; `origin` names it in messages.
 

@@ -24,6 +24,8 @@ class ResidualBackbone:
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks):
             raise ValueError(f"need one number of blocks per stage, got {self.channels} and {self.blocks}")
+        if min(self.channels, default=0) < 2 or min(self.blocks) < 1:
+            raise ValueError(f"need 2 channels and 1 block a stage at least, got {self.channels} and {self.blocks}")
         if self.first not in [4 << stage for stage in range(len(self.channels))]:
             raise ValueError(f"first must be the stride of a stage (4, 8, ...), got {self.first}")
 

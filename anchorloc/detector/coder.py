@@ -19,6 +19,10 @@ class DeltaCoder:
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # of dx, dy, dw, dh
     max_ratio: float = 1000 / 16  # a decoded side is at most this many anchor sides (torchvision's bound)
 
+    def __post_init__(self) -> None:
+        if min(*self.weights, self.max_ratio) <= 0:
+            raise ValueError(f"weights and max_ratio must be above 0, got {self.weights} and {self.max_ratio}")
+
     def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
         """Return the (N, 4) deltas that take `anchors` (N, 4) to `boxes` (N, 4) of positive size."""
         center, size = _center_size(boxes.float())

@@ -25,6 +25,16 @@ class Decoder:
     nms_iou: float = 0.6
     max_detections: int = 100
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.score_threshold <= 1 and 0 <= self.nms_iou <= 1):
+            raise ValueError(
+                f"score_threshold and nms_iou must be from 0 to 1, got {self.score_threshold} and {self.nms_iou}"
+            )
+        if self.candidates < 1 or self.max_detections < 1:
+            raise ValueError(
+                f"candidates and max_detections must be at least 1, got {self.candidates} and {self.max_detections}"
+            )
+
     def __call__(
         self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample], coder: DeltaCoder
     ) -> list[Detections]:

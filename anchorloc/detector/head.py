@@ -23,6 +23,12 @@ class Head:
     depth: int = 2
     prior: float = 0.01  # the score that every anchor starts with
 
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.depth < 0:
+            raise ValueError(f"need channels >= 1 and depth >= 0, got {self.channels} and {self.depth}")
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior must be above 0 and below 1, got {self.prior}")
+
     def __call__(self, inputs: int, shapes_per_level: Sequence[int], classes: int) -> nn.Module:
         """Build the module; its widths follow from the anchors of a cell at each level."""
         return _Head(self, inputs, shapes_per_level, classes)

@@ -21,6 +21,10 @@ class FocalLoss:
     alpha: float = 0.25
     gamma: float = 2.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1 or self.gamma < 0:
+            raise ValueError(f"need 0 <= alpha <= 1 and gamma >= 0, got {self.alpha} and {self.gamma}")
+
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the elementwise loss of `logits` for `targets`, which are above 0 at the class of a positive."""
         targets = (targets > 0).to(logits.dtype)
@@ -34,6 +38,10 @@ class QualityFocalLoss:
     """Quality focal loss (arXiv:2006.04388): the score of a positive learns the IoU of its predicted box."""
 
     beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.beta < 0:
+            raise ValueError(f"beta must not be negative, got {self.beta}")
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the elementwise loss of `logits` for `targets`, the IoU at the class of a positive, else 0."""
@@ -56,6 +64,10 @@ class SmoothL1Loss:
 
     beta: float = 1 / 9
 
+    def __post_init__(self) -> None:
+        if self.beta < 0:
+            raise ValueError(f"beta must not be negative, got {self.beta}")
+
     def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
         """Return the (P,) loss."""
         return F.smooth_l1_loss(deltas, coder.encode(boxes, anchors), beta=self.beta, reduction="none").sum(dim=1)
@@ -68,6 +80,10 @@ class Criterion:
     classification: FocalLoss | QualityFocalLoss = QualityFocalLoss()
     box: GIoULoss | SmoothL1Loss = GIoULoss()
     box_weight: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.box_weight < 0:
+            raise ValueError(f"box_weight must not be negative, got {self.box_weight}")
 
     def __call__(
         self, predictions: Predictions, batch: Batch, coder: DeltaCoder, positives: float | None = None

@@ -18,6 +18,10 @@ class FeaturePyramid:
     channels: int = 64
     extra: int = 0
 
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.extra < 0:
+            raise ValueError(f"need channels >= 1 and extra >= 0, got {self.channels} and {self.extra}")
+
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse."""
         return _FeaturePyramid(inputs, self.channels, self.extra)

@@ -42,4 +42,5 @@ def autocast(config: Config, device: torch.device) -> AbstractContextManager[obj
 def _fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not tell: float32 then
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))

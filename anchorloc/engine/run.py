@@ -30,10 +30,15 @@ def new_run_folder(out: Path | None) -> Path:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
-        if folder.exists():
-            raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it") from None
+        refuse_existing(folder)
         raise InputError(f"the run folder {folder} cannot be made: {error.strerror}") from None
     return folder
+
+
+def refuse_existing(folder: Path | None) -> None:
+    """Raise InputError if there is something at `folder`: a run overwrites nothing."""
+    if folder is not None and folder.exists():
+        raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it")
 
 
 def describe_run(folder: Path, config: Config, command: str) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from anchorloc.config import Config, config_from_plain
-from anchorloc.config.yaml import read_yaml
+from anchorloc.config import Config, read_config
 from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.coverage import coverage
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
 from anchorloc.engine.processes import joined_processes
-from anchorloc.engine.run import describe_run, new_run_folder, read_log
+from anchorloc.engine.run import describe_run, new_run_folder, read_log, refuse_existing
 from anchorloc.engine.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError, printable
@@ -29,6 +29,8 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
     with joined_processes() as processes:
+        if processes.first:
+            refuse_existing(out)
         console = Console(quiet=not processes.first)
         training = Training(config, Path(), *open_data(config, console), processes)
         if processes.first:
@@ -37,16 +39,16 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         return _run(training, console, started)
 
 
-def continue_run(folder: Path, config: Config | None, started: float) -> int:
-    """Go on with the run in `folder` and return the exit status; `config`, if given, must be the same.
+def continue_run(folder: Path, path: Path | None, overrides: Sequence[str], started: float) -> int:
+    """Go on with the run in `folder` and return the exit status; settings, if given, must be the same.
 
     Raises:
         InputError: there is no run, its checkpoint is damaged, or settings or data have changed.
     """
-    path = folder / "config.yaml"
-    if not path.is_file():
+    saved = folder / "config.yaml"
+    if not saved.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no config.yaml")
-    config = config or config_from_plain(read_yaml(path), str(path))
+    config = read_config(path or saved, overrides)
     with joined_processes() as processes:
         console = Console(quiet=not processes.first)
         training = Training(config, folder, *open_data(config, console), processes)

@@ -81,6 +81,8 @@ class Training:
         part = (self.processes.rank, self.processes.count)
         network = self.processes.wrap(self.model)
         (progress,) = self.processes.agree(self.clock.progress)
+        if progress >= 1:  # a finished run that is resumed
+            return
         for batch in batches(train_loader(self.config, self.train, self.clock.step, part)):
             self.means.add(self.step(network, batch.to(self.device), self.clock.rate(progress)))
             (progress,) = self.processes.agree(self.clock.progress)
@@ -108,20 +110,22 @@ class Training:
         positives = self.processes.mean(len(batch.positives))
         losses = self.config.loss(predictions, batch, self.config.coder, positives)
         total = sum_losses(losses)
-        self._refuse_nan(total.item(), batch)
+        images = "images " + ", ".join(str(sample.image_id) for sample in batch.samples)
+        self._refuse_nan("the loss", total.item(), images)
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
+        self._refuse_nan("the norm of the gradients", norm.item(), images)
         self.optimizer.step(rate)
         self.average.update()
         self.clock.step += 1
         return loss_values(losses)
 
-    def _refuse_nan(self, loss: float, batch: Batch) -> None:
-        if not math.isfinite(loss):
-            ids = ", ".join(str(sample.image_id) for sample in batch.samples)
+    def _refuse_nan(self, what: str, value: float, where: str) -> None:
+        """Stop before a number that is none gets into the weights or a checkpoint."""
+        if not math.isfinite(value):
             rate = self.config.train.optimizer.learning_rate
             raise InputError(
-                f"the loss became {loss} at step {self.clock.step} (images {ids}); the last checkpoint is intact: "
+                f"{what} became {value} at step {self.clock.step} ({where}); the last checkpoint is intact: "
                 f"lower train.optimizer.learning_rate, now {rate}, or look at these images"
             )
 
@@ -137,6 +141,7 @@ class Training:
     def _validate(self, loader: Iterable[Batch], display: Display, log: MetricsLog) -> None:
         """Score the averaged weights, keep them if they are the best, save the state."""
         evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
+        self._refuse_nan("the validation loss", losses["loss"], "validation images")
         ap, ap50 = evaluation.summary.ap or 0.0, evaluation.summary.ap50 or 0.0
         numbers = {"val/AP": ap, "val/AP50": ap50, **{f"val/{name}": value for name, value in losses.items()}}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
