@@ -42,5 +42,5 @@ def autocast(config: Config, device: torch.device) -> AbstractContextManager[obj
 def _fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases do not tell: float32 then
-    return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))
+    tell = getattr(torch.cpu, "get_capabilities", None)  # older releases do not tell: float32 then
+    return device.type == "cpu" and tell is not None and bool(tell().get("avx512_bf16"))
