@@ -282,6 +282,14 @@ def test_the_best_overlap_is_that_of_the_matrix(sets: tuple[Array, Array]) -> No
     np.testing.assert_array_equal(index, matrix.argmax(axis=1) - 1)
 
 
+@pytest.mark.parametrize("first", [0, 1, 14, 15, 16, 40])
+def test_the_lowest_row_wins_a_tie_for_the_best_overlap(first: int) -> None:
+    others = np.tile([[100.0, 100, 101, 101]], (50, 1))
+    others[[first, first + 1, 48]] = [0, 0, 10, 10]
+    index, best = best_overlap([[0, 0, 10, 5]], others)
+    assert (index.tolist(), best.tolist()) == ([first], [0.5])
+
+
 def test_the_best_overlap_makes_no_matrix() -> None:
     some = np.random.default_rng(0).uniform(0, 1000, (3000, 4)).astype(np.float32)
     some[:, 2:] += some[:, :2]

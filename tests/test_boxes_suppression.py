@@ -137,7 +137,7 @@ def test_the_grid_finds_partners_at_the_end_of_their_reach(threshold: float, ori
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("threshold", [0.2, 0.3, 0.5, 0.7, 0.95])
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.3, 0.5, 0.7, 0.95])
 @pytest.mark.parametrize("spread", [1.0, 20.0])
 def test_many_boxes_stay_as_in_torchvision(dtype: type, threshold: float, spread: float) -> None:
     some, scores = clusters(8000, 0, dtype, spread)

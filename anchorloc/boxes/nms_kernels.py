@@ -83,7 +83,7 @@ def nms_by_grid(
         end[q] += end[q - 1]
     first = end.copy()
     for i in range(start, stop):
-        if i >= reached:
+        if i >= reached:  # a box without area overlaps nothing, and its cell may have no number
             keep[i] = boxes[4, i] == ZERO or not overlaps_near(boxes, i, kept, first, end, mask, threshold)
         if keep[i] and boxes[4, i] > ZERO:
             put(boxes, i, kept, end[entry[i - start]])
