@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -67,3 +68,8 @@ class Config:
     loss: Criterion = Criterion()
     decode: Decoder = Decoder()
     train: TrainSettings = TrainSettings()
+
+    @property
+    def multiple(self) -> int:
+        """Of which the sides of a padded batch are multiples: the coarsest stride."""
+        return math.ceil(max(self.anchors.strides))

@@ -3,7 +3,7 @@
 from anchorloc.detector.backbone import ResidualBackbone
 from anchorloc.detector.batch import Batch, Collate
 from anchorloc.detector.coder import DeltaCoder
-from anchorloc.detector.decode import Decoder
+from anchorloc.detector.decode import Candidates, Decoder
 from anchorloc.detector.head import Head
 from anchorloc.detector.losses import Criterion, FocalLoss, GIoULoss, QualityFocalLoss, SmoothL1Loss
 from anchorloc.detector.model import Detector, DetectorSettings, Predictions
@@ -14,6 +14,7 @@ from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
 __all__ = [
     "AdamW",
     "Batch",
+    "Candidates",
     "Collate",
     "Criterion",
     "Decoder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,15 @@ from anchorloc.boxes import batched_nms
 from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.model import Predictions
 from anchorloc.errors import InputError
-from anchorloc.structures import AnchorGrid, Detections, Sample
+from anchorloc.structures import AnchorGrid, Detections, IntArray, Sample
+
+
+class Candidates(NamedTuple):
+    """The N pairs of anchor and class of an image that may become detections, by ascending anchor."""
+
+    anchors: Tensor  # (N,)
+    labels: Tensor  # (N,)
+    scores: Tensor  # (N,)
 
 
 @dataclass(frozen=True)
@@ -41,36 +50,55 @@ class Decoder:
         """Return the detections of each of the B images, in the pixels of the original."""
         scores = predictions.logits.detach().sigmoid()
         return [
-            self._one(score, deltas, grid, sample, coder)
+            self.finish(self.choose(score), deltas, grid, sample, coder)
             for score, deltas, sample in zip(scores, predictions.deltas.detach(), samples, strict=True)
         ]
 
-    def _one(self, scores: Tensor, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder) -> Detections:
-        """Decode one image: scores (A, C), deltas (A, 4)."""
-        anchors, labels = self._best_per_level(scores, grid)
-        boxes = coder.decode(deltas[anchors], torch.from_numpy(grid.boxes).to(deltas.device)[anchors])
-        found = scores[anchors, labels].cpu().numpy()
-        original = to_original(boxes.cpu().numpy(), sample)
-        index, classes = anchors.cpu().numpy(), labels.cpu().numpy()
-        if not np.isfinite(original).all():
+    def choose(self, scores: Tensor) -> Candidates:
+        """Return the pairs above the threshold among the scores (A, C) of an image."""
+        flat, classes = scores.flatten(), scores.shape[1]
+        pairs = torch.nonzero(flat > self.score_threshold).squeeze(1)
+        return Candidates(pairs // classes, pairs % classes, flat[pairs])
+
+    def finish(
+        self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
+    ) -> Detections:
+        """Return what is found among the candidates of an image; `deltas` are (A, 4)."""
+        found = self.decode(candidates, deltas, grid, sample, coder)
+        keep = self.suppress(found)
+        return Detections(
+            found.boxes[keep], found.scores[keep], found.labels[keep], found.anchors[keep], sample.image_id
+        )
+
+    def decode(
+        self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
+    ) -> Detections:
+        """Return the best candidates of each level as boxes, in any order and before suppression."""
+        best = self._best_per_level(candidates, grid)
+        anchors = torch.from_numpy(grid.boxes).to(deltas.device)[best.anchors]
+        boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
+        if not np.isfinite(boxes).all():
             raise InputError(
                 f"the network gives boxes that are no numbers for image {sample.image_id!r}; use another checkpoint"
             )
-        keep = batched_nms(original, found, classes, self.nms_iou)[: self.max_detections]
-        return Detections(original[keep], found[keep], classes[keep], index[keep], sample.image_id)
+        index, labels, scores = (values.cpu().numpy() for values in best)
+        return Detections(boxes, scores, labels, index, sample.image_id)
 
-    def _best_per_level(self, scores: Tensor, grid: AnchorGrid) -> tuple[Tensor, Tensor]:
-        """Return anchor and class of the best pairs above the threshold, at most `candidates` a level."""
-        anchors, labels, start = [], [], 0
-        for level in grid.levels:
-            flat = scores[start : start + len(level)].flatten()
-            pairs = torch.nonzero(flat > self.score_threshold).squeeze(1)
-            if len(pairs) > self.candidates:
-                pairs = pairs[flat[pairs].topk(self.candidates).indices]
-            anchors.append(start + pairs // scores.shape[1])
-            labels.append(pairs % scores.shape[1])
-            start += len(level)
-        return torch.cat(anchors), torch.cat(labels)
+    def suppress(self, found: Detections) -> IntArray:
+        """Return the rows that stay, by descending score."""
+        return batched_nms(found.boxes, found.scores, found.labels, self.nms_iou)[: self.max_detections]
+
+    def _best_per_level(self, candidates: Candidates, grid: AnchorGrid) -> Candidates:
+        """Return at most `self.candidates` of each level, those of greatest score."""
+        ends = torch.tensor([len(level) for level in grid.levels], device=candidates.anchors.device).cumsum(0)
+        chosen, start = [], 0
+        for end in torch.searchsorted(candidates.anchors, ends).tolist():
+            best = candidates.scores[start:end]
+            rows = best.topk(self.candidates).indices if len(best) > self.candidates else torch.arange(len(best))
+            chosen.append(start + rows.to(best.device))
+            start = end
+        rows = torch.cat(chosen)
+        return Candidates(*(values[rows] for values in candidates))
 
 
 def to_original(boxes: np.ndarray, sample: Sample) -> np.ndarray:

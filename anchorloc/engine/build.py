@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,12 +41,7 @@ def to_device(model: Detector, device: torch.device) -> Detector:
 
 def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
-    return Collate(config.anchors, config.assign, coarsest_stride(config))
-
-
-def coarsest_stride(config: Config) -> int:
-    """What the sides of a batch are a multiple of."""
-    return math.ceil(max(config.anchors.strides))
+    return Collate(config.anchors, config.assign, config.multiple)
 
 
 def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:

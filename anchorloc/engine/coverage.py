@@ -6,14 +6,13 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Source
-from anchorloc.engine.build import coarsest_stride
 
 ENOUGH = 1000  # images, spread over the data set: the share is then known to about a percent
 
 
 def coverage(config: Config, source: Source) -> str:
     """Return a sentence with the share of boxes that some anchor learns, at the sizes of validation."""
-    multiple = coarsest_stride(config)
+    multiple = config.multiple
     boxes = unassigned = 0
     indices = np.unique(np.linspace(0, len(source) - 1, min(ENOUGH, len(source))).astype(int)).tolist()
     for index in indices:
