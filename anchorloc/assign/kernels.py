@@ -205,6 +205,16 @@ def best_anchor(
 
 
 @kernel
+def best_anchors(edges: Any, lattices: Any, boxes: Any, claims: Any, iou: Any, anchors: Any) -> None:
+    """Fill in the IoU (M,) and number (M,) of the best anchor of each box, 0 and -1 where none overlaps it; `claims`
+    is scratch, unclaimed."""
+    nothing = np.empty(0, np.int64)  # the positives of no box are asked for, since no anchor is positive
+    for row in range(len(boxes)):
+        found = best_anchor(edges, lattices, corners(boxes, row), ZERO, TAKEN, claims, nothing)
+        iou[row], anchors[row] = found[0], found[1]
+
+
+@kernel
 def rescue(
     edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any
 ) -> None:
