@@ -147,3 +147,7 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def take(self, rows: IntArray) -> Detections:
+        """Return the rows given, in their order."""
+        return Detections(self.boxes[rows], self.scores[rows], self.labels[rows], self.anchors[rows], self.image_id)

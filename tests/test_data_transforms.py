@@ -109,11 +109,11 @@ def test_boxes_alone_go_where_boxes_with_pixels_go(
 ) -> None:
     boxes = random_target(size, seed)
     image, with_pixels, scale = transform(noise(size), boxes, Random(seed) if training else None)
-    alone, canvas = transform.boxes(size, boxes, Random(seed) if training else None)
-    assert image.shape == (*canvas, 3)
+    alone, geometry = transform.boxes(size, boxes, Random(seed) if training else None)
+    assert image.shape == (*geometry.canvas, 3)
     for field in ("boxes", "labels", "crowd", "area", "rows"):
         np.testing.assert_array_equal(getattr(alone, field), getattr(with_pixels, field))
-    height, width = canvas
+    height, width = geometry.canvas
     assert ((alone.boxes >= 0) & (alone.boxes <= [width, height, width, height])).all()
     assert (alone.boxes[:, 2:] > alone.boxes[:, :2]).all()
     if not training:

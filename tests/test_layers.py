@@ -17,9 +17,11 @@ FLOORS = {
     1: {"boxes", "structures", "files"},
     2: {"checkpoint"},
     3: {"data", "anchors", "assign", "detector", "metrics"},
-    4: {"config", "report"},
-    5: {"engine"},
-    6: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
+    4: {"config"},
+    5: {"coverage"},
+    6: {"report"},
+    7: {"engine"},
+    8: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

@@ -73,3 +73,9 @@ class Config:
     def multiple(self) -> int:
         """Of which the sides of a padded batch are multiples: the coarsest stride."""
         return math.ceil(max(self.anchors.strides))
+
+    @property
+    def scored_detections(self) -> tuple[int, ...]:
+        """How many detections of a class and image count in the numbers: COCO's 1, 10 and 100, or more if more are
+        kept."""
+        return 1, 10, max(100, self.decode.max_detections)

@@ -14,7 +14,7 @@ from anchorloc.data.source import Annotations, Source, Split, check_same_categor
 
 if TYPE_CHECKING:
     from anchorloc.data.samples import Samples
-    from anchorloc.data.transforms import Augment, Transform
+    from anchorloc.data.transforms import Augment, Transform, randomness
 
 __all__ = [
     "Annotations",
@@ -31,12 +31,13 @@ __all__ = [
     "Split",
     "Transform",
     "check_same_categories",
+    "randomness",
     "read_annotations",
     "read_results",
 ]
 
 # On first use, since scoring a file of detections needs neither torch nor the seconds it takes to load.
-_ON_FIRST_USE = {"Augment": "transforms", "Samples": "samples", "Transform": "transforms"}
+_ON_FIRST_USE = {"Augment": "transforms", "Samples": "samples", "Transform": "transforms", "randomness": "transforms"}
 
 
 def __getattr__(name: str) -> object:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.cache import ImageCache
 from anchorloc.data.source import Source
-from anchorloc.data.transforms import Transform
+from anchorloc.data.transforms import Transform, randomness
 from anchorloc.structures import Sample
 
 
@@ -37,7 +35,7 @@ class Samples:
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, index = key
         size = self.source.size(index)
-        random = Random(f"{self.seed}/{epoch}/{index}") if self.training else None
+        random = randomness(self.seed, epoch, index) if self.training else None
         target = self.source.training_target(index)
         image, target, scale = self.transform.finish(self._shrunk(index), size, target, random)
         return Sample(image, target, self.source.image_id(index), scale, size)

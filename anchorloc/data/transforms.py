@@ -73,13 +73,13 @@ class Transform:
             image = _recolor(image, self.augment.photometric, random)
         return _on_canvas(image, geometry), geometry.map_target(target), geometry.scale
 
-    def boxes(self, size: Size, target: Target, random: Random | None = None) -> tuple[Target, Size]:
+    def boxes(self, size: Size, target: Target, random: Random | None = None) -> tuple[Target, Geometry]:
         """Transform the boxes alone of an image of `size`, exactly as with pixels.
 
-        Returns them and the (height, width) of the image they belong to.
+        Returns them and where the image went; they lie in a picture of the size `canvas`.
         """
         geometry = self.geometry(size, random)
-        return geometry.map_target(target), geometry.canvas
+        return geometry.map_target(target), geometry
 
     def shrink(self, image: Pixels, training: bool) -> Pixels:
         """Scale an (H, W, 3) image to its shrunk size."""
@@ -104,6 +104,11 @@ class Transform:
         geometry = place(size, shrunk, canvas, relative, random if low < high else None)
         upside_down = random.random() < self.augment.vertical_flip
         return replace(geometry, mirrored=(upside_down, random.random() < self.augment.horizontal_flip))
+
+
+def randomness(seed: int, epoch: int, index: int) -> Random:
+    """Return what augmentation of an image in an epoch draws from: it depends on nothing else."""
+    return Random(f"{seed}/{epoch}/{index}")
 
 
 def _tensor(image: Pixels) -> torch.Tensor:

@@ -65,10 +65,7 @@ class Decoder:
     ) -> Detections:
         """Return what is found among the candidates of an image; `deltas` are (A, 4)."""
         found = self.decode(candidates, deltas, grid, sample, coder)
-        keep = self.suppress(found)
-        return Detections(
-            found.boxes[keep], found.scores[keep], found.labels[keep], found.anchors[keep], sample.image_id
-        )
+        return found.take(self.suppress(found))
 
     def decode(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder

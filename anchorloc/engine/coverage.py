@@ -16,8 +16,8 @@ def coverage(config: Config, source: Source) -> str:
     boxes = unassigned = 0
     indices = np.unique(np.linspace(0, len(source) - 1, min(ENOUGH, len(source))).astype(int)).tolist()
     for index in indices:
-        target, canvas = config.transform.boxes(source.size(index), source.training_target(index))
-        grid = config.anchors([-(-side // multiple) * multiple for side in canvas])
+        target, geometry = config.transform.boxes(source.size(index), source.training_target(index))
+        grid = config.anchors([-(-side // multiple) * multiple for side in geometry.canvas])
         boxes += int((~target.crowd).sum())
         unassigned += len(config.assign(grid, target.boxes, target.crowd).unassigned)
     share = 1 - unassigned / max(boxes, 1)

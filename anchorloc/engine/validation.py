@@ -51,9 +51,9 @@ def validate(
 
 
 def score(detections: Sequence[Detections], source: Source, config: Config) -> Evaluation:
-    """Score the detections of all images of `source`, at COCO's 1, 10 and 100 an image, or more if more are kept."""
+    """Score the detections of all images of `source`."""
     targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, (1, 10, max(100, config.decode.max_detections)))
+    return evaluate(targets, detections, source.categories, config.scored_detections)
 
 
 def sum_losses(losses: dict[str, Tensor]) -> Tensor:

@@ -25,8 +25,13 @@ class Scores:
 
     precision: Float64Array  # (T, R, C, 4 areas, len(max_detections))
     recall: Float64Array  # (T, C, 4 areas, len(max_detections))
-    matched: IntArray  # (D,) row in the truth table of the box that a detection finds at IoU 0.5, or -1
-    ignored: BoolArray  # (D,) neither right nor wrong: on a crowd box, or past max_detections
+    matches: IntArray  # (T, D) row in the truth table of the box that a detection finds at each IoU, or -1
+    ignored: BoolArray  # (D,) neither right nor wrong at IoU 0.5: on a crowd box, or past max_detections
+
+    @property
+    def matched(self) -> IntArray:
+        """(D,) the row at IoU 0.5."""
+        return np.asarray(self.matches[0])
 
 
 def score(
@@ -53,8 +58,8 @@ def score(
         evaluator.params.maxDets = list(max_detections)
         evaluator.evaluate()
         evaluator.accumulate()
-    matched, ignored = _matches(evaluator.evalImgs, len(detections.scores))
-    return Scores(evaluator.eval["precision"], evaluator.eval["recall"], matched, ignored)
+    matches, ignored = _matches(evaluator.evalImgs, len(detections.scores))
+    return Scores(evaluator.eval["precision"], evaluator.eval["recall"], matches, ignored)
 
 
 def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str, Any]]:
@@ -101,15 +106,15 @@ def _coco(annotations: list[dict[str, Any]], images: int, classes: int) -> Any:
 
 
 def _matches(image_results: list[dict[str, Any] | None], count: int) -> tuple[IntArray, BoolArray]:
-    """Read off which truth each of `count` detections found at the lowest IoU threshold, over all sizes."""
-    matched, ignored = np.full(count, -1), np.ones(count, np.bool_)
+    """Read off which truth each of `count` detections found at every IoU threshold, over all sizes."""
+    matches, ignored = np.full((len(IOU_THRESHOLDS), count), -1), np.ones(count, np.bool_)
     whole = list(map(float, cocoeval_module.Params("bbox").areaRng[0]))
     for result in image_results:
         if result is not None and result["aRng"] == whole:
             rows = np.asarray(result["dtIds"], np.int64) - 1
-            matched[rows] = result["dtMatches"][0].astype(np.int64) - 1
+            matches[:, rows] = result["dtMatches"].astype(np.int64) - 1
             ignored[rows] = result["dtIgnore"][0]
-    return matched, ignored
+    return matches, ignored
 
 
 def _xywh(boxes: Float64Array) -> Float64Array:

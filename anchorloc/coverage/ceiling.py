@@ -1,0 +1,120 @@
+"""What the pipeline would score with a perfect network, and why it is not more.
+
+The targets of the anchors are put in the place of the network's output, and all that follows the network runs as it
+does in evaluation: threshold, top-k, coder, suppression, limits, category map, pycocotools. What comes out is a limit
+that no training can pass. It is no forecast: a network need not come near it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anchorloc.boxes import paired_box_iou
+from anchorloc.config import Config
+from anchorloc.coverage.causes import Cause, Passage, suspect
+from anchorloc.coverage.views import View, Views
+from anchorloc.detector import Candidates
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.structures import Assignment, Detections, IntArray, Sample, Target
+
+
+@dataclass(frozen=True, eq=False)
+class Ceiling:
+    """The limit that anchors, assigner, coder and decoder set on one split."""
+
+    perfect: Evaluation  # perfect classes and offsets
+    unmoved: Evaluation  # perfect classes, no offsets: what the anchors give on their own
+    images: IntArray  # (N,) of the boxes that are not found at every IoU from 0.50 to 0.95
+    rows: IntArray  # (N,) of those boxes in their file
+    causes: IntArray  # (N,) a Cause
+
+    @property
+    def found(self) -> int:
+        """Boxes found at every IoU."""
+        return self.perfect.boxes - len(self.causes)
+
+    def count(self, cause: Cause) -> int:
+        """How many boxes are lost so."""
+        return int((self.causes == cause).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class PerfectOutput:
+    """What a perfect network says of one image: scores at the positive anchors, nothing elsewhere."""
+
+    candidates: Candidates  # of the P positives
+    deltas: Tensor  # (A, 4)
+
+
+def ceiling(views: Views) -> Ceiling:
+    """Score a perfect network over `views`.
+
+    Raises:
+        ValueError: the views are augmented; evaluation is not.
+    """
+    if views.epochs:
+        raise ValueError("the ceiling is that of evaluation: give views without epochs")
+    config, source = views.config, views.source
+    targets = [source.target(index) for index in range(len(source))]
+    perfect, unmoved, suspects = [], [], [np.zeros(0, np.int64)]
+    for view in views:
+        assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
+        output, sample = perfect_output(config, view, assignment), _sample(views, view)
+        found, passage = _decode(config, view, sample, assignment, output)
+        perfect.append(found)
+        suspects.append(suspect(config, passage, targets[view.index], sample.size))
+        still = torch.zeros_like(output.deltas)
+        unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
+    judged, judged_unmoved = (
+        evaluate(targets, found, source.categories, config.scored_detections) for found in (perfect, unmoved)
+    )
+    return Ceiling(judged, judged_unmoved, *_lost(targets, judged, np.concatenate(suspects)))
+
+
+def perfect_output(config: Config, view: View, assignment: Assignment) -> PerfectOutput:
+    """Return what the network should say: offsets that hit the box, and a score that rises with the anchor's IoU.
+
+    The scores lie in the upper half between the decoder's threshold and 1, so that none is cut and, as from a network
+    that knows how good its boxes are, the best anchor of a box comes first.
+    """
+    anchors = view.grid.boxes[assignment.anchors]
+    boxes = view.target.boxes[assignment.rows].astype(np.float32)
+    threshold = config.decode.score_threshold
+    scores = 1 - (1 - threshold) * (1 - paired_box_iou(anchors, boxes)) / 2
+    deltas = torch.zeros(len(view.grid), 4)  # pages that are never written take no memory
+    index = torch.from_numpy(assignment.anchors)
+    deltas[index] = config.coder.encode(torch.from_numpy(boxes), torch.from_numpy(anchors))
+    labels = torch.from_numpy(view.target.labels[assignment.rows])
+    return PerfectOutput(Candidates(index, labels, torch.from_numpy(scores)), deltas)
+
+
+def _sample(views: Views, view: View) -> Sample:
+    """What the decoder asks of an image, without pixels."""
+    no_pixels = np.empty((0, 0, 3), np.uint8)
+    source, index = views.source, view.index
+    return Sample(no_pixels, view.target, source.image_id(index), view.scale, source.size(index))
+
+
+def _decode(
+    config: Config, view: View, sample: Sample, assignment: Assignment, output: PerfectOutput
+) -> tuple[Detections, Passage]:
+    decoded = config.decode.decode(output.candidates, output.deltas, view.grid, sample, config.coder)
+    survivors = replace(config.decode, max_detections=max(1, len(decoded))).suppress(decoded)
+    kept = survivors[: config.decode.max_detections]
+    return decoded.take(kept), Passage(view, assignment, decoded, survivors, kept)
+
+
+def _lost(targets: list[Target], judged: Evaluation, suspects: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return image, row in the file and cause of every box that is not found at the strictest IoU."""
+    crowd = np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)])
+    images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
+    rows = np.concatenate([np.zeros(0, np.int64), *(target.rows for target in targets)])
+    found = np.zeros(len(rows), np.bool_)
+    matches = judged.scores.matches[-1]
+    found[matches[matches >= 0]] = True
+    lost = ~found & ~crowd
+    return images[lost], rows[lost], suspects[lost]
