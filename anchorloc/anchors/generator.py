@@ -63,7 +63,9 @@ class AnchorGenerator:
         levels_agree("scales", len(scales), self.strides)
         return tuple(positive_numbers(f"scales[{level}]", scale) for level, scale in enumerate(scales))
 
-    def _level_scales(self) -> tuple[tuple[float, ...], ...]:
+    @property
+    def level_scales(self) -> tuple[tuple[float, ...], ...]:
+        """The scales of each level."""
         lists = tuple(scale for scale in self.scales if isinstance(scale, tuple))
         numbers = tuple(scale for scale in self.scales if not isinstance(scale, tuple))
         return lists or (numbers,) * len(self.strides)
@@ -79,7 +81,7 @@ class AnchorGenerator:
                 for ratio in self.height_to_width
                 for scale in scales
             )
-            for stride, scales in zip(self.strides, self._level_scales(), strict=True)
+            for stride, scales in zip(self.strides, self.level_scales, strict=True)
         )
 
     @property

@@ -59,20 +59,21 @@ def ceiling(views: Views) -> Ceiling:
     if views.epochs:
         raise ValueError("the ceiling is that of evaluation: give views without epochs")
     config, source = views.config, views.source
-    targets = [source.target(index) for index in range(len(source))]
+    targets: list[Target] = []
     perfect, unmoved, suspects = [], [], [np.zeros(0, np.int64)]
     for view in views:
         assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
         output, sample = perfect_output(config, view, assignment), _sample(views, view)
+        targets.append(source.target(view.index))
         found, passage = _decode(config, view, sample, assignment, output)
         perfect.append(found)
-        suspects.append(suspect(config, passage, targets[view.index], sample.size))
+        suspects.append(suspect(config, passage, targets[-1], sample.size))
         still = torch.zeros_like(output.deltas)
         unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
     judged, judged_unmoved = (
         evaluate(targets, found, source.categories, config.scored_detections) for found in (perfect, unmoved)
     )
-    return Ceiling(judged, judged_unmoved, *_lost(targets, judged, np.concatenate(suspects)))
+    return Ceiling(judged, judged_unmoved, *_lost(views, targets, judged, np.concatenate(suspects)))
 
 
 def perfect_output(config: Config, view: View, assignment: Assignment) -> PerfectOutput:
@@ -108,10 +109,12 @@ def _decode(
     return decoded.take(kept), Passage(view, assignment, decoded, survivors, kept)
 
 
-def _lost(targets: list[Target], judged: Evaluation, suspects: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _lost(
+    views: Views, targets: list[Target], judged: Evaluation, suspects: IntArray
+) -> tuple[IntArray, IntArray, IntArray]:
     """Return image, row in the file and cause of every box that is not found at the strictest IoU."""
     crowd = np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)])
-    images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
+    images = np.repeat(views.indices, [len(target) for target in targets])
     rows = np.concatenate([np.zeros(0, np.int64), *(target.rows for target in targets)])
     found = np.zeros(len(rows), np.bool_)
     matches = judged.scores.matches[-1]

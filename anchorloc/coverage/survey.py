@@ -48,6 +48,10 @@ class BoxTable:
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(self, chosen: NDArray[np.bool_]) -> BoxTable:
+        """Return the rows that a mask (N,) chooses."""
+        return BoxTable(**{name: column[chosen] for name, column in vars(self).items()})
+
     @property
     def learned(self) -> NDArray[np.bool_]:
         """(N,)"""
@@ -210,6 +214,6 @@ def _count_work(work: list[IntArray], grid: AnchorGrid, assignment: Assignment) 
 def _trainable(views: Views) -> tuple[int, int]:
     """How many boxes can be learned from, crowds among them, and how many are annotated."""
     source = views.source
-    counts = [(len(source.training_target(index)), len(source.target(index))) for index in range(len(source))]
+    counts = [(len(source.training_target(index)), len(source.target(index))) for index in views.indices]
     usable, annotated = np.array(counts, np.int64).reshape(-1, 2).sum(axis=0).tolist()
     return usable, annotated

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import numpy as np
+
 from anchorloc.config import Config
-from anchorloc.data import Annotations, Augment, randomness
+from anchorloc.data import Augment, Source, randomness
 from anchorloc.structures import AnchorGrid, Target
 
 MOST_GRIDS = 16  # kept, each with its A boxes; the padded sizes of a data set are few, or else each is met once
@@ -26,27 +28,36 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """All images of a split: as in evaluation, or once in each of `epochs`, augmented as training would then."""
+    """Images of a split: as in evaluation, or once in each of `epochs`, augmented as training would then."""
 
     config: Config
-    source: Annotations
+    source: Source
     epochs: int = 0
+    chosen: tuple[int, ...] | None = None  # None is all of them
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """The images met in each epoch."""
+        return range(len(self.source)) if self.chosen is None else self.chosen
+
+    def spread(self, most: int) -> Views:
+        """Return the views of at most so many images, spread evenly over the split."""
+        count = len(self.source)
+        if count <= most:
+            return self
+        return replace(self, chosen=tuple(int(index) for index in np.linspace(0, count - 1, most)))
 
     def __len__(self) -> int:
-        return len(self.source) * max(1, self.epochs)
+        return len(self.indices) * max(1, self.epochs)
 
     def __iter__(self) -> Iterator[View]:
         grid_of = lru_cache(MOST_GRIDS)(self._grid)
         for epoch in range(max(1, self.epochs)):
-            for index in range(len(self.source)):
+            for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
                 target = self.source.training_target(index)
                 target, geometry = self.config.transform.boxes(self.source.size(index), target, random)
                 yield View(epoch, index, target, grid_of(geometry.canvas), geometry.scale)
-
-    def of(self, config: Config) -> Views:
-        """Return the views of the same images under other settings."""
-        return replace(self, config=config)
 
     def _grid(self, canvas: tuple[int, int]) -> AnchorGrid:
         multiple = self.config.multiple

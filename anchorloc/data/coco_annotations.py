@@ -9,6 +9,7 @@ import numpy as np
 
 from anchorloc.data.coco_file import (
     BoxColumns,
+    Ids,
     ImageColumns,
     id_at,
     objects,
@@ -32,6 +33,7 @@ class CocoAnnotations:
     images: ImageColumns
     annotated: Target  # all M boxes, sorted by image; `rows` are places in the file
     starts: IntArray  # (N + 1,) where the boxes of each image start in `annotated`
+    annotation_ids: Ids  # (M,) in the order of the file
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -62,6 +64,10 @@ class CocoAnnotations:
         """The file_name."""
         return self.images.names[index]
 
+    def annotation_id(self, row: int) -> int | str:
+        """The id of the annotation in a row of the file, or that row where the file gives none."""
+        return id_at(self.annotation_ids, row)
+
     def has_trainable_box(self) -> bool:
         """Tell whether any box that is not a crowd has an area inside its image."""
         sizes = np.repeat(self.images.sizes, np.diff(self.starts), axis=0)  # (M, 2)
@@ -85,7 +91,7 @@ def read_annotations(path: Path) -> CocoAnnotations:
     in_file_order = Target(columns.boxes, columns.labels, columns.crowd, columns.area, np.arange(len(order)))
     starts = np.searchsorted(columns.images[order], np.arange(len(images.sizes) + 1))
     warnings = (*_odd_boxes(columns, images), *_missing_keys(columns))
-    return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, warnings)
+    return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, columns.ids, warnings)
 
 
 def _clip(boxes: FloatArray, sizes: IntArray) -> FloatArray:

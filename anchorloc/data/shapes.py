@@ -83,6 +83,10 @@ class ShapesSource:
         """The file name that `python -m anchorloc.shapes` gives the scene."""
         return f"{self.split}_{index:06d}.png"
 
+    def annotation_id(self, row: int) -> int:
+        """The rows themselves: there is no file."""
+        return row
+
     def check_images(self) -> tuple[str, ...]:
         """There are no files to look at."""
         return ()

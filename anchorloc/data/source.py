@@ -42,6 +42,9 @@ class Annotations(Protocol):
     def name(self, index: int) -> str:
         """The file name, for messages."""
 
+    def annotation_id(self, row: int) -> int | str:
+        """The id of an annotation, by its row as in `Target.rows`, for messages."""
+
 
 class Source(Annotations, Protocol):
     """One split of a data set: annotations and pixels."""

@@ -13,11 +13,12 @@ MOST_POINTS = 300  # of a line: more than its pixels is weight for nothing
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over a common axis, both axes from 0."""
+    """Lines over a common axis; the vertical one starts at 0."""
 
     title: str
     x_label: str
     lines: Mapping[str, Sequence[tuple[float, float]]]  # name: (x, y) points by ascending x
+    x_start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ def draw_chart(chart: Chart) -> DrawnChart | None:
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
-    x_ticks = ticks(max(x for points in lines.values() for x, _ in points))
+    largest = max(x for points in lines.values() for x, _ in points)
+    x_ticks = [chart.x_start + tick for tick in ticks(largest - chart.x_start)]
     y_ticks = ticks(max(y for points in lines.values() for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = LEFT + x / x_ticks[-1] * (WIDTH - LEFT - RIGHT)
+        across = LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - LEFT - RIGHT)
         return across, HEIGHT - BOTTOM - max(y, 0) / y_ticks[-1] * (HEIGHT - TOP - BOTTOM)
 
     return DrawnChart(

@@ -105,11 +105,11 @@ def _truth_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[
     for row, (box, label, crowd) in enumerate(zip(target.boxes, target.labels, target.crowd, strict=True)):
         words = name(categories[label].name, 24)
         if crowd:
-            yield Mark("aside", _xywh(box), "", f"crowd: {words}")
+            yield Mark("aside", xywh(box), "", f"crowd: {words}")
         elif row in found:
-            yield Mark("truth", _xywh(box), "", f"truth: {words}")
+            yield Mark("truth", xywh(box), "", f"truth: {words}")
         else:
-            yield Mark("missed", _xywh(box), words, f"missed: {words}")
+            yield Mark("missed", xywh(box), words, f"missed: {words}")
 
 
 def _detection_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[Mark]:
@@ -119,7 +119,7 @@ def _detection_marks(picture: Picture, kept: NDArray[np.intp], categories: Seque
         words = name(categories[picture.detections.labels[row]].name, 24)
         label = f"{words} {score:.2f}" if len(categories) > 1 else f"{score:.2f}"
         verdict = "not counted" if kind == "aside" else kind
-        yield Mark(kind, _xywh(picture.detections.boxes[row]), label, f"{verdict}: {words}, score {score:.3f}")
+        yield Mark(kind, xywh(picture.detections.boxes[row]), label, f"{verdict}: {words}, score {score:.3f}")
 
 
 def _caption(marks: list[Mark]) -> str:
@@ -128,7 +128,8 @@ def _caption(marks: list[Mark]) -> str:
     return f"{right} of {counted(right + missed, 'box')} found, {wrong} wrong"
 
 
-def _xywh(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
+def xywh(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
+    """Return a box (4,) xyxy as an SVG has it, to a tenth of a pixel."""
     x1, y1, x2, y2 = (round(float(value), 1) for value in box)
     return x1, y1, round(x2 - x1, 1), round(y2 - y1, 1)
 

@@ -1,0 +1,120 @@
+"""What a survey means, in sentences; a change that one names has been tried, and the figures are those of the trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from anchorloc.coverage.causes import Cause
+from anchorloc.coverage.ceiling import Ceiling, ceiling
+from anchorloc.coverage.remedies import Remedy
+from anchorloc.coverage.survey import Survey, share
+from anchorloc.coverage.troubles import AS_GOOD, Trouble, troubles
+from anchorloc.coverage.views import Views
+from anchorloc.data.flaws import counted
+
+IDLE = 0.001  # share of the positives below which a shape does no work
+MOST_SHAPES = 4  # that a sentence names
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence, and the settings that do what it names."""
+
+    sentence: str
+    settings: tuple[str, ...] = ()
+
+
+def coverage_findings(views: Views, found: Survey) -> list[Finding]:
+    """Return what to know of the anchors on a split; `found` is the survey of `views`."""
+    if not len(found.boxes):
+        return [Finding("There is no box to learn, so there is nothing to find.")]
+    troubled = list(map(_trouble, troubles(views, found))) or [_no_trouble(found)]
+    return [*troubled, *_idle_shapes(found)]
+
+
+def ceiling_findings(views: Views, limit: Ceiling) -> list[Finding]:
+    """Return what the decoder loses; a setting that would change it is tried on the images that lose something."""
+    return list(_losses(views, limit))
+
+
+def _no_trouble(found: Survey) -> Finding:
+    at_half = share(found.boxes.owned_iou >= np.float32(0.5))
+    return Finding(
+        f"{percent(found.assigned)} of {len(found.boxes):,} boxes have an anchor that learns them, and "
+        f"{percent(at_half)} one of IoU >= 0.5: no group of boxes stands out."
+    )
+
+
+def _trouble(trouble: Trouble) -> Finding:
+    what, best, base = trouble.shortage.words, trouble.best, trouble.base
+    part = percent(trouble.short / trouble.boxes)
+    start = f"{trouble.short:,} of {trouble.boxes:,} {trouble.words} ({part}) have no {what}"
+    if best is None:
+        return Finding(f"{start}.")
+    if best.helped < AS_GOOD:
+        return Finding(f"{start}; of the changes that were tried, none helps more than {percent(best.helped)} of them.")
+    now, then = (1 - share(trouble.shortage.mask(one.boxes)) for one in (base, best.survey))
+    gain = f"would give one to {percent(best.helped)} of them"
+    whole = f"to {percent(then)} of all boxes in place of {percent(now)}"
+    costs = [one.anchors / one.images for one in (base, best.survey)]
+    price = f", at {costs[1]:,.0f} anchors an image in place of {costs[0]:,.0f}" if costs[0] != costs[1] else ""
+    return Finding(f"{start}; {best.remedy.words} {gain}, and {whole}{price}.", best.remedy.settings)
+
+
+def _idle_shapes(found: Survey) -> Iterator[Finding]:
+    total = max(1, found.positives)
+    idle = [
+        f"{width:.0f} x {height:.0f} px on level {level}"
+        for level, (counts, shapes) in enumerate(zip(found.work, found.config.anchors.level_shapes, strict=True))
+        for count, (width, height) in zip(counts.tolist(), shapes, strict=True)
+        if count < IDLE * total
+    ]
+    if idle:
+        more = f" and {len(idle) - MOST_SHAPES} more" if len(idle) > MOST_SHAPES else ""
+        number = "1 shape does" if len(idle) == 1 else f"{len(idle)} shapes do"
+        yield Finding(f"{number} less than {IDLE:.1%} of the work each: {', '.join(idle[:MOST_SHAPES])}{more}.")
+
+
+def _losses(views: Views, limit: Ceiling) -> Iterator[Finding]:
+    for cause, words, remedy in _decoder_remedies(views):
+        lost = limit.causes == cause
+        if lost.any():
+            images = tuple(np.unique(limit.images[lost]).tolist())
+            again = ceiling(replace(views, config=remedy.applied(views.config), chosen=images))
+            found = int((~np.isin(limit.rows[lost], again.rows)).sum())
+            start = f"A perfect network would miss {counted(int(lost.sum()), 'box', 'boxes')} because {words}"
+            yield Finding(f"{start}; {remedy.words} would find {found:,} more.", remedy.settings if found else ())
+
+
+def _decoder_remedies(views: Views) -> tuple[tuple[Cause, str, Remedy], ...]:
+    decode, coder = views.config.decode, views.config.coder
+    iou, ratio = round(min(0.95, decode.nms_iou + 0.15), 2), 4 * coder.max_ratio
+    candidates, most = decode.candidates, decode.max_detections
+    return (
+        (
+            Cause.SUPPRESSED,
+            f"a neighbor of their class overlaps them by more than decode.nms_iou={decode.nms_iou:g}",
+            Remedy(f"{iou:g}", (f"decode.nms_iou={iou}",)),
+        ),
+        (
+            Cause.CODER,
+            f"they are more than coder.max_ratio={coder.max_ratio:g} times as long as their anchors",
+            Remedy(f"{ratio:g}", (f"coder.max_ratio={ratio:g}",)),
+        ),
+        (
+            Cause.LIMIT,
+            f"decode.candidates={candidates} a level or decode.max_detections={most} an image are used up",
+            Remedy("four times as many", (f"decode.candidates={4 * candidates}", f"decode.max_detections={4 * most}")),
+        ),
+    )
+
+
+def percent(value: float) -> str:
+    """Write a share so that only what is all reads 100%, and only what is nothing reads 0%."""
+    rounded = f"{value:.1%}"
+    if rounded == "100.0%":
+        return "100%" if value == 1 else ">99.9%"
+    return ("0%" if value == 0 else "<0.1%") if rounded == "0.0%" else rounded

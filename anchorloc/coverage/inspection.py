@@ -1,0 +1,53 @@
+"""All that there is to say of the anchors of a config on its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anchorloc.config import Config
+from anchorloc.coverage.ceiling import Ceiling, ceiling
+from anchorloc.coverage.findings import Finding, ceiling_findings, coverage_findings
+from anchorloc.coverage.survey import Survey, survey
+from anchorloc.coverage.views import Views, moves_boxes
+from anchorloc.data import CocoData, check_same_categories
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """One split, inspected."""
+
+    name: str
+    views: Views
+    survey: Survey
+    ceiling: Ceiling | None  # of the split that is evaluated on
+    findings: tuple[Finding, ...]
+
+
+def views_of(config: Config, passes: int = 1) -> dict[str, Views]:
+    """Return the views of both splits by name, the training split as it is augmented in so many epochs.
+
+    Where both splits are one file, as for a lone annotation file, it is met once and as in evaluation.
+
+    Raises:
+        InputError: the data cannot be read, or its splits have different classes.
+    """
+    if isinstance(config.data, CocoData) and config.data.train == config.data.val:
+        return {Path(config.data.val).name: Views(config, config.data.open("val"))}
+    train, val = config.data.open("train"), config.data.open("val")
+    check_same_categories(train, val)
+    epochs = passes if moves_boxes(config.transform.augment) else 1
+    return {"train": Views(config, train, epochs), "val": Views(config, val)}
+
+
+def inspect(views: dict[str, Views]) -> Iterator[Inspection]:
+    """Survey every split; the last one, which is evaluated on, gets a ceiling, the first one the findings."""
+    names = list(views)
+    for name in names:
+        one, first, last = views[name], name == names[0], name == names[-1]
+        found = survey(one)
+        limit = ceiling(one) if last else None
+        said = coverage_findings(one, found) if first else []
+        said += [] if limit is None else ceiling_findings(one, limit)
+        yield Inspection(name, one, found, limit, tuple(said))

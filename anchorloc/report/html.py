@@ -1,0 +1,41 @@
+"""Pages of one file that load nothing from elsewhere; every word that comes from a file is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from anchorloc import __version__
+from anchorloc.coverage.findings import percent
+from anchorloc.report.words import decimal, name
+
+
+def render(template: str, title: str, facts: Mapping[str, object], warnings: Sequence[str], **values: Any) -> str:
+    """Return a page; `template` is a file beside this one that extends base.html."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            title=name(title),
+            facts={name(str(key)): name(str(value), 500) for key, value in facts.items()},
+            warnings=[name(warning, 1000) for warning in warnings],
+            version=__version__,
+            **values,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {"decimal": decimal, "percent": percent, "shown": name}
+    environment.filters.update(filters)
+    return environment

@@ -1,0 +1,73 @@
+"""The images whose boxes no anchor learns."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorloc.coverage.inspection import Inspection
+from anchorloc.coverage.survey import Fate
+from anchorloc.errors import InputError
+from anchorloc.report.picture import DrawnPicture, Kind, Mark, data_uri, xywh
+from anchorloc.report.words import counted, name
+
+MOST_PICTURES = 9  # of a split
+MOST_MARKS = 200  # on one picture
+GRAY = 96  # where there is no image to show
+FATES: dict[Fate, tuple[Kind, str]] = {
+    Fate.LEARNED: ("truth", "an anchor learns it"),
+    Fate.COLLISION: ("wrong", "other boxes have its anchors"),
+    Fate.NO_ANCHOR: ("missed", "no anchor learns it"),
+}
+
+
+def lost_pictures(one: Inspection) -> list[DrawnPicture]:
+    """Return the images with the most boxes that have no anchor, each box drawn as annotated; an image that cannot be
+    read is gray."""
+    boxes = one.survey.boxes
+    images, counts = np.unique(boxes.images[~boxes.learned], return_counts=True)
+    chosen = images[np.argsort(-counts, kind="stable")[:MOST_PICTURES]]
+    return [_picture(one, int(index)) for index in chosen]
+
+
+def _picture(one: Inspection, index: int) -> DrawnPicture:
+    source, target = one.views.source, one.views.source.target(index)
+    fates = _worst_fates(one, index)
+    marks = [
+        _mark(one, fates.get(row, Fate.LEARNED), box, int(label), row)
+        for box, label, row in zip(target.boxes, target.labels, target.rows.tolist(), strict=True)
+    ]
+    marks.sort(key=lambda mark: mark.kind != "truth")  # what is lost on top
+    lost = sum(fate != Fate.LEARNED for fate in fates.values())
+    caption = f"{one.name}: {lost} of {counted(len(target), 'box')} without an anchor"
+    height, width = source.size(index)
+    href = data_uri(_pixels(one, index))
+    return DrawnPicture(name(source.name(index)), caption, width, height, href, marks[-MOST_MARKS:])
+
+
+def _worst_fates(one: Inspection, index: int) -> dict[int, Fate]:
+    """By row in the file, over all passes."""
+    boxes = one.survey.boxes
+    here = boxes.images == index
+    worst: dict[int, Fate] = {}
+    for row, fate in zip(boxes.rows[here].tolist(), boxes.fate[here].tolist(), strict=True):
+        worst[row] = max(Fate(fate), worst.get(row, Fate.LEARNED))
+    return worst
+
+
+def _mark(one: Inspection, fate: Fate, box: NDArray[np.floating], label: int, row: int) -> Mark:
+    words = name(one.views.source.categories[label].name, 24)
+    kind, said = FATES[fate]
+    annotation = name(str(one.views.source.annotation_id(row)), 24)
+    x, y, width, height = xywh(box)
+    title = f"annotation {annotation}: {words}, {width:g} x {height:g} px, {said}"
+    return Mark(kind, (x, y, width, height), "" if fate == Fate.LEARNED else words, title)
+
+
+def _pixels(one: Inspection, index: int) -> NDArray[np.uint8]:
+    try:
+        return one.views.source.image(index)
+    except InputError:
+        height, width = one.views.source.size(index)
+        scale = min(1.0, 720 / max(height, width))
+        return np.full((max(1, int(height * scale)), max(1, int(width * scale)), 3), GRAY, np.uint8)

@@ -1,0 +1,102 @@
+"""The numbers of an inspection by name, for every kind of output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anchorloc.config import Config
+from anchorloc.coverage.causes import Cause
+from anchorloc.coverage.findings import percent
+from anchorloc.coverage.inspection import Inspection
+from anchorloc.coverage.survey import THRESHOLDS, Fate
+
+CAUSES = {
+    Cause.UNUSABLE: ("zero size or outside", "annotated with zero size or outside the image: not trained on"),
+    Cause.NO_ANCHOR: ("no anchor", "no anchor would learn it even if it were alone"),
+    Cause.COLLISION: ("collision", "other boxes have all of its anchors"),
+    Cause.CODER: ("coder limit", "longer than the coder can make its anchors"),
+    Cause.SUPPRESSED: ("suppressed", "a neighbor of its class took it away in non-maximum suppression"),
+    Cause.LIMIT: ("detection limit", "past the candidates of a level or the detections of an image"),
+    Cause.BORDER: ("over the border", "reaches out of the image, where no detection can"),
+    Cause.ROUNDING: ("rounding", "found, but not at IoU 0.95: rounding, or a twin was matched in its place"),
+}
+LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass it, and none need come near it."
+
+
+def anchors_line(config: Config) -> str:
+    """Return the anchors and the assigner in a line."""
+    anchors = config.anchors
+    strides = " ".join(f"{stride:g}" for stride in anchors.strides)
+    shapes = " ".join(map(str, anchors.shapes_per_level))
+    return f"strides {strides} · shapes a cell {shapes} · {type(config.assign).__name__}"
+
+
+def passes(one: Inspection) -> str:
+    """How the boxes of a split were met."""
+    epochs = one.views.epochs
+    return f"{epochs} augmented pass{'es' * (epochs > 1)}" if epochs else "as in evaluation"
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of an inspection."""
+
+    key: str  # in JSON
+    label: str
+    value: float | None
+    kind: str  # "count", "share", "score" or "mean"
+    meaning: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        if self.value is None:
+            return "n/a"
+        forms = {"count": "{:,.0f}", "score": "{:.3f}", "mean": "{:,.1f}"}
+        return percent(self.value) if self.kind == "share" else forms[self.kind].format(self.value)
+
+
+def numbers(one: Inspection) -> list[Number]:
+    """Return the numbers of one split that stand at the top of every report."""
+    found, boxes = one.survey, one.survey.boxes
+    recall = dict(zip(THRESHOLDS, found.recall, strict=True))
+    middle = float(np.mean([recall[threshold] for threshold in THRESHOLDS if 0.5 <= threshold <= 0.9]))
+    images = max(1, found.images)
+    return [
+        Number("boxes", "boxes", len(boxes), "count", "that can be learned; crowd boxes aside"),
+        Number("assigned", "with an anchor", found.assigned, "share", "boxes that some anchor learns"),
+        Number(
+            "no_anchor", "no anchor", found.count(Fate.NO_ANCHOR), "count", "boxes that no anchor learns, even alone"
+        ),
+        Number(
+            "collisions", "collisions", found.count(Fate.COLLISION), "count", "boxes that lose their anchors to others"
+        ),
+        Number("recall50", "IoU >= 0.5", recall[0.5], "share", "boxes with an anchor of their own of IoU 0.5 or more"),
+        Number("recall50_90", "mean recall", middle, "score", "the same, mean over IoU 0.50 to 0.90, without rescue"),
+        Number(
+            "positives",
+            "anchors a box",
+            found.positives / max(1, len(boxes)),
+            "mean",
+            "anchors that learn a box, on average",
+        ),
+        Number("anchors", "anchors an image", found.anchors / images, "count", "on average, at the padded size"),
+        Number("ignored", "ignored an image", found.ignored / images, "mean", "anchors that learn nothing"),
+        *_ceiling_numbers(one),
+    ]
+
+
+def _ceiling_numbers(one: Inspection) -> list[Number]:
+    if one.ceiling is None:
+        return []
+    perfect, unmoved = one.ceiling.perfect.summary, one.ceiling.unmoved.summary
+    return [
+        Number("ceiling_ap", "ceiling AP", perfect.ap, "score", "AP of a perfect network through the real decoder"),
+        Number("ceiling_ap50", "ceiling AP50", perfect.ap50, "score", "the same at IoU 0.50"),
+        Number(
+            "unmoved_ap", "AP unmoved", unmoved.ap, "score", "AP of perfect classes on anchors that stay where they are"
+        ),
+        Number("unmoved_ap50", "AP50 unmoved", unmoved.ap50, "score", "the same at IoU 0.50"),
+    ]
