@@ -59,7 +59,40 @@ def report(words: Sequence[str]) -> int:
     return 0
 
 
-COMMANDS: Final = {"report": report}
+def compare(words: Sequence[str]) -> int:
+    """Inspect the anchors of several configs, and show their numbers side by side."""
+    parser = _parser("compare", "The anchors of several configs side by side.", "CONFIG | key=value")
+    parser.add_argument("--passes", type=_positive, default=1, metavar="K", help="augmented epochs to look at (1)")
+    arguments = parser.parse_intermixed_args(words)
+    from anchorloc.coverage.inspection import inspect, views_of
+    from anchorloc.report.lab import print_comparison, write_comparison
+
+    files, overrides = _split(arguments.settings)
+    if len(files) < 2 or len(set(files)) < len(files):
+        raise InputError(f"compare takes two or more different configs, got {', '.join(map(str, files)) or 'none'}")
+    folder = _new_folder(arguments.out, "compare")
+    configs = [_config(path, overrides) for path in files]
+    if len({(config.data, config.transform.resize) for config in configs}) > 1:
+        print("warning: the configs differ in data or image size, not in their anchors alone", file=sys.stderr)
+    names = _short_names(files)
+    settings = {
+        key: list(inspect(views_of(config, arguments.passes), findings=False))
+        for key, config in zip(names, configs, strict=True)
+    }
+    print_comparison(settings)
+    _make(folder)
+    facts = {"settings": " ".join(arguments.settings), "seconds": f"{time.perf_counter() - START:.1f}"}
+    print(f"report: {printable(str(write_comparison(folder, settings, facts)))}")
+    return 0
+
+
+def _short_names(files: Sequence[Path]) -> list[str]:
+    """The stems of the files where they differ, else the whole paths."""
+    stems = [path.stem for path in files]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in files]
+
+
+COMMANDS: Final = {"report": report, "compare": compare}
 
 
 def _config(path: Path | None, overrides: Sequence[str]) -> Config:

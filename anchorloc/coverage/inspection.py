@@ -41,13 +41,17 @@ def views_of(config: Config, passes: int = 1) -> dict[str, Views]:
     return {"train": Views(config, train, epochs), "val": Views(config, val)}
 
 
-def inspect(views: dict[str, Views]) -> Iterator[Inspection]:
-    """Survey every split; the last one, which is evaluated on, gets a ceiling, the first one the findings."""
+def inspect(views: dict[str, Views], findings: bool = True) -> Iterator[Inspection]:
+    """Survey every split; the last one, which is evaluated on, gets a ceiling, and the first one most findings.
+
+    Args:
+        findings: whether to look for any, which tries several changes of the config.
+    """
     names = list(views)
     for name in names:
-        one, first, last = views[name], name == names[0], name == names[-1]
+        one = views[name]
         found = survey(one)
-        limit = ceiling(one) if last else None
-        said = coverage_findings(one, found) if first else []
-        said += [] if limit is None else ceiling_findings(one, limit)
+        limit = ceiling(one) if name == names[-1] else None
+        said = coverage_findings(one, found) if findings and name == names[0] else []
+        said += ceiling_findings(one, limit) if findings and limit is not None else []
         yield Inspection(name, one, found, limit, tuple(said))

@@ -18,7 +18,8 @@ class Chart:
     title: str
     x_label: str
     lines: Mapping[str, Sequence[tuple[float, float]]]  # name: (x, y) points by ascending x
-    x_start: float = 0.0
+    x_ticks: Sequence[float] = ()  # where the horizontal axis does not start at 0: its ends and what is between
+    last_values: bool = True  # whether the last value of a line is what a reader wants to know of it
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DrawnChart:
     x_label: str
     x_ticks: list[tuple[float, str]]  # (x, text)
     y_ticks: list[tuple[float, str]]
-    lines: list[tuple[str, str, str]]  # (name, last value, points of a polyline)
+    lines: list[tuple[str, str, str]]  # (name, last value or nothing, points of a polyline)
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -43,8 +44,7 @@ def draw_chart(chart: Chart) -> DrawnChart | None:
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
-    largest = max(x for points in lines.values() for x, _ in points)
-    x_ticks = [chart.x_start + tick for tick in ticks(largest - chart.x_start)]
+    x_ticks = list(chart.x_ticks) or ticks(max(x for points in lines.values() for x, _ in points))
     y_ticks = ticks(max(y for points in lines.values() for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -57,7 +57,11 @@ def draw_chart(chart: Chart) -> DrawnChart | None:
         x_ticks=[(place(x, 0)[0], f"{x:g}") for x in x_ticks],
         y_ticks=[(place(0, y)[1], f"{y:g}") for y in y_ticks],
         lines=[
-            (name, f"{points[-1][1]:.3g}", " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in _drawable(points)))
+            (
+                name,
+                f"{points[-1][1]:.3g}" * chart.last_values,
+                " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in _drawable(points)),
+            )
             for name, points in lines.items()
         ],
     )

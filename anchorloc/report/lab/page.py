@@ -102,7 +102,8 @@ def _recall(inspections: Sequence[Inspection]) -> DrawnChart | None:
         lines[f"{one.name}, no rescue"] = list(zip(THRESHOLDS, one.survey.recall, strict=True))
         lines[f"{one.name}, rescue"] = list(zip(THRESHOLDS, one.survey.rescued_recall, strict=True))
     shown = {name(key): points for key, points in lines.items()}
-    return draw_chart(Chart("Boxes with an anchor, by the IoU asked for", "positive_iou", shown, x_start=0.3))
+    ticks = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    return draw_chart(Chart("Boxes with an anchor, by the IoU asked for", "positive_iou", shown, ticks, False))
 
 
 def _best(inspections: Sequence[Inspection]) -> DrawnChart | None:
@@ -111,7 +112,7 @@ def _best(inspections: Sequence[Inspection]) -> DrawnChart | None:
         counts, edges = np.histogram(one.survey.boxes.best_iou, bins=20, range=(0, 1))
         middles = ((edges[:-1] + edges[1:]) / 2).tolist()
         lines[name(one.name)] = list(zip(middles, (counts / max(1, counts.sum())).tolist(), strict=True))
-    return draw_chart(Chart("Share of boxes, by their best IoU with any anchor", "IoU", lines))
+    return draw_chart(Chart("Share of boxes, by their best IoU with any anchor", "IoU", lines, last_values=False))
 
 
 def _divisions(inspections: Sequence[Inspection]) -> list[tuple[str, list[tuple[str, list[object]]]]]:
