@@ -25,7 +25,7 @@ class Cause(IntEnum):
     SUPPRESSED = 4  # a neighbor of its class took it away in non-maximum suppression
     LIMIT = 5  # past the candidates of a level, or the detections of an image
     BORDER = 6  # reaches so far over the border that a detection, which ends there, overlaps too little
-    ROUNDING = 7  # found, but not at the strictest IoU: rounding, or a twin was matched in its place
+    ROUNDING = 7  # found, but not at the strictest IoU
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,13 @@ def suspect(config: Config, passage: Passage, truth: Target, size: tuple[int, in
     causes[places[fate == Fate.COLLISION]] = Cause.COLLISION
     causes[places[fate == Fate.NO_ANCHOR]] = Cause.NO_ANCHOR
     return causes
+
+
+def owner_of(passage: Passage, truth: Target, anchors: IntArray) -> IntArray:
+    """Return for each of the given positive anchors the annotated box that it learns."""
+    assignment = passage.assignment
+    rows = passage.view.target.rows[assignment.rows[np.searchsorted(assignment.anchors, anchors)]]
+    return np.searchsorted(truth.rows, rows)
 
 
 def _over_border(boxes: FloatArray, size: tuple[int, int]) -> BoolArray:

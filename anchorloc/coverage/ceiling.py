@@ -15,11 +15,11 @@ from torch import Tensor
 
 from anchorloc.boxes import paired_box_iou
 from anchorloc.config import Config
-from anchorloc.coverage.causes import Cause, Passage, suspect
+from anchorloc.coverage.causes import Cause, Passage, owner_of, suspect
 from anchorloc.coverage.views import View, Views
 from anchorloc.detector import Candidates
 from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.structures import Assignment, Detections, IntArray, Sample, Target
+from anchorloc.structures import Assignment, BoolArray, Detections, IntArray, Sample, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +60,24 @@ def ceiling(views: Views) -> Ceiling:
         raise ValueError("the ceiling is that of evaluation: give views without epochs")
     config, source = views.config, views.source
     targets: list[Target] = []
-    perfect, unmoved, suspects = [], [], [np.zeros(0, np.int64)]
+    perfect, unmoved, suspects, owners = [], [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for view in views:
         assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
         output, sample = perfect_output(config, view, assignment), _sample(views, view)
-        targets.append(source.target(view.index))
         found, passage = _decode(config, view, sample, assignment, output)
         perfect.append(found)
-        suspects.append(suspect(config, passage, targets[-1], sample.size))
+        truth = source.target(view.index)
+        suspects.append(suspect(config, passage, truth, sample.size))
+        owners.append(sum(map(len, targets)) + owner_of(passage, truth, found.anchors))
+        targets.append(truth)
         still = torch.zeros_like(output.deltas)
         unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
     judged, judged_unmoved = (
         evaluate(targets, found, source.categories, config.scored_detections) for found in (perfect, unmoved)
     )
-    return Ceiling(judged, judged_unmoved, *_lost(views, targets, judged, np.concatenate(suspects)))
+    table = _truth(views, targets)
+    lost = _lost(table, judged, np.concatenate(owners))
+    return Ceiling(judged, judged_unmoved, table.images[lost], table.rows[lost], np.concatenate(suspects)[lost])
 
 
 def perfect_output(config: Config, view: View, assignment: Assignment) -> PerfectOutput:
@@ -109,15 +113,37 @@ def _decode(
     return decoded.take(kept), Passage(view, assignment, decoded, survivors, kept)
 
 
-def _lost(
-    views: Views, targets: list[Target], judged: Evaluation, suspects: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Return image, row in the file and cause of every box that is not found at the strictest IoU."""
-    crowd = np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)])
-    images = np.repeat(views.indices, [len(target) for target in targets])
-    rows = np.concatenate([np.zeros(0, np.int64), *(target.rows for target in targets)])
-    found = np.zeros(len(rows), np.bool_)
+@dataclass(frozen=True, eq=False)
+class _Truth:
+    """All G annotated boxes, image after image, as the evaluation has them."""
+
+    images: IntArray  # (G,)
+    rows: IntArray  # (G,) in the file
+    crowd: BoolArray  # (G,)
+
+
+def _truth(views: Views, targets: list[Target]) -> _Truth:
+    return _Truth(
+        np.repeat(np.asarray(views.indices, np.int64), [len(target) for target in targets]),
+        np.concatenate([np.zeros(0, np.int64), *(target.rows for target in targets)]),
+        np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)]),
+    )
+
+
+def _lost(truth: _Truth, judged: Evaluation, owners: IntArray) -> IntArray:
+    """Return the boxes that are not found at the strictest IoU; `owners` (D,) are the boxes that detections stand for.
+
+    The evaluator may match a detection to a twin of its box and leave the box itself empty-handed. Then it is the twin
+    that has no detection of its own, or the twin whose detection the twin got, and so on: that one is lost.
+    """
     matches = judged.scores.matches[-1]
+    found = np.zeros(len(truth.rows), np.bool_)
     found[matches[matches >= 0]] = True
-    lost = ~found & ~crowd
-    return images[lost], rows[lost], suspects[lost]
+    strayed = (matches >= 0) & (matches != owners) & ~truth.crowd[matches]
+    taken_by = dict(zip(owners[strayed].tolist(), matches[strayed].tolist(), strict=True))
+    lost = []
+    for box in np.flatnonzero(~found & ~truth.crowd).tolist():
+        while box in taken_by:
+            box = taken_by[box]
+        lost.append(box)
+    return np.array(lost, np.int64)

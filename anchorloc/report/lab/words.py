@@ -20,7 +20,7 @@ CAUSES = {
     Cause.SUPPRESSED: ("suppressed", "a neighbor of its class took it away in non-maximum suppression"),
     Cause.LIMIT: ("detection limit", "past the candidates of a level or the detections of an image"),
     Cause.BORDER: ("over the border", "reaches out of the image, where no detection can"),
-    Cause.ROUNDING: ("rounding", "found, but not at IoU 0.95: rounding, or a twin was matched in its place"),
+    Cause.ROUNDING: ("rounding", "found, but not at IoU 0.95"),
 }
 LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass it, and none need come near it."
 
