@@ -14,7 +14,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import config_from_plain, to_plain
 from anchorloc.coverage import troubles as troubles_module
-from anchorloc.coverage.findings import Finding, coverage_findings, percent
+from anchorloc.coverage.findings import Finding, coverage_findings, coverage_sentence, percent
 from anchorloc.coverage.remedies import Remedy, anchor_remedies, assigner_remedies, fits_network
 from anchorloc.coverage.survey import survey
 from anchorloc.coverage.views import Views
@@ -68,6 +68,15 @@ def test_where_all_boxes_have_an_anchor_poor_ones_are_told() -> None:
     views = replace(views, config=config_of(anchors=SQUARES, assign=ATSSAssigner(), detector=DETECTOR))
     first = said(views)[0]
     assert first.sentence.startswith("20 of 20 boxes of 8-16 px (100%) have no anchor of IoU >= 0.5; ")
+
+
+def test_the_share_is_told_before_a_training() -> None:
+    views = scene(small=20, flat=0, good=80)
+    sentence = "of 100 boxes have one that learns them (20 have none)"
+    assert coverage_sentence(views) == f"anchors: 80.0% {sentence}"
+    assert coverage_sentence(views, most=10) == (
+        "anchors: 80.0% of 10 boxes in 10 of the images have one that learns them (2 have none)"
+    )
 
 
 def test_no_trouble_is_said_too() -> None:

@@ -19,7 +19,6 @@ from anchorloc.config import Config, TrainSettings, read_config
 from anchorloc.detector import AdamW, Batch, Detector, Muon
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.coverage import coverage
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import load_model
 from anchorloc.engine.order import TrainOrder, ValidationOrder
@@ -288,14 +287,3 @@ def test_the_log_can_be_read_by_others(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_durations() -> None:
     assert [duration(s) for s in (0, 59.6, 61, 3661)] == ["0:00", "1:00", "1:01", "1:01:01"]
-
-
-def test_coverage_counts_the_boxes_that_no_anchor_learns() -> None:
-    config = small("data.train_images=20")
-    source = config.data.open("train")
-    boxes = sum(len(source.training_target(index)) for index in range(20))
-    assert coverage(config, source).startswith(f"anchors: 100.0% of {boxes} boxes have")
-    strict = small("data.train_images=20", "assign={kind: MaxIoUAssigner, positive_iou: 0.99, negative_iou: 0.4}")
-    assert f"anchors: 0.0% of {boxes} boxes have an anchor that learns them ({boxes} have none)" in coverage(
-        strict, source
-    )

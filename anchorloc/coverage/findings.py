@@ -10,7 +10,7 @@ import numpy as np
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.ceiling import Ceiling, ceiling
 from anchorloc.coverage.remedies import Remedy
-from anchorloc.coverage.survey import Survey, share
+from anchorloc.coverage.survey import Survey, share, survey
 from anchorloc.coverage.troubles import AS_GOOD, Trouble, troubles
 from anchorloc.coverage.views import Views
 from anchorloc.data.flaws import counted
@@ -38,6 +38,14 @@ def coverage_findings(views: Views, found: Survey) -> list[Finding]:
 def ceiling_findings(views: Views, limit: Ceiling) -> list[Finding]:
     """Return what the decoder loses; a setting that would change it is tried on the images that lose something."""
     return list(_losses(views, limit))
+
+
+def coverage_sentence(views: Views, most: int = 1000) -> str:
+    """Say how many boxes have an anchor, looking at so many images at most: the share is then known to a percent."""
+    found = survey(views.spread(most), rescue_curve=False)
+    boxes, lost = len(found.boxes), int((~found.boxes.learned).sum())
+    where = f" in {found.images:,} of the images" if found.images < len(views) else ""
+    return f"anchors: {percent(found.assigned)} of {boxes:,} boxes{where} have one that learns them ({lost:,} have none)"
 
 
 def _no_trouble(found: Survey) -> Finding:

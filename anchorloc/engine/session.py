@@ -10,8 +10,9 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_config
+from anchorloc.coverage.findings import coverage_sentence
+from anchorloc.coverage.views import Views
 from anchorloc.data import Source, check_same_categories
-from anchorloc.engine.coverage import coverage
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
 from anchorloc.engine.processes import joined_processes
@@ -65,7 +66,7 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             console.print(f"  warning: {printable(warning)}", markup=False, highlight=False)
-    console.print(coverage(config, sources[0]), highlight=False)
+    console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
     return sources
 
 
