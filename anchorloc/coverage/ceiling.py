@@ -61,6 +61,7 @@ def ceiling(views: Views) -> Ceiling:
     config, source = views.config, views.source
     targets: list[Target] = []
     perfect, unmoved, suspects, owners = [], [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    first = 0  # of the boxes of the image, among all
     for view in views:
         assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
         output, sample = perfect_output(config, view, assignment), _sample(views, view)
@@ -68,9 +69,10 @@ def ceiling(views: Views) -> Ceiling:
         perfect.append(found)
         truth = source.target(view.index)
         suspects.append(suspect(config, passage, truth, sample.size))
-        owners.append(sum(map(len, targets)) + owner_of(passage, truth, found.anchors))
+        owners.append(first + owner_of(passage, truth, found.anchors))
         targets.append(truth)
-        still = torch.zeros_like(output.deltas)
+        first += len(truth)
+        still = _zeros(len(view.grid))
         unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
     judged, judged_unmoved = (
         evaluate(targets, found, source.categories, config.scored_detections) for found in (perfect, unmoved)
@@ -90,11 +92,16 @@ def perfect_output(config: Config, view: View, assignment: Assignment) -> Perfec
     boxes = view.target.boxes[assignment.rows].astype(np.float32)
     threshold = config.decode.score_threshold
     scores = 1 - (1 - threshold) * (1 - paired_box_iou(anchors, boxes)) / 2
-    deltas = torch.zeros(len(view.grid), 4)  # pages that are never written take no memory
+    deltas = _zeros(len(view.grid))
     index = torch.from_numpy(assignment.anchors)
     deltas[index] = config.coder.encode(torch.from_numpy(boxes), torch.from_numpy(anchors))
     labels = torch.from_numpy(view.target.labels[assignment.rows])
     return PerfectOutput(Candidates(index, labels, torch.from_numpy(scores)), deltas)
+
+
+def _zeros(count: int) -> Tensor:
+    """Return no offsets for so many anchors; unlike torch's, NumPy's zeros are not written before they are used."""
+    return torch.from_numpy(np.zeros((count, 4), np.float32))
 
 
 def _sample(views: Views, view: View) -> Sample:

@@ -45,7 +45,9 @@ def coverage_sentence(views: Views, most: int = 1000) -> str:
     found = survey(views.spread(most), rescue_curve=False)
     boxes, lost = len(found.boxes), int((~found.boxes.learned).sum())
     where = f" in {found.images:,} of the images" if found.images < len(views) else ""
-    return f"anchors: {percent(found.assigned)} of {boxes:,} boxes{where} have one that learns them ({lost:,} have none)"
+    return (
+        f"anchors: {percent(found.assigned)} of {boxes:,} boxes{where} have one that learns them ({lost:,} have none)"
+    )
 
 
 def _no_trouble(found: Survey) -> Finding:

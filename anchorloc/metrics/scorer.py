@@ -43,12 +43,19 @@ def score(
 ) -> Scores:
     """Run COCO's protocol.
 
+    pycocotools visits every image for every class. So it is run class by class, over the images that hold a box or a
+    detection of the class: the others add nothing, and most images have few of many classes.
+
     Args:
         image_order: the images, in the order in which equal scores of different images are ranked.
         max_detections: how many detections of one class in one image count, ascending.
     """
     image_ids = np.empty(len(image_order), np.int64)
     image_ids[np.asarray(image_order, np.int64)] = np.arange(1, len(image_order) + 1)
+    tables, limits = (len(IOU_THRESHOLDS), len(RECALLS), classes, len(AREAS)), len(max_detections)
+    precision = np.full((*tables, limits), -1.0)
+    recall = np.full((tables[0], *tables[2:], limits), -1.0)
+    matches, ignored = np.full((tables[0], len(detections.scores)), -1), np.ones(len(detections.scores), np.bool_)
     with _silent():
         evaluator = cocoeval_module.COCOeval(
             _coco(_truth_annotations(truth, image_ids), len(image_ids), classes),
@@ -56,10 +63,22 @@ def score(
             "bbox",
         )
         evaluator.params.maxDets = list(max_detections)
-        evaluator.evaluate()
-        evaluator.accumulate()
-    matches, ignored = _matches(evaluator.evalImgs, len(detections.scores))
-    return Scores(evaluator.eval["precision"], evaluator.eval["recall"], matches, ignored)
+        for label, images in _images_by_class(truth, detections):
+            evaluator.params.catIds, evaluator.params.imgIds = [label + 1], image_ids[images].tolist()
+            evaluator.evaluate()
+            evaluator.accumulate()
+            precision[:, :, label] = evaluator.eval["precision"][:, :, 0]
+            recall[:, label] = evaluator.eval["recall"][:, 0]
+            _read_matches(evaluator.evalImgs, matches, ignored)
+    return Scores(precision, recall, matches, ignored)
+
+
+def _images_by_class(truth: TruthTable, detections: DetectionTable) -> Iterator[tuple[int, IntArray]]:
+    """Yield every class that occurs with its images."""
+    labels = np.concatenate([truth.labels, detections.labels])
+    images = np.concatenate([truth.images, detections.images])
+    for label in np.unique(labels).tolist():
+        yield label, np.unique(images[labels == label])
 
 
 def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str, Any]]:
@@ -105,16 +124,14 @@ def _coco(annotations: list[dict[str, Any]], images: int, classes: int) -> Any:
     return coco
 
 
-def _matches(image_results: list[dict[str, Any] | None], count: int) -> tuple[IntArray, BoolArray]:
-    """Read off which truth each of `count` detections found at every IoU threshold, over all sizes."""
-    matches, ignored = np.full((len(IOU_THRESHOLDS), count), -1), np.ones(count, np.bool_)
+def _read_matches(image_results: list[dict[str, Any] | None], matches: IntArray, ignored: BoolArray) -> None:
+    """Note which truth each detection of a class found at every IoU threshold, over all sizes."""
     whole = list(map(float, cocoeval_module.Params("bbox").areaRng[0]))
     for result in image_results:
         if result is not None and result["aRng"] == whole:
             rows = np.asarray(result["dtIds"], np.int64) - 1
             matches[:, rows] = result["dtMatches"].astype(np.int64) - 1
             ignored[rows] = result["dtIgnore"][0]
-    return matches, ignored
 
 
 def _xywh(boxes: Float64Array) -> Float64Array:
