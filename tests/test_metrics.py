@@ -111,6 +111,21 @@ def test_the_arrays_and_numbers_of_pycocotools(seed: int) -> None:
     assert [-1 if number is None else number for number in evaluation.summary.named().values()] == raw.stats.tolist()
 
 
+@pytest.mark.parametrize("seed", range(120, 130))
+def test_without_sizes_the_other_numbers_are_the_same(seed: int) -> None:
+    truth, results = random_set(seed)
+    whole, part = (evaluate(*from_coco(truth, results), by_size=by_size) for by_size in (True, False))
+    assert np.array_equal(part.scores.precision[..., 0, :], whole.scores.precision[..., 0, :])
+    assert np.array_equal(part.scores.matches, whole.scores.matches)
+    assert (part.summary.ap, part.summary.ap50, part.summary.ar) == (
+        whole.summary.ap,
+        whole.summary.ap50,
+        whole.summary.ar,
+    )
+    assert part.summary.ap_small is part.summary.ar_large is None
+    assert part.classes == whole.classes
+
+
 @pytest.mark.parametrize("seed", range(100, 120))
 @pytest.mark.parametrize("limits", [[1, 2, 3], [5], [1, 10, 300]])
 def test_other_limits_give_ap(seed: int, limits: list[int]) -> None:

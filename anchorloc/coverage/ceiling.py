@@ -74,9 +74,8 @@ def ceiling(views: Views) -> Ceiling:
         first += len(truth)
         still = _zeros(len(view.grid))
         unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
-    judged, judged_unmoved = (
-        evaluate(targets, found, source.categories, config.scored_detections) for found in (perfect, unmoved)
-    )
+    judged = evaluate(targets, perfect, source.categories, config.scored_detections)
+    judged_unmoved = evaluate(targets, unmoved, source.categories, config.scored_detections, by_size=False)
     table = _truth(views, targets)
     lost = _lost(table, judged, np.concatenate(owners))
     return Ceiling(judged, judged_unmoved, table.images[lost], table.rows[lost], np.concatenate(suspects)[lost])

@@ -73,6 +73,7 @@ def evaluate(
     detections: Sequence[Detections],
     categories: Sequence[Category],
     max_detections: Sequence[int] = (1, 10, 100),
+    by_size: bool = True,
 ) -> Evaluation:
     """Score detections by COCO's protocol for boxes.
 
@@ -81,6 +82,7 @@ def evaluate(
         detections: what was found, one an image, in the order of `targets`.
         categories: the classes; a label is a place in this sequence.
         max_detections: how many detections of one class in one image count, ascending; AP is at the last.
+        by_size: whether small, medium and large boxes get numbers of their own; they take most of the time.
 
     Raises:
         InputError: a detection is not finite.
@@ -89,7 +91,7 @@ def evaluate(
     _check(targets, detections, max_detections)
     truth = truth_table(targets, len(categories))
     found = detection_table(detections, len(categories))
-    scores = score(truth, found, _image_order(detections), len(categories), max_detections)
+    scores = score(truth, found, _image_order(detections), len(categories), max_detections, by_size)
     return Evaluation(
         summary=summarize(scores, max_detections),
         classes=tuple(_class(label, category, truth, found, scores) for label, category in enumerate(categories)),
