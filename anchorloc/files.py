@@ -34,10 +34,11 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def read_json(path: Path, skip: Collection[str] = ()) -> Any:
+def read_json(path: Path, skip: Collection[str] = (), condense: Collection[str] = ()) -> Any:
     """Parse a UTF-8 JSON file (a byte order mark is accepted).
 
-    Keys of objects in `skip` are dropped while parsing, so that big values nobody needs (masks) take no memory.
+    Keys of objects in `skip` are dropped while parsing, so that big values nobody needs (masks) take no memory. Of
+    those in `condense` it is kept whether they hold anything: True or False.
 
     Raises:
         InputError: the file is unreadable, is not JSON, repeats a key in an object, or holds NaN, Infinity or an
@@ -56,6 +57,9 @@ def read_json(path: Path, skip: Collection[str] = ()) -> Any:
             raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
         for key in skip:
             items.pop(key, None)
+        for key in condense:
+            if key in items:
+                items[key] = bool(items[key])
         return items
 
     def parse_int(digits: str) -> int:

@@ -17,7 +17,7 @@ FLOORS = {
     1: {"boxes", "structures", "files"},
     2: {"checkpoint"},
     3: {"data", "anchors", "assign", "detector", "metrics"},
-    4: {"config"},
+    4: {"config", "health"},
     5: {"coverage"},
     6: {"report"},
     7: {"engine"},

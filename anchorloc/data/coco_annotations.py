@@ -47,9 +47,9 @@ class CocoAnnotations:
     def training_target(self, index: int) -> Target:
         """Boxes clipped to the image, without those that have zero size or lie wholly outside."""
         target = self.target(index)
-        boxes = _clip(target.boxes, self.images.sizes[index])
+        boxes = clip_boxes(target.boxes, self.images.sizes[index])
         clipped = Target(boxes, target.labels, target.crowd, target.area, target.rows)
-        return clipped.take(_has_size(boxes))
+        return clipped.take(has_size(boxes))
 
     def image_id(self, index: int) -> int | str:
         """The id as in the file."""
@@ -71,7 +71,7 @@ class CocoAnnotations:
     def has_trainable_box(self) -> bool:
         """Tell whether any box that is not a crowd has an area inside its image."""
         sizes = np.repeat(self.images.sizes, np.diff(self.starts), axis=0)  # (M, 2)
-        return bool((_has_size(_clip(self.annotated.boxes, sizes)) & ~self.annotated.crowd).any())
+        return bool((has_size(clip_boxes(self.annotated.boxes, sizes)) & ~self.annotated.crowd).any())
 
 
 def read_annotations(path: Path) -> CocoAnnotations:
@@ -94,20 +94,21 @@ def read_annotations(path: Path) -> CocoAnnotations:
     return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, columns.ids, warnings)
 
 
-def _clip(boxes: FloatArray, sizes: IntArray) -> FloatArray:
-    """Clip (M, 4) boxes to one (2,) or to (M, 2) image sizes."""
+def clip_boxes(boxes: FloatArray, sizes: IntArray | FloatArray) -> FloatArray:
+    """Clip (M, 4) boxes to one (2,) or to (M, 2) image sizes, height and width."""
     clipped: FloatArray = np.minimum(np.maximum(boxes, 0), sizes[..., [1, 0, 1, 0]].astype(boxes.dtype))
     return clipped
 
 
-def _has_size(boxes: FloatArray) -> BoolArray:
+def has_size(boxes: FloatArray) -> BoolArray:
+    """Tell which of (M, 4) boxes have an area."""
     return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
 
 
 def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
     """Count the boxes that nothing can be learned from."""
-    empty = ~_has_size(columns.boxes)
-    outside = ~empty & ~_has_size(_clip(columns.boxes, images.sizes[columns.images]))
+    empty = ~has_size(columns.boxes)
+    outside = ~empty & ~has_size(clip_boxes(columns.boxes, images.sizes[columns.images]))
     sentences = []
     for odd, what in ((empty, "zero size"), (outside, "no part inside their image")):
         if odd.any():

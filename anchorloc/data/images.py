@@ -27,6 +27,8 @@ class Header:
 
     size: tuple[int, int]  # (height, width) as stored
     orientation: int  # 1..8, 1 where it tells none
+    mode: str  # Pillow's name of the kind of its pixels, such as RGB
+    format: str  # one of FORMATS
 
 
 def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
@@ -36,7 +38,7 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         Flaw: it is no image, damaged at its start, of an unknown format or larger than `max_pixels`.
     """
     with _opened(path, max_pixels) as image:
-        return Header((image.height, image.width), _orientation(image))
+        return _header(image)
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -51,7 +53,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, max_pixels: int 
     """
     with _opened(path, max_pixels) as image:
         image.load()
-        header = Header((image.height, image.width), _orientation(image))
+        header = _header(image)
         if size is None or needs_turning(header, size):
             image = ImageOps.exif_transpose(image)
         return _rgb(image)
@@ -105,6 +107,10 @@ def _formats() -> tuple[str, ...]:
     """Return those of FORMATS that this build of Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _header(image: Image.Image) -> Header:
+    return Header((image.height, image.width), _orientation(image), image.mode, image.format or "")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,0 +1,40 @@
+"""Classes and images that have few boxes or none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anchorloc.data.flaws import counted, short
+from anchorloc.health import kinds
+from anchorloc.health.document import Document
+from anchorloc.health.findings import Findings, Notebook
+from anchorloc.health.table import Table
+
+RARE = 10  # times fewer boxes than the largest class
+
+
+def check_classes(document: Document, table: Table, findings: Findings) -> None:
+    """Note classes without a box, rare ones, and images without a box."""
+    counts = table.class_counts()
+    largest = int(counts.argmax()) if len(counts) else 0
+    notebook = Notebook(findings, document, "categories")
+    for label, (row, count) in enumerate(zip(table.category_rows, counts.tolist(), strict=True)):
+        name = short(table.class_names[label])
+        if not count:
+            notebook.add(kinds.NO_BOX, row, name)
+        elif count * RARE < counts[largest]:
+            most = f"{counts[largest]:,} of {short(table.class_names[largest])}"
+            notebook.add(kinds.RARE_CLASS, row, f"{name}: {counted(count, 'box', 'boxes')}, {most}")
+    notebook = Notebook(findings, document, "images")
+    boxes = np.bincount(table.images, minlength=len(table.image_rows))
+    for place in np.flatnonzero(boxes == 0).tolist():
+        notebook.add(kinds.EMPTY_IMAGE, int(table.image_rows[place]), "no box")
+    _check_names(notebook, table)
+
+
+def _check_names(notebook: Notebook, table: Table) -> None:
+    first: dict[str, int] = {}
+    for row, name in zip(table.image_rows.tolist(), table.names, strict=True):
+        if name is not None and first.setdefault(name, row) != row:
+            other = notebook.document.describe("images", first[name]).partition(" (")[0]
+            notebook.add(kinds.SAME_FILE_NAME, row, f"as {other}")

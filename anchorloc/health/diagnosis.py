@@ -1,0 +1,56 @@
+"""Every check, over one annotation file or over train and val."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anchorloc.health.classes import check_classes
+from anchorloc.health.copies import check_copies
+from anchorloc.health.document import Document
+from anchorloc.health.findings import Findings
+from anchorloc.health.formats import check_formats
+from anchorloc.health.geometry import check_boxes
+from anchorloc.health.image_files import ImageFile, check_image_files, check_unlisted
+from anchorloc.health.items import check_items
+from anchorloc.health.overlaps import check_overlaps
+from anchorloc.health.splits import check_categories, check_names
+from anchorloc.health.table import Table
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What was found in one document, or in train and val."""
+
+    findings: Findings
+    documents: Sequence[Document]
+    tables: Sequence[Table]
+    files: Sequence[Sequence[ImageFile]]  # of each document, those that can be read
+
+
+def diagnose(documents: Sequence[Document], stride: float = 8, decode: bool = False) -> Diagnosis:
+    """Look at one document, or at train and val, and at the image files where a document has a folder.
+
+    Args:
+        documents: one, or train and val.
+        stride: smallest stride of the network in pixels of the images; boxes below it are noted.
+        decode: read all pixels, rather than the headers.
+    """
+    findings = Findings()
+    tables, files = [], []
+    for document in documents:
+        table = check_items(document, findings)
+        check_formats(document, table, findings)
+        check_boxes(document, table, findings, stride)
+        check_overlaps(document, table, findings)
+        check_classes(document, table, findings)
+        tables.append(table)
+        files.append([] if document.folder is None else check_image_files(document, table, findings, decode))
+    names = [name for table in tables for name in table.names if name is not None]
+    check_unlisted(documents, names, findings)
+    check_copies(list(zip(documents, files, strict=True)), findings)
+    if len(documents) == 2:
+        train, val = zip(documents, tables, strict=True)
+        check_categories(train, val, findings)
+        check_names(train, val, findings, compared=all(document.folder is not None for document in documents))
+    return Diagnosis(findings, documents, tables, files)
