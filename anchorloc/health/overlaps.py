@@ -23,32 +23,41 @@ def check_overlaps(document: Document, table: Table, findings: Findings) -> None
     """Note each box that an earlier one of its image nearly coincides with, of its class or of another."""
     notebook = Notebook(findings, document, "annotations")
     usable = np.flatnonzero(has_size(table.boxes) & ~table.crowd & (table.labels >= 0))
-    first, second = near_pairs(table.boxes[usable], table.images[usable])
-    first, second = usable[first], usable[second]
-    alike = table.labels[first] == table.labels[second]
-    for kind, chosen in ((kinds.REPEATED_BOX, alike), (kinds.TWO_CLASSES, ~alike)):
-        later, where = np.unique(second[chosen], return_index=True)
-        for place, earlier in zip(later.tolist(), first[chosen][where].tolist(), strict=True):
-            notebook.add(kind, int(table.rows[place]), _value(document, table, earlier, place))
+    twins = earliest_twins(table.boxes[usable], table.images[usable], table.labels[usable])
+    for kind, twin in zip((kinds.REPEATED_BOX, kinds.TWO_CLASSES), twins, strict=True):
+        for place in np.flatnonzero(twin < len(twin)).tolist():
+            later, earlier = int(usable[place]), int(usable[twin[place]])
+            notebook.add(kind, int(table.rows[later]), _value(document, table, earlier, later))
 
 
-def near_pairs(boxes: NDArray[np.float64], images: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the pairs of (M, 4) boxes of one image with IoU >= NEAR, as (P,) lower and higher rows, ascending.
+def earliest_twins(boxes: NDArray[np.float64], images: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return for each of M boxes the first row before it with IoU >= NEAR in its image, M where there is none.
+
+    The first array, (M,), is of rows of the same label, the second of rows of another.
 
     IoU >= t asks that the common width is at least t of the greater width, so that the left edges lie within
     (1 - t) / t of either width. In the order of the left edges each box is compared with its next neighbor, the one
-    after that and so on, as long as there is any so near.
+    after that and so on, as long as there is any so near. Equal boxes of one label are one box in this.
     """
-    order = np.lexsort((boxes[:, 0], images))
-    left, image, right = boxes[order, 0], images[order], boxes[order, 2]
+    keys = np.column_stack([images, labels, boxes])
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    none = len(boxes)
+    same, other = np.full(none, none), np.full(none, none)
+    order = first[np.lexsort((boxes[first, 0], images[first]))]
+    left, right = boxes[order, 0], boxes[order, 2]
     reach = left + (right - left) * ((1 - NEAR) / NEAR * (1 + 1e-9))
-    pairs = [np.empty((2, 0), np.int64)]
-    for here, there in _neighbors(left, image, reach):
-        near = paired_box_iou(boxes[order[here]], boxes[order[there]]) >= NEAR
-        pairs.append(np.sort([order[here[near]], order[there[near]]], axis=0))
-    first, second = np.concatenate(pairs, axis=1)
-    by_row = np.lexsort((first, second))
-    return first[by_row], second[by_row]
+    for here, there in _neighbors(left, images[order], reach):
+        one, two = order[here], order[there]
+        near = paired_box_iou(boxes[one], boxes[two]) >= NEAR
+        one, two = one[near], two[near]
+        alike = labels[one] == labels[two]
+        for twin, chosen in ((same, alike), (other, ~alike)):
+            np.minimum.at(twin, one[chosen], two[chosen])
+            np.minimum.at(twin, two[chosen], one[chosen])
+    representative = first[inverse]
+    same, other = np.minimum(same[representative], representative), other[representative]
+    rows = np.arange(none)
+    return np.where(same < rows, same, none), np.where(other < rows, other, none)
 
 
 def _neighbors(

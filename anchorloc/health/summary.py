@@ -19,7 +19,7 @@ from anchorloc.health.table import Table
 MOST_LINES = 34  # leaves room for what follows: a repair, or the shell's own
 WIDTH = 80
 EXAMPLES = 5  # of a kind at most, and no more than fit into a line
-FEW = 3  # values of a kind that are counted rather than shown case by case
+FEW, MANY = 3, 4  # values that are counted rather than shown case by case, if each has so many on average
 COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFORMATION: "cyan"}
 INDENT = " " * 9
 
@@ -29,8 +29,8 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 
     Where there is not enough room, the last kinds lose their examples and remedies.
     """
-    for document, table in zip(diagnosis.documents, diagnosis.tables, strict=True):
-        _line(console, f"{document.path.name}: {sizes(table)}")
+    for prefix, document, table in zip(_prefixes(diagnosis), diagnosis.documents, diagnosis.tables, strict=True):
+        _line(console, f"{prefix}{document.path.name}: {sizes(table)}")
     found = {severity: diagnosis.findings.of(severity) for severity in Severity}
     number = sum(map(len, found.values()))
     room = MOST_LINES - len(diagnosis.documents) - 2 * sum(map(bool, found.values())) - number
@@ -95,11 +95,14 @@ def _print_kind(console: Console, kind: Kind, cases: Sequence[Case], diagnosis: 
     _line(console, f"{len(cases):>7,}  {kind.counted(len(cases))}")
     if brief:
         return
-    prefixes = ("train ", "val ") if len(diagnosis.documents) > 1 else ("",)
-    splits = {id(document): prefix for document, prefix in zip(diagnosis.documents, prefixes, strict=True)}
+    splits = {id(document): prefix for prefix, document in zip(_prefixes(diagnosis), diagnosis.documents, strict=True)}
     notes = [f"{splits[id(document)]}{words}" for document, words in diagnosis.findings.notes.get(kind, [])]
     _line(console, INDENT + ("; ".join(notes) or _examples(cases, splits)), "dim")
     _line(console, f"{INDENT}→ {kind.remedy}")
+
+
+def _prefixes(diagnosis: Diagnosis) -> Sequence[str]:
+    return ("train ", "val ") if len(diagnosis.documents) > 1 else ("",)
 
 
 def _examples(cases: Sequence[Case], splits: dict[int, str]) -> str:
@@ -107,8 +110,10 @@ def _examples(cases: Sequence[Case], splits: dict[int, str]) -> str:
     values: dict[str, list[Case]] = {}
     for case in cases:
         values.setdefault(case.value, []).append(case)
-    if len(values) <= FEW < len(cases):
-        return "; ".join(f"{len(same):,} times {value}, first {_name(same[0], splits)}" for value, same in values.items())
+    if len(values) <= FEW and len(cases) >= MANY * len(values):
+        return "; ".join(
+            f"{len(same):,} times {value}, first {_name(same[0], splits)}" for value, same in values.items()
+        )
     text = _case(cases[0], splits)
     for case in cases[1:EXAMPLES]:
         longer = f"{text}; {_case(case, splits)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,12 @@ class Table:
     area: NDArray[np.float64]  # (M,) as annotated, NaN where it is not
     masked: BoolArray  # (M,) whether a segmentation is there
 
-    @property
+    @cached_property
     def box_sizes(self) -> NDArray[np.float64]:
         """(M, 2) height and width of the image of each box."""
         return self.sizes[self.images]
 
-    @property
+    @cached_property
     def class_names(self) -> list[str]:
         """(C,) the names of the categories."""
         return [category.name for category in self.categories]
