@@ -82,9 +82,10 @@ def _fix(diagnosis: Diagnosis, arguments: argparse.Namespace, console: Console) 
         changes["box", "taken as x1, y1, x2, y2, written as x, y, width, height"] = swapped
     write_json_rows(arguments.fix, diagnosis.documents[0].content)
     left = diagnosis.findings.of(Severity.WARNING)
-    rest = f"{counted(len(left), 'kind', 'kinds')} of warnings left" if left else "no warning left"
-    print(f"\n{printable(str(arguments.fix))} is written, with no error and {rest}; changed:")
+    rest = f"{counted(len(left), 'kind', 'kinds')} of warning" if left else "no warning"
+    print(f"\n{printable(str(arguments.fix))} is written:")
     print_changes(changes, console)
+    print(f"it has no error, and {rest}")
     return diagnosis
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,7 +67,7 @@ def odd(tmp_path: Path) -> Path:
     noise(7, (480, 640)).save(folder / "cut.jpg")
     (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:5000])
     (folder / "page.jpg").write_text("<html>")
-    os.symlink(__file__, folder / "link.png")
+    (folder / "link.png").symlink_to(__file__)
     noise(8).convert("CMYK").save(folder / "cmyk.jpg")
     Image.fromarray(np.full(SIZE, 40000, np.uint16)).save(folder / "deep.png")
     Image.fromarray(np.ones(SIZE, np.float32)).save(folder / "float.tif")
@@ -216,10 +215,11 @@ def test_real_images_differ_and_their_copies_do_not(real_data: Path, tmp_path: P
     assert len(rows) >= 0.9 * sum(not one.plain for one in prints)
 
 
-@pytest.mark.parametrize(("name", "modes", "formats"), [("bccd", 0, 0), ("fruits", 29, 37), ("coco128", 2, 0)])
+@pytest.mark.parametrize(("name", "modes", "formats"), [("bccd", 0, 0), ("fruits", 29, 37), ("coco128", 1, 0)])
 def test_the_doctor_finds_the_anomalies_on_record(name: str, modes: int, formats: int, real_data: Path) -> None:
     root = real_data / name
     record = json.loads((root / "annotations" / "anomalies.json").read_text())["items"]
+    record = [item for item in record if (root / "images" / item["image"]).exists()]  # of coco128 most are not
     which = "_permissive" if name == "coco128" else ""
     paths = [root / "annotations" / f"instances_{split}{which}.json" for split in ("train", "val")]
     diagnosis = diagnose([read_document(path, root / "images") for path in paths])
@@ -236,5 +236,5 @@ def test_the_doctor_finds_the_anomalies_on_record(name: str, modes: int, formats
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     path = write_document(tmp_path / "a.json", listing(["a.png"]))
-    with pytest.raises(InputError, match="the images folder .*nowhere does not exist"):
+    with pytest.raises(InputError, match=r"the images folder .*nowhere does not exist"):
         read_document(path, tmp_path / "nowhere")

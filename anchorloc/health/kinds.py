@@ -42,13 +42,14 @@ def plural(phrase: str, count: int) -> str:
 
 _ERROR, _WARNING, _INFORMATION = Severity
 _REMOVED = "correct or remove them; --fix removes them"
+_FOLLOWED = 'correct or remove them; --fix takes "2" for 2, and removes the rest'
 
 NO_IMAGES = Kind("no-images", _ERROR, "file without any image", "list the images, with id, file_name and size")
 NO_LIST = Kind("no-list", _ERROR, "list missing, or not a list", "write it, even if it is empty: []")
 NO_CATEGORIES = Kind("no-categories", _ERROR, "file without any category", "list the classes, with id and name")
 BAD_ITEM = Kind("bad-item", _ERROR, "item of a list that is no object", _REMOVED)
 BAD_ID = Kind(
-    "bad-id", _ERROR, "id missing or of a wrong type", "give whole numbers or strings; --fix removes or renumbers"
+    "bad-id", _ERROR, "id missing or of a wrong type", "use whole numbers or strings; --fix renumbers or removes"
 )
 MIXED_IDS = Kind(
     "mixed-ids", _ERROR, "list with numbers and strings for ids", "use one kind; --fix renumbers, references too"
@@ -57,13 +58,13 @@ SAME_IMAGE_ID = Kind(
     "same-image-id",
     _ERROR,
     "image with the id of another",
-    "make ids unique; --fix merges the same file, else removes all of that id",
+    "--fix merges entries of the same file, else removes all of that id",
 )
 SAME_CATEGORY_ID = Kind(
     "same-category-id",
     _ERROR,
     "category with the id of another",
-    "make ids unique; --fix merges the same name, else removes all of that id",
+    "--fix merges entries of the same name, else removes all of that id",
 )
 SAME_ANNOTATION_ID = Kind(
     "same-annotation-id", _ERROR, "annotation with the id of another", "make ids unique; --fix renumbers"
@@ -79,13 +80,13 @@ BAD_SIZE = Kind(
     "bad-size",
     _ERROR,
     "image with no or an impossible width or height",
-    "write its pixels; --fix takes them from the file (--images), or removes it",
+    "--fix takes them from the file (--images), else removes the image",
 )
 BAD_BOX = Kind("bad-box", _ERROR, "annotation without a box of four numbers", _REMOVED)
 FAR_BOX = Kind("far-box", _ERROR, f"box not finite or beyond {MAX_COORDINATE:,.0f} px", _REMOVED)
 NEGATIVE_BOX = Kind("negative-box", _ERROR, "box of negative width or height", _REMOVED)
-UNKNOWN_IMAGE = Kind("unknown-image", _ERROR, "annotation of an image not listed", _REMOVED)
-UNKNOWN_CATEGORY = Kind("unknown-category", _ERROR, "annotation of a category not listed", _REMOVED)
+UNKNOWN_IMAGE = Kind("unknown-image", _ERROR, "annotation of an image not listed", _FOLLOWED)
+UNKNOWN_CATEGORY = Kind("unknown-category", _ERROR, "annotation of a category not listed", _FOLLOWED)
 BAD_AREA = Kind("bad-area", _ERROR, "annotation with an impossible area", "--fix writes width x height")
 BAD_CROWD = Kind("bad-crowd", _ERROR, "annotation with an iscrowd that is not 0 or 1", "correct it; --fix writes 0")
 IGNORE_FLAG = Kind(
@@ -102,7 +103,7 @@ SIZE_DIFFERS = Kind(
     "size-differs",
     _ERROR,
     "image of another size than declared",
-    "--fix takes the file's size if the boxes fit it, else removes the image",
+    "--fix takes the file's if the boxes fit it, else removes the image",
 )
 CATEGORIES_DIFFER = Kind(
     "categories-differ", _ERROR, "category not the same in train and val", "give both files the same list"
@@ -112,7 +113,7 @@ LIKE_XYXY = Kind(
     "like-xyxy",
     _WARNING,
     "file with boxes that look like x1, y1, x2, y2",
-    "COCO has x, y, width, height; look at some, then --fix OUT --fix-xyxy",
+    "look at some; if so, --fix OUT --fix-xyxy makes them COCO's",
 )
 LIKE_SHARES = Kind(
     "like-shares", _WARNING, "file with boxes in shares of the image, 0 to 1", "multiply by width and height"
@@ -145,7 +146,7 @@ SMALL_BOX = Kind(
     "enlarge the images or use a finer level; --stride sets the limit",
 )
 ID_ZERO = Kind(
-    "id-zero", _WARNING, "annotation with the id 0", "raw pycocotools never matches it; we renumber, so does --fix"
+    "id-zero", _WARNING, "annotation with the id 0", "raw pycocotools never matches it; anchorloc renumbers, --fix too"
 )
 NO_ANNOTATION_ID = Kind(
     "no-annotation-id", _WARNING, "annotation without an id", "raw pycocotools needs them; --fix numbers all"
@@ -156,7 +157,7 @@ AREA_DIFFERS = Kind(
     "area-differs",
     _WARNING,
     "annotation with an area that contradicts its box",
-    "AP by size goes by area; --fix writes width x height where no mask is",
+    "AP by size uses it; --fix writes width x height where no mask is",
 )
 SAME_FILE_NAME = Kind(
     "same-file-name", _WARNING, "image with the file_name of another", "each shows but some of the boxes: merge them"

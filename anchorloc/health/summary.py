@@ -16,7 +16,7 @@ from anchorloc.health.findings import Case
 from anchorloc.health.kinds import Kind, Severity, plural
 from anchorloc.health.table import Table
 
-MOST_LINES = 34  # leaves room for what follows: a repair, or the shell's own
+MOST_LINES = 39  # and one for the shell
 WIDTH = 80
 EXAMPLES = 5  # of a kind at most, and no more than fit into a line
 FEW, MANY = 3, 4  # values that are counted rather than shown case by case, if each has so many on average
@@ -27,21 +27,24 @@ INDENT = " " * 9
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     """Print what was looked at, and each kind of finding with its number, examples and remedy.
 
-    Where there is not enough room, the last kinds lose their examples and remedies.
+    Where there is not enough room, the last kinds lose their examples and remedies, and then their lines.
     """
     for prefix, document, table in zip(_prefixes(diagnosis), diagnosis.documents, diagnosis.tables, strict=True):
         _line(console, f"{prefix}{document.path.name}: {sizes(table)}")
     found = {severity: diagnosis.findings.of(severity) for severity in Severity}
     number = sum(map(len, found.values()))
-    room = MOST_LINES - len(diagnosis.documents) - 2 * sum(map(bool, found.values())) - number
+    room = MOST_LINES - len(diagnosis.documents) - 3 * sum(map(bool, found.values())) - 2  # headings and verdict
+    details, shown = max(room - number, 0) // 2, min(room, number)
     for severity, kinds in found.items():
-        if not kinds:
-            continue
-        console.print()
-        console.print(Text(severity.value, f"bold {COLORS[severity]}"))
-        for kind, cases in kinds:
-            room -= 2
-            _print_kind(console, kind, cases, diagnosis, brief=room < 0)
+        if kinds:
+            console.print()
+            console.print(Text(severity.value, f"bold {COLORS[severity]}"))
+        for kind, cases in kinds[:shown]:
+            _print_kind(console, kind, cases, diagnosis, brief=details <= 0)
+            details -= 1
+        if len(kinds) > shown:
+            _line(console, f"{INDENT}and {counted(len(kinds) - shown, 'kind', 'kinds')} more")
+        shown = max(shown - len(kinds), 0)
     console.print()
     console.print(Text(verdict(diagnosis), "bold"))
 
@@ -92,10 +95,12 @@ def print_parts(names: Sequence[str], tables: Sequence[Table], groups: Sequence[
 
 
 def _print_kind(console: Console, kind: Kind, cases: Sequence[Case], diagnosis: Diagnosis, brief: bool) -> None:
-    _line(console, f"{len(cases):>7,}  {kind.counted(len(cases))}")
-    if brief:
-        return
     splits = {id(document): prefix for prefix, document in zip(_prefixes(diagnosis), diagnosis.documents, strict=True)}
+    title = f"{len(cases):>7,}  {kind.counted(len(cases))}"
+    if brief:
+        _line(console, f"{title}: {_case(cases[0], splits)}")
+        return
+    _line(console, title)
     notes = [f"{splits[id(document)]}{words}" for document, words in diagnosis.findings.notes.get(kind, [])]
     _line(console, INDENT + ("; ".join(notes) or _examples(cases, splits)), "dim")
     _line(console, f"{INDENT}→ {kind.remedy}")
@@ -111,9 +116,7 @@ def _examples(cases: Sequence[Case], splits: dict[int, str]) -> str:
     for case in cases:
         values.setdefault(case.value, []).append(case)
     if len(values) <= FEW and len(cases) >= MANY * len(values):
-        return "; ".join(
-            f"{len(same):,} times {value}, first {_name(same[0], splits)}" for value, same in values.items()
-        )
+        return "; ".join(f"{value} ({len(same):,}, first {_name(same[0], splits)})" for value, same in values.items())
     text = _case(cases[0], splits)
     for case in cases[1:EXAMPLES]:
         longer = f"{text}; {_case(case, splits)}"
