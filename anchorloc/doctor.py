@@ -110,6 +110,9 @@ def _check(arguments: argparse.Namespace) -> None:
         path = getattr(arguments, option)
         if path is not None and (path.exists() or path.is_symlink()):
             raise InputError(f"{path} exists already; give another --{option}")
+    outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
+    if len(set(outputs)) < len(outputs):
+        raise InputError("two of --json, --csv, --fix and --split name the same path; give each its own")
     if arguments.split is not None:
         check_new_folder(arguments.split)
         if arguments.val is not None:
@@ -142,7 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--val", type=Path, metavar="JSON", help="a second file, to be compared")
     look.add_argument("--val-images", type=Path, metavar="DIR", help="folder of its images, if another")
     look.add_argument("--decode", action="store_true", help="read all pixels, not only headers")
-    look.add_argument("--stride", type=_positive, default=8.0, metavar="PX", help="smallest stride (8)")
+    look.add_argument(
+        "--stride",
+        type=_positive,
+        default=8.0,
+        metavar="PX",
+        help="smallest stride, in pixels of the images as they are (8)",
+    )
     write = parser.add_argument_group("what is written")
     write.add_argument("--json", type=Path, metavar="OUT", help="every case, as JSON")
     write.add_argument("--csv", type=Path, metavar="OUT", help="every case, as CSV")

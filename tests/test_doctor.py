@@ -163,6 +163,7 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--images", "nowhere"], "nowhere does not exist"),
         (["--json", "a.json"], "a.json exists already"),
         (["--fix", "nowhere/b.json"], "cannot be written"),
+        (["--json", "b.json", "--fix", "b.json"], "name the same path"),
     ],
 )
 def test_options_that_cannot_be_are_told_in_a_sentence(

@@ -72,9 +72,10 @@ def odd(tmp_path: Path) -> Path:
     Image.fromarray(np.full(SIZE, 40000, np.uint16)).save(folder / "deep.png")
     Image.fromarray(np.ones(SIZE, np.float32)).save(folder / "float.tif")
     noise(9).save(folder / "png.jpg", format="PNG")
+    noise(10).save(folder / "phone.jpg", format="MPO", save_all=True, append_images=[noise(11)])
     shutil.copy(folder / "fine.png", folder / "copy.png")
     names = ["fine.png", "other.png", "turned.jpg", "tagged.jpg", "cut.jpg", "page.jpg", "link.png", "gone.png",
-             "cmyk.jpg", "deep.png", "float.tif", "png.jpg", "copy.png"]  # fmt: skip
+             "cmyk.jpg", "deep.png", "float.tif", "png.jpg", "copy.png", "phone.jpg"]  # fmt: skip
     write_document(tmp_path / "a.json", listing(names, other=(40, 60), cut=(480, 640)))
     return tmp_path
 
@@ -112,7 +113,7 @@ def test_a_set_mended_with_its_images_passes_the_checks_of_training(odd: Path) -
     mended, changes = repair(diagnosis, 8, True)
     write_json_rows(odd / "b.json", mended.documents[0].content)
     source = CocoSource(**vars(read_annotations(odd / "b.json")), folder=odd / "images", max_pixels=MAX_PIXELS)
-    assert len(source) == 8
+    assert len(source) == 9
     source.check_images()
     for index in range(len(source)):
         assert source.image(index).shape == (*source.size(index), 3)

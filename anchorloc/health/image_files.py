@@ -88,7 +88,7 @@ def _check_header(notebook: Notebook, row: int, header: Header, declared: tuple[
             notebook.add(kinds.SIZE_DIFFERS, row, f"{width} x {height} px, declared {columns} x {rows}")
     if header.mode != "RGB":
         notebook.add(kinds.ODD_MODE, row, header.mode)
-    if path.suffix.lower() not in SUFFIXES[header.format]:
+    if path.suffix.lower() not in SUFFIXES.get(header.format, SUFFIXES["JPEG"]):  # MPO: a JPEG with a preview behind it
         notebook.add(kinds.ODD_FORMAT, row, f"{header.format} named {path.suffix or 'without a suffix'}")
 
 
