@@ -120,6 +120,15 @@ def test_every_case_is_in_the_files(tmp_path: Path) -> None:
     assert "\x1b" not in (tmp_path / "o.csv").read_text(encoding="utf-8")
 
 
+def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path: Path) -> None:
+    content = clean()
+    content["images"][0]["file_name"] = "=1+1.png"
+    FOUND["negative-box"][0](content)
+    main([str(write_document(tmp_path / "a.json", content)), "--csv", str(tmp_path / "o.csv")])
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["file_name"] for row in rows] == ["'=1+1.png"]
+
+
 def test_fix_writes_a_new_file_and_leaves_the_old_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_document(tmp_path / "a.json", sick())
     before, out = path.read_bytes(), tmp_path / "b.json"

@@ -149,6 +149,9 @@ def test_rare_classes_are_counted(tmp_path: Path) -> None:
     content["annotations"] = [{**content["annotations"][0], "id": row, "bbox": [row, row, 50, 2 * row + 90]}
                               for row in range(1, 60, 3)]  # fmt: skip
     content["annotations"].append({**content["annotations"][0], "id": 99, "category_id": 3, "bbox": [300, 9, 50, 90]})
+    content["categories"].append({"id": 5, "name": "owl"})
+    content["annotations"] += [{**content["annotations"][0], "id": 100 + row, "category_id": 5,
+                                "bbox": [300, 99 * row, 50, 90]} for row in range(2)]  # fmt: skip
     found = examine(tmp_path / "a.json", content).findings
     assert [case.value for kind, cases in found.ordered() if kind.key == "rare-class" for case in cases] == [
         "'cat': 1 box, 20 of 'dog'"
@@ -173,6 +176,13 @@ def test_twins_are_those_of_the_whole_matrix(numbers: list[tuple[int, ...]]) -> 
             assert twins[row] == (rows[0] if rows else none)
 
 
+def test_twins_may_begin_some_pixels_apart() -> None:
+    boxes = np.array([[0, 0, 100, 100], [4, 0, 103, 100], [6, 0, 101, 100], [0.5, 0, 100, 100]], np.float64)
+    same, other = earliest_twins(boxes, np.zeros(4, np.int64), np.array([0, 0, 0, 1]))
+    assert same.tolist() == [4, 4, 1, 4]  # IoU .93 of the first and second, .96 of the second and third
+    assert other.tolist() == [4, 4, 4, 0]
+
+
 def xyxy(content: dict[str, Any]) -> dict[str, Any]:
     boxes = [(item, item["bbox"]) for item in content["annotations"]]
     return {**content, "annotations": [{**item, "bbox": [x, y, x + w, y + h]} for item, (x, y, w, h) in boxes]}
@@ -192,6 +202,10 @@ def test_few_or_careless_boxes_are_not_suspected(tmp_path: Path) -> None:
     few = clean()
     few["annotations"] = few["annotations"][:4]
     assert "like-xyxy" not in keys(examine(tmp_path / "few.json", xyxy(few)))
+    mixed = clean()  # two files in one, in two formats: COCO's own boxes tell against it
+    mixed["annotations"] += [{**xyxy(clean())["annotations"][0], "id": row, "bbox": [400, 300, 500 + row, 400]}
+                             for row in range(50, 58)]  # fmt: skip
+    assert "like-xyxy" not in keys(examine(tmp_path / "mixed.json", mixed))
     careless = clean()
     careless["annotations"] = [{**careless["annotations"][0], "id": row, "bbox": [5 + row, 9, 640, 475]}
                                for row in range(1, 9)]  # fmt: skip

@@ -133,6 +133,23 @@ def test_a_size_is_not_taken_from_a_file_that_the_boxes_do_not_fit(tmp_path: Pat
     assert changes["image of another size than declared", "removed"] == 1
 
 
+def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        noise(0, (480, 640)).save(tmp_path / name)
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:5000])
+    content = listing(["a.jpg", "b.jpg"], a=(480, 640), b=(480, 640))
+    content["images"][0]["id"] = 1.0
+    path = write_document(tmp_path / "a.json", content)
+    mended, _ = repair(diagnose([read_document(path, tmp_path, whole=True)], decode=True), 8, True)
+    assert [image["file_name"] for image in mended.documents[0].items("images")] == ["b.jpg"]
+
+
+def test_a_file_that_is_listed_twice_is_no_copy(tmp_path: Path) -> None:
+    noise(0).save(tmp_path / "a.png")
+    path = write_document(tmp_path / "a.json", listing(["a.png", "a.png"]))
+    assert keys(diagnose([read_document(path, tmp_path)])) == {"same-file-name"}
+
+
 def write_splits(root: Path, train: list[str], val: list[str]) -> Diagnosis:
     documents = [
         read_document(write_document(root / f"{split}.json", listing(names)), root / split)

@@ -37,6 +37,10 @@ def test_groups_stay_whole_and_no_part_is_empty(
     np.testing.assert_array_equal(places, divide(columns, groups, fractions, seed))
 
 
+def test_a_small_part_gets_a_group_all_the_same() -> None:
+    assert sorted(divide(np.ones((2, 1)), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
+
+
 def spread(columns: np.ndarray, places: np.ndarray, fraction: float) -> float:
     """The greatest distance of the share of val from `fraction`, over the columns."""
     return float(np.abs(columns[places == 1].sum(axis=0) / columns.sum(axis=0) - fraction).max())
