@@ -49,9 +49,9 @@ def fit(words: Sequence[str]) -> int:
     _refuse_existing(folder)
     config = read_settings(arguments.settings)
     parts = parts_of(config, settings.seed)
+    found = fit_anchors(config, parts, settings)
     for warning in dict.fromkeys((*parts.train.warnings, *parts.held_out.warnings)):
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    found = fit_anchors(config, parts, settings)
     for line in fit_lines(found):
         print(printable(line) if line.isprintable() else line)
     block = anchors_block(found.config.anchors)

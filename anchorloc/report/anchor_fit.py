@@ -66,7 +66,7 @@ def fit_lines(fit: Fit) -> Iterator[str]:
     yield _verdict(fit)
     yield _stability("restarts", fit.restarts)
     if fit.resamples is not None:
-        yield _stability("resamples of the train images", fit.resamples)
+        yield _stability("resamples of train", fit.resamples)
     yield from _losers(fit)
     yield ""
     yield from _levels(fit)

@@ -17,6 +17,7 @@ JITTER = 0.1  # of the logarithm of their sides
 STEPS = (0.2, 0.1, 0.05, 0.025)  # of the logarithm of a side, in refinement
 MOST_ROUNDS = 4  # of exchange and refinement
 LEAST_GAIN = 1e-4  # of all boxes: what a shape must add to be worth its anchors, and a round to be followed by another
+SHIFTS = 24  # tried in each round
 LEAST_MOVE = 1e-6  # of all boxes: what a move must gain, or rounding would keep it going for ever
 MOVES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)], np.float64)
 
@@ -35,8 +36,8 @@ class Layout:
         """Return this and one more shape."""
         return Layout(np.append(self.levels, level), np.vstack([self.shapes, shape]))
 
-    def minus(self, place: int) -> Layout:
-        """Return this without a shape."""
+    def minus(self, place: int | list[int]) -> Layout:
+        """Return this without a shape, or several."""
         return Layout(np.delete(self.levels, place), np.delete(self.shapes, place, axis=0))
 
     def per_level(self, count: int) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -99,14 +100,15 @@ class Problem:
 
 
 def search(problem: Problem, random: np.random.Generator) -> Layout:
-    """Choose greedily from random candidates, then take turns at exchanging and at moving single shapes."""
+    """Choose greedily from random candidates, then take turns at exchanging, shifting and moving shapes."""
     pool = candidates(problem, random)
     table = problem.table(pool)
     nothing = Layout(np.zeros(0, np.int64), np.zeros((0, 2)))
     layout, best = fill(problem, nothing, np.zeros(len(problem.sites), np.float32), pool, table)
     layout, worth = refine(problem, layout), problem.worth(best)
     for _ in range(MOST_ROUNDS):
-        layout = refine(problem, exchange(problem, layout, pool, table))
+        layout = shift(problem, exchange(problem, layout, pool, table), pool, table, random)
+        layout = refine(problem, layout)
         before, worth = worth, problem.worth(best_of(problem.table(layout)))
         if worth - before < LEAST_GAIN:
             break
@@ -165,6 +167,23 @@ def exchange(problem: Problem, layout: Layout, pool: Layout, table: Float32Array
             layout, worth, own = other, better, problem.table(other)
         else:
             place += 1
+    return layout
+
+
+def shift(problem: Problem, layout: Layout, pool: Layout, table: Float32Array, random: np.random.Generator) -> Layout:
+    """Move shapes to other levels in place of shapes there, and fill the room that they leave, where that is better:
+    what greedy choice has put on a fine level, and another needs more, gets free so."""
+    worth = problem.worth(best_of(problem.table(layout)))
+    for _ in range(SHIFTS if len(layout) > 1 else 0):
+        one, other = random.choice(len(layout), 2, replace=False).tolist()
+        level = int(layout.levels[other])
+        if level == layout.levels[one]:
+            continue
+        moved = problem.rule.clip(level, layout.shapes[[one]])[0]
+        rest = layout.minus([one, other]).plus(level, moved)
+        tried, best = fill(problem, rest, best_of(problem.table(rest)), pool, table)
+        if (better := problem.worth(best)) > worth:
+            layout, worth = tried, better
     return layout
 
 
