@@ -71,7 +71,7 @@ def test_the_command_finds_better_shapes_and_writes_them(
     text = capsys.readouterr().out
     assert status == 0
     assert "beyond noise" in text
-    assert all(len(line) <= 80 for line in text.replace(str(out), "").splitlines())
+    assert [line for line in text.replace(str(out), "").splitlines() if len(line) > 80] == []
     record = json.loads((out / "fit.json").read_text(encoding="utf-8"))
     anchors = read_config(out / "anchors.yaml").anchors
     assert [[list(shape) for shape in level] for level in anchors.level_shapes] == record["anchors"]["shapes"]
@@ -143,7 +143,7 @@ def test_few_or_equal_boxes_give_a_result(tmp_path: Path, boxes: Boxes, words: l
 
 def test_one_image_is_scored_on_itself_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [(1, [10.0, 10, 30, 20])])[0] == 0
-    assert "the score is too good" in capsys.readouterr().out
+    assert "the score is too good" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_the_val_split_is_scored_on_where_it_has_a_box(tmp_path: Path) -> None:

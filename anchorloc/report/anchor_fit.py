@@ -58,8 +58,8 @@ def fit_lines(fit: Fit) -> Iterator[str]:
     yield f"fitted to: {passes} {counted(fit.images, 'train image')},"
     yield f"{counted(fit.boxes, 'box')} met{searched}"
     held = fit.own.survey
-    yield f"scored on: {fit.held_out},"
-    yield f"as in evaluation: {counted(held.images, 'image')}, {counted(len(held.boxes), 'box')}"
+    size = f"{counted(held.images, 'image')}, {counted(len(held.boxes), 'box')}"
+    yield from textwrap.wrap(f"scored on: {fit.held_out}, as in evaluation: {size}", 80)
     yield ""
     yield from _comparison(fit)
     yield ""
@@ -115,7 +115,7 @@ def _losers(fit: Fit) -> Iterator[str]:
         what = f"{name(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
         yield f"class that loses: {what}: {own[label]:.3f} to {fitted[label]:.3f}"
     if len(losers):
-        yield "(--weigh classes lets every class count alike, --shapes or --anchors gives room)"
+        yield "(--weigh classes lets every class count alike; --shapes or --anchors give room)"
 
 
 def _levels(fit: Fit) -> Iterator[str]:
@@ -129,7 +129,8 @@ def _levels(fit: Fit) -> Iterator[str]:
         yield f"{fit.config.anchors.strides[level]:>6g}   {band:<17} {len(work):>8}   {share:>22.1%}"
     idle = [f"{fit.config.anchors.strides[level]:g}" for level, work in enumerate(survey.work) if not work.any()]
     if idle:
-        yield f"No held-out box is learned at stride {', '.join(idle)}: such a level could be left out of the config."
+        sentence = f"No held-out box is learned at stride {', '.join(idle)}: such a level could be left out."
+        yield from textwrap.wrap(sentence, 80)
 
 
 def fit_record(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
