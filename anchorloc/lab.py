@@ -1,21 +1,24 @@
 """Know what anchors can find, before you train.
 
-    python -m anchorloc.lab report CONFIG [key=value ...]         on the data of a config
-    python -m anchorloc.lab report ANNOTATIONS [key=value ...]    on a COCO file, with the default settings otherwise
-    python -m anchorloc.lab compare A.yaml B.yaml ... [key=value ...]
+    python -m anchorloc.lab report CONFIG|ANNOTATIONS [key=value ...]     what the anchors can find, and what not
+    python -m anchorloc.lab fit CONFIG|ANNOTATIONS [key=value ...]        anchor shapes for this data
+    python -m anchorloc.lab compare A.yaml B.yaml ... [key=value ...]     several settings side by side
 
-Only boxes are read; images are opened to show those that no anchor learns, where they can be found.
+CONFIG is a YAML file as for `python -m anchorloc.train`. ANNOTATIONS is a COCO file, by its ending .json: it is then
+the data of the default settings, which key=value changes. Only boxes are read; report opens some images, where they
+can be found, to show the boxes that no anchor learns.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from anchorloc.errors import InputError, printable, run_command
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from anchorloc.config import Config
 
 START = time.perf_counter()
+WORDS = "CONFIG | ANNOTATIONS | key=value"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,32 +42,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(words: Sequence[str]) -> int:
     """Inspect the anchors of a config, print the numbers and write the report."""
-    parser = _parser("report", "What the anchors of a config can find in its data.", "CONFIG | ANNOTATIONS | key=value")
-    parser.add_argument("--passes", type=_positive, default=1, metavar="K", help="augmented epochs to look at (1)")
-    arguments = parser.parse_intermixed_args(words)
+    arguments = _inspecting("report", "What the anchors of a config can find in its data.").parse_intermixed_args(words)
     from anchorloc.coverage.inspection import inspect, views_of  # torch takes seconds to import: --help does not wait
     from anchorloc.report.lab import print_inspections, write_lab_report
 
-    files, overrides = _split(arguments.settings)
-    if len(files) > 1:
-        raise InputError(f"report takes one config or annotation file, got {', '.join(map(str, files))}")
     folder = _new_folder(arguments.out, "lab")
-    config = _config(files[0] if files else None, overrides)
+    path, config = _settings(arguments.settings)
     inspections = list(inspect(views_of(config, arguments.passes)))
     print_inspections(inspections)
     facts = {"settings": " ".join(arguments.settings), "seconds": f"{time.perf_counter() - START:.1f}"}
     _make(folder)
-    title = f"{files[0].name if files else 'built-in shapes'}: anchors"
+    title = f"{path.name if path else 'built-in shapes'}: anchors"
     page = write_lab_report(folder, inspections, title, facts)
     print(f"report: {printable(str(page))}")
     return 0
 
 
+def fit(words: Sequence[str]) -> int:
+    """Fit anchor shapes, print the evidence, and write fit.json and anchors.yaml into a new folder."""
+    arguments = _fit_parser().parse_intermixed_args(words)
+    from anchorloc.coverage.fitting import FitSettings  # torch takes seconds to import: --help does not wait
+    from anchorloc.coverage.fitting import fit as fit_anchors
+    from anchorloc.coverage.fitting.parts import parts_of
+    from anchorloc.files import write_json, write_text
+    from anchorloc.report.anchor_fit import anchors_block, fit_lines, fit_record
+
+    names = ("form", "shapes", "anchors", "weigh", "passes", "restarts", "resamples", "seed")
+    settings = FitSettings(**{name: getattr(arguments, name) for name in names})
+    folder = _new_folder(arguments.out, "fit")
+    _, config = _settings(arguments.settings)
+    parts = parts_of(config, settings.seed)
+    found = fit_anchors(config, parts, settings)
+    for warning in dict.fromkeys((*parts.train.warnings, *parts.held_out.warnings)):
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    for line in fit_lines(found):
+        print(printable(line) if line.isprintable() else line)
+    block = anchors_block(found.config.anchors)
+    print(f"\n{block}")
+    _make(folder)
+    command = shlex.join(["python", "-m", "anchorloc.lab", "fit", *words])
+    write_text(folder / "anchors.yaml", f"# {printable(command)}\n{block}")
+    write_json(folder / "fit.json", fit_record(found, {"command": command, "seed": settings.seed}))
+    print(f"to paste: {printable(str(folder / 'anchors.yaml'))}")
+    return 0
+
+
 def compare(words: Sequence[str]) -> int:
     """Inspect the anchors of several configs, and show their numbers side by side."""
-    parser = _parser("compare", "The anchors of several configs side by side.", "CONFIG | key=value")
-    parser.add_argument("--passes", type=_positive, default=1, metavar="K", help="augmented epochs to look at (1)")
-    arguments = parser.parse_intermixed_args(words)
+    arguments = _inspecting("compare", "The anchors of several configs side by side.").parse_intermixed_args(words)
     from anchorloc.coverage.inspection import inspect, views_of
     from anchorloc.report.lab import print_comparison, write_comparison
 
@@ -92,7 +118,16 @@ def _short_names(files: Sequence[Path]) -> list[str]:
     return stems if len(set(stems)) == len(stems) else [str(path) for path in files]
 
 
-COMMANDS: Final = {"report": report, "compare": compare}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"report": report, "fit": fit, "compare": compare}
+
+
+def _settings(words: Sequence[str]) -> tuple[Path | None, Config]:
+    """Return the file among `words`, if there is one, and the config that it and the overrides stand for."""
+    files, overrides = _split(words)
+    if len(files) > 1:
+        raise InputError(f"give one config or one annotation file, got {', '.join(map(str, files))}")
+    path = files[0] if files else None
+    return path, _config(path, overrides)
 
 
 def _config(path: Path | None, overrides: Sequence[str]) -> Config:
@@ -101,7 +136,9 @@ def _config(path: Path | None, overrides: Sequence[str]) -> Config:
 
     if path is None or path.suffix.lower() != ".json":
         return read_config(path, overrides)
-    data = {"kind": "CocoData", "root": str(path.parent), "train": path.name, "val": path.name}
+    root = path.parent.parent if path.parent.name == "annotations" else path.parent  # beside it lie the images, then
+    name = str(path.relative_to(root))
+    data = {"kind": "CocoData", "root": str(root), "train": name, "val": name}
     return config_from_plain({"data": data}, "the command line", overrides)
 
 
@@ -125,10 +162,37 @@ def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(map(Path, files)), [word for word in words if word not in files]
 
 
-def _parser(command: str, description: str, words: str) -> argparse.ArgumentParser:
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m anchorloc.lab {command}", description=description)
-    parser.add_argument("settings", nargs="*", metavar=words, help="what to look at, and settings to change")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for what is written (runs/NAME-DATE-TIME)")
+    parser.add_argument("settings", nargs="*", metavar=WORDS, help="what to look at, and overrides as train.seed=1")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for what is written (runs/...-DATE-TIME)")
+    return parser
+
+
+def _inspecting(command: str, description: str) -> argparse.ArgumentParser:
+    parser = _parser(command, description)
+    parser.add_argument("--passes", type=_positive, default=1, metavar="K", help="augmented epochs to look at (1)")
+    return parser
+
+
+def _fit_parser() -> argparse.ArgumentParser:
+    parser = _parser(
+        "fit",
+        "Fit anchor shapes to the boxes as training meets them, each level within the sizes it can serve, and score "
+        "them on images held out.",
+    )
+    parser.add_argument(
+        "--form", default="shapes", help="shapes: a list for every level; scales: scales and ratios that all share"
+    )
+    parser.add_argument("--shapes", type=int, metavar="K", help="shapes of a cell on every level (as the config has)")
+    parser.add_argument("--anchors", type=float, metavar="N", help="instead: anchors in the mean image, spread as best")
+    parser.add_argument("--weigh", default="boxes", help="what counts alike: boxes, or classes (boxes)")
+    parser.add_argument(
+        "--passes", type=int, metavar="N", help="augmented passes over the train images (by their boxes)"
+    )
+    parser.add_argument("--restarts", type=int, default=4, metavar="N", help="searches, of which the best is taken (4)")
+    parser.add_argument("--resamples", type=int, default=4, metavar="N", help="fits to images drawn anew (4)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (0)")
     return parser
 
 

@@ -161,10 +161,10 @@ def test_configs_side_by_side(tmp_path: Path, coco: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["reprot"], ["reprot", "report, compare"]),
+        (["reprot"], ["reprot", "report, fit, compare"]),
         (["report", "missing.yaml"], ["missing.yaml", "does not exist"]),
         (["report", "missing.json"], ["missing.json", "does not exist"]),
-        (["report", "a.yaml", "b.yaml"], ["one config", "a.yaml, b.yaml"]),
+        (["report", "a.yaml", "b.yaml"], ["one config or", "a.yaml, b.yaml"]),
         (["report", "anchors.scale=[4]"], ["anchors.scale", "did you mean 'scales'?"]),
         (["report", "anchors.strides=[8, 16, 32]", "anchors.scales=[[4], [4]]"], ["scales", "2 levels"]),
         (["compare", "a.yaml"], ["two or more"]),

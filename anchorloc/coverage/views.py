@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Augment, Source, randomness
+from anchorloc.data import Annotations, Augment, randomness
 from anchorloc.structures import AnchorGrid, Target
 
 MOST_GRIDS = 16  # kept, each with its A boxes; the padded sizes of a data set are few, or else each is met once
@@ -31,7 +31,7 @@ class Views:
     """Images of a split: as in evaluation, or once in each of `epochs`, augmented as training would then."""
 
     config: Config
-    source: Source
+    source: Annotations
     epochs: int = 0
     chosen: tuple[int, ...] | None = None  # None is all of them
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Annotations(Protocol):
         """The id of an annotation, by its row as in `Target.rows`, for messages."""
 
 
+@runtime_checkable
 class Source(Annotations, Protocol):
     """One split of a data set: annotations and pixels."""
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from anchorloc.coverage.inspection import Inspection
 from anchorloc.coverage.survey import Fate
+from anchorloc.data import Source
 from anchorloc.errors import InputError
-from anchorloc.report.picture import DrawnPicture, Kind, Mark, data_uri, xywh
+from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, Kind, Mark, data_uri, xywh
 from anchorloc.report.words import counted, name
 
 MOST_PICTURES = 9  # of a split
@@ -65,9 +66,12 @@ def _mark(one: Inspection, fate: Fate, box: NDArray[np.floating], label: int, ro
 
 
 def _pixels(one: Inspection, index: int) -> NDArray[np.uint8]:
-    try:
-        return one.views.source.image(index)
-    except InputError:
-        height, width = one.views.source.size(index)
-        scale = min(1.0, 720 / max(height, width))
-        return np.full((max(1, int(height * scale)), max(1, int(width * scale)), 3), GRAY, np.uint8)
+    source = one.views.source
+    if isinstance(source, Source):
+        try:
+            return source.image(index)
+        except InputError:
+            pass  # annotations alone are enough for the lab
+    height, width = source.size(index)
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    return np.full((max(1, int(height * scale)), max(1, int(width * scale)), 3), GRAY, np.uint8)

@@ -1,0 +1,210 @@
+"""From a config and its data to anchors that fit it, and the evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.config import Config
+from anchorloc.coverage.fitting.parts import Part, Parts, learnable
+from anchorloc.coverage.fitting.rule import LevelRule, Room
+from anchorloc.coverage.fitting.scales import search_ladder
+from anchorloc.coverage.fitting.scoring import Gain, Score, Spread, gain_of, mean_passed, score, spread_of
+from anchorloc.coverage.fitting.search import Layout, Problem, layout_of, search
+from anchorloc.coverage.fitting.sites import Float32Array, Sites, sites_of
+from anchorloc.coverage.fitting.worth import curve_of
+from anchorloc.coverage.views import Views, moves_boxes
+from anchorloc.data import Annotations
+from anchorloc.errors import InputError
+from anchorloc.structures import Category
+
+Form = Literal["shapes", "scales"]
+Weigh = Literal["boxes", "classes"]
+
+ENOUGH_BOXES = 20_000  # to meet: a small data set is passed over until there are as many
+MOST_PASSES = 32
+MOST_SEARCHED = 12_000  # boxes that the search looks at; scores are of all
+MOST_JUDGED = 300  # train images on which the assigner chooses between the restarts
+MOST_THREADS = 4  # each search takes some 40 MB
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is asked for."""
+
+    form: Form = "shapes"  # a list for every level, or scales and ratios that all share
+    shapes: int | None = None  # of a cell on every level; None has as many as the config
+    anchors: float | None = None  # in the mean image, spread over the levels as is best; None goes by `shapes`
+    weigh: Weigh = "boxes"  # what counts alike
+    passes: int | None = None  # augmented passes over the train images; None decides by the number of boxes
+    restarts: int = 4
+    resamples: int = 4  # of the train images, to see how much they matter
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("form", get_args(Form)), ("weigh", get_args(Weigh))):
+            if getattr(self, name) not in choices:
+                raise InputError(f"--{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        for name, least in (("shapes", 1), ("anchors", 1), ("passes", 1), ("restarts", 1), ("resamples", 0)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise InputError(f"--{name} must be at least {least}, got {value}")
+        if self.shapes is not None and self.anchors is not None:
+            raise InputError("--shapes and --anchors both say how many; give one of them")
+        if self.anchors is not None and self.form == "scales":
+            raise InputError("--anchors gives levels different numbers of shapes, which --form scales cannot; "
+                             "give --shapes, or --form shapes")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Anchors that were fitted, beside those of the config."""
+
+    config: Config  # with the fitted anchors
+    own: Score
+    fitted: Score
+    gain: Gain
+    augmented: tuple[float, float] | None  # held-out recall, own and fitted, of boxes augmented as in training
+    restarts: Spread
+    resamples: Spread | None
+    rule: LevelRule
+    categories: tuple[Category, ...]
+    held_out: str  # what it was scored on
+    images: int  # fitted to
+    passes: int  # over them, augmented; 0 is one as in evaluation
+    boxes: int  # met in them
+    searched: int
+
+
+def fit(config: Config, parts: Parts, settings: FitSettings) -> Fit:
+    """Fit anchors to `parts.train`, under the transforms and the assigner of `config`, and score them on the rest.
+
+    Raises:
+        InputError: there is no box, or the settings ask for what cannot be.
+    """
+    passes = _passes(config, parts.train, settings)
+    met = sites_of(Views(config, parts.train, passes))
+    if not len(met):
+        raise InputError("no box of the train images is left to fit anchors to; check the data and the transform")
+    sites = _thinned(met, settings.seed)
+    rule = LevelRule(config.anchors.strides)
+    problem = Problem(
+        sites, _weights(sites, settings.weigh), curve_of(config.assign), rule, _room(config, met, settings)
+    )
+    seeds = [(settings.seed, 2, run) for run in range(settings.restarts + settings.resamples)]
+    problems = [problem] * settings.restarts + [_resampled(problem, seed) for seed in seeds[settings.restarts :]]
+    found = _in_threads([_search(one, settings.form, seed) for one, seed in zip(problems, seeds, strict=True)])
+    restarts, resamples = found[: settings.restarts], found[settings.restarts :]
+    chosen = replace(config, anchors=_best(config, parts.train, passes, restarts, settings.seed))
+    views = Views(config, parts.held_out)
+    own, fitted = score(views, config), score(views, chosen)
+    held_out = sites_of(views)
+    return Fit(
+        config=chosen,
+        own=own,
+        fitted=fitted,
+        gain=gain_of(fitted, own, settings.seed),
+        augmented=_augmented(config, chosen, parts.held_out, passes),
+        restarts=spread_of([layout_of(anchors.level_shapes) for anchors in restarts], held_out),
+        resamples=spread_of([layout_of(anchors.level_shapes) for anchors in resamples], held_out)
+        if resamples
+        else None,
+        rule=rule,
+        categories=parts.held_out.categories,
+        held_out=parts.source,
+        images=len(parts.train),
+        passes=passes,
+        boxes=len(met),
+        searched=len(sites),
+    )
+
+
+def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
+    if not moves_boxes(config.transform.augment):
+        return 0
+    if settings.passes is not None:
+        return settings.passes
+    boxes = sum(len(train.training_target(index)) for index in range(len(train)))
+    return min(MOST_PASSES, max(1, round(ENOUGH_BOXES / max(1, boxes))))
+
+
+def _thinned(sites: Sites, seed: int) -> Sites:
+    if len(sites) <= MOST_SEARCHED:
+        return sites
+    rows = np.random.default_rng((seed, 3)).permutation(len(sites))[:MOST_SEARCHED]
+    return sites.take(np.sort(rows))
+
+
+def _weights(sites: Sites, weigh: Weigh) -> Float32Array:
+    """(N,) of the boxes: 1, or so much that all classes weigh the same; 1 in the mean."""
+    if weigh == "boxes":
+        return np.ones(len(sites), np.float32)
+    counts = np.bincount(sites.labels)
+    return np.asarray(len(sites) / (counts > 0).sum() / counts[sites.labels], np.float32)
+
+
+def _room(config: Config, sites: Sites, settings: FitSettings) -> Room:
+    counts = np.array(config.anchors.shapes_per_level)
+    if settings.anchors is not None:
+        if settings.anchors < sites.cells.sum():
+            raise InputError(
+                f"--anchors {settings.anchors:g} is too few: one shape a level makes {sites.cells.sum():,.0f} anchors "
+                "in the mean image; give more, or leave out fine strides"
+            )
+        return Room(sites.cells, np.full(len(counts), len(sites)), settings.anchors)
+    if settings.shapes is None and settings.form == "scales" and len(set(counts.tolist())) > 1:
+        raise InputError(
+            f"the levels of the config have {counts.tolist()} shapes, which --form scales cannot; give --shapes"
+        )
+    return Room(sites.cells, counts if settings.shapes is None else np.full(len(counts), settings.shapes))
+
+
+def _resampled(problem: Problem, seed: tuple[int, ...]) -> Problem:
+    """Draw the images anew, each as often as it comes."""
+    images = problem.sites.images
+    known = np.unique(images)
+    drawn = np.random.default_rng((*seed, 1)).choice(known, len(known))
+    times = np.bincount(drawn, minlength=int(known[-1]) + 1)[images]
+    return replace(problem, weights=problem.weights * times.astype(np.float32))
+
+
+def _search(problem: Problem, form: Form, seed: tuple[int, ...]) -> Callable[[], AnchorGenerator]:
+    strides = problem.rule.strides
+
+    def run() -> AnchorGenerator:
+        random = np.random.default_rng(seed)
+        if form == "scales":
+            scales, ratios = search_ladder(problem, random).rounded()
+            return AnchorGenerator(strides, scales, ratios)
+        return AnchorGenerator(strides, shapes=search(problem, random).per_level(len(strides)))
+
+    return run
+
+
+def _in_threads(jobs: list[Callable[[], AnchorGenerator]]) -> list[AnchorGenerator]:
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def _best(config: Config, train: Annotations, passes: int, found: list[AnchorGenerator], seed: int) -> AnchorGenerator:
+    """Let the assigner judge on train images: the mean recall, and the share of boxes that it gives an anchor."""
+    busy = np.flatnonzero(learnable(train))
+    part = Part(train, np.random.default_rng((seed, 4)).permutation(busy)[:MOST_JUDGED])
+    views = Views(config, part, min(passes, 1))
+    scores = [score(views, replace(config, anchors=anchors)) for anchors in found]
+    return found[int(np.argmax([one.recall + one.survey.assigned for one in scores]))]
+
+
+def _augmented(config: Config, chosen: Config, held_out: Annotations, passes: int) -> tuple[float, float] | None:
+    if not passes:
+        return None
+    sites = sites_of(Views(config, held_out, min(passes, 8)))
+    layouts: list[Layout] = [layout_of(one.anchors.level_shapes) for one in (config, chosen)]
+    own, fitted = (mean_passed(sites.best_iou(layout.levels, layout.shapes)) for layout in layouts)
+    return own, fitted
