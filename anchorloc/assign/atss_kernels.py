@@ -13,30 +13,31 @@ INSIDE = 0.01  # pixels
 
 
 @kernel
-def atss(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tuple[Any, Any, Any]:
-    """Assign by ATSS among the anchors of `cells` (M, L, N), -1 where a level has fewer. Return the positive anchors,
-    ascending, the box of each, and the boxes without a positive; no crowd box is among these."""
+def claim(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tuple[Any, Any, Any]:
+    """Let each box claim among the anchors of `cells` (M, L, N), -1 where a level has fewer. Return the claims, each an
+    anchor and the claim's number in one integer, and by number the box and the IoU."""
     most = len(lattices) * cells.shape[2]  # candidates of a box
     anchors, values = np.empty(most, np.int64), np.empty(most, np.float32)
-    # claims: an anchor and its number in one integer, so that they sort; the box and the IoU of each
     claims, rows = np.empty(most * len(boxes), np.int64), np.empty(most * len(boxes), np.int64)
     overlaps = np.empty(most * len(boxes), np.float32)
     count = 0
     for row in range(len(boxes)):
         if not crowd[row]:
-            found = list_candidates(edges, lattices, boxes[row], cells[row], anchors, values)
+            box = boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
+            found = list_candidates(edges, lattices, box, cells[row], anchors, values)
             threshold = mean_plus_deviation(values[:found])
             for i in range(found):
                 if anchors[i] >= 0 and values[i] >= threshold and values[i] > ZERO:
                     claims[count], rows[count], overlaps[count] = anchors[i] << 32 | count, row, values[i]
                     count += 1
-    return settle(np.sort(claims[:count]), rows, overlaps, crowd)
+    return claims[:count], rows, overlaps
 
 
 @kernel
 def list_candidates(edges: Any, lattices: Any, box: Any, cells: Any, anchors: Any, values: Any) -> int:
     """Write the anchors of `cells` (L, N), or -1 where the cell's center is not inside the box, and the IoU of each;
     return how many there are."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
     count = s = 0
     for level in range(len(cells)):
         first, shapes = lattices[s], lattices[s].step
@@ -50,7 +51,7 @@ def list_candidates(edges: Any, lattices: Any, box: Any, cells: Any, anchors: An
                 lattice = lattices[k]
                 x1, x2 = edges[lattice.x1 + c], edges[lattice.x2 + c]
                 y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
-                values[count] = box_iou(x1, y1, x2, y2, box)
+                values[count] = box_iou(x1, y1, x2, y2, box, area)
                 anchors[count] = lattice.first + shapes * cells[level, i] if inside else -1
                 count += 1
         s += shapes
@@ -58,11 +59,11 @@ def list_candidates(edges: Any, lattices: Any, box: Any, cells: Any, anchors: An
 
 
 @kernel
-def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Any) -> Any:
-    """IoU of an anchor and a box as in `max_iou_kernels`; a kernel of another file would go stale in numba's cache."""
+def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Any, area: Any) -> Any:
+    """As in `max_iou_kernels`, from where numba's cache would not see a change."""
     width, height = min(x2, box[2]) - max(x1, box[0]), min(y2, box[3]) - max(y1, box[1])
     inter = width * height if width > ZERO and height > ZERO else ZERO
-    union = (x2 - x1) * (y2 - y1) + (box[2] - box[0]) * (box[3] - box[1]) - inter
+    union = (x2 - x1) * (y2 - y1) + area - inter
     return inter / union if union > ZERO else ZERO
 
 
@@ -81,7 +82,8 @@ def mean_plus_deviation(values: Any) -> float:
 
 @kernel
 def settle(claims: Any, rows: Any, overlaps: Any, crowd: Any) -> tuple[Any, Any, Any]:
-    """Give each anchor to its claim of greatest IoU, of equals the first; `claims` are sorted."""
+    """Give each anchor to its claim of greatest IoU, of equals the first. `claims` are sorted. Return the positive
+    anchors, ascending, the box of each, and the boxes, crowd aside, without a positive."""
     anchors, owners, found = np.empty_like(claims), np.empty_like(claims), crowd.copy()
     n = 0
     best = ZERO

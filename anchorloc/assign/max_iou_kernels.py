@@ -2,7 +2,7 @@
 
 What is known of an image so far lies in three scratch arrays that are all zero between calls: `claims`, the greatest
 IoU of each anchor and the row of its box; `marks`, one bit for each anchor that is not plain background; and `pages`,
-one bit for each word of `marks` that is not zero. `collect` reads the marked anchors in ascending order and makes
+whether there is any in each 64 words of `marks`. `collect` reads the marked anchors in ascending order and makes
 everything zero again, so a call costs what it touches and not what exists.
 """
 
@@ -20,7 +20,6 @@ TAKEN = np.float32(2)  # above every IoU: the anchor was given to its box by res
 NARROWER = 1 - 1e-5  # of a threshold: more than float32 rounding can add to an IoU
 FUDGE = 1e-3  # of a cell: more than float64 rounding can move the border of a window
 ONE = np.uint64(1)
-
 Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
 
 
@@ -86,7 +85,7 @@ def window(box: Box, lattice: Any, needed: float) -> tuple[int, int, int, int]:
 def mark(marks: Any, pages: Any, anchor: int) -> None:
     """Remember that the anchor is not plain background."""
     marks[anchor >> 6] |= ONE << np.uint64(anchor & 63)
-    pages[anchor >> 12] |= ONE << np.uint64(anchor >> 6 & 63)
+    pages[anchor >> 12] = True
 
 
 @kernel
@@ -232,24 +231,18 @@ def count_positives(positive: Any, claims: Any, marks: Any, pages: Any, count: i
 @kernel
 def marked(marks: Any, pages: Any) -> Any:
     """The marked anchors, ascending."""
-    total = 0
-    for page in range(len(pages)):
-        words = pages[page]
-        while words:
-            total += ones(marks[(page << 6) + trailing_zeros(words)])
-            words &= words - ONE
+    total = count = 0
+    for page in np.flatnonzero(pages):
+        for word in range(page << 6, (page + 1) << 6):
+            total += ones(marks[word])
     anchors = np.empty(total, np.int64)
-    n = 0
-    for page in range(len(pages)):
-        words = pages[page]
-        while words:
-            word = (page << 6) + trailing_zeros(words)
+    for page in np.flatnonzero(pages):
+        for word in range(page << 6, (page + 1) << 6):
             bits = marks[word]
             while bits:
-                anchors[n] = (word << 6) + trailing_zeros(bits)
-                n += 1
+                anchors[count] = (word << 6) + trailing_zeros(bits)
+                count += 1
                 bits &= bits - ONE
-            words &= words - ONE
     return anchors
 
 
@@ -282,7 +275,10 @@ def collect(positive: Any, claims: Any, marks: Any, pages: Any, crowd: Any) -> t
         else:
             ignored[m] = anchor
             m += 1
-        claims[anchor].iou, marks[anchor >> 6], pages[anchor >> 12] = ZERO, 0, 0
+        claims[anchor].iou = ZERO
+    for page in np.flatnonzero(pages):
+        marks[page << 6 : (page + 1) << 6] = 0
+        pages[page] = False
     return anchors[:n], rows[:n], ignored[:m], np.flatnonzero(~found)
 
 

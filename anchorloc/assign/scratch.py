@@ -19,20 +19,17 @@ class _Scratch(threading.local):
         self.arrays = _zeros(0)
 
 
-def _zeros(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.uint64]]:
-    return (
-        np.zeros(count, CLAIM),
-        np.zeros((count >> 6) + 1, np.uint64),
-        np.zeros((count >> 12) + 1, np.uint64),
-    )
+def _zeros(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
+    pages = (count + 4095) // 4096
+    return np.zeros(count, CLAIM), np.zeros(64 * pages, np.uint64), np.zeros(pages, np.bool_)
 
 
 _scratch = _Scratch()
 
 
-def scratch(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.uint64]]:
-    """Return this thread's scratch for at least `count` anchors: a claim for each, one bit for each, and one bit for
-    each word of those."""
+def scratch(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return this thread's scratch for at least `count` anchors: a claim and one bit for each, and a flag for every
+    4096 of them."""
     if len(_scratch.arrays[0]) < count:
         _scratch.arrays = _zeros(count)
     return _scratch.arrays
