@@ -165,6 +165,14 @@ def test_the_order_is_that_of_a_stable_sort(scores: Array) -> None:
         np.testing.assert_array_equal(descending(scores), np.argsort(-scores, kind="stable"))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("values", [3, 300, 10**6])
+def test_the_order_of_many_scores_is_that_of_a_stable_sort(dtype: type, values: int) -> None:
+    rng = np.random.default_rng(0)
+    scores = (rng.integers(-values, values, 30_000) / values * 10.0 ** rng.integers(-30, 30)).astype(dtype)
+    np.testing.assert_array_equal(descending(scores), np.argsort(-scores, kind="stable"))
+
+
 @pytest.mark.parametrize("side", [6e-23, 1e-19])
 def test_many_boxes_of_hardly_any_area_stay_as_in_the_obvious_loop(side: float) -> None:
     """Near the end of the float range an area has a few bits only, and the bounds of the grid do not hold."""

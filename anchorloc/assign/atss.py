@@ -44,6 +44,7 @@ class ATSSAssigner:
         """
         from anchorloc.assign import atss_kernels as kernels
         from anchorloc.assign.nearest_kernels import nearest_cells
+        from anchorloc.boxes.order_kernels import sort_by_upper_half
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         edges, lattices = lattices_of(grid)
@@ -52,8 +53,7 @@ class ATSSAssigner:
         exact = rows.astype(np.float64)
         nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
         claims, *of_claims = kernels.claim(edges, lattices, rows, groups, cells)
-        claims.sort()  # NumPy's sort is many times faster than one in a kernel
-        anchors, matched, unassigned = kernels.settle(claims, *of_claims, groups)
+        anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), *of_claims, groups)
         ignored = np.empty(0, np.int64)
         if groups.any():
             covered = MaxIoUAssigner()(grid, rows[groups], groups[groups]).ignored

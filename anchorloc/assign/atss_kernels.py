@@ -10,6 +10,7 @@ from anchorloc.boxes.jit import kernel
 
 ZERO = np.float32(0)
 INSIDE = 0.01  # pixels
+HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @kernel
@@ -18,7 +19,7 @@ def claim(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tupl
     anchor and the claim's number in one integer, and by number the box and the IoU."""
     most = len(lattices) * cells.shape[2]  # candidates of a box
     anchors, values = np.empty(most, np.int64), np.empty(most, np.float32)
-    claims, rows = np.empty(most * len(boxes), np.int64), np.empty(most * len(boxes), np.int64)
+    claims, rows = np.empty(most * len(boxes), np.uint64), np.empty(most * len(boxes), np.int64)
     overlaps = np.empty(most * len(boxes), np.float32)
     count = 0
     for row in range(len(boxes)):
@@ -84,11 +85,11 @@ def mean_plus_deviation(values: Any) -> float:
 def settle(claims: Any, rows: Any, overlaps: Any, crowd: Any) -> tuple[Any, Any, Any]:
     """Give each anchor to its claim of greatest IoU, of equals the first. `claims` are sorted. Return the positive
     anchors, ascending, the box of each, and the boxes, crowd aside, without a positive."""
-    anchors, owners, found = np.empty_like(claims), np.empty_like(claims), crowd.copy()
+    anchors, owners, found = np.empty(len(claims), np.int64), np.empty(len(claims), np.int64), crowd.copy()
     n = 0
     best = ZERO
     for claim in claims:
-        anchor, i = claim >> 32, claim & 0xFFFFFFFF
+        anchor, i = np.int64(claim >> HALF), np.int64(claim & LOWER)
         if n == 0 or anchors[n - 1] != anchor:
             anchors[n], best = anchor, ZERO
             n += 1
