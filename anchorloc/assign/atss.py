@@ -52,8 +52,8 @@ class ATSSAssigner:
         cells = np.empty((len(rows), len(grid.levels), min(self.candidates, most)), np.int64)
         exact = rows.astype(np.float64)
         nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
-        claims, *of_claims = kernels.claim(edges, lattices, rows, groups, cells)
-        anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), *of_claims, groups)
+        claims, owners, overlaps = kernels.claim(edges, lattices, rows, groups, cells)
+        anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), owners, overlaps, groups)
         ignored = np.empty(0, np.int64)
         if groups.any():
             covered = MaxIoUAssigner()(grid, rows[groups], groups[groups]).ignored
