@@ -3,13 +3,15 @@
 Clustered boxes, as a detector gives them: eight about each object. Every contender gets float32 boxes in the layout
 it likes best, made before the clock starts (powerboxes wants float64 scores), and must keep the same boxes.
 torchvision's `batched_nms` shifts the classes apart on up to 1000 boxes and loses bits by it; "decided otherwise"
-counts the boxes on which that tells.
+counts the boxes on which that tells. A contender that would take more than `LONGEST` seconds a call, were its time to
+grow with the square of the boxes from the size before, is left out and says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ COUNTS = (1000, 5000, 20_000, 100_000)
 THRESHOLDS = (0.5, 0.7)
 CLASSES = 80
 OURS = "anchorloc"
+LONGEST = 2.0  # seconds a call
 
 Scored = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
@@ -79,14 +82,18 @@ def torchvision_calls(call: Call) -> dict[str, Call]:
     return {f"torchvision, {count} threads": with_threads(count) for count in range(1, (os.cpu_count() or 1) + 1)}
 
 
-def rows_of(function: str, scored: Scored, threshold: float, rounds: int) -> list[dict[str, object]]:
-    """The table of one set of boxes; stops unless all keep the same, save where torchvision shifts classes apart."""
+def rows_of(
+    function: str, scored: Scored, threshold: float, rounds: int, slow: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """The table of one set of boxes; stops unless all keep the same, save where torchvision shifts classes apart.
+    `slow` are the contenders to leave out, with the seconds that they would take."""
     calls = (contenders if function == "nms" else batched_contenders)(scored, threshold)
-    kept = {name: call() for name, call in calls.items()}
+    chosen = {name: call for name, call in calls.items() if name not in slow}
+    kept = {name: call() for name, call in chosen.items()}
     differ = {name: len(np.setxor1d(rows, kept[OURS])) for name, rows in kept.items()}
     if any(differ.values()) and (function == "nms" or len(scored[0]) > 1000):
         raise AssertionError(f"{function} of {len(scored[0])} boxes at {threshold}: boxes decided otherwise: {differ}")
-    times = median_seconds(calls, rounds)
+    times = median_seconds(chosen, rounds)
     return [
         {
             "function": function,
@@ -94,12 +101,26 @@ def rows_of(function: str, scored: Scored, threshold: float, rounds: int) -> lis
             "threshold": threshold,
             "kept": len(kept[OURS]),
             "library": name,
-            "milliseconds": significant(1e3 * seconds, 4),
-            "times anchorloc": significant(seconds / times[OURS]),
-            "decided otherwise": differ[name],
+            "milliseconds": significant(1e3 * times[name], 4) if name in times else f"about {1e3 * slow[name]:.0f}",
+            "times anchorloc": significant(times[name] / times[OURS]) if name in times else "left out",
+            "decided otherwise": differ.get(name, ""),
         }
-        for name, seconds in times.items()
+        for name in calls
     ]
+
+
+def table(function: str, counts: Iterable[int], threshold: float, rounds: int) -> list[dict[str, object]]:
+    """The rows of all numbers of boxes, from few to many."""
+    rows: list[dict[str, object]] = []
+    last: dict[str, tuple[int, float]] = {}  # of each contender, the boxes and seconds when it was last timed
+    for count in sorted(counts):
+        expected = {name: seconds * (count / fewer) ** 2 for name, (fewer, seconds) in last.items() if name != OURS}
+        slow = {name: seconds for name, seconds in expected.items() if seconds > LONGEST}
+        found = rows_of(function, clustered_boxes(count), threshold, rounds, slow)
+        timed = (row for row in found if row["library"] not in slow)
+        last |= {str(row["library"]): (count, float(str(row["milliseconds"])) / 1e3) for row in timed}
+        rows += found
+    return rows
 
 
 def main() -> None:
@@ -111,9 +132,8 @@ def main() -> None:
     rows = [
         row
         for function in ("nms", "batched_nms")
-        for count in args.counts
         for threshold in THRESHOLDS
-        for row in rows_of(function, clustered_boxes(count), threshold, args.rounds)
+        for row in table(function, args.counts, threshold, args.rounds)
     ]
     write_table(rows, RESULTS / "nms.csv", ("torch", "torchvision", "powerboxes"))
 

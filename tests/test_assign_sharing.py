@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from test_assign_max_iou import random_boxes
 
 from anchorloc.anchors import AnchorGenerator
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.assign.kernels import box_area, box_iou, ones, trailing_zeros
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, atss_kernels, max_iou_kernels
+from anchorloc.assign.max_iou_kernels import box_area, ones, trailing_zeros
 from anchorloc.assign.scratch import scratch
 from anchorloc.boxes import box_iou as library_box_iou
 from anchorloc.structures import AnchorGrid, AnchorLevel
@@ -67,9 +67,10 @@ def test_an_assigner_survives_pickling(assigner: Assigner) -> None:
 def test_scratch_is_clean_after_every_call(scene: Scene) -> None:
     for assigner in ASSIGNERS:
         assigner(scene.grid, scene.boxes, scene.crowd)
-        claims, marks = scratch(len(scene.grid))
+        claims, marks, pages = scratch(len(scene.grid))
         assert not claims["iou"].any()
         assert not marks.any()
+        assert not pages.any()
 
 
 @settings(max_examples=200)
@@ -81,11 +82,12 @@ def test_iou_is_the_box_librarys_bit_for_bit(grid: AnchorGrid, seed: int) -> Non
     anchors = grid.boxes[generator.integers(len(grid), size=20)]
     expected = library_box_iou(anchors, boxes)
     areas = [np.float32(box_area(tuple(box))) for box in boxes]  # a kernel's float32 comes back as a Python float
-    found = [
-        [box_iou(a[0], a[1], a[2], a[3], tuple(box), area) for box, area in zip(boxes, areas, strict=True)]
-        for a in anchors
-    ]
-    np.testing.assert_array_equal(np.array(found, np.float32), expected)
+    for kernel in (max_iou_kernels.box_iou, atss_kernels.box_iou):
+        found = [
+            [kernel(a[0], a[1], a[2], a[3], tuple(box), area) for box, area in zip(boxes, areas, strict=True)]
+            for a in anchors
+        ]
+        np.testing.assert_array_equal(np.array(found, np.float32), expected)
 
 
 @given(st.integers(0, 2**64 - 1))

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from box_strategies import FLOATS, GRID, boxes, coordinates, many, width
+from box_strategies import FLOATS, GRID, Numbers, boxes, many, values
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from anchorloc.boxes import batched_nms, box_area, box_iou, nms, soft_nms
@@ -24,7 +23,27 @@ Array = NDArray[Any]
 Scored = tuple[Array, Array]
 
 THRESHOLDS = st.sampled_from([0.0, 0.1, 0.25, 0.3, 1 / 3, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.9, 1.0]) | st.floats(0, 1)
-SCORES = st.sampled_from([-math.inf, -1.0, -0.0, 0.0, 0.25, 0.5, 1.0, math.inf]) | st.floats(0, 1, width=16)
+SPECIAL = np.array([0.0, -math.inf, -1.0, -0.0, 0.25, 0.5, 1.0, math.inf])
+
+
+def scores_of(others: Numbers) -> Numbers:
+    """One in two a number that is likely to occur twice, else one of the others."""
+
+    def numbers(drawn: Array, dtype: Any) -> Array:
+        special = SPECIAL[drawn["value"] % len(SPECIAL)].astype(dtype)
+        return np.where(drawn["kind"] & 1, others(drawn, dtype), special)
+
+    return numbers
+
+
+def fractions(drawn: Array, dtype: Any) -> Array:
+    """From 0 to 1."""
+    return (drawn["value"] / 2.0**64).astype(dtype)
+
+
+def any_bits(drawn: Array, dtype: Any) -> Array:
+    """Any number, or none."""
+    return drawn["value"].astype(f"u{np.dtype(dtype).itemsize}").view(dtype)
 
 
 def slow_nms(some: Array, scores: Array, threshold: float) -> list[int]:
@@ -41,9 +60,8 @@ def slow_nms(some: Array, scores: Array, threshold: float) -> list[int]:
 def scored(draw: st.DrawFn, max_size: int = 20) -> Scored:
     """Boxes with scores, many of them equal."""
     dtype = draw(FLOATS)
-    some = draw(boxes(dtype, GRID | coordinates(dtype), max_size=max_size))
-    scores = draw(st.lists(SCORES, min_size=len(some), max_size=len(some)))
-    return some, np.array(scores, draw(FLOATS))
+    some = draw(boxes(dtype, max_size=max_size))
+    return some, draw(values(draw(FLOATS), scores_of(fractions), len(some)))
 
 
 def clusters(count: int, seed: int, dtype: Any = np.float32, spread: float = 5.0) -> Scored:
@@ -95,7 +113,7 @@ def test_nms_does_not_depend_on_the_order_of_distinct_scores(pair: Scored, thres
 
 
 @many
-@given(FLOATS.flatmap(lambda dtype: boxes(dtype, GRID | coordinates(dtype), max_size=30)), st.floats(0.3, 1), st.data())
+@given(FLOATS.flatmap(lambda dtype: boxes(dtype, max_size=30)), st.floats(0.3, 1), st.data())
 def test_the_grid_decides_as_the_scan_does(some: Array, threshold: float, data: st.DataObject) -> None:
     copies = data.draw(st.lists(st.integers(0, max(len(some) - 1, 0)), max_size=30)) if len(some) else []
     shifts = data.draw(st.lists(st.floats(-0.5, 0.5), min_size=len(copies), max_size=len(copies)))
@@ -155,7 +173,7 @@ def test_many_equal_scores_go_to_the_lower_index() -> None:
 
 
 @many
-@given(FLOATS.flatmap(lambda dtype: arrays(dtype, st.integers(0, 30), elements=SCORES | st.floats(width=width(dtype)))))
+@given(FLOATS.flatmap(lambda dtype: values(dtype, scores_of(any_bits), 30)))
 def test_the_order_is_that_of_a_stable_sort(scores: Array) -> None:
     """Zeros of both signs are equal, infinities have their place, NaN is refused."""
     if np.isnan(scores).any():
@@ -163,6 +181,14 @@ def test_the_order_is_that_of_a_stable_sort(scores: Array) -> None:
             descending(scores)
     else:
         np.testing.assert_array_equal(descending(scores), np.argsort(-scores, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("values", [3, 300, 10**6])
+def test_the_order_of_many_scores_is_that_of_a_stable_sort(dtype: type, values: int) -> None:
+    rng = np.random.default_rng(0)
+    scores: Array = (rng.integers(-values, values, 30_000) / values * 10.0 ** rng.integers(-30, 30)).astype(dtype)
+    np.testing.assert_array_equal(descending(scores), np.argsort(-scores, kind="stable"))
 
 
 @pytest.mark.parametrize("side", [6e-23, 1e-19])
@@ -253,7 +279,7 @@ def slow_soft_nms(some: Array, scores: Array, sigma: float, lowest: float) -> li
 
 @many
 @given(
-    boxes(elements=GRID, max_size=12), st.sampled_from([0.1, 0.5, 2.0]), st.sampled_from([0.0, 0.001, 0.3]), st.data()
+    boxes(numbers=GRID, max_size=12), st.sampled_from([0.1, 0.5, 2.0]), st.sampled_from([0.0, 0.001, 0.3]), st.data()
 )
 def test_soft_nms_is_the_obvious_loop(some: Array, sigma: float, lowest: float, data: st.DataObject) -> None:
     scores = np.array(data.draw(st.lists(st.floats(0, 1), min_size=len(some), max_size=len(some))), np.float64)

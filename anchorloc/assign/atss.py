@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.inputs import boxes_and_crowd
 from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.scratch import boxes_and_crowd, scratch
+from anchorloc.assign.max_iou import MaxIoUAssigner
 from anchorloc.structures import AnchorGrid, Assignment
 
 
@@ -41,8 +42,9 @@ class ATSSAssigner:
         Raises:
             ValueError: a box is not finite or of negative size, or `crowd` is of another length.
         """
-        from anchorloc.assign.kernels import atss
+        from anchorloc.assign import atss_kernels as kernels
         from anchorloc.assign.nearest_kernels import nearest_cells
+        from anchorloc.boxes.order_kernels import sort_by_upper_half
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         edges, lattices = lattices_of(grid)
@@ -50,6 +52,10 @@ class ATSSAssigner:
         cells = np.empty((len(rows), len(grid.levels), min(self.candidates, most)), np.int64)
         exact = rows.astype(np.float64)
         nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
-        found = atss(edges, lattices, rows, groups, cells, *scratch(len(grid)))
-        anchors, matched, ignored, unassigned = found
+        claims, owners, overlaps = kernels.claim(edges, lattices, rows, groups, cells)
+        anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), owners, overlaps, groups)
+        ignored = np.empty(0, np.int64)
+        if groups.any():
+            covered = MaxIoUAssigner()(grid, rows[groups], groups[groups]).ignored
+            ignored = np.setdiff1d(covered, anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, len(grid), unassigned)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.inputs import boxes_and_crowd
 from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.scratch import boxes_and_crowd, scratch
+from anchorloc.assign.scratch import scratch
 from anchorloc.structures import AnchorGrid, Assignment
+
+LEAST_FLOAT32 = 2.0**-149  # half of it rounds to 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class MaxIoUAssigner:
         Raises:
             ValueError: a box is not finite or of negative size, or `crowd` is of another length.
         """
-        from anchorloc.assign import kernels
+        from anchorloc.assign import max_iou_kernels as kernels
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         count = len(grid)
@@ -59,6 +62,6 @@ class MaxIoUAssigner:
         rescue = -1.0 if self.rescue_iou is None else float(self.rescue_iou)
         found = kernels.max_iou(*lattices_of(grid), rows, groups, positive, negative, rescue, *scratch(count))
         anchors, matched, ignored, unassigned = found
-        if np.float32(negative) <= 0 and not groups.all():  # nothing is below 0, so nothing is background
+        if negative <= LEAST_FLOAT32 / 2 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, count, unassigned)

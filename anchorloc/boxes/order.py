@@ -14,41 +14,42 @@ def descending(scores: NDArray[Any]) -> IndexArray:
     """Return the order of descending scores, lower index first among equals: `np.argsort(-scores, kind="stable")`,
     and refuse NaN.
 
-    NumPy sorts integers several times faster, so each score and its index become one integer; a float64 leaves no
-    room for an index, but its rank does.
+    Each score and its index become one integer, which a radix sort takes; a float64 leaves no room for an index, but
+    its rank does.
     """
-    from .order_kernels import pack_scores
+    from . import order_kernels as kernels
 
     scores = as_floats(scores, "scores")
+    keys = np.empty(len(scores), np.uint64)  # in the order of the indices
     if scores.dtype == np.float64:
         order = np.argsort(-scores)  # equals in any order, NaN last
         ranked = scores[order]
         numbers = not np.isnan(ranked[-1:]).any()
-        keys = order.view(np.uint64)
-        keys[1:] |= np.cumsum(ranked[1:] != ranked[:-1], dtype=np.uint64) << np.uint64(32)
+        ranks = np.zeros(len(scores), np.uint64)
+        np.cumsum(ranked[1:] != ranked[:-1], out=ranks[1:])
+        keys[order] = ranks << np.uint64(32) | order.view(np.uint64)
     else:
-        keys = np.empty(len(scores), np.uint64)
-        numbers = pack_scores(np.array(scores).view(np.uint32), keys)
+        numbers = kernels.pack_scores(np.array(scores).view(np.uint32), keys)
     if not numbers:
         raise ValueError(f"scores[{int(np.isnan(scores).argmax())}] is nan: a score must be a number")
-    keys.sort()
+    keys = kernels.sort_by_upper_half(keys)
     keys &= np.uint64(0xFFFFFFFF)
     return keys.view(np.int64)
 
 
 def by_class(classes: NDArray[Any], order: IndexArray) -> tuple[IndexArray, IndexArray]:
     """Return the ranks 0..N-1 of the order sorted by class, and the bounds of the classes in them."""
-    from .order_kernels import group, limits
+    from . import order_kernels as kernels
 
     if not len(classes):
         return order, np.zeros(2, np.int64)
     if classes.dtype.kind not in "iu":
         raise ValueError(f"idxs must be integers, got dtype {classes.dtype}")
     labels = np.array(classes, np.int64)
-    low, high = map(int, limits(labels))
+    low, high = map(int, kernels.limits(labels))
     if high - low > 4 * len(labels) + 1000:  # too sparse to count
         labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
         low, high = 0, int(labels.max())
     bounds, ranks = np.zeros(high - low + 2, np.int64), np.empty(len(labels), np.int64)
-    group(labels, low, order, bounds, ranks)
+    kernels.group(labels, low, order, bounds, ranks)
     return ranks, bounds

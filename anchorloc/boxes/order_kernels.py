@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from .jit import kernel
 
+BYTE = np.uint64(255)
+
 
 @kernel
 def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
@@ -23,6 +25,30 @@ def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
         falling = 0x7FFFFFFF + size if pattern != size else 0x7FFFFFFF - size  # -0.0 is 0.0
         keys[i] = (falling << 32) | i
     return True
+
+
+@kernel
+def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the keys in ascending order of their upper 32 bits, equals as they come: radix sort, eight bits a pass,
+    save where all keys have the same eight. `keys` is overwritten."""
+    counts = np.zeros((4, 256), np.int64)
+    for key in keys:
+        for digit in range(4):
+            counts[digit, (key >> np.uint64(32 + 8 * digit)) & BYTE] += 1
+    spare = np.empty_like(keys)
+    for digit in range(4):
+        shift, places = np.uint64(32 + 8 * digit), counts[digit]
+        if len(keys) == 0 or places[(keys[0] >> shift) & BYTE] == len(keys):
+            continue
+        before = 0
+        for value in range(256):
+            places[value], before = before, before + places[value]
+        for key in keys:
+            value = (key >> shift) & BYTE
+            spare[places[value]] = key
+            places[value] += 1
+        keys, spare = spare, keys
+    return keys
 
 
 @kernel

@@ -54,14 +54,18 @@ def distance(left: Any, top: Any, right: Any, bottom: Any, x1: Any, y1: Any, x2:
 
 @kernel
 def box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: int, stop: int) -> None:
-    """IoU of all pairs."""
+    """IoU of all pairs. The shared area is at most that of either box, so the union with a box that has an area is
+    above 0, and the division needs no guard; a box without area shares nothing."""
     x1, y1, x2, y2, area = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4]
     for i in range(start, stop):
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
         row = out[i]
-        for j in range(len(row)):
-            inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
-            row[j] = ratio(inter, own + area[j] - inter)
+        if own > ZERO:
+            for j in range(len(row)):
+                inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
+                row[j] = inter / (own + area[j] - inter)
+        else:
+            row[:] = ZERO
 
 
 @kernel

@@ -52,13 +52,13 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_thresh
     >>> batched_nms([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], [0.8, 0.9, 0.7], [0, 0, 1], 0.5)
     array([1, 2])
     """
-    from .order_kernels import choose
+    from . import order_kernels as kernels
 
     rows = as_rows(boxes, "boxes")
     order = descending(as_vector(scores, "scores", len(rows)))
     ranks, bounds = by_class(as_vector(idxs, "idxs", len(rows)), order)
     kept = np.empty(len(rows), np.int64)
-    count = choose(order, ranks, _stay(rows, order[ranks], bounds, iou_threshold), kept)
+    count = kernels.choose(order, ranks, _stay(rows, order[ranks], bounds, iou_threshold), kept)
     return kept[:count]
 
 
@@ -87,13 +87,13 @@ def soft_nms(
 
 def _stay(rows: NDArray[Any], order: IndexArray, bounds: NDArray[np.int64], iou_threshold: float) -> NDArray[np.bool_]:
     """(N,) which of the boxes stay, in the given order, in which groups lie between the bounds."""
-    from .nms_kernels import nms as kernel
+    from . import nms_kernels as kernels
 
     check_fraction(iou_threshold, "iou_threshold")
     keep = np.empty(len(rows), np.bool_)
     # With about 512 kept boxes a scan costs as much as the grid; a low threshold makes the grid search too far.
     scan_limit = 512 if iou_threshold >= 0.3 else len(rows)
-    kernel(box_table(rows, order), bounds, _round_down(iou_threshold, rows.dtype), scan_limit, keep)
+    kernels.nms(box_table(rows, order), bounds, _round_down(iou_threshold, rows.dtype), scan_limit, keep)
     return keep
 
 

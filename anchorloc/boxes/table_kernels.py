@@ -1,4 +1,4 @@
-"""The loop that checks boxes and turns them into a table."""
+"""Loops that check boxes and turn them into a table."""
 
 from __future__ import annotations
 
@@ -27,3 +27,13 @@ def fill_table(boxes: NDArray[Any], order: NDArray[np.int64], table: NDArray[Any
         table[0, i], table[1, i], table[2, i], table[3, i] = x1, y1, x2, y2
         table[4, i] = (x2 - x1) * (y2 - y1)
     return largest if largest < np.inf else -1.0
+
+
+@kernel
+def all_boxes(boxes: NDArray[Any]) -> bool:
+    """Whether every number of (N, 4) is finite and no box is of negative size."""
+    for row in range(len(boxes)):
+        x1, y1, x2, y2 = boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
+        if not (-np.inf < x1 <= x2 < np.inf and -np.inf < y1 <= y2 < np.inf):
+            return False
+    return True

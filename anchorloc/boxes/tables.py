@@ -42,10 +42,10 @@ def with_angles(table: NDArray[Any]) -> NDArray[Any]:
 
 def _checked_table(rows: NDArray[Any], name: str, order: IndexArray = NO_ORDER) -> tuple[NDArray[Any], float]:
     """The table, and the greatest absolute coordinate."""
-    from .table_kernels import fill_table
+    from . import table_kernels as kernels
 
     table = np.empty((5, len(rows)), rows.dtype)
-    largest = fill_table(rows, order, table)
+    largest = kernels.fill_table(rows, order, table)
     if largest < 0:
         as_boxes(rows, name)  # raises, with the words
     return table, largest
@@ -54,7 +54,7 @@ def _checked_table(rows: NDArray[Any], name: str, order: IndexArray = NO_ORDER) 
 def _shift(largest: float, dtype: np.dtype[Any]) -> int:
     """The power of two by which to multiply so that no area overflows; 0 as a rule. No ratio of areas or of lengths
     changes by it."""
-    limit = int(np.finfo(dtype).maxexp)
+    limit = 128 if dtype == np.float32 else 1024  # the first power of two that is too large
     exponent = limit // 2 - 3  # a union is at most 8 times the square of a coordinate
     return 0 if largest < 2.0**exponent else exponent - limit
 

@@ -1,9 +1,9 @@
-"""The loops of the assigners, over the lattices of `anchorloc.assign.lattices`. Nothing is checked here.
+"""The loops of MaxIoUAssigner, over the lattices of `anchorloc.assign.lattices`. Nothing is checked here.
 
-What is known of an image so far lies in two scratch arrays that are all zero between calls: `claims`, the greatest IoU
-of each anchor and the row of its box, and `marks`, one bit for each anchor that is not plain background. `collect`
-reads the marked anchors in ascending order and makes everything zero again, so a call costs what it touches and not
-what exists.
+What is known of an image so far lies in three scratch arrays that are all zero between calls: `claims`, the greatest
+IoU of each anchor and the row of its box; `marks`, one bit for each anchor that is not plain background; and `pages`,
+whether there is any in each 64 words of `marks`. `collect` reads the marked anchors in ascending order and makes
+everything zero again, so a call costs what it touches and not what exists.
 """
 
 from __future__ import annotations
@@ -20,18 +20,7 @@ TAKEN = np.float32(2)  # above every IoU: the anchor was given to its box by res
 NARROWER = 1 - 1e-5  # of a threshold: more than float32 rounding can add to an IoU
 FUDGE = 1e-3  # of a cell: more than float64 rounding can move the border of a window
 ONE = np.uint64(1)
-
 Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
-
-
-@kernel
-def all_usable(boxes: Any) -> bool:
-    """Whether every number is finite and no box is of negative size."""
-    for row in range(len(boxes)):
-        x1, y1, x2, y2 = corners(boxes, row)
-        if not (-np.inf < x1 <= x2 < np.inf and -np.inf < y1 <= y2 < np.inf):
-            return False
-    return True
 
 
 @kernel
@@ -93,9 +82,10 @@ def window(box: Box, lattice: Any, needed: float) -> tuple[int, int, int, int]:
 
 
 @kernel
-def mark(marks: Any, anchor: int) -> None:
+def mark(marks: Any, pages: Any, anchor: int) -> None:
     """Remember that the anchor is not plain background."""
     marks[anchor >> 6] |= ONE << np.uint64(anchor & 63)
+    pages[anchor >> 12] = True
 
 
 @kernel
@@ -107,7 +97,7 @@ def share(threshold: Any) -> float:
 
 
 @kernel
-def visit(edges: Any, lattices: Any, box: Box, row: int, least: Any, claims: Any, marks: Any) -> None:
+def visit(edges: Any, lattices: Any, box: Box, row: int, least: Any, claims: Any, marks: Any, pages: Any) -> None:
     """Offer the box to every anchor that it overlaps by IoU >= `least` and > 0."""
     area, part = box_area(box), share(least)
     for s in range(len(lattices)):
@@ -122,11 +112,11 @@ def visit(edges: Any, lattices: Any, box: Box, row: int, least: Any, claims: Any
                 anchor = line + step * c
                 if value >= least and value > claims[anchor].iou:
                     claims[anchor].iou, claims[anchor].row = value, row
-                    mark(marks, anchor)
+                    mark(marks, pages, anchor)
 
 
 @kernel
-def mark_crowd(edges: Any, lattices: Any, box: Box, marks: Any) -> None:
+def mark_crowd(edges: Any, lattices: Any, box: Box, marks: Any, pages: Any) -> None:
     """Mark every anchor of which at least half lies in the crowd box."""
     for s in range(len(lattices)):
         lattice = lattices[s]
@@ -137,7 +127,7 @@ def mark_crowd(edges: Any, lattices: Any, box: Box, marks: Any) -> None:
                 x1, x2 = edges[lattice.x1 + c], edges[lattice.x2 + c]
                 area = (x2 - x1) * (y2 - y1)
                 if area > ZERO and intersection(x1, y1, x2, y2, box) / area >= HALF:
-                    mark(marks, lattice.first + lattice.step * (r * lattice.columns + c))
+                    mark(marks, pages, lattice.first + lattice.step * (r * lattice.columns + c))
 
 
 @kernel
@@ -216,10 +206,10 @@ def best_anchors(edges: Any, lattices: Any, boxes: Any, claims: Any, iou: Any, a
 
 @kernel
 def rescue(
-    edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any
+    edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any, pages: Any
 ) -> None:
     """Give every box without a positive its best anchor of IoU >= `least` that is not another's only positive."""
-    positives = count_positives(positive, claims, marks, len(boxes))
+    positives = count_positives(positive, claims, marks, pages, len(boxes))
     lost = np.flatnonzero((positives == 0) & ~crowd)
     iou, first_choice = np.zeros(len(lost), np.float32), np.zeros(len(lost), np.int64)
     free = np.zeros_like(positives)  # for a first choice, no anchor is anyone's only positive
@@ -235,21 +225,35 @@ def rescue(
             if is_positive(anchor, positive, claims):
                 positives[claims[anchor].row] -= 1
             claims[anchor].iou, claims[anchor].row, positives[row] = TAKEN, row, 1
-            mark(marks, anchor)
+            mark(marks, pages, anchor)
 
 
 @kernel
-def count_positives(positive: Any, claims: Any, marks: Any, count: int) -> Any:
+def count_positives(positive: Any, claims: Any, marks: Any, pages: Any, count: int) -> Any:
     """How many anchors each of `count` boxes has."""
     positives = np.zeros(count, np.int64)
-    for word in range(len(marks)):
-        bits = marks[word]
-        while bits:
-            anchor = (word << 6) + trailing_zeros(bits)
-            if is_positive(anchor, positive, claims):
-                positives[claims[anchor].row] += 1
-            bits &= bits - ONE
+    for anchor in marked(marks, pages):
+        if is_positive(anchor, positive, claims):
+            positives[claims[anchor].row] += 1
     return positives
+
+
+@kernel
+def marked(marks: Any, pages: Any) -> Any:
+    """The marked anchors, ascending."""
+    total = count = 0
+    for page in np.flatnonzero(pages):
+        for word in range(page << 6, (page + 1) << 6):
+            total += ones(marks[word])
+    anchors = np.empty(total, np.int64)
+    for page in np.flatnonzero(pages):
+        for word in range(page << 6, (page + 1) << 6):
+            bits = marks[word]
+            while bits:
+                anchors[count] = (word << 6) + trailing_zeros(bits)
+                count += 1
+                bits &= bits - ONE
+    return anchors
 
 
 @kernel
@@ -268,105 +272,39 @@ def trailing_zeros(bits: Any) -> int:
 
 
 @kernel
-def collect(positive: Any, claims: Any, marks: Any, crowd: Any) -> tuple[Any, Any, Any, Any]:
+def collect(positive: Any, claims: Any, marks: Any, pages: Any, crowd: Any) -> tuple[Any, Any, Any, Any]:
     """Return the marked anchors as positive anchors, their boxes and ignored anchors, and the boxes without a
     positive, all ascending, and clear the scratch."""
-    total = 0
-    for word in range(len(marks)):
-        total += ones(marks[word])
-    anchors, rows, ignored = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
-    found = crowd.copy()
+    anchors = marked(marks, pages)
+    rows, ignored, found = np.empty_like(anchors), np.empty_like(anchors), crowd.copy()
     n = m = 0
-    for word in range(len(marks)):
-        bits = marks[word]
-        marks[word] = 0
-        while bits:
-            anchor = (word << 6) + trailing_zeros(bits)
-            if is_positive(anchor, positive, claims):
-                anchors[n], rows[n], found[claims[anchor].row] = anchor, claims[anchor].row, True
-                n += 1
-            else:
-                ignored[m] = anchor
-                m += 1
-            claims[anchor].iou = ZERO
-            bits &= bits - ONE
+    for anchor in anchors:
+        if is_positive(anchor, positive, claims):
+            anchors[n], rows[n], found[claims[anchor].row] = anchor, claims[anchor].row, True
+            n += 1
+        else:
+            ignored[m] = anchor
+            m += 1
+        claims[anchor].iou = ZERO
+    for page in np.flatnonzero(pages):
+        marks[page << 6 : (page + 1) << 6] = 0
+        pages[page] = False
     return anchors[:n], rows[:n], ignored[:m], np.flatnonzero(~found)
 
 
 @kernel
 def max_iou(
     edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, negative: Any, least: Any, claims: Any,
-    marks: Any,
+    marks: Any, pages: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """Assign by IoU; `least` is the IoU of rescue, or below 0 for none."""
     positive, negative, least = np.float32(positive), np.float32(negative), np.float32(least)
     floor = negative if negative > ZERO else positive
     for row in range(len(boxes)):
         if crowd[row]:
-            mark_crowd(edges, lattices, corners(boxes, row), marks)
+            mark_crowd(edges, lattices, corners(boxes, row), marks, pages)
         else:
-            visit(edges, lattices, corners(boxes, row), row, floor, claims, marks)
+            visit(edges, lattices, corners(boxes, row), row, floor, claims, marks, pages)
     if least >= ZERO:
-        rescue(edges, lattices, boxes, crowd, positive, least, claims, marks)
-    return collect(positive, claims, marks, crowd)
-
-
-@kernel
-def visit_candidates(
-    edges: Any, lattices: Any, box: Box, row: int, cells: Any, found: Any, values: Any, claims: Any, marks: Any
-) -> None:
-    """Offer the box to its candidates, the anchors of `cells` (L, N), of IoU >= their mean + standard deviation whose
-    cell center it holds. `found` and `values` are room for all of them."""
-    area = box_area(box)
-    count = s = 0
-    for level in range(len(cells)):
-        first, shapes = lattices[s], lattices[s].step
-        for i in range(cells.shape[1]):
-            if cells[level, i] < 0:
-                break
-            r, c = cells[level, i] // first.columns, cells[level, i] % first.columns
-            x, y = first.center_x + c * first.stride_x, first.center_y + r * first.stride_y
-            inside = min(x - box[0], y - box[1], box[2] - x, box[3] - y) > 0.01
-            for k in range(s, s + shapes):
-                lattice = lattices[k]
-                x1, x2 = edges[lattice.x1 + c], edges[lattice.x2 + c]
-                y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
-                values[count] = box_iou(x1, y1, x2, y2, box, area)
-                found[count] = lattice.first + shapes * cells[level, i] if inside else -1
-                count += 1
-        s += shapes
-    threshold = mean_plus_deviation(values[:count])
-    for i in range(count):
-        anchor = found[i]
-        if anchor >= 0 and values[i] >= threshold and values[i] > claims[anchor].iou:
-            claims[anchor].iou, claims[anchor].row = values[i], row
-            mark(marks, anchor)
-
-
-@kernel
-def mean_plus_deviation(values: Any) -> float:
-    """In float64; the deviation is the unbiased one, 0 for a single value."""
-    total = 0.0
-    for value in values:
-        total += value
-    mean = total / len(values)
-    square = 0.0
-    for value in values:
-        square += (value - mean) ** 2
-    return mean + (np.sqrt(square / (len(values) - 1)) if len(values) > 1 else 0.0)
-
-
-@kernel
-def atss(
-    edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any, claims: Any, marks: Any
-) -> tuple[Any, Any, Any, Any]:
-    """Assign by ATSS among the anchors of `cells` (M, L, N), -1 where a level has fewer."""
-    size = len(lattices) * cells.shape[2]
-    found, values = np.empty(size, np.int64), np.empty(size, np.float32)
-    for row in range(len(boxes)):
-        box = corners(boxes, row)
-        if crowd[row]:
-            mark_crowd(edges, lattices, box, marks)
-        else:
-            visit_candidates(edges, lattices, box, row, cells[row], found, values, claims, marks)
-    return collect(ZERO, claims, marks, crowd)
+        rescue(edges, lattices, boxes, crowd, positive, least, claims, marks, pages)
+    return collect(positive, claims, marks, pages, crowd)
