@@ -16,7 +16,7 @@ from test_assign_max_iou import random_boxes
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, atss_kernels, max_iou_kernels
-from anchorloc.assign.max_iou_kernels import box_area, ones, trailing_zeros
+from anchorloc.assign.max_iou_kernels import box_area, marked, ones
 from anchorloc.assign.scratch import scratch
 from anchorloc.boxes import box_iou as library_box_iou
 from anchorloc.structures import AnchorGrid, AnchorLevel
@@ -90,11 +90,12 @@ def test_iou_is_the_box_librarys_bit_for_bit(grid: AnchorGrid, seed: int) -> Non
         np.testing.assert_array_equal(np.array(found, np.float32), expected)
 
 
-@given(st.integers(0, 2**64 - 1))
-def test_bits_are_counted(bits: int) -> None:
+@given(st.integers(0, 2**64 - 1), st.integers(0, 127))
+def test_bits_are_counted_and_read(bits: int, word: int) -> None:
     assert ones(np.uint64(bits)) == bits.bit_count()
-    if bits:
-        assert trailing_zeros(np.uint64(bits)) == (bits & -bits).bit_length() - 1
+    marks, pages = np.zeros(128, np.uint64), np.zeros(2, np.bool_)
+    marks[word], pages[word // 64] = bits, True
+    assert marked(marks, pages).tolist() == [64 * word + place for place in range(64) if bits >> place & 1]
 
 
 @settings(max_examples=200)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anchorloc.assign.inputs import boxes_and_crowd
 from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.scratch import boxes_and_crowd, scratch
+from anchorloc.assign.scratch import scratch
 from anchorloc.structures import AnchorGrid, IntArray
 
 
@@ -19,9 +20,9 @@ def best_anchors(grid: AnchorGrid, boxes: ArrayLike) -> tuple[NDArray[np.float32
     Raises:
         ValueError: a box is not finite or of negative size.
     """
-    from anchorloc.assign import kernels
+    from anchorloc.assign import max_iou_kernels as kernels
 
     rows, _ = boxes_and_crowd(boxes, None)
     iou, anchors = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
-    kernels.best_anchors(*lattices_of(grid), rows, scratch(len(grid))[0], iou, anchors)
+    kernels.best_anchors(*lattices_of(grid), rows, kernels.ZERO, scratch(len(grid))[0], iou, anchors)
     return iou, anchors

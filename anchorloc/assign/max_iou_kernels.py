@@ -195,12 +195,11 @@ def best_anchor(
 
 
 @kernel
-def best_anchors(edges: Any, lattices: Any, boxes: Any, claims: Any, iou: Any, anchors: Any) -> None:
-    """Fill in the IoU (M,) and number (M,) of the best anchor of each box, 0 and -1 where none overlaps it; `claims`
-    is scratch, unclaimed."""
-    nothing = np.empty(0, np.int64)  # the positives of no box are asked for, since no anchor is positive
+def best_anchors(edges: Any, lattices: Any, boxes: Any, least: Any, claims: Any, iou: Any, anchors: Any) -> None:
+    """Fill in the IoU (M,) and number (M,) of the best anchor of each box of IoU >= `least`, 0 and -1 where none is."""
+    nothing = np.empty(0, np.int64)  # nobody's positives are asked for, since at TAKEN no anchor is positive
     for row in range(len(boxes)):
-        found = best_anchor(edges, lattices, corners(boxes, row), ZERO, TAKEN, claims, nothing)
+        found = best_anchor(edges, lattices, corners(boxes, row), least, TAKEN, claims, nothing)
         iou[row], anchors[row] = found[0], found[1]
 
 
@@ -212,10 +211,7 @@ def rescue(
     positives = count_positives(positive, claims, marks, pages, len(boxes))
     lost = np.flatnonzero((positives == 0) & ~crowd)
     iou, first_choice = np.zeros(len(lost), np.float32), np.zeros(len(lost), np.int64)
-    free = np.zeros_like(positives)  # for a first choice, no anchor is anyone's only positive
-    for i in range(len(lost)):
-        box = corners(boxes, lost[i])
-        iou[i], first_choice[i], _ = best_anchor(edges, lattices, box, least, positive, claims, free)
+    best_anchors(edges, lattices, boxes[lost], least, claims, iou, first_choice)
     for i in np.argsort(-iou, kind="mergesort"):
         row, anchor = lost[i], first_choice[i]
         if anchor >= 0 and only_positive(anchor, positive, claims, positives):
@@ -250,7 +246,7 @@ def marked(marks: Any, pages: Any) -> Any:
         for word in range(page << 6, (page + 1) << 6):
             bits = marks[word]
             while bits:
-                anchors[count] = (word << 6) + trailing_zeros(bits)
+                anchors[count] = (word << 6) + ones(~bits & (bits - ONE))  # the zeros below the lowest bit
                 count += 1
                 bits &= bits - ONE
     return anchors
@@ -263,12 +259,6 @@ def ones(bits: Any) -> int:
     bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
     bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
     return int((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))
-
-
-@kernel
-def trailing_zeros(bits: Any) -> int:
-    """The place of the lowest bit that is set."""
-    return ones(~bits & (bits - ONE))
 
 
 @kernel
