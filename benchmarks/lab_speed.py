@@ -1,7 +1,7 @@
 """Time and memory of the lab on a data set of COCO's size: `python -m benchmarks.lab_speed`.
 
-5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) at 800 px with RetinaNet's nine shapes on five levels,
-some 200,000 anchors an image; each command in a process of its own, its start included.
+5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) at 800 px with RetinaNet's nine shapes on five
+levels, some 200,000 anchors an image; each command in a process of its own, its start included.
 """
 
 from __future__ import annotations
