@@ -109,8 +109,10 @@ def writing(path: Path, size: int) -> Iterator[None]:
         raise InputError(f"{path} ({size:,} bytes) cannot be written: {error.strerror or error}") from None
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, aside: Path | None = None) -> None:
     """Write `data` to `path` so that at every moment the old or the new content is there, never a part.
+
+    The old content, if there is any, stays under the name `aside` in the same folder, if that is given.
 
     Raises:
         InputError: the file system refuses; the old content is intact.
@@ -122,6 +124,8 @@ def write_bytes(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if aside is not None and path.exists():
+                _set_aside(path, aside)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
@@ -141,6 +145,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`write_bytes` for a JSON value; NaN and Infinity are a ValueError, since other readers refuse them."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """Give the file a second name, which keeps the first one there; where links are not known, rename it."""
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(path)
+    except (OSError, NotImplementedError):
+        path.replace(aside)
 
 
 def _sync_folder(folder: Path) -> None:

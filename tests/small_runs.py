@@ -36,7 +36,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Training:
     if not resume:
         folder.mkdir()
     training = Training(config, folder, config.data.open("train"), config.data.open("val"))
-    if resume and (state := load_last(folder)) is not None:
+    if resume and (state := load_last(folder, print)) is not None:
         training.resume(state)
     with Display(Console(quiet=True)) as display:
         training.run(display)

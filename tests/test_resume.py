@@ -21,6 +21,7 @@ from anchorloc.checkpoint import save_checkpoint
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
+from anchorloc.engine import resume
 from anchorloc.engine import training as loop
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import MetricsLog, read_log
@@ -125,16 +126,17 @@ def test_a_run_killed_around_a_write_loses_nothing(
     written: list[str] = []
     save = save_checkpoint
 
-    def save_and_die(path: Path, state: dict[str, Any]) -> None:
+    def save_and_die(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
         if len(written) == number and not after:
             raise Killed
-        save(path, state)
+        save(path, state, aside)
         written.append(path.name)
         if len(written) > number:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", save_and_die)
+        for module in (loop, resume):
+            patch.setattr(module, "save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             run(small(LENGTH), tmp_path / "parts")
     assert written == ["last.pt", "last.pt", "best.pt", "last.pt", "best.pt", "last.pt"][: number + after]
@@ -181,14 +183,14 @@ def test_a_run_that_patience_ended_stays_ended(tmp_path: Path) -> None:
 
 
 def test_resume_needs_the_last_checkpoint_of_a_run(tmp_path: Path) -> None:
-    run(small("train.length=2 iterations"), tmp_path / "run")
+    run(small("train.length=2 iterations", "train.keep=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.pt"
     last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
     with pytest.raises(InputError, match=r"last\.pt holds weights alone"):
-        load_last(tmp_path / "run")
+        load_last(tmp_path / "run", print)
     last.unlink()
     with pytest.raises(InputError, match="does not exist"):
-        load_last(tmp_path / "run")
+        load_last(tmp_path / "run", print)
 
 
 def test_a_log_that_lost_lines_is_refused(tmp_path: Path) -> None:

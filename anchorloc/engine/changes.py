@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 # They say where and how fast the work is done, not what comes out.
-FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every")
+FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep")
 
 
 def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -64,8 +65,9 @@ def continue_run(
             stack.callback(RunLock(folder).release)
             remove_temporaries(folder)
         config = read_config(path or saved, overrides)
-        state = load_last(folder)
         console = Console(quiet=not processes.first)
+        warn = partial(_warn, console)
+        state = load_last(folder, warn, processes.first)
         training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
         then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
         settle_changes(folder, find_changes(then, training.identity), allow_changes, console)
@@ -74,8 +76,12 @@ def continue_run(
         if state is None:
             console.print(f"{folder} has no checkpoint yet: the run starts from its beginning")
         else:
-            training.resume(state)
+            training.resume(state, warn)
         return _run(training, console, started)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"warning: {printable(text)}", markup=False, highlight=False)
 
 
 def settle_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
@@ -102,7 +108,7 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
-            console.print(f"  warning: {printable(warning)}", markup=False, highlight=False)
+            _warn(console, warning)
     console.print(coverage(config, sources[0]), highlight=False)
     return sources
 

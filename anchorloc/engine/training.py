@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from anchorloc.checkpoint import save_checkpoint
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
 from anchorloc.detector import Batch
@@ -23,9 +23,10 @@ from anchorloc.engine.display import Display, duration
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import Processes
-from anchorloc.engine.resume import BEST, LAST
+from anchorloc.engine.resume import BEST, LAST, save_last
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.signals import Stopped, caught_signals
+from anchorloc.engine.stored import NETWORK, check_optimizer, check_tensors
 from anchorloc.engine.validation import Means, loss_values, sum_losses, validate
 from anchorloc.errors import InputError
 
@@ -75,7 +76,7 @@ class Training:
         self.next_validation = settings.validate_every
         self.validated = 0  # the step of the last validation
         self.best_written = 0  # the step of best.pt
-        self.saved = -math.inf  # when
+        self.saved, self.saved_step = -math.inf, -1  # when, by the clock and by the step of last.pt
         self.identity = {
             "config": to_plain(config),
             "categories": [[category.id, category.name] for category in train.categories],
@@ -229,18 +230,26 @@ class Training:
             "threads": torch.get_num_threads(),
         }
         log.sync()
-        save_checkpoint(self.folder / LAST, {**self._weights(), "training": training})
+        save_last(self.folder, {**self._weights(), "training": training}, self.saved_step, self.config.train.keep)
         self._write_best()
-        self.saved = time.perf_counter()
+        self.saved, self.saved_step = time.perf_counter(), self.clock.step
 
     def _write_best(self) -> None:
-        if self.best.step == self.clock.step > self.best_written:
+        if 0 < self.best.step == self.clock.step != self.best_written:
             save_checkpoint(self.folder / BEST, self._weights())
             self.best_written = self.best.step
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
-        training = state["training"]
+    def resume(self, state: dict[str, Any], say: Callable[[str], None] = print) -> None:
+        """Take up a saved state.
+
+        Raises:
+            InputError: it is of another network or optimizer.
+        """
+        training, path = state["training"], self.folder / LAST
+        check_tensors(path, self.model.state_dict(), training["model"], NETWORK)
+        check_tensors(path, self.model.state_dict(), state["model"], NETWORK)
+        check_optimizer(path, self.optimizer, training["optimizer"])
+        check_tensors(path, {"random": torch.get_rng_state()}, {"random": training["random"]}, "torch's generator")
         self.model.load_state_dict(training["model"])
         self.average.module.load_state_dict(state["model"])
         self.average.updates = training["average_updates"]
@@ -252,8 +261,20 @@ class Training:
         torch.set_rng_state(training["random"])
         if not self.config.train.threads:
             torch.set_num_threads(training["threads"])  # sums on a CPU depend on it, in their last bits
+        self.saved_step = self.clock.step
         if self.processes.first:
-            self._write_best()
+            self._look_for_best(say)
+
+    def _look_for_best(self, say: Callable[[str], None]) -> None:
+        """Make sure that best.pt is there, from the state itself if need be."""
+        try:
+            written = load_checkpoint(self.folder / BEST)["step"] if self.best.step else 0
+            self.best_written = written if written == self.best.step else 0  # a later one will be written again
+        except InputError as error:
+            if self.best.step != self.clock.step:
+                say(f"{error}; the best of the validations to come is kept in its place")
+                self.best.ap = -1.0
+        self._write_best()
 
 
 def _until(caught: list[int], loader: Iterable[Batch]) -> Iterator[Batch]:
