@@ -266,7 +266,7 @@ def move_a_box(path: Path) -> None:
     ("edit", "words", "difference"),
     [
         (None, ["loss.box_weight=3.0"], "was trained with loss.box_weight=2.0, not 3.0;"),
-        (None, ["loss.box_weight=3.0", "train.seed=1"], "not 3.0 (and 1 more differences);"),
+        (None, ["loss.box_weight=3.0", "train.seed=1"], "not 3.0 (and 1 more);"),
         (move_a_box, [], "other train annotations (annotations/instances_train.json has another content now)"),
         (rename_a_class, [], "the classes ['1 ellipse', '2 rectangle'"),
     ],
@@ -293,6 +293,15 @@ def test_changes_are_refused_by_name_unless_asked_for(
     assert command(tmp_path / "run", "--resume", "--allow-changes", *words) == 0
     assert "changed: the run was trained with" in capsys.readouterr().out
     assert command(tmp_path / "run", "--resume") == 0  # the new settings are those of the run now
+
+
+def test_another_network_is_refused_even_so_and_the_run_can_still_go_on(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    assert command(tmp_path / "run", "--resume", "--allow-changes", "detector.head.channels=24") == 2
+    assert "does not fit the network" in capsys.readouterr().err
+    assert command(tmp_path / "run", "--resume") == 0
 
 
 def test_changes_are_allowed_to_a_resumed_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,12 +71,12 @@ def continue_run(
         training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
         then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
         settle_changes(folder, find_changes(then, training.identity), allow_changes, console)
-        if processes.first and config != read_config(saved):
-            write_config(folder, config, command)
         if state is None:
-            console.print(f"{folder} has no checkpoint yet: the run starts from its beginning")
+            console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
         else:
             training.resume(state, warn)
+        if processes.first and config != read_config(saved):
+            write_config(folder, config, command)
         return _run(training, console, started)
 
 
@@ -91,7 +91,7 @@ def settle_changes(folder: Path, changes: list[str], allowed: bool, console: Con
         InputError: something has, and that is not `allowed`.
     """
     if changes and not allowed:
-        more = f" (and {len(changes) - 1} more differences)" if len(changes) > 1 else ""
+        more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
         raise InputError(
             f"the run in {folder} was trained with {changes[0]}{more}; resume it as it was, or give --allow-changes "
             "to go on with what is new"
