@@ -316,7 +316,7 @@ def test_a_folder_serves_one_run_at_a_time_and_the_next_after_its_death(
     code = (
         "import sys, time, os; from pathlib import Path; from anchorloc.engine.lock import RunLock\n"
         "lock = RunLock(Path(sys.argv[1]))\n"
-        "if os.fork() == 0: time.sleep(60)\n"  # like a loader worker, which outlives the run
+        "if os.fork() == 0: time.sleep(20), os._exit(0)\n"  # like a loader worker, which outlives the run
         "print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
