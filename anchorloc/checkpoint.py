@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ _LENGTH = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
     """Write `state` (tensors, numbers, strings, lists and dicts of them) whole or not at all.
+
+    The checkpoint that was there stays under the name `aside`, if that is given.
 
     Raises:
         InputError: the file system refuses; the old file is intact.
@@ -34,7 +36,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         raise RuntimeError("torch.save no longer ends with an empty zip comment")
     archive[-2:] = _LENGTH.to_bytes(2, "little")
     archive += _COMMENT
-    write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode())
+    write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode(), aside)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -69,8 +71,12 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def _load(path: Path, data: bytes) -> Any:
     """torch.load without code, its many errors told as one."""
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a foreign or damaged file, which the sentence below tells better
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # on damaged files it raises nearly every type
         reason = (
             "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"
         )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from anchorloc.errors import InputError
 
 MAX_JSON_BYTES = 1 << 30  # past this, parsing alone would take some 10 GB of memory
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
@@ -83,25 +87,58 @@ def read_json(path: Path, skip: Collection[str] = (), condense: Collection[str] 
         raise InputError(f"{path} nests too deep to be an annotation or result file") from None
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that at every moment the old or the new content is there, never a part.
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
-        InputError: the file system refuses (full, read-only, missing folder); the old content is intact.
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def writing(path: Path, size: int) -> Iterator[None]:
+    """Tell in one sentence why `size` bytes cannot be written to `path` (full, read-only, missing folder).
+
+    Raises:
+        InputError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} ({size:,} bytes) cannot be written: {error.strerror or error}") from None
+
+
+def write_bytes(path: Path, data: bytes, aside: Path | None = None) -> None:
+    """Write `data` to `path` so that at every moment the old or the new content is there, never a part.
+
+    The old content, if there is any, stays under the name `aside` in the same folder, if that is given.
+
+    Raises:
+        InputError: the file system refuses; the old content is intact.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # the same folder: rename stays atomic
-    try:
+    with writing(path, len(data)):
         try:
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if aside is not None and path.exists():
+                _set_aside(path, aside)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} ({len(data):,} bytes) cannot be written: {error.strerror or error}") from None
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell whether the name is one that `write_bytes` gives to a file that is not whole yet."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -112,6 +149,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`write_bytes` for a JSON value; NaN and Infinity are a ValueError, since other readers refuse them."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """Give the file a second name, which keeps the first one there; where links are not known, rename it."""
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(path)
+    except (OSError, NotImplementedError):
+        path.replace(aside)
 
 
 def _sync_folder(folder: Path) -> None:

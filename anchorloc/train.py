@@ -26,11 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
     path, overrides = _split(arguments.settings)
+    command = shlex.join(["python", "-m", "anchorloc.train", *words])
+    if arguments.allow_changes and not arguments.resume:
+        raise InputError("--allow-changes is for --resume; a new run has nothing to differ from")
     if arguments.resume:
         if arguments.out is None:
             raise InputError("--resume needs --out, the folder of the run to go on with")
-        return continue_run(arguments.out, path, overrides, START)
-    command = shlex.join(["python", "-m", "anchorloc.train", *words])
+        return continue_run(arguments.out, path, overrides, command, START, arguments.allow_changes)
     return start_run(arguments.out, read_config(path, overrides), command, START)
 
 
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the run (default: runs/DATE-TIME)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--allow-changes", action="store_true", help="with --resume: other settings, data or classes")
     parser.add_argument("--list", action="store_true", help="print every setting with its default and meaning, and end")
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import platform
 import statistics
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from anchorloc.files import write_text
 
 RESULTS = Path(__file__).parent / "results"
 Call = Callable[[], Any]
@@ -40,11 +43,12 @@ def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iter
         packages: the installed packages whose versions bear on the figures, beside numpy and numba.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(f"# {key}: {value}\n" for key, value in circumstances(packages).items())
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    text.writelines(f"# {key}: {value}\n" for key, value in circumstances(packages).items())
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
     print(markdown(rows))
 
 

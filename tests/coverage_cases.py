@@ -59,6 +59,10 @@ class BoxSource:
     def check_images(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def fingerprint(self) -> str:
+        return "boxes"
+
 
 def source_of(
     boxes: list[list[list[float]]],

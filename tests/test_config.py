@@ -86,6 +86,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["loss.classification.beta=-1"], "beta must not be negative"),
         (["loss.classification={kind: FocalLoss, alpha: 2}"], "need 0 <= alpha <= 1"),
         (["train.length=soon"], "length must read 'N minutes'"),
+        (["assign.kind=[a]"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got ['a']"),
         (["assign.kind=Hungarian"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got 'Hungarian'"),
         (["assign=ATSSAssigner"], "assign: expected a group of settings, got 'ATSSAssigner'"),
         (["assign={kind: MaxIoUAssigner, positive_iou: 0.3}"], "negative_iou"),

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
-from torch import nn
+from small_runs import assert_same, run, small, weights
 
-from anchorloc.checkpoint import load_checkpoint
-from anchorloc.config import Config, TrainSettings, read_config
-from anchorloc.detector import AdamW, Batch, Detector, Muon
+from anchorloc.config import TrainSettings
+from anchorloc.detector import AdamW, Detector, Muon
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.display import Display, duration
+from anchorloc.engine.display import duration
 from anchorloc.engine.judging import load_model
 from anchorloc.engine.order import TrainOrder, ValidationOrder
-from anchorloc.engine.run import new_run_folder, read_log
+from anchorloc.engine.run import new_run_folder
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.signals import Stopped
-from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
-
-SMALL = [
-    "data={train_images: 24, val_images: 6, size: 96}",
-    "detector.backbone={channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1]}",
-    "detector.pyramid.channels=16",
-    "detector.head={channels: 16, depth: 1}",
-    "train.batch_size=4",
-    "train.workers=0",
-    "train.warmup=2",
-    "train.validate_every=0.5",
-    "train.precision=float32",
-]
-
-
-def small(*overrides: str) -> Config:
-    return read_config(None, [*SMALL, *overrides])
-
-
-def run(config: Config, folder: Path, *, resume: bool = False) -> Training:
-    if not resume:
-        folder.mkdir()
-    training = Training(config, folder, config.data.open("train"), config.data.open("val"))
-    if resume:
-        training.resume()
-    with Display(Console(quiet=True)) as display:
-        training.run(display)
-    return training
 
 
 def test_an_epoch_has_every_image_once_and_batches_may_span_two() -> None:
@@ -154,82 +121,12 @@ def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:
     assert update.pow(2).mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
 
 
-def weights(folder: Path, name: str = "last.pt") -> dict[str, Any]:
-    return load_checkpoint(folder / name)
-
-
-def assert_same(first: Any, second: Any, path: str = "") -> None:
-    """Compare nested states to the last bit, wall-clock figures aside."""
-    assert type(first) is type(second), path
-    if isinstance(first, dict):
-        assert first.keys() == second.keys(), path
-        for key in first:
-            if key not in ("seconds", "log_size"):  # a time is written with more or fewer digits
-                assert_same(first[key], second[key], f"{path}.{key}")
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second), path
-        for index, (a, b) in enumerate(zip(first, second, strict=True)):
-            assert_same(a, b, f"{path}[{index}]")
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    else:
-        assert first == second, path
-
-
-def timeless(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
-
-
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     run(small("train.length=5 iterations"), tmp_path / "none")
     run(small("train.length=5 iterations", "train.workers=2"), tmp_path / "two")
     first, second = weights(tmp_path / "none"), weights(tmp_path / "two")
     first.pop("config"), second.pop("config")
     assert_same(first, second)
-
-
-@pytest.mark.parametrize("stop_at", [3, 7])
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
-    config = small("train.length=12 iterations")
-    run(config, tmp_path / "whole")
-    step = Training.step
-
-    def step_then_signal(self: Training, network: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-        losses = step(self, network, batch, rate)
-        if self.clock.step == stop_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return losses
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "step", step_then_signal)
-        with pytest.raises(Stopped) as stopped:
-            run(config, tmp_path / "parts")
-    assert stopped.value.exit_status == 143
-    assert weights(tmp_path / "parts")["step"] == stop_at
-    with (tmp_path / "parts" / "metrics.jsonl").open("a") as log:
-        log.write('{"step": 99}\n')  # written after the checkpoint: to be undone
-    run(config, tmp_path / "parts", resume=True)
-    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    assert_same(weights(tmp_path / "whole", "best.pt"), weights(tmp_path / "parts", "best.pt"))
-    assert timeless(read_log(tmp_path / "whole")) == timeless(read_log(tmp_path / "parts"))
-
-
-def test_resume_refuses_other_settings_and_says_which(tmp_path: Path) -> None:
-    config = small("train.length=2 iterations")
-    run(config, tmp_path / "run")
-    other = small("train.length=2 iterations", "loss.box_weight=3.0")
-    with pytest.raises(InputError, match=r"trained with loss\.box_weight=2\.0, not 3\.0"):
-        run(other, tmp_path / "run", resume=True)
-    last = tmp_path / "run" / "last.pt"
-    last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
-    with pytest.raises(InputError, match=r"last\.pt holds weights alone"):
-        run(config, tmp_path / "run", resume=True)
-    last.unlink()
-    with pytest.raises(InputError, match="does not exist"):
-        run(config, tmp_path / "run", resume=True)
 
 
 def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +160,7 @@ def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
 def test_run_folders_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = new_run_folder(tmp_path / "a" / "b")
     assert folder.is_dir()
+    (folder / "config.yaml").touch()
     with pytest.raises(InputError, match="exists already"):
         new_run_folder(folder)
     (tmp_path / "file").write_text("x")

@@ -17,7 +17,7 @@ from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.run import read_log
+from anchorloc.engine.log import read_log
 from anchorloc.errors import run_command
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -79,7 +79,7 @@ def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
     assert run_command(train.main, ["--resume", "--out", str(tmp_path / "a")]) == 0  # done already: reports again
     assert [row["step"] for row in read_log(tmp_path / "a")][-1] == 4
     assert run_command(train.main, ["train.seed=1", "--resume", "--out", str(tmp_path / "a")]) == 2
-    assert "trained with train.seed=0, not 1" in capsys.readouterr().err
+    assert "was trained with train.seed=0, not 1" in capsys.readouterr().err
     assert run_command(train.main, again) == 2
     assert "exists already" in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ import difflib
 import inspect
 import io
 import json
+import math
 import re
 import tokenize
 import types
@@ -143,7 +144,7 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: str) -> A
         raise InputError(f"{origin}: {path}: expected a group of settings, got {value!r}")
     names = {choice.__name__: choice for choice in choices}
     kind = value.get("kind", type(inherited).__name__)
-    if kind not in names:
+    if not isinstance(kind, str) or kind not in names:
         raise InputError(f"{origin}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
     rest = {key: item for key, item in value.items() if key != "kind"}
     return _read_component(names[kind], rest, inherited, f"{path}.", origin)
@@ -151,12 +152,20 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: str) -> A
 
 def _read_value(hint: Any, value: Any, path: str, origin: str) -> Any:
     """Let pydantic check a plain value against its type; JSON's strict mode takes lists for tuples, not '3' for 3."""
+    if not all(map(math.isfinite, _floats(value))):
+        raise InputError(f"{origin}: {path}: need finite numbers, got {value!r}")
     try:
         return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         inner = "".join(f"[{item}]" for item in first["loc"] if isinstance(item, int))
         raise InputError(f"{origin}: {path}{inner}: {first['msg']}, got {first['input']!r}") from None
+
+
+def _floats(value: Any) -> list[float]:
+    if isinstance(value, list):
+        return [number for item in value for number in _floats(item)]
+    return [value] if isinstance(value, float) else []
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

@@ -31,6 +31,8 @@ class TrainSettings:
     threads: int = 0  # of torch on a CPU; 0 leaves its own choice
     seed: int = 0
     validate_every: float = 0.5  # epochs between validations; one always ends the run
+    save_every: float = 10.0  # minutes between checkpoints at most; one is written after every validation
+    keep: int = 2  # checkpoints to go on from: last.pt, and before it last-STEP.pt, should last.pt be damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never
     image_cache_mb: int = 1024  # memory for decoded images; 0 is off
 
@@ -39,7 +41,7 @@ class TrainSettings:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
-        for name in ("batch_size", "validate_every", "clip_norm"):
+        for name in ("batch_size", "validate_every", "save_every", "keep", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("workers", "warmup", "patience", "image_cache_mb", "threads"):

@@ -14,6 +14,7 @@ from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_i
 from anchorloc.data.paths import locate
 from anchorloc.data.source import Split
 from anchorloc.errors import InputError
+from anchorloc.files import digest
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class CocoSource(CocoAnnotations):
 
     folder: Path
     max_pixels: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the annotation file."""
+        return digest(self.path)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB, of the declared size.

@@ -45,6 +45,7 @@ class ShapesSource:
 
     categories: ClassVar[tuple[Category, ...]] = tuple(Category(id, name) for id, name in enumerate(NAMES, start=1))
     warnings: ClassVar[tuple[str, ...]] = ()
+    fingerprint: ClassVar[str] = ""  # the settings say it all
 
     def __len__(self) -> int:
         return self.data.train_images if self.split == "train" else self.data.val_images

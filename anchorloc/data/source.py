@@ -50,6 +50,10 @@ class Annotations(Protocol):
 class Source(Annotations, Protocol):
     """One split of a data set: annotations and pixels."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Another one for other annotations."""
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB.
 

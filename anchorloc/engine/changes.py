@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from anchorloc.config import Config, to_plain
-from anchorloc.errors import InputError
-from anchorloc.structures import Category
+# They say where and how fast the work is done, not what comes out.
+FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep")
 
 
-def refuse_changes(path: Path, state: dict[str, Any], config: Config, categories: tuple[Category, ...]) -> None:
-    """Raise InputError where a checkpoint does not belong to these settings, naming the first difference."""
-    if "training" not in state:
-        raise InputError(f"{path} holds weights alone; --resume needs the last.pt of a run")
-    now, then = dict(flatten(to_plain(config))), dict(flatten(state["config"]))
-    if changed := [key for key in {**then, **now} if now.get(key) != then.get(key)]:
-        key = changed[0]
-        raise InputError(
-            f"{path} was trained with {key}={then.get(key)}, not {now.get(key)}; "
-            "resume with the same settings or start a new run"
-        )
-    if state["categories"] != [[category.id, category.name] for category in categories]:
-        raise InputError(f"{path} was trained on other classes: {state['categories']}; start a new run")
+def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return what differs between two identities of a run (see `Training.identity`), a clause each.
+
+    What is unknown of `then` is not compared.
+    """
+    parts = {"config": _settings, "categories": _classes, "data": _data, "machine": _machine}
+    return [change for key, compare in parts.items() if key in then for change in compare(then, now)]
+
+
+def identity_of(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the identity of the run that saved `state`."""
+    return {key: {**state, **state["training"]}[key] for key in ("config", "categories", "data", "machine")}
+
+
+def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    before, after = dict(flatten(then["config"])), dict(flatten(now["config"]))
+    for key in {**before, **after}:
+        if before.get(key) != after.get(key) and key not in FREE_SETTINGS:
+            yield f"{key}={before.get(key)}, not {after.get(key)}"
+
+
+def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    if then["categories"] != now["categories"]:
+        before, after = ([f"{id} {name}" for id, name in known["categories"]] for known in (then, now))
+        yield f"the classes {before}, not {after}"
+
+
+def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for split, fingerprint in now["data"].items():
+        if then["data"].get(split) != fingerprint:
+            where = now["config"]["data"].get(split, "built-in")
+            yield f"other {split} annotations ({where} has another content now)"
+
+
+def _machine(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for what, value in now["machine"].items():
+        if then["machine"].get(what) != value:
+            yield f"{what}={then['machine'].get(what)}, not {value}"
 
 
 def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

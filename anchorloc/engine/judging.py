@@ -15,6 +15,7 @@ from anchorloc.data import Source
 from anchorloc.detector import Detector
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
 from anchorloc.engine.inference import detect
+from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tensors
 from anchorloc.engine.validation import score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
@@ -39,17 +40,12 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
         InputError: the file is damaged or foreign, or the overrides make another network.
     """
     state = load_checkpoint(path)
-    missing = {"config", "categories", "model", "step"} - set(state)
-    if missing:
-        raise InputError(f"{path} lacks {sorted(missing)[0]!r}; give the best.pt or last.pt of a run")
+    check_entries(path, state, Weights)
     config = config_from_plain(state["config"], str(path), overrides)
     categories = tuple(Category(*pair) for pair in state["categories"])
     network = build_detector(config, len(categories), pretrained=False)
-    try:
-        network.load_state_dict(state["model"])
-    except RuntimeError as error:
-        detail = str(error).splitlines()[1].strip()
-        raise InputError(f"{path} does not fit the network of its settings and overrides: {detail}") from None
+    check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
+    network.load_state_dict(state["model"])
     device = pick_device(config.train.device)
     return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from anchorloc.config import Config, read_config
+from anchorloc.config import Config, read_config, to_plain
 from anchorloc.coverage.findings import coverage_sentence
 from anchorloc.coverage.views import Views
 from anchorloc.data import Source, check_same_categories
+from anchorloc.engine.changes import find_changes, identity_of
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import facts_of, judge, load_model
+from anchorloc.engine.lock import RunLock
+from anchorloc.engine.log import read_log
 from anchorloc.engine.processes import joined_processes
-from anchorloc.engine.run import describe_run, new_run_folder, read_log, refuse_existing
+from anchorloc.engine.resume import BEST, load_last
+from anchorloc.engine.run import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
 from anchorloc.engine.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError, printable
@@ -29,32 +36,69 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
     Raises:
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
-    with joined_processes() as processes:
+    with joined_processes() as processes, ExitStack() as stack:
         if processes.first:
             refuse_existing(out)
         console = Console(quiet=not processes.first)
         training = Training(config, Path(), *open_data(config, console), processes)
         if processes.first:
-            training.folder = new_run_folder(out)
-            describe_run(training.folder, config, command)
+            training.folder, lock = start_folder(out, config, command)
+            stack.callback(lock.release)
         return _run(training, console, started)
 
 
-def continue_run(folder: Path, path: Path | None, overrides: Sequence[str], started: float) -> int:
-    """Go on with the run in `folder` and return the exit status; settings, if given, must be the same.
+def continue_run(
+    folder: Path, path: Path | None, overrides: Sequence[str], command: str, started: float, allow_changes: bool = False
+) -> int:
+    """Go on with the run in `folder` and return the exit status.
+
+    Settings (if given), data and classes must be the same, unless `allow_changes`.
 
     Raises:
-        InputError: there is no run, its checkpoint is damaged, or settings or data have changed.
+        InputError: there is no run, another process goes on with it, its checkpoint is damaged, or settings or data
+            have changed.
     """
-    saved = folder / "config.yaml"
+    saved = folder / CONFIG
     if not saved.is_file():
-        raise InputError(f"{folder} is not the folder of a run: it has no config.yaml")
-    config = read_config(path or saved, overrides)
-    with joined_processes() as processes:
+        raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
+    with joined_processes() as processes, ExitStack() as stack:
+        if processes.first:
+            stack.callback(RunLock(folder).release)
+            remove_temporaries(folder)
+        config = read_config(path or saved, overrides)
         console = Console(quiet=not processes.first)
-        training = Training(config, folder, *open_data(config, console), processes)
-        training.resume()
+        warn = partial(_warn, console)
+        state = load_last(folder, warn, processes.first)
+        training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
+        then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
+        settle_changes(folder, find_changes(then, training.identity), allow_changes, console)
+        if state is None:
+            console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
+        else:
+            training.resume(state, warn)
+        if processes.first and config != read_config(saved):
+            write_config(folder, config, command)
         return _run(training, console, started)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"warning: {printable(text)}", markup=False, highlight=False)
+
+
+def settle_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
+    """Say what has changed since the run in `folder` was left.
+
+    Raises:
+        InputError: something has, and that is not `allowed`.
+    """
+    if changes and not allowed:
+        more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+        raise InputError(
+            f"the run in {folder} was trained with {changes[0]}{more}; resume it as it was, or give --allow-changes "
+            "to go on with what is new"
+        )
+    for change in changes:
+        console.print(f"changed: the run was trained with {printable(change)}", markup=False, highlight=False)
 
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
@@ -65,7 +109,7 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
-            console.print(f"  warning: {printable(warning)}", markup=False, highlight=False)
+            _warn(console, warning)
     console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
     return sources
 
@@ -78,7 +122,9 @@ def _run(training: Training, console: Console, started: float) -> int:
         with Display(console) as display:
             training.run(display)
     except Stopped as stopped:
-        console.print(f"stopped at step {training.clock.step}; go on with --resume --out {training.folder}")
+        command = shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(training.folder)])
+        console.print(f"stopped at step {training.clock.step}, saved; go on with", highlight=False)
+        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
         return stopped.exit_status
     if training.processes.first:
         report(training.folder, training.val, console, started)
@@ -87,7 +133,7 @@ def _run(training: Training, console: Console, started: float) -> int:
 
 def report(folder: Path, val: Source, console: Console, started: float) -> None:
     """Judge best.pt on `val`, write the report into the run's folder and print its numbers."""
-    model = load_model(folder / "best.pt")
+    model = load_model(folder / BEST)
     evaluation, detections = judge(model, val)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,14 @@ from anchorloc.data import Source
 from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
-from anchorloc.engine.changes import refuse_changes
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.inference import autocast
+from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import Processes
-from anchorloc.engine.run import MetricsLog
+from anchorloc.engine.resume import BEST, LAST, save_last
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.signals import Stopped, caught_signals
+from anchorloc.engine.stored import NETWORK, check_optimizer, check_tensors
 from anchorloc.engine.validation import Means, loss_values, sum_losses, validate
 from anchorloc.errors import InputError
 
@@ -39,12 +42,24 @@ class Best:
     validations_since: int = 0
 
 
+class Interrupted(Exception):
+    """A signal came during a validation, which is left out and made up for when the run goes on."""
+
+
 class Training:
     """One run in `folder`. Its state is saved in last.pt; best.pt is for use."""
 
     def __init__(
-        self, config: Config, folder: Path, train: Source, val: Source, processes: Processes | None = None
+        self,
+        config: Config,
+        folder: Path,
+        train: Source,
+        val: Source,
+        processes: Processes | None = None,
+        *,
+        pretrained: bool = True,
     ) -> None:
+        """`pretrained=False` spares the download of weights that `resume` replaces."""
         self.config, self.folder, self.train, self.val = config, folder, train, val
         self.processes = processes or Processes()
         settings = config.train
@@ -52,23 +67,32 @@ class Training:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.device = pick_device(settings.device)
-        self.model = to_device(build_detector(config, len(train.categories)), self.device)
+        self.model = to_device(build_detector(config, len(train.categories), pretrained=pretrained), self.device)
         self.average = AveragedModel(self.model, settings.ema)
         self.optimizer = settings.optimizer(self.model)
         self.clock = Clock(settings, len(train))
         self.best, self.means = Best(), Means()
         self.log_size = 0
         self.next_validation = settings.validate_every
+        self.validated = 0  # the step of the last validation
+        self.best_written = 0  # the step of best.pt
+        self.saved, self.saved_step = -math.inf, -1  # when, by the clock and by the step of last.pt
+        self.identity = {
+            "config": to_plain(config),
+            "categories": [[category.id, category.name] for category in train.categories],
+            "data": {"train": train.fingerprint, "val": val.fingerprint},
+            "machine": {"processes": self.processes.count, "device": self.device.type},
+        }
 
     def run(self, display: Display) -> None:
         """Train until the length is reached, patience ends or a signal comes.
 
         Raises:
             Stopped: after a signal, with the state saved.
-            InputError: the loss stopped being a number.
+            InputError: the loss stopped being a number, or the file system refuses.
         """
         self.clock.start()
-        log = MetricsLog(self.folder, self.log_size) if self.processes.first else None
+        log = MetricsLog(self.folder, self.log_size, self.clock.step) if self.processes.first else None
         try:
             with caught_signals() as caught:
                 self._loop(display, log, caught)
@@ -79,20 +103,15 @@ class Training:
     def _loop(self, display: Display, log: MetricsLog | None, caught: list[int]) -> None:
         validation = validation_loader(self.config, self.val)
         part = (self.processes.rank, self.processes.count)
+        stream = batches(train_loader(self.config, self.train, self.clock.step, part))
         network = self.processes.wrap(self.model)
-        (progress,) = self.processes.agree(self.clock.progress)
-        if progress >= 1:  # a finished run that is resumed
-            return
-        for batch in batches(train_loader(self.config, self.train, self.clock.step, part)):
-            self.means.add(self.step(network, batch.to(self.device), self.clock.rate(progress)))
+        if log is not None and self.clock.step == 0:
+            self.save(log)  # a folder that cannot hold it is found out before the work, not after
+        while True:
             (progress,) = self.processes.agree(self.clock.progress)
-            due = progress >= 1 or self.clock.epoch >= self.next_validation
-            if log is not None:
-                self._log_step(display, log)
-            if due:
-                self.next_validation = self.clock.epoch + self.config.train.validate_every
-                if log is not None:
-                    self._validate(batches(validation), display, log)
+            if self._validation_is_due(progress):
+                with suppress(Interrupted):
+                    self._validate(_until(caught, batches(validation)), display, log)
             impatient = 0 < self.config.train.patience <= self.best.validations_since
             done, stop = self.processes.agree(progress >= 1 or impatient, caught[0] if caught else 0)
             if stop:
@@ -101,6 +120,12 @@ class Training:
                 raise Stopped(int(stop))
             if done:
                 return
+            batch = next(stream).to(self.device)
+            self.means.add(self.step(network, batch, self.clock.rate(progress)))
+            if log is not None:
+                self._log_step(display, log)
+                if time.perf_counter() - self.saved >= 60 * self.config.train.save_every:
+                    self.save(log)
 
     def step(self, network: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
         """Update the weights once, at `rate` times the full learning rate; return the losses of this process."""
@@ -138,10 +163,20 @@ class Training:
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
-    def _validate(self, loader: Iterable[Batch], display: Display, log: MetricsLog) -> None:
-        """Score the averaged weights, keep them if they are the best, save the state."""
-        evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
-        self._refuse_nan("the validation loss", losses["loss"], "validation images")
+    def _validation_is_due(self, progress: float) -> bool:
+        """A function of the state alone, so that a run that goes on makes up for what a signal left out."""
+        due = progress >= 1 or self.clock.epoch >= self.next_validation
+        return due and self.validated < self.clock.step
+
+    def _validate(self, loader: Iterable[Batch], display: Display, log: MetricsLog | None) -> None:
+        """Score the averaged weights in the first process, keep them if they are the best, save the state."""
+        if log is not None:
+            evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
+            self._refuse_nan("the validation loss", losses["loss"], "validation images")
+        self.validated = self.clock.step
+        self.next_validation = self.clock.epoch + self.config.train.validate_every
+        if log is None:
+            return
         ap, ap50 = evaluation.summary.ap or 0.0, evaluation.summary.ap50 or 0.0
         numbers = {"val/AP": ap, "val/AP50": ap50, **{f"val/{name}": value for name, value in losses.items()}}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
@@ -152,7 +187,6 @@ class Training:
         )
         if better:
             self.best = Best(ap, self.clock.step)
-            save_checkpoint(self.folder / "best.pt", self._weights())
         else:
             self.best.validations_since += 1
         self.save(log)
@@ -168,15 +202,21 @@ class Training:
         """What is needed to use the model."""
         return {
             "format": 1,
-            "config": to_plain(self.config),
-            "categories": [[category.id, category.name] for category in self.train.categories],
+            "config": self.identity["config"],
+            "categories": self.identity["categories"],
             "step": self.clock.step,
             "model": self.average.module.state_dict(),
         }
 
     def save(self, log: MetricsLog) -> None:
-        """Write last.pt: the weights for use, and what is needed to go on as if nothing had happened."""
+        """Write last.pt: the weights for use, and what is needed to go on as if nothing had happened.
+
+        It comes after the lines of the log that belong to it and before best.pt, which `resume` can make from it: a
+        run that is killed in between loses nothing.
+        """
         training = {
+            "data": self.identity["data"],
+            "machine": self.identity["machine"],
             "model": self.model.state_dict(),
             "average_updates": self.average.updates,
             "optimizer": self.optimizer.state_dict(),
@@ -184,28 +224,62 @@ class Training:
             "best": asdict(self.best),
             "means": asdict(self.means),
             "next_validation": self.next_validation,
+            "validated": self.validated,
             "log_size": log.size,
             "random": torch.get_rng_state(),
             "threads": torch.get_num_threads(),
         }
-        save_checkpoint(self.folder / "last.pt", {**self._weights(), "training": training})
+        log.sync()
+        save_last(self.folder, {**self._weights(), "training": training}, self.saved_step, self.config.train.keep)
+        self._write_best()
+        self.saved, self.saved_step = time.perf_counter(), self.clock.step
 
-    def resume(self) -> None:
-        """Take up the state of last.pt.
+    def _write_best(self) -> None:
+        if 0 < self.best.step == self.clock.step != self.best_written:
+            save_checkpoint(self.folder / BEST, self._weights())
+            self.best_written = self.best.step
+
+    def resume(self, state: dict[str, Any], say: Callable[[str], None] = print) -> None:
+        """Take up a saved state.
 
         Raises:
-            InputError: there is none, it is damaged, or it belongs to other settings or classes.
+            InputError: it is of another network or optimizer.
         """
-        path = self.folder / "last.pt"
-        state = load_checkpoint(path)
-        refuse_changes(path, state, self.config, self.train.categories)
-        training = state["training"]
+        training, path = state["training"], self.folder / LAST
+        check_tensors(path, self.model.state_dict(), training["model"], NETWORK)
+        check_tensors(path, self.model.state_dict(), state["model"], NETWORK)
+        check_optimizer(path, self.optimizer, training["optimizer"])
+        check_tensors(path, {"random": torch.get_rng_state()}, {"random": training["random"]}, "torch's generator")
         self.model.load_state_dict(training["model"])
         self.average.module.load_state_dict(state["model"])
         self.average.updates = training["average_updates"]
         self.optimizer.load_state_dict(training["optimizer"])
         self.clock.step, self.clock.before = state["step"], training["seconds"]
         self.best, self.means = Best(**training["best"]), Means(**training["means"])
-        self.next_validation, self.log_size = training["next_validation"], training["log_size"]
+        self.next_validation, self.validated = training["next_validation"], training["validated"]
+        self.log_size = training["log_size"]
         torch.set_rng_state(training["random"])
-        torch.set_num_threads(training["threads"])
+        if not self.config.train.threads:
+            torch.set_num_threads(training["threads"])  # sums on a CPU depend on it, in their last bits
+        self.saved_step = self.clock.step
+        if self.processes.first:
+            self._look_for_best(say)
+
+    def _look_for_best(self, say: Callable[[str], None]) -> None:
+        """Make sure that best.pt is there, from the state itself if need be."""
+        try:
+            written = load_checkpoint(self.folder / BEST)["step"] if self.best.step else 0
+            self.best_written = written if written == self.best.step else 0  # a later one will be written again
+        except InputError as error:
+            if self.best.step != self.clock.step:
+                say(f"{error}; the best of the validations to come is kept in its place")
+                self.best.ap = -1.0
+        self._write_best()
+
+
+def _until(caught: list[int], loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield the batches until a signal is caught."""
+    for batch in loader:
+        if caught:
+            raise Interrupted
+        yield batch

@@ -1,0 +1,126 @@
+"""What a run writes as it goes: metrics.jsonl, and the same numbers for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from anchorloc.errors import InputError
+from anchorloc.files import read_bytes, writing
+
+NAME = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Both logs. `size` bytes of metrics.jsonl belong to the checkpoint of `step`; what follows is written again.
+
+    Raises:
+        InputError: here and in every method, the file system refuses.
+    """
+
+    def __init__(self, folder: Path, size: int = 0, step: int = 0) -> None:
+        self._lines = _Growing(folder / NAME, size)
+        try:
+            self._board = _Board(folder / "tensorboard", step)
+        except InputError:
+            self._lines.close()
+            raise
+        for row in read_log(folder):
+            if row["step"] >= step:  # of the step itself, which may also have lines that are written again
+                self._board.write(row.pop("step"), row)
+
+    @property
+    def size(self) -> int:
+        """Bytes of metrics.jsonl."""
+        return self._lines.size
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        """Append one line of plain values."""
+        self._lines.write(json.dumps({"step": step, **values}).encode() + b"\n")
+        self._board.write(step, values)
+
+    def sync(self) -> None:
+        """Return when what is written would survive a power cut."""
+        self._lines.sync()
+        self._board.sync()
+
+    def close(self) -> None:
+        """Close both files."""
+        self._lines.close()
+        self._board.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of metrics.jsonl."""
+    return [json.loads(line) for line in read_bytes(folder / NAME).splitlines()]
+
+
+class _Growing:
+    """A file that is only appended to, unbuffered; what stands in it after `size` bytes is dropped at first."""
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        self.path, self.size = path, size
+        with writing(path, 0):
+            present = path.stat().st_size if path.exists() else 0
+            if present < size:
+                raise InputError(
+                    f"{path} has {present:,} bytes, less than the {size:,} that the checkpoint knows of; "
+                    "put the file back"
+                )
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(size)
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`."""
+        with writing(self.path, len(data)):
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) :]
+        self.size += len(data)
+
+    def sync(self) -> None:
+        with writing(self.path, self.size):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Board:
+    """An event file of TensorBoard, without the thread of its own writer, whose errors nobody could catch.
+
+    Every start of a run begins a file; it tells TensorBoard to forget what older ones say from `step` on.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        with writing(folder, 0):
+            folder.mkdir(exist_ok=True)
+            before = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.[0-9]*.*")]
+        second = max([int(time.time()), *(number + 1 for number in before)])  # they are read in the order of names
+        self._file = _Growing(folder / f"events.out.tfevents.{second}.{socket.gethostname()}.{os.getpid()}")
+        self._records = RecordWriter(self._file)
+        self._add(Event(file_version="brain.Event:2"))
+        self._add(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        numbers = {name: value for name, value in values.items() if isinstance(value, float | int)}
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._add(Event(step=step, summary=Summary(value=scalars)))
+
+    def sync(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._records.write(event.SerializeToString())

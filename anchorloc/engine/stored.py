@@ -1,0 +1,109 @@
+"""What stands in a checkpoint, checked before it is used: a whole file may still be of another making."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from anchorloc.detector.optimizer import Stepper
+from anchorloc.errors import InputError
+
+NETWORK = "the network of its settings"
+Count = Annotated[int, pydantic.Field(ge=0)]
+Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+Tensors = dict[str, pydantic.InstanceOf[Tensor]]
+
+
+class Weights(TypedDict):
+    """What is needed to use a model: best.pt."""
+
+    config: dict[str, Any]
+    categories: list[Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2)]]
+    step: Count
+    model: Tensors
+
+
+class _Best(TypedDict):
+    ap: Finite
+    step: Count
+    validations_since: Count
+
+
+class _Means(TypedDict):
+    sums: dict[str, Finite]
+    count: Count
+
+
+class _Training(TypedDict):
+    data: dict[str, str]
+    machine: dict[str, int | str]
+    model: Tensors
+    average_updates: Count
+    optimizer: list[dict[str, Any]]
+    seconds: Finite
+    best: _Best
+    means: _Means
+    next_validation: Finite
+    validated: Count
+    log_size: Count
+    random: pydantic.InstanceOf[Tensor]
+    threads: Annotated[int, pydantic.Field(ge=1, le=4096)]
+
+
+class Everything(Weights):
+    """What is needed to go on with a run as well: last.pt."""
+
+    training: _Training
+
+
+def check_entries(path: Path, state: Mapping[str, Any], kind: type[Weights] | type[Everything]) -> None:
+    """Raise InputError unless `state`, from `path`, has the entries of `kind`, each of its type."""
+    try:
+        pydantic.TypeAdapter(kind).validate_python(state, strict=True)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{path} cannot be used, its entry {where!r}: {first['msg']}; give the best.pt or last.pt of a run"
+        ) from None
+
+
+def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what: str) -> None:
+    """Raise InputError unless both have the same names, shapes and types; `what` they should fit is named."""
+    if names := sorted(expected.keys() ^ found.keys()):
+        problem = "is missing" if names[0] in expected else "has no place"
+        raise InputError(f"{path} does not fit {what}: {names[0]} {problem}")
+    for name, tensor in expected.items():
+        if describe(tensor) != describe(found[name]):
+            raise InputError(f"{path} does not fit {what}: {name} is {describe(found[name])}, not {describe(tensor)}")
+
+
+def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]) -> None:
+    """Raise InputError unless `states` are of an optimizer of the same weights."""
+    what = "the optimizer of its settings"
+    try:
+        for part, state in zip(optimizer.parts, states, strict=True):
+            theirs, ours = state["param_groups"], part.state_dict()["param_groups"]
+            if [sorted(group) for group in theirs] != [sorted(group) for group in ours]:
+                raise ValueError
+            weights = [weight for group in part.param_groups for weight in group["params"]]
+            if [len(group["params"]) for group in theirs] != [len(group["params"]) for group in ours]:
+                raise ValueError
+            for place, entry in state["state"].items():
+                tensors = {name: value for name, value in entry.items() if getattr(value, "ndim", 0)}
+                expected = dict.fromkeys(tensors, weights[place].detach())
+                check_tensors(path, expected, tensors, f"{what}, weight {place}")
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} does not fit {what}; its state is of another one") from None
+
+
+def describe(tensor: Tensor) -> str:
+    """Return e.g. "float32 (16, 3, 3, 3)"."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
