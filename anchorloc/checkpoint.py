@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,15 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     archive[-2:] = _LENGTH.to_bytes(2, "little")
     archive += _COMMENT
     write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode())
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file ends as `save_checkpoint` ends one.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    return read_bytes(path)[-_LENGTH:-64] == _COMMENT
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -69,7 +79,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def _load(path: Path, data: bytes) -> Any:
     """torch.load without code, its many errors told as one."""
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an odd pickle ends in an error anyway
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
         reason = (
             "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"

@@ -47,7 +47,7 @@ class Target:
 class Sample:
     """One image as the network sees it, with its boxes in the same pixels."""
 
-    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    image: NDArray[np.uint8] | NDArray[np.float32]  # (H, W, 3) RGB from 0 to 255
     target: Target
     image_id: int | str
     scale: tuple[float, float]  # (vertical, horizontal): network pixels for one original pixel

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
@@ -41,7 +42,7 @@ def test_a_file_gives_only_what_differs(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, "train:\n  ema: 5e-1\n"), ["train.batch_size=4"])
     assert (config.train.ema, config.train.batch_size) == (0.5, 4)
     assert config.anchors == Config().anchors  # the tree's own default, not the component's
-    assert config.anchors != type(config.anchors)()
+    assert config.anchors != AnchorGenerator()
 
 
 def test_another_kind_starts_from_its_own_defaults() -> None:
@@ -82,7 +83,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["detector.pyramid.channels=0"], "need channels >= 1"),
         (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
         (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
-        (["loss.box_weight=-1"], "box_weight must not be negative"),
+        (["loss.box_weight=-1"], "box_weight and quality_weight must not be negative"),
         (["loss.classification.beta=-1"], "beta must not be negative"),
         (["loss.classification={kind: FocalLoss, alpha: 2}"], "need 0 <= alpha <= 1"),
         (["train.length=soon"], "length must read 'N minutes'"),

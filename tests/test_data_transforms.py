@@ -66,7 +66,7 @@ def test_the_size_for_the_network(
 ) -> None:
     found, factor = resize(size)
     assert found == canvas
-    assert factor == pytest.approx(scale)
+    assert factor == pytest.approx((scale, scale))
     image, _, (vertical, horizontal) = Transform(resize)(noise(size), target())
     assert image.shape == (*canvas, 3)
     assert image.dtype == np.uint8

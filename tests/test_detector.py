@@ -30,8 +30,8 @@ from anchorloc.detector import (
     SmoothL1Loss,
     TorchvisionBackbone,
 )
-from anchorloc.detector.head import flatten_level
-from anchorloc.detector.losses import paired_iou
+from anchorloc.detector.box_losses import paired_iou
+from anchorloc.detector.layers import flatten_level
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Target
 
