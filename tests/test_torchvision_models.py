@@ -44,6 +44,7 @@ def lite_state(path: Path) -> dict[str, Tensor]:
 def test_detections_are_those_of_torchvision(name: str) -> None:
     found = compare(name, [noise((110, 150), 0), noise((170, 120), 1)], (128, 200))
     assert found["same labels and order"]
+    assert int(str(found["swapped in ties"])) <= 6  # of 600: scores that float32 cannot tell apart
     assert int(str(found["fewest detections"])) >= 100
     assert float(str(found["raw outputs"])) <= 1e-4
     assert float(str(found["boxes (px)"])) <= 1e-3
@@ -170,9 +171,14 @@ def test_a_model_of_other_classes_is_not_judged(lite: Path, tmp_path: Path) -> N
 
 
 def test_a_size_that_the_network_is_not_made_for_is_one_sentence() -> None:
-    words = ["transform.resize={kind: TorchvisionStretch, height: 512, width: 512}"]
+    small = [
+        "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16], blocks: [1, 1, 1], first: 8}",
+        "detector.pyramid={kind: SSDPyramid, dense: 16, channels: [16, 16, 16, 16]}",
+    ]
+    build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", small), 3)
+    words = [*small, "transform.resize={kind: TorchvisionStretch, height: 512, width: 512}"]
     with pytest.raises(InputError, match=r"predicts for .* anchors in an image of 512 x 512 px, but there are"):
-        build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", words), 3, pretrained=False)
+        build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", words), 3)
 
 
 def test_the_number_of_classes_is_that_of_the_file(lite: Path) -> None:
