@@ -10,6 +10,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.errors import InputError
 
 
@@ -51,6 +52,14 @@ def test_another_kind_starts_from_its_own_defaults() -> None:
     assert read_config(None, ["assign.candidates=5"]).assign == ATSSAssigner(5)
 
 
+def test_a_part_that_is_off_is_turned_on_by_its_settings(tmp_path: Path) -> None:
+    assert read_config().align is None
+    config = read_config(None, ["align={}"])
+    assert config.align == TaskAlignedAssigner()
+    assert read_config(write(tmp_path, to_yaml(config)), ["align.top=9"]).align == TaskAlignedAssigner(9)
+    assert read_config(write(tmp_path, to_yaml(config)), ["align=null"]).align is None
+
+
 def test_every_setting_is_listed_with_a_meaning() -> None:
     listed = {key: (default, meaning) for key, default, meaning in list_settings()}
     assert listed["train.batch_size"][0] == str(Config().train.batch_size)
@@ -82,6 +91,10 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["detector.head.channels=0"], "need channels >= 1"),
         (["detector.pyramid.channels=0"], "need channels >= 1"),
         (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
+        (["loss.classification.kind=HardNegativeLoss"], "HardNegativeLoss needs detector.head.background=true"),
+        (["detector.head.background=true"], "QualityFocalLoss needs detector.head.background=false"),
+        (["transform.multiple=-1"], "multiple must not be negative, got -1"),
+        (["align={top: 0}"], "need top >= 1"),
         (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
         (["loss.box_weight=-1"], "box_weight and quality_weight must not be negative"),
         (["loss.classification.beta=-1"], "beta must not be negative"),

@@ -299,3 +299,16 @@ def test_coverage_counts_the_boxes_that_no_anchor_learns() -> None:
     assert f"anchors: 0.0% of {boxes} boxes have an anchor that learns them ({boxes} have none)" in coverage(
         strict, source
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["align={}", "detector.head.quality=true"],
+        ["detector.head={background: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+    ],
+)
+def test_other_losses_and_assigners_run_and_validate(tmp_path: Path, words: list[str]) -> None:
+    training = run(small("train.length=2 iterations", *words), tmp_path / "run")
+    assert training.clock.step == 2
+    assert (tmp_path / "run" / "best.pt").is_file()
