@@ -39,6 +39,15 @@ def save_checkpoint(path: Path, state: dict[str, Any], aside: Path | None = None
     write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode(), aside)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file ends as `save_checkpoint` ends one.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    return read_bytes(path)[-_LENGTH:-64] == _COMMENT
+
+
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, tensors on the CPU; no code in the file is run.
 

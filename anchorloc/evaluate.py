@@ -1,10 +1,11 @@
 """Score a trained model, or the detections of any tool, by COCO's protocol, and write a report.
 
     python -m anchorloc.evaluate runs/NAME/best.pt [key=value ...]
+    python -m anchorloc.evaluate configs/NAME.yaml detector.weights=FILE [key=value ...]
     python -m anchorloc.evaluate --detections results.json --annotations instances_val.json --images images
 
 A checkpoint is scored on the val split of its own config; overrides such as data.root=DIR or decode.nms_iou=0.5
-change that. Detections are read in COCO's result format.
+change that. A config is judged with the weights that it names. Detections are read in COCO's result format.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt or last.pt of a run")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt or last.pt of a run, or a config")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, with a checkpoint")
     parser.add_argument("--detections", type=Path, metavar="JSON", help="COCO results, from any tool")
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations: the truth")

@@ -77,7 +77,7 @@ def fit(words: Sequence[str]) -> int:
         print(f"warning: {printable(warning)}", file=sys.stderr)
     for line in fit_lines(found):
         print(printable(line) if line.isprintable() else line)
-    block = anchors_block(found.config.anchors)
+    block = anchors_block(found.anchors)
     print(f"\n{block}")
     _make(folder)
     command = shlex.join(["python", "-m", "anchorloc.lab", "fit", *words])

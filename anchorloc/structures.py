@@ -47,7 +47,7 @@ class Target:
 class Sample:
     """One image as the network sees it, with its boxes in the same pixels."""
 
-    image: NDArray[np.uint8]  # (H, W, 3) RGB
+    image: NDArray[np.uint8] | NDArray[np.float32]  # (H, W, 3) RGB from 0 to 255
     target: Target
     image_id: int | str
     scale: tuple[float, float]  # (vertical, horizontal): network pixels for one original pixel
@@ -76,6 +76,12 @@ class AnchorLevel:
     def shapes(self) -> int:
         """K, the anchors of a cell."""
         return int(self.x1.shape[0])
+
+    @property
+    def sizes(self) -> tuple[tuple[float, float], ...]:
+        """(width, height) in pixels of the K anchors of the first cell."""
+        widths, heights = self.x2[:, 0] - self.x1[:, 0], self.y2[:, 0] - self.y1[:, 0]
+        return tuple(zip(widths.tolist(), heights.tolist(), strict=True))
 
     @property
     def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.errors import InputError
 
 
@@ -41,13 +43,21 @@ def test_a_file_gives_only_what_differs(tmp_path: Path) -> None:
     config = read_config(write(tmp_path, "train:\n  ema: 5e-1\n"), ["train.batch_size=4"])
     assert (config.train.ema, config.train.batch_size) == (0.5, 4)
     assert config.anchors == Config().anchors  # the tree's own default, not the component's
-    assert config.anchors != type(config.anchors)()
+    assert config.anchors != AnchorGenerator()
 
 
 def test_another_kind_starts_from_its_own_defaults() -> None:
     config = read_config(None, ["assign.kind=MaxIoUAssigner", "assign.positive_iou=0.6"])
     assert config.assign == MaxIoUAssigner(positive_iou=0.6)
     assert read_config(None, ["assign.candidates=5"]).assign == ATSSAssigner(5)
+
+
+def test_a_part_that_is_off_is_turned_on_by_its_settings(tmp_path: Path) -> None:
+    assert read_config().align is None
+    config = read_config(None, ["align={}"])
+    assert config.align == TaskAlignedAssigner()
+    assert read_config(write(tmp_path, to_yaml(config)), ["align.top=9"]).align == TaskAlignedAssigner(9)
+    assert read_config(write(tmp_path, to_yaml(config)), ["align=null"]).align is None
 
 
 def test_every_setting_is_listed_with_a_meaning() -> None:
@@ -81,8 +91,12 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["detector.head.channels=0"], "need channels >= 1"),
         (["detector.pyramid.channels=0"], "need channels >= 1"),
         (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
+        (["loss.classification.kind=HardNegativeLoss"], "HardNegativeLoss needs detector.head.background=true"),
+        (["detector.head.background=true"], "QualityFocalLoss needs detector.head.background=false"),
+        (["transform.multiple=-1"], "multiple must not be negative, got -1"),
+        (["align={top: 0}"], "need top >= 1"),
         (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
-        (["loss.box_weight=-1"], "box_weight must not be negative"),
+        (["loss.box_weight=-1"], "box_weight and quality_weight must not be negative"),
         (["loss.classification.beta=-1"], "beta must not be negative"),
         (["loss.classification={kind: FocalLoss, alpha: 2}"], "need 0 <= alpha <= 1"),
         (["train.length=soon"], "length must read 'N minutes'"),

@@ -63,6 +63,13 @@ def config_of(tmp_path: Path, boxes: Boxes, *overrides: str, val: Boxes | None =
     return config_from_plain({"data": data}, "a test", [ANCHORS, *overrides])
 
 
+def written(out: Path) -> AnchorGenerator:
+    """The anchors of the block to paste."""
+    anchors = read_config(out / "anchors.yaml").anchors
+    assert isinstance(anchors, AnchorGenerator)
+    return anchors
+
+
 @pytest.mark.parametrize("form", ["shapes", "scales"])
 def test_the_command_finds_better_shapes_and_writes_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
@@ -73,7 +80,7 @@ def test_the_command_finds_better_shapes_and_writes_them(
     assert "beyond noise" in text
     assert [line for line in text.replace(str(out), "").splitlines() if len(line) > 80] == []
     record = json.loads((out / "fit.json").read_text(encoding="utf-8"))
-    anchors = read_config(out / "anchors.yaml").anchors
+    anchors = written(out)
     assert [[list(shape) for shape in level] for level in anchors.level_shapes] == record["anchors"]["shapes"]
     assert record["fitted"]["mean_recall"] > record["own"]["mean_recall"] + 0.2
     assert record["gain"]["low"] > 0
@@ -107,6 +114,12 @@ def test_a_mistake_is_one_sentence(
     assert not out.exists()
 
 
+def test_anchors_that_weights_are_made_for_are_not_fitted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    kind = "anchors={kind: TorchvisionAnchors, sizes: [[16], [32]], aspect_ratios: [[1], [1]]}"
+    assert run_command(lab.main, ["fit", "data.train_images=4", kind, "--out", str(tmp_path / "out")]) == 2
+    assert "anchors.kind=TorchvisionAnchors" in capsys.readouterr().err
+
+
 def test_no_box_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [])[0] == 2
     assert "has no box to train on" in capsys.readouterr().err
@@ -133,7 +146,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_few_or_equal_boxes_give_a_result(tmp_path: Path, boxes: Boxes, words: list[str]) -> None:
     status, out = run(tmp_path, boxes, *words)
     assert status == 0
-    counts = [len(level) for level in read_config(out / "anchors.yaml").anchors.level_shapes]
+    counts = [len(level) for level in written(out).level_shapes]
     assert min(counts) >= 1
     if len(boxes) == 1 and "scales" not in words:
         assert max(counts) == 1  # a second shape would add nothing
@@ -202,7 +215,7 @@ def test_weighing_classes_serves_the_rare_one(tmp_path: Path) -> None:
     write_document(tmp_path / "train.json", both)
     tall = {}
     for weigh in ("boxes", "classes"):
-        ((width, height),) = fitted(config, weigh=weigh).config.anchors.level_shapes[0]
+        ((width, height),) = fitted(config, weigh=weigh).anchors.level_shapes[0]
         tall[weigh] = height / width
     assert tall["boxes"] < 0.5
     assert tall["classes"] > tall["boxes"]

@@ -12,6 +12,7 @@ from assign_twins import iou_matrix
 from coverage_cases import ANCHORS, BoxSource, assigners, config_of, source_of, sources, views_of
 from hypothesis import given
 
+from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.coverage.groups import SIZES, crossed, groupings, shares, size_by_level
 from anchorloc.coverage.survey import THRESHOLDS, Fate, level_of, survey
@@ -75,6 +76,18 @@ def test_the_work_of_every_shape_is_counted() -> None:
             expected[level][(anchor - first) % 6] += 1
     assert [level.tolist() for level in found.work] == [level.tolist() for level in expected]
     assert found.positives > 0
+
+
+def test_the_shapes_of_a_cell_are_those_of_the_generator() -> None:
+    source = source_of([[[10, 10, 42, 26]]])
+    levels = survey(views_of(source), False).levels
+    assert [level.stride for level in levels] == list(ANCHORS.strides)
+    for level, sizes in zip(levels, ANCHORS.level_shapes, strict=True):
+        np.testing.assert_allclose(level.sizes, sizes, rtol=1e-6)
+    ssd = AnchorGenerator.torchvision_ssd([[2], [2, 3]], steps=(8, 16))
+    levels = survey(views_of(source, anchors=ssd), False).levels
+    assert [len(level.sizes) for level in levels] == [4, 6]
+    assert levels[0].sizes[0] == pytest.approx((0.15 * 128, 0.15 * 112), rel=1e-6)  # of the padded image, 112 x 128
 
 
 def test_training_views_are_the_samples_of_training() -> None:

@@ -10,9 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision import tv_tensors
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms.v2 import functional
 
-from anchorloc.data import Augment, Keep, Letterbox, ShortestSide, Transform
+from anchorloc.data import (
+    Augment,
+    Keep,
+    Letterbox,
+    ShortestSide,
+    TorchvisionShortestSide,
+    TorchvisionStretch,
+    Transform,
+)
 from anchorloc.data.geometry import MIN_VISIBLE, Geometry
 from anchorloc.errors import InputError
 from anchorloc.structures import Target
@@ -66,7 +75,7 @@ def test_the_size_for_the_network(
 ) -> None:
     found, factor = resize(size)
     assert found == canvas
-    assert factor == pytest.approx(scale)
+    assert factor == pytest.approx((scale, scale))
     image, _, (vertical, horizontal) = Transform(resize)(noise(size), target())
     assert image.shape == (*canvas, 3)
     assert image.dtype == np.uint8
@@ -236,6 +245,9 @@ def test_the_input_is_left_alone() -> None:
         lambda: ShortestSide(0, 10),
         lambda: ShortestSide(20, 10),
         lambda: Letterbox(0, 10),
+        lambda: TorchvisionShortestSide(20, 10),
+        lambda: TorchvisionStretch(0, 10),
+        lambda: Transform(multiple=-1),
         lambda: Augment(horizontal_flip=1.1),
         lambda: Augment(vertical_flip=-0.1),
         lambda: Augment(photometric=2),
@@ -247,3 +259,34 @@ def test_the_input_is_left_alone() -> None:
 def test_settings_out_of_range_are_refused(make: object) -> None:
     with pytest.raises(InputError, match="got"):
         make()  # type: ignore[operator]
+
+
+@given(st.tuples(st.integers(8, 300), st.integers(8, 300)))  # it fails where a side becomes 0
+def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
+    """Sizes and pixels of the transform inside torchvision's detectors, which normalizes first."""
+    image = noise(size)
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    for resize, peer in (
+        (TorchvisionShortestSide(60, 90), GeneralizedRCNNTransform(60, 90, mean, std)),
+        (TorchvisionStretch(40, 70), GeneralizedRCNNTransform(1, 1, mean, std, fixed_size=(70, 40))),
+    ):
+        expected = peer.eval().resize(peer.normalize(pixels))[0]
+        found, mapped, scale = Transform(resize)(image, target((0, 0, size[1], size[0])))
+        assert found.dtype == np.float32
+        assert found.shape[:2] == expected.shape[1:] == Transform(resize).geometry(size).canvas
+        normalized = (torch.from_numpy(found).permute(2, 0, 1) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
+            std
+        ).view(3, 1, 1)
+        torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(mapped.boxes, [[0, 0, found.shape[1], found.shape[0]]])
+        assert scale == pytest.approx((found.shape[0] / size[0], found.shape[1] / size[1]))
+
+
+@given(SIZES, st.integers(0, 2**32))
+def test_torchvisions_resizing_trains_on_bytes(size: tuple[int, int], seed: int) -> None:
+    for resize in (TorchvisionShortestSide(60, 90), TorchvisionStretch(40, 70)):
+        transform = Transform(resize, Augment(0.5, 0.5, (0.5, 2)))
+        image, _, _ = transform(noise(size), target(), Random(seed))
+        assert image.dtype == np.uint8
+        assert image.shape[:2] == resize(size)[0]

@@ -30,8 +30,8 @@ from anchorloc.detector import (
     SmoothL1Loss,
     TorchvisionBackbone,
 )
-from anchorloc.detector.head import flatten_level
-from anchorloc.detector.losses import paired_iou
+from anchorloc.detector.box_losses import paired_iou
+from anchorloc.detector.layers import flatten_level
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Target
 
@@ -239,6 +239,35 @@ def test_decoding_keeps_the_best_and_stops_at_the_limits() -> None:
     (none,) = Decoder(score_threshold=0.99)(predictions, grid, [sample(random_boxes(0))], DeltaCoder())
     assert len(none) == 0
     assert none.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize("candidates", [1, 3, 1000])
+def test_candidates_are_counted_by_class_or_by_level(candidates: int) -> None:
+    """By a slow obvious loop over the groups."""
+    grid = ANCHORS((160, 160))
+    scores = torch.rand(len(grid), 3, generator=torch.Generator().manual_seed(0))
+    levels = np.repeat(np.arange(3), [len(level) for level in grid.levels])
+    for group in ("class", "level"):
+        decoder = Decoder(0.5, candidates, group=group)
+        one = sample(random_boxes(0))
+        found = decoder.decode(decoder.choose(scores), torch.zeros(len(grid), 4), grid, one, DeltaCoder())
+        expected = set()
+        for value in range(3):
+            pairs = [
+                (-scores[a, c].item(), a, c)
+                for a, c in np.ndindex(len(grid), 3)
+                if scores[a, c] > 0.5 and value == (c if group == "class" else levels[a])
+            ]
+            expected |= {(a, c) for _, a, c in sorted(pairs)[:candidates]}
+        assert set(zip(found.anchors.tolist(), found.labels.tolist(), strict=True)) == expected
+        assert len(found) == len(expected)
+
+
+def test_a_softmax_shares_its_score_with_the_background() -> None:
+    logits = torch.tensor([[[1.0, 2.0, 0.0]]])
+    scores = Predictions(logits, torch.zeros(1, 1, 4), background=True).scores()
+    expected = np.exp([2.0, 0.0]) / np.exp([1.0, 2.0, 0.0]).sum()
+    np.testing.assert_allclose(scores[0, 0], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

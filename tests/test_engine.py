@@ -185,3 +185,16 @@ def test_the_log_can_be_read_by_others(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_durations() -> None:
     assert [duration(s) for s in (0, 59.6, 61, 3661)] == ["0:00", "1:00", "1:01", "1:01:01"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["align={}", "detector.head.quality=true"],
+        ["detector.head={background: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+    ],
+)
+def test_other_losses_and_assigners_run_and_validate(tmp_path: Path, words: list[str]) -> None:
+    training = run(small("train.length=2 iterations", *words), tmp_path / "run")
+    assert training.clock.step == 2
+    assert (tmp_path / "run" / "best.pt").is_file()

@@ -90,6 +90,16 @@ def test_a_report_of_an_annotation_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert "exists already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["ssd300_vgg16", "retinanet_resnet50_fpn"])
+def test_a_report_of_a_torchvision_model(tmp_path: Path, coco: Path, name: str) -> None:
+    config = Path(__file__).parents[1] / "configs" / f"{name}.yaml"
+    data = f"data={{kind: CocoData, root: '{coco}'}}"
+    assert run("report", config, data, "--out", tmp_path / "out") == 0
+    record = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert record["splits"]["val"]["numbers"]["boxes"] == 3
+    assert len(table(tmp_path / "out" / "shapes.csv")) == 2 * (4 + 6 + 6 + 6 + 4 + 4 if name[0] == "s" else 45)
+
+
 def test_the_terminal_has_80_columns_and_40_lines(real_data: Path) -> None:
     overrides = [f"data.root={real_data / 'bccd'}"]
     config = read_config(Path(__file__).parents[1] / "configs" / "bccd.yaml", overrides)
@@ -209,10 +219,10 @@ def test_figures_lie_where_the_numbers_are(coco: Path) -> None:
     x, y = drawn.shapes[0][:2]
     assert drawn.left < x < drawn.right
     assert drawn.top < y < drawn.bottom
-    square, tall = scaled_shapes(config.anchors)[0].shapes
+    square, tall = scaled_shapes(found[-1])[0].shapes
     assert tall[3] / tall[2] == pytest.approx(2)
     assert square[2] * square[3] == pytest.approx(tall[2] * tall[3])
-    assert scaled_shapes(config.anchors)[1].shapes[0][2] == pytest.approx(2 * square[2])
+    assert scaled_shapes(found[-1])[1].shapes[0][2] == pytest.approx(2 * square[2])
 
 
 def test_cells_of_a_csv(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class AnchorGenerator:
         strides: Sequence[float] | None = None,
     ) -> TorchvisionAnchors:
         """Return a generator bit-equal to torchvision's `AnchorGenerator`, so that its RetinaNet weights fit."""
-        return TorchvisionAnchors(_nested(sizes), _nested(aspect_ratios), None if strides is None else tuple(strides))
+        return TorchvisionAnchors(_nested(sizes), _nested(aspect_ratios), tuple(strides or ()))
 
     @staticmethod
     def torchvision_ssd(aspect_ratios: Sequence[Sequence[float]], **settings: Any) -> TorchvisionSSDAnchors:

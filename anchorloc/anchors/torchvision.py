@@ -34,12 +34,12 @@ class TorchvisionAnchors:
     Args:
         sizes: sqrt(area) in pixels, one list per level.
         aspect_ratios: height / width, one list per level.
-        strides: what gives the feature maps where no grid sizes are given; None is 8, 16, 32, ... as in RetinaNet.
+        strides: what gives the feature maps where no grid sizes are given; none is 8, 16, 32, ... as in RetinaNet.
     """
 
     sizes: tuple[tuple[float, ...], ...]
     aspect_ratios: tuple[tuple[float, ...], ...]
-    strides: tuple[float, ...] | None = None
+    strides: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         strides = self.strides or tuple(8 * 2**level for level in range(len(self.sizes)))
@@ -62,7 +62,6 @@ class TorchvisionAnchors:
         Raises:
             ValueError: a size is below 1, or there are not as many grid sizes as levels.
         """
-        assert self.strides is not None
         size = image_size_checked(image_size)
         if grid_sizes is None:
             grids = tuple(covering_grid(size, stride) for stride in self.strides)
@@ -95,8 +94,10 @@ class TorchvisionSSDAnchors:
         min_ratio: scale of the first level, where `scales` is not given.
         max_ratio: scale of the last level, where `scales` is not given.
         scales: fractions of the image, one per level and one more.
-        steps: stride in pixels of each level; None is image / grid, and grid sizes must then be given with each image.
+        steps: pixels between the cells of each level; None is image / grid.
         clip: whether no shape is larger than the image.
+        strides: what gives the feature maps where no grid sizes are given; none is the steps, and without those grid
+            sizes must be given with each image.
     """
 
     aspect_ratios: tuple[tuple[float, ...], ...]
@@ -105,6 +106,7 @@ class TorchvisionSSDAnchors:
     scales: tuple[float, ...] | None = None
     steps: tuple[float, ...] | None = None
     clip: bool = True
+    strides: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         levels = len(self.aspect_ratios)
@@ -121,6 +123,9 @@ class TorchvisionSSDAnchors:
         if self.steps is not None:
             object.__setattr__(self, "steps", positive_numbers("steps", self.steps))
             levels_agree("aspect_ratios", levels, self.steps)
+        if strides := self.strides or self.steps:
+            object.__setattr__(self, "strides", positive_numbers("strides", strides))
+            levels_agree("aspect_ratios", levels, strides)
 
     @property
     def shapes_per_level(self) -> tuple[int, ...]:
@@ -140,7 +145,7 @@ class TorchvisionSSDAnchors:
 
     def __call__(self, image_size: Sequence[int], grid_sizes: Sequence[Sequence[int]] | None = None) -> AnchorGrid:
         """Return the anchors of an image of (height, width) pixels; the cells of level l are grid_sizes[l], else
-        ceil(image / step).
+        ceil(image / stride).
 
         Raises:
             ValueError: a size is below 1, or grid sizes are missing or not as many as levels.
@@ -148,10 +153,12 @@ class TorchvisionSSDAnchors:
         size = image_size_checked(image_size)
         if grid_sizes is not None:
             grids = grid_sizes_checked(grid_sizes, len(self.aspect_ratios))
-        elif self.steps is not None:
-            grids = tuple(covering_grid(size, step) for step in self.steps)
+        elif self.strides:
+            grids = tuple(covering_grid(size, stride) for stride in self.strides)
         else:
-            raise ValueError("SSD anchors without steps need grid_sizes, the (rows, columns) of each feature map")
+            raise ValueError(
+                "SSD anchors without steps or strides need grid_sizes, the (rows, columns) of each feature map"
+            )
         return AnchorGrid(size, tuple(self._level(level, size, grid) for level, grid in enumerate(grids)))
 
     def _level(self, level: int, image: Size, grid: Size) -> AnchorLevel:

@@ -143,7 +143,7 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: str) -> A
     if not isinstance(value, dict):
         raise InputError(f"{origin}: {path}: expected a group of settings, got {value!r}")
     names = {choice.__name__: choice for choice in choices}
-    kind = value.get("kind", type(inherited).__name__)
+    kind = value.get("kind", (type(inherited) if type(inherited) in choices else choices[0]).__name__)
     if not isinstance(kind, str) or kind not in names:
         raise InputError(f"{origin}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
     rest = {key: item for key, item in value.items() if key != "kind"}

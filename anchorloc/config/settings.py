@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from anchorloc.anchors import AnchorGenerator
+from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.data import CocoData, ShapesData, Transform
-from anchorloc.detector import AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon
+from anchorloc.detector import AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon, TaskAlignedAssigner
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
 
@@ -63,18 +63,27 @@ class Config:
 
     data: ShapesData | CocoData = ShapesData()
     transform: Transform = Transform()
-    anchors: AnchorGenerator = AnchorGenerator(strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,))
+    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
+        strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
+    )
     assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
+    align: TaskAlignedAssigner | None = None  # {} chooses positives anew by predictions; `assign` still ignores crowds
     detector: DetectorSettings = DetectorSettings()
     coder: DeltaCoder = DeltaCoder()
     loss: Criterion = Criterion()
     decode: Decoder = Decoder()
     train: TrainSettings = TrainSettings()
 
+    def __post_init__(self) -> None:
+        if self.loss.classification.background != self.detector.head.background:
+            kind = type(self.loss.classification).__name__
+            need = "true" if self.loss.classification.background else "false"
+            raise ValueError(f"loss.classification.kind={kind} needs detector.head.background={need}")
+
     @property
     def multiple(self) -> int:
-        """Of which the sides of a padded batch are multiples: the coarsest stride."""
-        return math.ceil(max(self.anchors.strides))
+        """Of which the sides of a padded batch are multiples: the coarsest stride, where nothing else is asked for."""
+        return self.transform.multiple or math.ceil(max(self.anchors.strides, default=1))
 
     @property
     def scored_detections(self) -> tuple[int, ...]:

@@ -78,8 +78,8 @@ def _idle_shapes(found: Survey) -> Iterator[Finding]:
     total = max(1, found.positives)
     idle = [
         f"{width:.0f} x {height:.0f} px on level {level}"
-        for level, (counts, shapes) in enumerate(zip(found.work, found.config.anchors.level_shapes, strict=True))
-        for count, (width, height) in zip(counts.tolist(), shapes, strict=True)
+        for level, (counts, shapes) in enumerate(zip(found.work, found.levels, strict=True))
+        for count, (width, height) in zip(counts.tolist(), shapes.sizes, strict=True)
         if count < IDLE * total
     ]
     if idle:

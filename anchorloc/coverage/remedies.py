@@ -37,12 +37,15 @@ class Remedy:
 
 def anchor_remedies(config: Config, boxes: BoxTable) -> Iterator[Remedy]:
     """Yield changes of the anchors that suit `boxes`, which are short of them; whether one helps is to be measured."""
-    anchors, level = config.anchors, _level(config, boxes)
+    anchors = config.anchors
+    if not isinstance(anchors, AnchorGenerator):  # torchvision's, which its weights are made for
+        return
+    level = _level(anchors, boxes)
     width, height = np.median(boxes.sizes, axis=0).tolist()
     yield _shape(anchors, level, width, height)
     if ratio := _missing_ratio(anchors, boxes):
         yield ratio
-    if finer := _finer_level(config):
+    if finer := _finer_level(anchors, config.detector.backbone):
         yield finer
 
 
@@ -63,10 +66,10 @@ def fits_network(config: Config, classes: int) -> bool:
     return True
 
 
-def _level(config: Config, boxes: BoxTable) -> int:
+def _level(anchors: AnchorGenerator, boxes: BoxTable) -> int:
     """The level whose anchors come nearest in size to most of the boxes."""
     scale = float(np.median(boxes.scale))
-    typical = [np.median([(w * h) ** 0.5 for w, h in shapes]) for shapes in config.anchors.level_shapes]
+    typical = [np.median([(w * h) ** 0.5 for w, h in shapes]) for shapes in anchors.level_shapes]
     return int(np.argmin(np.abs(np.log(np.array(typical) / scale))))
 
 
@@ -95,9 +98,8 @@ def _missing_ratio(anchors: AnchorGenerator, boxes: BoxTable) -> Remedy | None:
     )
 
 
-def _finer_level(config: Config) -> Remedy | None:
+def _finer_level(anchors: AnchorGenerator, backbone: object) -> Remedy | None:
     """One more level in front, its shapes half as large as those of the finest so far."""
-    anchors, backbone = config.anchors, config.detector.backbone
     stride = anchors.strides[0] / 2
     if stride < FINEST or stride != int(stride):
         return None

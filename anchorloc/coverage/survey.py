@@ -68,6 +68,14 @@ class BoxTable:
         return self.sizes[:, 1] / self.sizes[:, 0]
 
 
+@dataclass(frozen=True)
+class LevelShapes:
+    """The anchors of a cell of one level, in the first image met."""
+
+    stride: float
+    sizes: tuple[tuple[float, float], ...]  # (width, height) in network pixels
+
+
 @dataclass(frozen=True, eq=False)
 class Survey:
     """What the assigner of a config does with one split."""
@@ -81,6 +89,7 @@ class Survey:
     anchors: int  # over all images met
     ignored: int  # of them
     work: tuple[IntArray, ...]  # per level (K,): how often each shape was a positive
+    levels: tuple[LevelShapes, ...]  # empty where no image was met
     rescued_recall: tuple[float, ...] = field(default=())  # at THRESHOLDS; empty where it was not asked for
 
     @property
@@ -119,7 +128,9 @@ def survey(views: Views, rescue_curve: bool = True) -> Survey:
     work = [np.zeros(shapes, np.int64) for shapes in config.anchors.shapes_per_level]
     unrescued, columns = np.zeros(len(rescuers), np.int64), [_no_boxes()]
     anchors = ignored = crowds = 0
+    levels: tuple[LevelShapes, ...] = ()
     for view in views:
+        levels = levels or tuple(LevelShapes(level.stride[0], level.sizes) for level in view.grid.levels)
         assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
         columns.append(_columns(config, view, assignment))
         _count_work(work, view.grid, assignment)
@@ -139,6 +150,7 @@ def survey(views: Views, rescue_curve: bool = True) -> Survey:
         anchors=anchors,
         ignored=ignored,
         work=tuple(work),
+        levels=levels,
         rescued_recall=tuple((1 - unrescued / max(1, len(boxes))).tolist()),
     )
 

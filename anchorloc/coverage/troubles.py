@@ -93,7 +93,7 @@ class Surveyed:
     @property
     def divisions(self) -> tuple[Grouping, ...]:
         """By size, aspect and class."""
-        categories, levels = self.views.source.categories, len(self.views.config.anchors.strides)
+        categories, levels = self.views.source.categories, len(self.survey.work)
         return groupings(self.survey.boxes, categories, levels)[:3]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
-from anchorloc.data.resize import Keep, Letterbox, ShortestSide
+from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
 from anchorloc.data.shapes import ShapesData
 from anchorloc.data.source import Annotations, Source, Split, check_same_categories
 
@@ -29,6 +29,8 @@ __all__ = [
     "ShortestSide",
     "Source",
     "Split",
+    "TorchvisionShortestSide",
+    "TorchvisionStretch",
     "Transform",
     "check_same_categories",
     "randomness",

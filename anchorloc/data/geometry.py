@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from anchorloc.data.resize import Size
+from anchorloc.data.resize import Scale, Size
 from anchorloc.structures import FloatArray, Target
 
 MIN_VISIBLE = 0.25  # the share of a box that a crop must leave; a box whose center is visible has as much
@@ -61,12 +61,12 @@ class Geometry:
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
 
 
-def place(source: Size, shrunk: Size, canvas: Size, scale: float, random: Random | None = None) -> Geometry:
+def place(source: Size, shrunk: Size, canvas: Size, scale: Scale, random: Random | None = None) -> Geometry:
     """Put a shrunk image on its canvas at `scale`: at random if `random` is given, else at the top left.
 
     What is larger than the canvas is cropped, what is smaller leaves room to fill.
     """
-    (height, down), (width, across) = (_fit(shrunk[axis], canvas[axis], scale) for axis in (0, 1))
+    (height, down), (width, across) = (_fit(shrunk[axis], canvas[axis], scale[axis]) for axis in (0, 1))
     window, part = (height, width), (down, across)
     corner = _start(shrunk[0] - window[0], random), _start(shrunk[1] - window[1], random)
     offset = _start(canvas[0] - part[0], random), _start(canvas[1] - part[1], random)

@@ -1,12 +1,15 @@
-"""Resize policies: how large an image is for the network. Each maps a size to (canvas size, scale)."""
+"""Resize policies: how large an image is for the network. Each maps a size to (canvas size, scale down and across)."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from anchorloc.errors import InputError
 
 Size = tuple[int, int]  # (height, width)
+Scale = tuple[float, float]  # (vertical, horizontal)
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,16 @@ class ShortestSide:
 
     size: int = 800
     max_size: int = 1333
+    exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= self.max_size:
             raise InputError(f"need 1 <= size <= max_size, got {self.size} and {self.max_size}")
 
-    def __call__(self, size: Size) -> tuple[Size, float]:
+    def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the scaled size and the scale."""
         scale = min(self.size / min(size), self.max_size / max(size))
-        return scaled(size, (scale, scale)), scale
+        return scaled(size, (scale, scale)), (scale, scale)
 
 
 @dataclass(frozen=True)
@@ -32,25 +36,68 @@ class Letterbox:
 
     height: int = 320
     width: int = 320
+    exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
             raise InputError(f"height and width must be at least 1 pixel, got {self.height} and {self.width}")
 
-    def __call__(self, size: Size) -> tuple[Size, float]:
+    def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return (height, width) and the scale that fits an image into it."""
-        return (self.height, self.width), min(self.height / size[0], self.width / size[1])
+        scale = min(self.height / size[0], self.width / size[1])
+        return (self.height, self.width), (scale, scale)
 
 
 @dataclass(frozen=True)
 class Keep:
     """Leave images as large as they are."""
 
-    def __call__(self, size: Size) -> tuple[Size, float]:
+    exact: ClassVar[bool] = False
+
+    def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the size and 1."""
-        return size, 1.0
+        return size, (1.0, 1.0)
 
 
-def scaled(size: Size, scale: tuple[float, float]) -> Size:
+@dataclass(frozen=True)
+class TorchvisionShortestSide:
+    """`ShortestSide` as torchvision's RetinaNet has it: sizes rounded down, pixels interpolated without antialiasing.
+
+    In evaluation the pixels are not rounded to bytes again, so that its weights meet what they were trained on.
+    """
+
+    size: int = 800
+    max_size: int = 1333
+    exact: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= self.max_size:
+            raise InputError(f"need 1 <= size <= max_size, got {self.size} and {self.max_size}")
+
+    def __call__(self, size: Size) -> tuple[Size, Scale]:
+        """Return the scaled size and the scale down and across, which differ by the rounding."""
+        scale = min(self.size / min(size), self.max_size / max(size))
+        height, width = (max(1, math.floor(side * scale)) for side in size)
+        return (height, width), (height / size[0], width / size[1])
+
+
+@dataclass(frozen=True)
+class TorchvisionStretch:
+    """Scale to (height, width) whatever the aspect ratio, as torchvision's SSDs do; pixels as in the class above."""
+
+    height: int = 300
+    width: int = 300
+    exact: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise InputError(f"height and width must be at least 1 pixel, got {self.height} and {self.width}")
+
+    def __call__(self, size: Size) -> tuple[Size, Scale]:
+        """Return (height, width) and the scale down and across."""
+        return (self.height, self.width), (self.height / size[0], self.width / size[1])
+
+
+def scaled(size: Size, scale: Scale) -> Size:
     """Scale (height, width) by (vertical, horizontal) to whole pixels, at least 1."""
     return max(1, round(size[0] * scale[0])), max(1, round(size[1] * scale[1]))

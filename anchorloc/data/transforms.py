@@ -12,7 +12,16 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from anchorloc.data.geometry import Geometry, place
-from anchorloc.data.resize import Keep, Letterbox, ShortestSide, Size, scaled
+from anchorloc.data.resize import (
+    Keep,
+    Letterbox,
+    Scale,
+    ShortestSide,
+    Size,
+    TorchvisionShortestSide,
+    TorchvisionStretch,
+    scaled,
+)
 from anchorloc.errors import InputError
 from anchorloc.structures import Target
 
@@ -20,6 +29,7 @@ FILL = (124, 116, 104)  # ImageNet's mean color, which normalization turns into 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 Pixels = NDArray[np.uint8]
+NetworkPixels = Pixels | NDArray[np.float32]  # float32 where a resize is exact, from 0 to 255 too
 
 
 @dataclass(frozen=True)
@@ -50,12 +60,17 @@ class Transform:
     share of a box is lost. A test holds the two equal.
     """
 
-    resize: ShortestSide | Letterbox | Keep = field(default_factory=Keep)
+    resize: ShortestSide | Letterbox | Keep | TorchvisionShortestSide | TorchvisionStretch = field(default_factory=Keep)
     augment: Augment = field(default_factory=Augment)
+    multiple: int = 0  # the sides of a padded batch are multiples of this; 0 takes the coarsest stride
+
+    def __post_init__(self) -> None:
+        if self.multiple < 0:
+            raise InputError(f"multiple must not be negative, got {self.multiple}")
 
     def __call__(
         self, image: Pixels, target: Target, random: Random | None = None
-    ) -> tuple[Pixels, Target, tuple[float, float]]:
+    ) -> tuple[NetworkPixels, Target, Scale]:
         """Transform an (H, W, 3) image and its boxes, as in evaluation if there is no `random`.
 
         Returns the image, the boxes in its pixels, and the (vertical, horizontal) scale.
@@ -65,10 +80,12 @@ class Transform:
 
     def finish(
         self, shrunk: Pixels, size: Size, target: Target, random: Random | None
-    ) -> tuple[Pixels, Target, tuple[float, float]]:
+    ) -> tuple[NetworkPixels, Target, Scale]:
         """Do what is left after `shrink`; `size` is that of the image before."""
         geometry = self.geometry(size, random)
-        image = _part(shrunk, geometry)
+        if self.resize.exact and random is None:
+            return _exact(shrunk, geometry.canvas), geometry.map_target(target), geometry.scale
+        image = _part(shrunk, geometry, not self.resize.exact)
         if random is not None and self.augment.photometric:
             image = _recolor(image, self.augment.photometric, random)
         return _on_canvas(image, geometry), geometry.map_target(target), geometry.scale
@@ -85,25 +102,31 @@ class Transform:
         """Scale an (H, W, 3) image to its shrunk size."""
         height, width, _ = image.shape
         size = self.shrunk_size((height, width), training)
-        return image if size == (height, width) else _array(_scale(_tensor(image), size))
+        return image if size == (height, width) else _array(_scale(_tensor(image), size, not self.resize.exact))
 
     def shrunk_size(self, size: Size, training: bool) -> Size:
         """Return the size of an image at the largest scale in use, if that is below its own."""
-        scale = self.resize(size)[1] * (self.augment.scale_jitter[1] if training else 1)
-        return scaled(size, (scale, scale)) if scale < 1 else size
+        if self.resize.exact and not training:  # its pixels are scaled once, from bytes to numbers
+            return size
+        vertical, horizontal = self._scale(size, self.augment.scale_jitter[1] if training else 1)
+        return scaled(size, (vertical, horizontal)) if max(vertical, horizontal) < 1 else size
 
     def geometry(self, size: Size, random: Random | None = None) -> Geometry:
         """Draw where the pixels of an image of `size` go."""
         canvas, scale = self.resize(size)
         shrunk = self.shrunk_size(size, random is not None)
         if random is None:
-            return place(size, shrunk, canvas, 1 if shrunk != size else scale)
+            return place(size, shrunk, canvas, (1, 1) if shrunk != size else scale)
         low, high = self.augment.scale_jitter
         zoom = low * (high / low) ** random.random()
-        relative = zoom / high if shrunk != size else scale * zoom
+        relative = (zoom / high, zoom / high) if shrunk != size else self._scale(size, zoom)
         geometry = place(size, shrunk, canvas, relative, random if low < high else None)
         upside_down = random.random() < self.augment.vertical_flip
         return replace(geometry, mirrored=(upside_down, random.random() < self.augment.horizontal_flip))
+
+    def _scale(self, size: Size, zoom: float) -> Scale:
+        vertical, horizontal = self.resize(size)[1]
+        return vertical * zoom, horizontal * zoom
 
 
 def randomness(seed: int, epoch: int, index: int) -> Random:
@@ -119,18 +142,25 @@ def _array(image: torch.Tensor) -> Pixels:
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
 
 
-def _scale(image: torch.Tensor, size: Size) -> torch.Tensor:
-    scaled: torch.Tensor = functional.resize(image, list(size), antialias=True)
+def _scale(image: torch.Tensor, size: Size, antialias: bool) -> torch.Tensor:
+    scaled: torch.Tensor = functional.resize(image, list(size), antialias=antialias)
     return scaled
 
 
-def _part(shrunk: Pixels, geometry: Geometry) -> Pixels:
+def _exact(image: Pixels, size: Size) -> NDArray[np.float32]:
+    """Scale to float32 pixels, a convolution's input, with no rounding on the way."""
+    scaled = torch.nn.functional.interpolate(_tensor(image)[None].float(), size=size, mode="bilinear")[0]
+    pixels: NDArray[np.float32] = np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
+    return pixels
+
+
+def _part(shrunk: Pixels, geometry: Geometry, antialias: bool) -> Pixels:
     """Cut the window out of an (H, W, 3) image, scale it and mirror it."""
     (top, left), (height, width) = geometry.corner, geometry.window
     window = np.ascontiguousarray(shrunk[top : top + height, left : left + width])  # strided, it scales at half speed
     part = _tensor(window)
     if geometry.part != geometry.window:
-        part = _scale(part, geometry.part)
+        part = _scale(part, geometry.part, antialias)
     if geometry.mirrored[0]:
         part = functional.vertical_flip(part)
     if geometry.mirrored[1]:

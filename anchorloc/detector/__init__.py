@@ -2,21 +2,31 @@
 
 from anchorloc.detector.backbone import ResidualBackbone
 from anchorloc.detector.batch import Batch, Collate
+from anchorloc.detector.box_losses import CIoULoss, DIoULoss, GIoULoss, MSELoss, SmoothL1Loss
+from anchorloc.detector.class_losses import FocalLoss, HardNegativeLoss, QualityFocalLoss
 from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.decode import Candidates, Decoder
 from anchorloc.detector.head import Head
-from anchorloc.detector.losses import Criterion, FocalLoss, GIoULoss, QualityFocalLoss, SmoothL1Loss
-from anchorloc.detector.model import Detector, DetectorSettings, Predictions
+from anchorloc.detector.level_head import LevelHead
+from anchorloc.detector.losses import Criterion
+from anchorloc.detector.model import Detector, DetectorSettings
 from anchorloc.detector.optimizer import AdamW, Muon, Stepper
+from anchorloc.detector.path_aggregation import PathAggregation
+from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
+from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
+from anchorloc.detector.task_aligned import TaskAlignedAssigner
+from anchorloc.detector.timm_backbone import TimmBackbone
 from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
 
 __all__ = [
     "AdamW",
     "Batch",
+    "CIoULoss",
     "Candidates",
     "Collate",
     "Criterion",
+    "DIoULoss",
     "Decoder",
     "DeltaCoder",
     "Detector",
@@ -24,12 +34,20 @@ __all__ = [
     "FeaturePyramid",
     "FocalLoss",
     "GIoULoss",
+    "HardNegativeLoss",
     "Head",
+    "LevelHead",
+    "MSELoss",
     "Muon",
+    "PathAggregation",
     "Predictions",
     "QualityFocalLoss",
     "ResidualBackbone",
+    "SSDLitePyramid",
+    "SSDPyramid",
     "SmoothL1Loss",
     "Stepper",
+    "TaskAlignedAssigner",
+    "TimmBackbone",
     "TorchvisionBackbone",
 ]

@@ -19,13 +19,19 @@ Assigner = Callable[[AnchorGrid, np.ndarray, np.ndarray], Assignment]
 class Batch:
     """B images and what their P positive anchors learn; an anchor index counts over the whole batch, 0..B*A-1."""
 
-    images: Tensor  # (B, 3, H, W) uint8, padded at the right and at the bottom
+    images: Tensor  # (B, 3, H, W) from 0 to 255, padded at the right and at the bottom
     positives: Tensor  # (P,) anchors that learn a box
     anchors: Tensor  # (P, 4) their own boxes
     boxes: Tensor  # (P, 4) the boxes they learn
     labels: Tensor  # (P,) and the classes
     ignored: Tensor  # (I,) anchors that learn nothing
     samples: tuple[Sample, ...]  # without pixels: ids, sizes and scales
+    alignment: Tensor | None = None  # (P,) what the score of each positive learns, where an assigner tells
+
+    @property
+    def weight(self) -> float:
+        """What the losses are divided by: the positives, each by its alignment where there is one."""
+        return len(self.positives) if self.alignment is None else self.alignment.sum().item()
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors, without waiting where memory is pinned."""
@@ -47,7 +53,7 @@ class Collate:
     generator: Generator
     assigner: Assigner
     multiple: int  # of the padded height and width: the coarsest stride
-    fill: tuple[int, int, int] = (124, 116, 104)  # padding, ImageNet's mean: 0 after normalization
+    fill: tuple[float, float, float] = (123.675, 116.28, 103.53)  # padding, ImageNet's mean: 0 after normalization
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Return the batch of `samples`, in their order."""
@@ -67,15 +73,16 @@ class Collate:
         )
 
     def pad(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Return (B, 3, H, W) uint8 with H and W the least multiples that hold every image, in channels-last memory."""
+        """Return (B, 3, H, W) with H and W the least multiples that hold every image, in channels-last memory."""
         height, width = (
             -(-max(image.shape[axis] for image in images) // self.multiple) * self.multiple for axis in (0, 1)
         )
-        batch = np.empty((len(images), height, width, 3), np.uint8)
+        batch = np.empty((len(images), height, width, 3), images[0].dtype)
+        fill = np.array(self.fill).round() if batch.dtype == np.uint8 else np.array(self.fill)
         for slot, image in zip(batch, images, strict=True):
             slot[: image.shape[0], : image.shape[1]] = image
-            slot[image.shape[0] :] = self.fill
-            slot[: image.shape[0], image.shape[1] :] = self.fill
+            slot[image.shape[0] :] = fill
+            slot[: image.shape[0], image.shape[1] :] = fill
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 

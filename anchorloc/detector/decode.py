@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anchorloc.boxes import batched_nms
 from anchorloc.detector.coder import DeltaCoder
-from anchorloc.detector.model import Predictions
+from anchorloc.detector.predictions import Predictions
 from anchorloc.errors import InputError
 from anchorloc.structures import AnchorGrid, Detections, IntArray, Sample
 
@@ -27,12 +27,13 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Threshold, keep the best of each level, decode those alone, suppress per class, keep the best of the image."""
+    """Threshold, keep the best of each group, decode those alone, suppress per class, keep the best of the image."""
 
     score_threshold: float = 0.02
-    candidates: int = 500  # (anchor, class) pairs kept per level
+    candidates: int = 500  # (anchor, class) pairs kept per group
     nms_iou: float = 0.6
     max_detections: int = 100
+    group: Literal["level", "class"] = "level"  # RetinaNet counts candidates by level, SSD by class
 
     def __post_init__(self) -> None:
         if not (0 <= self.score_threshold <= 1 and 0 <= self.nms_iou <= 1):
@@ -48,7 +49,7 @@ class Decoder:
         self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample], coder: DeltaCoder
     ) -> list[Detections]:
         """Return the detections of each of the B images, in the pixels of the original."""
-        scores = predictions.logits.detach().sigmoid()
+        scores = predictions.scores().detach()
         return [
             self.finish(self.choose(score), deltas, grid, sample, coder)
             for score, deltas, sample in zip(scores, predictions.deltas.detach(), samples, strict=True)
@@ -70,8 +71,8 @@ class Decoder:
     def decode(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
-        """Return the best candidates of each level as boxes, in any order and before suppression."""
-        best = self._best_per_level(candidates, grid)
+        """Return the best candidates of each group as boxes, in any order and before suppression."""
+        best = self._best_per_class(candidates) if self.group == "class" else self._best_per_level(candidates, grid)
         anchors = torch.from_numpy(grid.boxes).to(deltas.device)[best.anchors]
         boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
         if not np.isfinite(boxes).all():
@@ -95,6 +96,15 @@ class Decoder:
             chosen.append(start + rows.to(best.device))
             start = end
         rows = torch.cat(chosen)
+        return Candidates(*(values[rows] for values in candidates))
+
+    def _best_per_class(self, candidates: Candidates) -> Candidates:
+        """Return at most `self.candidates` of each class, those of greatest score."""
+        order = candidates.scores.argsort(descending=True, stable=True)
+        order = order[candidates.labels[order].argsort(stable=True)]  # by class, by descending score in each
+        labels = candidates.labels[order]
+        first = torch.searchsorted(labels, labels)  # where the class begins
+        rows = order[torch.arange(len(order), device=order.device) - first < self.candidates]
         return Candidates(*(values[rows] for values in candidates))
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from anchorloc.detector.layers import flatten_level
+from anchorloc.detector.level_head import start_last, start_scores
+from anchorloc.detector.predictions import Predictions
+
+GROUPS = 32
 
 
 @dataclass(frozen=True)
@@ -16,73 +21,103 @@ class Head:
     """RetinaNet's two towers (arXiv:1708.02002), shared over levels but for their batch normalization.
 
     Convolutions are shared, statistics are not: a level's own mean and variance are what evaluation will see
-    (RTMDet, arXiv:2212.07784).
+    (RTMDet, arXiv:2212.07784). Group normalization has no statistics and is shared too.
     """
 
     channels: int = 64
     depth: int = 2
     prior: float = 0.01  # the score that every anchor starts with
+    norm: Literal["batch", "group", "none"] = "batch"  # of the towers; group: 32 groups (arXiv:1803.08494)
+    background: bool = False  # one more logit, of nothing: scores are a softmax over classes
+    depthwise: bool = False  # towers of depthwise 3×3 and 1×1 convolutions, for CPUs (arXiv:1704.04861)
+    quality: bool = False  # a branch that learns the IoU of its box: scores are the root of both (arXiv:1912.05992)
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.depth < 0:
             raise ValueError(f"need channels >= 1 and depth >= 0, got {self.channels} and {self.depth}")
         if not 0 < self.prior < 1:
             raise ValueError(f"prior must be above 0 and below 1, got {self.prior}")
+        if self.norm == "group" and self.channels % GROUPS:
+            raise ValueError(f"channels must be a multiple of {GROUPS} for group normalization, got {self.channels}")
 
-    def __call__(self, inputs: int, shapes_per_level: Sequence[int], classes: int) -> nn.Module:
-        """Build the module; its widths follow from the anchors of a cell at each level."""
+    def __call__(self, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> nn.Module:
+        """Build the module; its widths follow from the anchors of a cell at each level.
+
+        Raises:
+            ValueError: the levels have different channels.
+        """
+        if len(set(inputs)) > 1:
+            raise ValueError(
+                f"detector.head is shared by all levels, but their channels are {list(inputs)}; use kind: LevelHead"
+            )
         return _Head(self, inputs, shapes_per_level, classes)
 
 
 class _Head(nn.Module):
-    def __init__(self, settings: Head, inputs: int, shapes_per_level: Sequence[int], classes: int) -> None:
+    def __init__(self, settings: Head, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> None:
         super().__init__()
-        levels = len(shapes_per_level)
-        self.classes = classes
-        self.class_tower = _Tower(inputs, settings.channels, settings.depth, levels)
-        self.box_tower = _Tower(inputs, settings.channels, settings.depth, levels)
+        self.background = settings.background
+        self.columns = classes + settings.background
+        self.class_tower = _Tower(settings, inputs)
+        self.box_tower = _Tower(settings, inputs)
         # Levels with equally many shapes share their last layer too; unequal ones cannot.
         self.group = [sorted(set(shapes_per_level)).index(shapes) for shapes in shapes_per_level]
         widths = sorted(set(shapes_per_level))
-        self.logits = nn.ModuleList(nn.Conv2d(settings.channels, k * classes, 3, padding=1) for k in widths)
-        self.deltas = nn.ModuleList(nn.Conv2d(settings.channels, k * 4, 3, padding=1) for k in widths)
-        self._start_at(settings.prior)
+        width = settings.channels if settings.depth else inputs[0]
+        self.logits = nn.ModuleList(nn.Conv2d(width, k * self.columns, 3, padding=1) for k in widths)
+        self.deltas = nn.ModuleList(nn.Conv2d(width, k * 4, 3, padding=1) for k in widths)
+        count = len(widths) if settings.quality else 0
+        self.quality = nn.ModuleList(nn.Conv2d(width, k, 3, padding=1) for k in widths[:count])
+        for layer in (*self.logits, *self.deltas, *self.quality):
+            start_last(layer)
+        for layer in self.logits:
+            start_scores(layer, classes, settings.prior, settings.background)
 
-    def _start_at(self, prior: float) -> None:
-        """Start with boxes equal to their anchors and scores equal to `prior`."""
-        for group, bias in ((self.logits, -math.log((1 - prior) / prior)), (self.deltas, 0.0)):
-            for layer in group:
-                nn.init.normal_(cast(Tensor, layer.weight), std=0.01)
-                nn.init.constant_(cast(Tensor, layer.bias), bias)
-
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return logits (B, A, C) and deltas (B, A, 4) in the order of AnchorGrid."""
-        logits, deltas = [], []
+    def forward(self, maps: Sequence[Tensor]) -> Predictions:
+        """Return the predictions in the order of AnchorGrid."""
+        logits, deltas, quality = [], [], []
         for level, features in enumerate(maps):
             group = self.group[level]
-            logits.append(flatten_level(self.logits[group](self.class_tower(features, level)), self.classes))
-            deltas.append(flatten_level(self.deltas[group](self.box_tower(features, level)), 4))
-        return torch.cat(logits, dim=1), torch.cat(deltas, dim=1)
+            logits.append(flatten_level(self.logits[group](self.class_tower(features, level)), self.columns))
+            boxes = self.box_tower(features, level)
+            deltas.append(flatten_level(self.deltas[group](boxes), 4))
+            if self.quality:
+                quality.append(flatten_level(self.quality[group](boxes), 1).squeeze(2))
+        iou = torch.cat(quality, dim=1) if quality else None
+        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background, iou)
 
 
 class _Tower(nn.Module):
-    """A stack of 3×3 convolutions shared by all levels, each level with its own normalization."""
+    """A stack of 3×3 convolutions shared by all levels; with batch normalization each level has its own."""
 
-    def __init__(self, inputs: int, channels: int, depth: int, levels: int) -> None:
+    def __init__(self, settings: Head, inputs: Sequence[int]) -> None:
         super().__init__()
-        widths = [inputs, *[channels] * depth]
-        self.levels = levels
-        self.convs = nn.ModuleList(nn.Conv2d(a, channels, 3, padding=1, bias=False) for a in widths[:-1])
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(depth * levels))  # (depth, level)
-        for conv in self.convs:
-            nn.init.kaiming_normal_(cast(Tensor, conv.weight), mode="fan_out", nonlinearity="relu")
+        channels, depth = settings.channels, settings.depth
+        widths = [inputs[0], *[channels] * depth]
+        bias = settings.norm == "none"
+        self.own = len(inputs) if settings.norm == "batch" else 1  # normalizations of a layer
+        self.convs = nn.ModuleList(_convolution(a, channels, bias, settings.depthwise) for a in widths[:-1])
+        self.norms = nn.ModuleList(_norm(settings) for _ in range(depth * self.own))  # (depth, level)
+        for module in self.convs.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(self, features: Tensor, level: int) -> Tensor:
         for depth, conv in enumerate(self.convs):
-            features = torch.relu_(self.norms[depth * self.levels + level](conv(features)))
+            features = torch.relu_(self.norms[depth * self.own + level % self.own](conv(features)))
         return features
 
 
-def flatten_level(output: Tensor, channels: int) -> Tensor:
-    """Reorder a (B, K*channels, H, W) level to (B, H*W*K, channels), the order of AnchorGrid."""
-    return output.permute(0, 2, 3, 1).reshape(len(output), -1, channels)
+def _convolution(inputs: int, outputs: int, bias: bool, depthwise: bool) -> nn.Module:
+    if not depthwise:
+        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    each = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+    return nn.Sequential(each, nn.Conv2d(inputs, outputs, 1, bias=bias))
+
+
+def _norm(settings: Head) -> nn.Module:
+    if settings.norm == "group":
+        return nn.GroupNorm(GROUPS, settings.channels)
+    return nn.BatchNorm2d(settings.channels) if settings.norm == "batch" else nn.Identity()

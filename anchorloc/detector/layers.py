@@ -13,15 +13,33 @@ class Backbone(nn.Module):
 
 
 class ConvNormAct(nn.Module):
-    """Convolution without bias, batch normalization, ReLU; He initialization. "Same" size for odd kernels."""
+    """Convolution without bias, batch normalization, ReLU; He initialization. "Same" size for odd kernels.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, act: bool = True) -> None:
+    `lite` is ReLU6 and the normalization of SSDLite (arXiv:1801.04381).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        act: bool = True,
+        lite: bool = False,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-        self.act = nn.ReLU(inplace=True) if act else nn.Identity()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03) if lite else nn.BatchNorm2d(outputs)
+        self.act = (nn.ReLU6 if lite else nn.ReLU)(inplace=True) if act else nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
         return self.act(self.norm(self.conv(features)))  # type: ignore[no-any-return]
+
+
+def flatten_level(output: Tensor, channels: int) -> Tensor:
+    """Reorder a (B, K*channels, H, W) level to (B, H*W*K, channels), the order of AnchorGrid."""
+    return output.permute(0, 2, 3, 1).reshape(len(output), -1, channels)

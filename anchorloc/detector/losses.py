@@ -1,4 +1,4 @@
-"""Predictions and what they should have been, to two numbers."""
+"""Predictions and what they should have been, to a few numbers."""
 
 from __future__ import annotations
 
@@ -7,107 +7,51 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import generalized_box_iou_loss
 
 from anchorloc.detector.batch import Batch
+from anchorloc.detector.box_losses import CIoULoss, DIoULoss, GIoULoss, MSELoss, SmoothL1Loss, paired_iou
+from anchorloc.detector.class_losses import FocalLoss, HardNegativeLoss, QualityFocalLoss
 from anchorloc.detector.coder import DeltaCoder
-from anchorloc.detector.model import Predictions
-
-
-@dataclass(frozen=True)
-class FocalLoss:
-    """Focal loss (arXiv:1708.02002): cross-entropy that forgets what is easy."""
-
-    alpha: float = 0.25
-    gamma: float = 2.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1 or self.gamma < 0:
-            raise ValueError(f"need 0 <= alpha <= 1 and gamma >= 0, got {self.alpha} and {self.gamma}")
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the elementwise loss of `logits` for `targets`, which are above 0 at the class of a positive."""
-        targets = (targets > 0).to(logits.dtype)
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        missing = (targets - logits.sigmoid()).abs()
-        return (self.alpha * targets + (1 - self.alpha) * (1 - targets)) * missing**self.gamma * cross_entropy
-
-
-@dataclass(frozen=True)
-class QualityFocalLoss:
-    """Quality focal loss (arXiv:2006.04388): the score of a positive learns the IoU of its predicted box."""
-
-    beta: float = 2.0
-
-    def __post_init__(self) -> None:
-        if self.beta < 0:
-            raise ValueError(f"beta must not be negative, got {self.beta}")
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the elementwise loss of `logits` for `targets`, the IoU at the class of a positive, else 0."""
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return (targets - logits.sigmoid()).abs() ** self.beta * cross_entropy
-
-
-@dataclass(frozen=True)
-class GIoULoss:
-    """1 - GIoU of decoded and true box (arXiv:1902.09630)."""
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
-        """Return the (P,) loss."""
-        return generalized_box_iou_loss(coder.decode(deltas, anchors), boxes)  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class SmoothL1Loss:
-    """Huber loss of the offsets (Fast R-CNN, arXiv:1504.08083), summed over the four."""
-
-    beta: float = 1 / 9
-
-    def __post_init__(self) -> None:
-        if self.beta < 0:
-            raise ValueError(f"beta must not be negative, got {self.beta}")
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
-        """Return the (P,) loss."""
-        return F.smooth_l1_loss(deltas, coder.encode(boxes, anchors), beta=self.beta, reduction="none").sum(dim=1)
+from anchorloc.detector.predictions import Predictions
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """Both losses, each divided by the number of positives (at least 1)."""
+    """The losses, each divided by the number of positives, or the sum of their alignment (at least 1)."""
 
-    classification: FocalLoss | QualityFocalLoss = QualityFocalLoss()
-    box: GIoULoss | SmoothL1Loss = GIoULoss()
+    classification: FocalLoss | QualityFocalLoss | HardNegativeLoss = QualityFocalLoss()
+    box: GIoULoss | DIoULoss | CIoULoss | SmoothL1Loss | MSELoss = GIoULoss()
     box_weight: float = 2.0
+    quality_weight: float = 1.0  # of the cross-entropy that a head with a quality branch adds
 
     def __post_init__(self) -> None:
-        if self.box_weight < 0:
-            raise ValueError(f"box_weight must not be negative, got {self.box_weight}")
+        if self.box_weight < 0 or self.quality_weight < 0:
+            raise ValueError(
+                f"box_weight and quality_weight must not be negative, got {self.box_weight} and {self.quality_weight}"
+            )
 
     def __call__(
         self, predictions: Predictions, batch: Batch, coder: DeltaCoder, positives: float | None = None
     ) -> dict[str, Tensor]:
-        """Return {"classification": (), "box": ()}; with no positive the box loss is exactly 0, with gradients.
+        """Return {"classification": (), "box": ()}, and "quality" where it is predicted.
+
+        With no positive the last two are exactly 0, with gradients.
 
         Args:
-            positives: what to divide by, where several processes share a batch; else those of `batch`.
+            positives: what to divide by, where several processes share a batch; else `batch.weight`.
         """
-        logits, deltas = predictions.logits.flatten(0, 1), predictions.deltas.flatten(0, 1)[batch.positives]
-        targets = torch.zeros_like(logits)
-        with torch.no_grad():
-            targets[batch.positives, batch.labels] = paired_iou(coder.decode(deltas, batch.anchors), batch.boxes)
-        classification = self.classification(logits, targets).index_fill(0, batch.ignored, 0.0)
-        count = max(1.0, len(batch.positives) if positives is None else positives)
-        return {
-            "classification": classification.sum() / count,
-            "box": self.box_weight * self.box(deltas, batch.boxes, batch.anchors, coder).sum() / count,
+        deltas = predictions.deltas.flatten(0, 1)[batch.positives]
+        with torch.no_grad():  # a positive stays one, however bad its box
+            iou = paired_iou(coder.decode(deltas, batch.anchors), batch.boxes).clamp(min=1e-6)
+        learned = iou if batch.alignment is None else batch.alignment
+        count = max(1.0, batch.weight if positives is None else positives)
+        box = self.box(deltas, batch.boxes, batch.anchors, coder)
+        losses = {
+            "classification": self.classification.total(predictions.logits, batch, learned) / count,
+            "box": self.box_weight * (box if batch.alignment is None else box * batch.alignment).sum() / count,
         }
-
-
-def paired_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """Return the (P,) IoU of the rows of two (P, 4) tensors; at least 1e-6, so that a positive stays one."""
-    size = (torch.minimum(boxes1[:, 2:], boxes2[:, 2:]) - torch.maximum(boxes1[:, :2], boxes2[:, :2])).clamp(min=0)
-    intersection = size.prod(dim=1)
-    union = (boxes1[:, 2:] - boxes1[:, :2]).prod(dim=1) + (boxes2[:, 2:] - boxes2[:, :2]).prod(dim=1) - intersection
-    return (intersection / union.clamp(min=1e-6)).clamp(min=1e-6)
+        if predictions.quality is not None:
+            logits = predictions.quality.flatten()[batch.positives]
+            quality = F.binary_cross_entropy_with_logits(logits, iou, reduction="sum")
+            losses["quality"] = self.quality_weight * quality / count
+        return losses

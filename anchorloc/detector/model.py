@@ -4,31 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from anchorloc.detector.backbone import ResidualBackbone
 from anchorloc.detector.head import Head
+from anchorloc.detector.level_head import LevelHead
+from anchorloc.detector.path_aggregation import PathAggregation
+from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
+from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
+from anchorloc.detector.timm_backbone import TimmBackbone
 from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
 
-
-class Predictions(NamedTuple):
-    """What the network says of every anchor, in the order of AnchorGrid."""
-
-    logits: Tensor  # (B, A, C)
-    deltas: Tensor  # (B, A, 4)
+Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
     """The parts of the network."""
 
-    backbone: ResidualBackbone | TorchvisionBackbone = ResidualBackbone()
-    pyramid: FeaturePyramid = FeaturePyramid()
-    head: Head = Head()
+    backbone: ResidualBackbone | TorchvisionBackbone | TimmBackbone = ResidualBackbone()
+    pyramid: FeaturePyramid | PathAggregation | SSDPyramid | SSDLitePyramid = FeaturePyramid()
+    head: Head | LevelHead = Head()
+    mean: Color = (0.485, 0.456, 0.406)  # RGB from 0 to 1, subtracted from the pixels
+    std: Color = (0.229, 0.224, 0.225)  # and what they are divided by then
+    weights: str = ""  # file that the whole network starts from: a torchvision detector's state dict, or a best.pt
+
+    def __post_init__(self) -> None:
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be above 0, got {self.std}")
 
     def __call__(
         self, strides: Sequence[float], shapes_per_level: Sequence[int], classes: int, *, pretrained: bool = True
@@ -36,35 +42,47 @@ class DetectorSettings:
         """Build the network for anchors at `strides` with `shapes_per_level` each.
 
         Args:
-            pretrained: load the weights that the backbone names; a checkpoint brings its own.
+            pretrained: load the weights that the backbone names; a checkpoint and `weights` bring their own.
 
         Raises:
-            ValueError: the pyramid has other strides than the anchors, or a backbone cannot be had.
+            ValueError: the pyramid has other levels than the anchors, or a backbone cannot be had.
         """
-        backbone = self.backbone(pretrained=pretrained)
-        made = [*backbone.strides, *(backbone.strides[-1] << i for i in range(1, self.pyramid.extra + 1))]
-        if list(strides) != made:
+        backbone = self.backbone(pretrained=pretrained and not self.weights)
+        made = self.pyramid.strides(backbone.strides)
+        if made is not None and list(strides) != made:
             raise ValueError(
                 f"anchors.strides {list(strides)} do not fit the feature maps, whose strides are {made}; "
                 "change anchors.strides, detector.backbone or detector.pyramid.extra"
             )
-        pyramid = self.pyramid(backbone.channels)
-        return Detector(backbone, pyramid, self.head(self.pyramid.channels, shapes_per_level, classes))
+        widths = self.pyramid.widths(backbone.channels)
+        if len(widths) != len(shapes_per_level):
+            raise ValueError(
+                f"anchors for {len(shapes_per_level)} levels do not fit the {len(widths)} feature maps; "
+                "change anchors, detector.backbone or detector.pyramid"
+            )
+        head = self.head(widths, shapes_per_level, classes)
+        return Detector(backbone, self.pyramid(backbone.channels), head, self.mean, self.std)
+
+    @property
+    def fill(self) -> Color:
+        """The color that normalization turns into 0, from 0 to 255."""
+        red, green, blue = (torch.tensor(self.mean) * 255).tolist()
+        return red, green, blue
 
 
 class Detector(nn.Module):
-    """Images to predictions; images are uint8 and normalized here, so that pixels travel as bytes."""
+    """Images to predictions; images are bytes and normalized here, so that pixels travel as such."""
 
-    def __init__(self, backbone: nn.Module, pyramid: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, pyramid: nn.Module, head: nn.Module, mean: Color, std: Color) -> None:
         super().__init__()
         self.backbone, self.pyramid, self.head = backbone, pyramid, head
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
 
     def forward(self, images: Tensor) -> Predictions:
-        """(B, 3, H, W) uint8 to predictions in float32."""
+        """(B, 3, H, W) from 0 to 255, of any type, to predictions in float32."""
         pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        logits, deltas = self.head(self.pyramid(self.backbone(pixels)))
-        return Predictions(logits.float(), deltas.float())
+        logits, deltas, background, quality = self.head(self.pyramid(self.backbone(pixels)))
+        return Predictions(logits.float(), deltas.float(), background, None if quality is None else quality.float())

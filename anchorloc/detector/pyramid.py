@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,10 +15,12 @@ from anchorloc.detector.layers import ConvNormAct
 
 @dataclass(frozen=True)
 class FeaturePyramid:
-    """Feature Pyramid Network (arXiv:1612.03144) with batch normalization; `extra` stride-2 levels on top (P6, P7)."""
+    """Feature Pyramid Network (arXiv:1612.03144); `extra` stride-2 levels on top (P6, P7)."""
 
     channels: int = 64
     extra: int = 0
+    norm: Literal["batch", "none"] = "batch"  # batch: with ReLU; none: biases alone, and ReLU between extra levels
+    extra_from: Literal["pyramid", "backbone"] = "pyramid"  # whose coarsest map the extra levels start from
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.extra < 0:
@@ -24,21 +28,44 @@ class FeaturePyramid:
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse."""
-        return _FeaturePyramid(inputs, self.channels, self.extra)
+        return _FeaturePyramid(self, inputs)
+
+    def strides(self, inputs: Sequence[int]) -> list[int]:
+        """Return the stride of each level, for maps of strides `inputs`."""
+        return [*inputs, *(inputs[-1] << level for level in range(1, self.extra + 1))]
+
+    def widths(self, inputs: Sequence[int]) -> list[int]:
+        """Return the channels of each level, for maps of `inputs` channels."""
+        return [self.channels] * (len(inputs) + self.extra)
 
 
 class _FeaturePyramid(nn.Module):
-    def __init__(self, inputs: Sequence[int], channels: int, extra: int) -> None:
+    def __init__(self, settings: FeaturePyramid, inputs: Sequence[int]) -> None:
         super().__init__()
-        self.lateral = nn.ModuleList(ConvNormAct(width, channels, 1, act=False) for width in inputs)
-        self.smooth = nn.ModuleList(ConvNormAct(channels, channels, 3) for _ in inputs)
-        self.extra = nn.ModuleList(ConvNormAct(channels, channels, 3, stride=2) for _ in range(extra))
+        channels, self.plain = settings.channels, settings.norm == "none"
+        self.from_backbone = settings.extra_from == "backbone"
+        below = [inputs[-1] if self.from_backbone else channels, *[channels] * settings.extra]
+        conv = _plain if self.plain else ConvNormAct
+        self.lateral = nn.ModuleList(
+            _plain(width, channels, 1) if self.plain else ConvNormAct(width, channels, 1, act=False) for width in inputs
+        )
+        self.smooth = nn.ModuleList(conv(channels, channels, 3) for _ in inputs)
+        self.extra = nn.ModuleList(conv(width, channels, 3, 2) for width in below[: settings.extra])
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         merged = [lateral(features) for lateral, features in zip(self.lateral, maps, strict=True)]
         for i in range(len(merged) - 1, 0, -1):
             merged[i - 1] = merged[i - 1] + F.interpolate(merged[i], size=merged[i - 1].shape[-2:], mode="nearest")
         levels = [smooth(features) for smooth, features in zip(self.smooth, merged, strict=True)]
-        for downsample in self.extra:
-            levels.append(downsample(levels[-1]))
+        features = maps[-1] if self.from_backbone else levels[-1]
+        for index, downsample in enumerate(self.extra):
+            features = downsample(torch.relu(features) if self.plain and index else features)
+            levels.append(features)
         return levels
+
+
+def _plain(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+    nn.init.kaiming_uniform_(conv.weight, a=1)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv

@@ -11,10 +11,13 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.ops import FrozenBatchNorm2d
 
 from anchorloc.checkpoint import load_weights
 from anchorloc.detector.layers import Backbone
 from anchorloc.errors import InputError
+
+SIDE = 256  # of the image that a network is tried on
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class TorchvisionBackbone:
     strides: tuple[int, ...] = (8, 16, 32)  # of the maps that the pyramid gets
     frozen_stages: int = 0  # leading children of the network that are not trained
     tensorflow_padding: bool = False  # pad stride-2 convolutions like TensorFlow, where the weights come from there
+    nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse, in place of `strides`
+    reduced_tail: bool = False  # the narrow last stage that MobileNetV3 has in detectors
+    ceil_pooling: bool = False  # pooling rounds sizes up, as in SSD's VGG, so that a map covers the whole image
+    frozen_norm: bool = False  # batch normalization keeps its statistics, scales and shifts
+    norm_eps: float | None = None  # epsilon of batch normalization, where weights were made with another
 
     def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module and load its weights if `pretrained`.
@@ -38,7 +46,27 @@ class TorchvisionBackbone:
             child.requires_grad_(False)
         if self.tensorflow_padding:
             _pad_like_tensorflow(network)
-        return _Extractor(network, self.strides, self.name)
+        self._adjust(network)
+        return _Extractor(network, self._maps(network), self.name)
+
+    def _adjust(self, network: nn.Module) -> None:
+        """Set what other than the weights belongs to the file they come from."""
+        for module in network.modules():
+            if isinstance(module, nn.MaxPool2d) and self.ceil_pooling:
+                module.ceil_mode = True
+            if isinstance(module, nn.BatchNorm2d) and self.norm_eps is not None:
+                module.eps = self.norm_eps
+        if self.frozen_norm:
+            freeze_norms(network)
+
+    def _maps(self, network: nn.Module) -> tuple[str, ...]:
+        """Return the names of the maps."""
+        if self.nodes:
+            return self.nodes
+        found = _stages_by_stride(network)
+        if missing := [stride for stride in self.strides if stride not in found]:
+            raise InputError(f"{self.name} has no map of stride {missing[0]}; it has {sorted(found)}")
+        return tuple(found[stride] for stride in self.strides)
 
     def _network(self, weights: str) -> nn.Module:
         if self.name not in torchvision.models.list_models(module=torchvision.models):
@@ -63,19 +91,27 @@ class TorchvisionBackbone:
             ) from None
 
     def _build(self, weights: str | None) -> nn.Module:
-        network: nn.Module = torchvision.models.get_model(self.name, weights=weights)
+        options = {"reduced_tail": True} if self.reduced_tail else {}
+        try:
+            network: nn.Module = torchvision.models.get_model(self.name, weights=weights, **options)
+        except TypeError:
+            raise InputError(f"backbone.reduced_tail is for mobilenet_v3, not for {self.name}") from None
         return network
 
 
 class _Extractor(Backbone):
-    def __init__(self, network: nn.Module, strides: tuple[int, ...], name: str) -> None:
+    def __init__(self, network: nn.Module, nodes: tuple[str, ...], name: str) -> None:
         super().__init__()
-        found = _stages_by_stride(network)
-        if missing := [stride for stride in strides if stride not in found]:
-            raise InputError(f"{name} has no map of stride {missing[0]}; it has {sorted(found)}")
-        self.body = create_feature_extractor(network, {found[stride][0]: str(stride) for stride in strides})
-        self.channels = tuple(found[stride][1] for stride in strides)
-        self.strides = strides
+        try:
+            self.body = create_feature_extractor(network, list(nodes))
+        except ValueError:
+            raise InputError(
+                f"backbone.nodes {list(nodes)} are not all nodes of {name}; "
+                "torchvision.models.feature_extraction.get_graph_node_names lists them"
+            ) from None
+        shapes = [features.shape for features in _try(self.body)]
+        self.channels = tuple(shape[1] for shape in shapes)
+        self.strides = tuple(SIDE // shape[-1] for shape in shapes)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return list(self.body(images).values())
@@ -87,12 +123,11 @@ def _stages(network: nn.Module) -> tuple[str, nn.Module]:
     return ("features.", features) if isinstance(features, nn.Module) else ("", network)
 
 
-def _stages_by_stride(network: nn.Module) -> dict[int, tuple[str, int]]:
-    """Return stride: (node name, channels) of the last direct stage that has it."""
+def _stages_by_stride(network: nn.Module) -> dict[int, str]:
+    """Return stride: node name of the last direct stage that has it."""
     prefix, stages = _stages(network)
-    found: dict[int, tuple[str, int]] = {}
-    side = 256
-    features = torch.zeros(1, 3, side, side)
+    found: dict[int, str] = {}
+    features = torch.zeros(1, 3, SIDE, SIDE)
     training = network.training
     network.eval()  # keeps the statistics of batch norm as they are
     with torch.no_grad():
@@ -100,9 +135,29 @@ def _stages_by_stride(network: nn.Module) -> dict[int, tuple[str, int]]:
             if isinstance(module, nn.AdaptiveAvgPool2d | nn.Linear):
                 break
             features = module(features)
-            found[side // features.shape[-1]] = (f"{prefix}{child}", features.shape[1])
+            found[SIDE // features.shape[-1]] = f"{prefix}{child}"
     network.train(training)
     return found
+
+
+def _try(body: nn.Module) -> list[Tensor]:
+    """Return the maps of an empty image."""
+    training = body.training
+    body.eval()
+    with torch.no_grad():
+        maps = list(body(torch.zeros(1, 3, SIDE, SIDE)).values())
+    body.train(training)
+    return maps
+
+
+def freeze_norms(network: nn.Module) -> None:
+    """Turn every batch normalization below `network` into one that never changes, names kept."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                frozen = FrozenBatchNorm2d(child.num_features, child.eps)
+                frozen.load_state_dict(child.state_dict())
+                setattr(module, name, frozen)
 
 
 def _load_body(network: nn.Module, state: Mapping[str, Tensor], path: str, name: str) -> None:

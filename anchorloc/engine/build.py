@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,30 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
         InputError: parts do not fit together.
     """
     try:
-        return config.detector(config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained)
+        network = config.detector(
+            config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained
+        )
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(str(error)) from None
+    refuse_other_grids(network, config)
+    return network
+
+
+def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] = (480, 640)) -> None:
+    """Raise InputError unless the network predicts as much as there are anchors, for an image of `size`."""
+    canvas, _ = config.transform.resize(size)
+    height, width = (-(-side // config.multiple) * config.multiple for side in canvas)
+    shadow = copy.deepcopy(network).to("meta").eval()  # shapes without values cost nothing
+    with torch.no_grad():
+        predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
+    anchors = len(config.anchors((height, width)))
+    if predicted != anchors:
+        raise InputError(
+            f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but there are "
+            f"{anchors:,}; change anchors.strides, or transform.resize to the size that the network is made for"
+        )
 
 
 def to_device(model: Detector, device: torch.device) -> Detector:
@@ -41,7 +63,7 @@ def to_device(model: Detector, device: torch.device) -> Detector:
 
 def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
-    return Collate(config.anchors, config.assign, config.multiple)
+    return Collate(config.anchors, config.assign, config.multiple, config.detector.fill)
 
 
 def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:

@@ -32,6 +32,14 @@ def detect(
         yield from config.decode(predictions, grid, batch.samples, config.coder)
 
 
+def aligned(config: Config, predictions: Predictions, batch: Batch) -> Batch:
+    """Return `batch` as the losses take it: assigned anew where the assigner looks at predictions."""
+    if config.align is None:
+        return batch
+    grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
+    return config.align(predictions, batch, grid, config.coder)
+
+
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:
     """Return the context of the forward pass: bfloat16 where asked for, or where `auto` finds hardware for it."""
     wanted = config.train.precision

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from anchorloc.checkpoint import load_checkpoint
-from anchorloc.config import Config, config_from_plain
+from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.data import Source
 from anchorloc.detector import Detector
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
 from anchorloc.engine.inference import detect
+from anchorloc.engine.start import start_from
 from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tensors
 from anchorloc.engine.validation import score
 from anchorloc.errors import InputError
@@ -36,9 +37,13 @@ class TrainedModel:
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     """Load a checkpoint that a run wrote; `overrides` change settings such as data.root or decode.nms_iou.
 
+    A config (YAML) that names `detector.weights` will do too; the classes are then those of its data.
+
     Raises:
         InputError: the file is damaged or foreign, or the overrides make another network.
     """
+    if path.suffix in (".yaml", ".yml"):
+        return _load_config(path, overrides)
     state = load_checkpoint(path)
     check_entries(path, state, Weights)
     config = config_from_plain(state["config"], str(path), overrides)
@@ -48,6 +53,21 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     network.load_state_dict(state["model"])
     device = pick_device(config.train.device)
     return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
+
+
+def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
+    config = read_config(path, overrides)
+    if not config.detector.weights:
+        raise InputError(f"{path} names no weights; give detector.weights=FILE, or the best.pt of a run")
+    categories = config.data.open("val").categories
+    network = build_detector(config, len(categories), pretrained=False)
+    if left_out := start_from(network, config, categories):
+        raise InputError(
+            f"{config.detector.weights} does not hold the whole network, not {left_out[0]}; train it first, "
+            "or use the anchors and classes that it was trained with"
+        )
+    device = pick_device(config.train.device)
+    return TrainedModel(config, categories, 0, to_device(network, device).eval(), device)
 
 
 def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:

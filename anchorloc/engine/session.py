@@ -41,6 +41,9 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
             refuse_existing(out)
         console = Console(quiet=not processes.first)
         training = Training(config, Path(), *open_data(config, console), processes)
+        for part in training.left_out:
+            text = f"not loaded from {config.detector.weights}: {part}"
+            console.print(printable(text), markup=False, highlight=False)
         if processes.first:
             training.folder, lock = start_folder(out, config, command)
             stack.callback(lock.release)

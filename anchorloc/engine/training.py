@@ -20,12 +20,13 @@ from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
-from anchorloc.engine.inference import autocast
+from anchorloc.engine.inference import aligned, autocast
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import Processes
 from anchorloc.engine.resume import BEST, LAST, save_last
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.signals import Stopped, caught_signals
+from anchorloc.engine.start import start_from
 from anchorloc.engine.stored import NETWORK, check_optimizer, check_tensors
 from anchorloc.engine.validation import Means, loss_values, sum_losses, validate
 from anchorloc.errors import InputError
@@ -67,7 +68,10 @@ class Training:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.device = pick_device(settings.device)
-        self.model = to_device(build_detector(config, len(train.categories), pretrained=pretrained), self.device)
+        network = build_detector(config, len(train.categories), pretrained=pretrained)
+        taken_over = pretrained and config.detector.weights
+        self.left_out = start_from(network, config, train.categories) if taken_over else []
+        self.model = to_device(network, self.device)
         self.average = AveragedModel(self.model, settings.ema)
         self.optimizer = settings.optimizer(self.model)
         self.clock = Clock(settings, len(train))
@@ -132,7 +136,8 @@ class Training:
         network.train()
         with autocast(self.config, self.device):
             predictions = network(batch.images)
-        positives = self.processes.mean(len(batch.positives))
+        batch = aligned(self.config, predictions, batch)
+        positives = self.processes.mean(batch.weight)
         losses = self.config.loss(predictions, batch, self.config.coder, positives)
         total = sum_losses(losses)
         images = "images " + ", ".join(str(sample.image_id) for sample in batch.samples)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
-from anchorloc.engine.inference import detect
+from anchorloc.engine.inference import aligned, detect
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections
 
@@ -43,7 +43,7 @@ def validate(
     means = Means()
 
     def add_losses(predictions: Predictions, batch: Batch) -> None:
-        losses = config.loss(predictions, batch, config.coder)
+        losses = config.loss(predictions, aligned(config, predictions, batch), config.coder)
         means.add(loss_values(losses))
 
     detections = list(detect(model, loader, config, device, look=add_losses))

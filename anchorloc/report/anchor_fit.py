@@ -38,8 +38,8 @@ def anchors_block(anchors: AnchorGenerator) -> str:
     lines = (f"  {key}:{_flow(value)}" for key, value in settings.items())
     text = "\n".join(["anchors:", *lines]) + "\n"
     back = config_from_plain(parse_yaml(text, "the block"), "the block").anchors
-    assert back.level_shapes == anchors.level_shapes, text
-    assert back.strides == tuple(strides), text
+    assert isinstance(back, AnchorGenerator), text
+    assert (back.level_shapes, back.strides) == (anchors.level_shapes, tuple(strides)), text
     return text
 
 
@@ -126,8 +126,8 @@ def _levels(fit: Fit) -> Iterator[str]:
         low, high = fit.rule.band(level)
         band = f"{low:g} to {high:g} px" if math.isfinite(high) else f"from {low:g} px"
         share = int(work.sum()) / max(1, survey.positives)
-        yield f"{fit.config.anchors.strides[level]:>6g}   {band:<17} {len(work):>8}   {share:>22.1%}"
-    idle = [f"{fit.config.anchors.strides[level]:g}" for level, work in enumerate(survey.work) if not work.any()]
+        yield f"{fit.anchors.strides[level]:>6g}   {band:<17} {len(work):>8}   {share:>22.1%}"
+    idle = [f"{fit.anchors.strides[level]:g}" for level, work in enumerate(survey.work) if not work.any()]
     if idle:
         sentence = f"No held-out box is learned at stride {', '.join(idle)}: such a level could be left out."
         yield from textwrap.wrap(sentence, 80)
@@ -137,8 +137,8 @@ def fit_record(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
     """Return everything in `fit.json`."""
     return {
         "anchors": {
-            "strides": list(fit.config.anchors.strides),
-            "shapes": [[list(shape) for shape in level] for level in fit.config.anchors.level_shapes],
+            "strides": list(fit.anchors.strides),
+            "shapes": [[list(shape) for shape in level] for level in fit.anchors.level_shapes],
         },
         "thresholds": list(THRESHOLDS),
         "own": _score_record(fit.own),

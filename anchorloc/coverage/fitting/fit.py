@@ -67,6 +67,7 @@ class Fit:
     """Anchors that were fitted, beside those of the config."""
 
     config: Config  # with the fitted anchors
+    anchors: AnchorGenerator  # these
     own: Score
     fitted: Score
     gain: Gain
@@ -88,6 +89,13 @@ def fit(config: Config, parts: Parts, settings: FitSettings) -> Fit:
     Raises:
         InputError: there is no box, or the settings ask for what cannot be.
     """
+    own_anchors = config.anchors
+    if not isinstance(own_anchors, AnchorGenerator):
+        kind = type(own_anchors).__name__
+        raise InputError(
+            f"anchors.kind={kind} has the shapes that its weights are made for; fit a config with anchors of its own, "
+            "as with anchors.kind=AnchorGenerator"
+        )
     passes = _passes(config, parts.train, settings)
     met = sites_of(Views(config, parts.train, passes))
     if not len(met):
@@ -101,16 +109,18 @@ def fit(config: Config, parts: Parts, settings: FitSettings) -> Fit:
     problems = [problem] * settings.restarts + [_resampled(problem, seed) for seed in seeds[settings.restarts :]]
     found = _in_threads([_search(one, settings.form, seed) for one, seed in zip(problems, seeds, strict=True)])
     restarts, resamples = found[: settings.restarts], found[settings.restarts :]
-    chosen = replace(config, anchors=_best(config, parts.train, passes, restarts, settings.seed))
+    best = _best(config, parts.train, passes, restarts, settings.seed)
+    chosen = replace(config, anchors=best)
     views = Views(config, parts.held_out)
     own, fitted = score(views, config), score(views, chosen)
     held_out = sites_of(views)
     return Fit(
         config=chosen,
+        anchors=best,
         own=own,
         fitted=fitted,
         gain=gain_of(fitted, own, settings.seed),
-        augmented=_augmented(config, chosen, parts.held_out, passes),
+        augmented=_augmented(Views(config, parts.held_out, min(passes, 8)), own_anchors, best),
         restarts=spread_of([layout_of(anchors.level_shapes) for anchors in restarts], held_out),
         resamples=spread_of([layout_of(anchors.level_shapes) for anchors in resamples], held_out)
         if resamples
@@ -201,10 +211,10 @@ def _best(config: Config, train: Annotations, passes: int, found: list[AnchorGen
     return found[int(np.argmax([one.recall + one.survey.assigned for one in scores]))]
 
 
-def _augmented(config: Config, chosen: Config, held_out: Annotations, passes: int) -> tuple[float, float] | None:
-    if not passes:
+def _augmented(views: Views, own: AnchorGenerator, best: AnchorGenerator) -> tuple[float, float] | None:
+    if not views.epochs:
         return None
-    sites = sites_of(Views(config, held_out, min(passes, 8)))
-    layouts: list[Layout] = [layout_of(one.anchors.level_shapes) for one in (config, chosen)]
-    own, fitted = (mean_passed(sites.best_iou(layout.levels, layout.shapes)) for layout in layouts)
-    return own, fitted
+    sites = sites_of(views)
+    layouts: list[Layout] = [layout_of(one.level_shapes) for one in (own, best)]
+    before, after = (mean_passed(sites.best_iou(layout.levels, layout.shapes)) for layout in layouts)
+    return before, after

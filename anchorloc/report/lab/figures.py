@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.anchors import AnchorGenerator
-from anchorloc.coverage.survey import BoxTable, Survey
+from anchorloc.coverage.survey import BoxTable, LevelShapes, Survey
 
 WIDTH, HEIGHT = 460, 400  # user units of the scatter
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
@@ -49,8 +48,8 @@ class ScaledShapes:
 
 def scatter(found: Survey) -> Scatter:
     """Lay out the boxes of a survey and the shapes of its anchors."""
-    boxes, anchors = found.boxes, found.config.anchors
-    shapes = [(w, h, level) for level, row in enumerate(anchors.level_shapes) for w, h in row]
+    boxes = found.boxes
+    shapes = [(w, h, level) for level, row in enumerate(found.levels) for w, h in row.sizes]
     sides = np.concatenate([boxes.sizes, np.array([shape[:2] for shape in shapes])])
     low, high = math.floor(np.log2(sides.min())), math.ceil(np.log2(sides.max()))
     high = max(high, low + 1)
@@ -66,7 +65,7 @@ def scatter(found: Survey) -> Scatter:
         shapes=[(*place(w, h), level, f"{w:.1f} x {h:.1f} px on level {level}") for w, h, level in shapes],
         x_ticks=[(place(2.0**tick, 1)[0], f"{2.0**tick:g}") for tick in ticks],
         y_ticks=[(place(1, 2.0**tick)[1], f"{2.0**tick:g}") for tick in ticks],
-        levels=len(anchors.strides),
+        levels=len(found.levels),
     )
 
 
@@ -77,20 +76,16 @@ def _dots(boxes: BoxTable, chosen: NDArray[np.bool_], place: Callable[[float, fl
     return "".join("M{:.1f} {:.1f}h0".format(*place(width, height)) for width, height in sizes.tolist())
 
 
-def scaled_shapes(anchors: AnchorGenerator) -> list[ScaledShapes]:
+def scaled_shapes(found: Survey) -> list[ScaledShapes]:
     """Lay out the shapes of every level to one scale."""
-    rows = anchors.level_shapes
-    scale = ROW / max(side for row in rows for shape in row for side in shape)
-    return [
-        _scaled(level, stride, row, scale)
-        for level, (stride, row) in enumerate(zip(anchors.strides, rows, strict=True))
-    ]
+    scale = ROW / max(side for row in found.levels for shape in row.sizes for side in shape)
+    return [_scaled(level, row, scale) for level, row in enumerate(found.levels)]
 
 
-def _scaled(level: int, stride: float, row: Sequence[tuple[float, float]], scale: float) -> ScaledShapes:
-    width, height = (max(shape[axis] for shape in row) * scale + 4 for axis in (0, 1))
+def _scaled(level: int, row: LevelShapes, scale: float) -> ScaledShapes:
+    width, height = (max(shape[axis] for shape in row.sizes) * scale + 4 for axis in (0, 1))
     shapes = [
         ((width - w * scale) / 2, (height - h * scale) / 2, w * scale, h * scale, f"{w:.1f} x {h:.1f} px")
-        for w, h in row
+        for w, h in row.sizes
     ]
-    return ScaledShapes(level, stride, width, height, shapes)
+    return ScaledShapes(level, row.stride, width, height, shapes)

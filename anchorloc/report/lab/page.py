@@ -45,7 +45,7 @@ def render_lab_page(
         heats=[Heat.of(name(one.name), one.survey) for one in inspections if len(one.survey.boxes)],
         divisions=_divisions(inspections),
         scatter=scatter(first.survey),
-        shapes=scaled_shapes(first.survey.config.anchors),
+        shapes=scaled_shapes(first.survey),
         work=_work(inspections),
         names=[name(one.name) for one in inspections],
         pictures=pictures,
@@ -131,14 +131,9 @@ def _divisions(inspections: Sequence[Inspection]) -> list[tuple[str, list[tuple[
 
 def _work(inspections: Sequence[Inspection]) -> list[tuple[int, float, float, float, list[float]]]:
     """(level, stride, width, height, share of the positives per split) of every shape."""
-    anchors = inspections[0].survey.config.anchors
+    surveys = [one.survey for one in inspections]
     return [
-        (
-            level,
-            stride,
-            *shape,
-            [float(one.survey.work[level][k]) / max(1, one.survey.positives) for one in inspections],
-        )
-        for level, (stride, shapes) in enumerate(zip(anchors.strides, anchors.level_shapes, strict=True))
-        for k, shape in enumerate(shapes)
+        (level, shapes.stride, *size, [float(found.work[level][k]) / max(1, found.positives) for found in surveys])
+        for level, shapes in enumerate(surveys[0].levels)
+        for k, size in enumerate(shapes.sizes)
     ]

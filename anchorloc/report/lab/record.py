@@ -29,7 +29,7 @@ def lab_record(inspections: Sequence[Inspection], facts: Mapping[str, object]) -
 
 def _split(one: Inspection) -> dict[str, Any]:
     found, limit = one.survey, one.ceiling
-    levels = len(found.config.anchors.strides)
+    levels = len(found.work)
     divisions = groupings(found.boxes, one.views.source.categories, levels)
     return {
         "images": found.images,
@@ -116,11 +116,10 @@ def _share_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
 
 
 def _shape_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
-    found, anchors = one.survey, one.survey.config.anchors
-    rows = zip(anchors.strides, anchors.level_shapes, found.work, strict=True)
-    for level, (stride, shapes, counts) in enumerate(rows):
-        for (width, height), count in zip(shapes, counts.tolist(), strict=True):
-            yield one.name, level, stride, width, height, count, count / max(1, found.positives)
+    found = one.survey
+    for level, (shapes, counts) in enumerate(zip(found.levels, found.work, strict=True)):
+        for (width, height), count in zip(shapes.sizes, counts.tolist(), strict=True):
+            yield one.name, level, shapes.stride, width, height, count, count / max(1, found.positives)
 
 
 def _recall_rows(one: Inspection) -> Iterator[tuple[float, ...]]:

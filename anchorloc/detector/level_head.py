@@ -1,0 +1,84 @@
+"""Feature maps to predictions, with layers of its own at every level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from anchorloc.detector.layers import ConvNormAct, flatten_level
+from anchorloc.detector.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class LevelHead:
+    """SSD's head (arXiv:1512.02325): at each level a convolution for the classes and one for the offsets, no more.
+
+    Levels may have any channels and any number of anchors a cell.
+    """
+
+    depthwise: bool = False  # a depthwise 3×3 and a 1×1 in place of a 3×3, as in SSDLite (arXiv:1801.04381)
+    background: bool = True  # one more logit, of nothing: scores are a softmax over classes
+    prior: float = 0.01  # the score that every anchor starts with
+
+    def __post_init__(self) -> None:
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior must be above 0 and below 1, got {self.prior}")
+
+    def __call__(self, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> nn.Module:
+        """Build the module; its widths follow from the anchors of a cell at each level."""
+        return _LevelHead(self, inputs, shapes_per_level, classes)
+
+
+class _LevelHead(nn.Module):
+    def __init__(
+        self, settings: LevelHead, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int
+    ) -> None:
+        super().__init__()
+        self.background = settings.background
+        self.columns = classes + settings.background
+        levels = list(zip(inputs, shapes_per_level, strict=True))
+        self.logits = nn.ModuleList(_layer(width, k * self.columns, settings.depthwise) for width, k in levels)
+        self.deltas = nn.ModuleList(_layer(width, k * 4, settings.depthwise) for width, k in levels)
+        for layer in (*self.logits, *self.deltas):
+            start_last(layer)
+        for layer in self.logits:
+            start_scores(layer, classes, settings.prior, settings.background)
+
+    def forward(self, maps: Sequence[Tensor]) -> Predictions:
+        """Return the predictions in the order of AnchorGrid."""
+        logits = [flatten_level(layer(level), self.columns) for layer, level in zip(self.logits, maps, strict=True)]
+        deltas = [flatten_level(layer(level), 4) for layer, level in zip(self.deltas, maps, strict=True)]
+        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background)
+
+
+def _layer(inputs: int, outputs: int, depthwise: bool) -> nn.Module:
+    if not depthwise:
+        return nn.Conv2d(inputs, outputs, 3, padding=1)
+    return nn.Sequential(ConvNormAct(inputs, inputs, 3, groups=inputs, lite=True), nn.Conv2d(inputs, outputs, 1))
+
+
+def last_convolution(layer: nn.Module) -> nn.Conv2d:
+    """Return the convolution that ends a layer of a head."""
+    return [module for module in layer.modules() if isinstance(module, nn.Conv2d)][-1]
+
+
+def start_last(layer: nn.Module) -> None:
+    """Start with outputs near 0: boxes equal to their anchors."""
+    last = last_convolution(layer)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+
+def start_scores(layer: nn.Module, classes: int, prior: float, background: bool) -> None:
+    """Start with every score at `prior`, or at that of all classes alike if those would sum to more than 1."""
+    bias = last_convolution(layer).bias
+    assert bias is not None
+    with torch.no_grad():
+        if background:
+            bias.view(-1, 1 + classes)[:, 0] = math.log(max(1.0, 1 / prior - classes))
+        else:
+            bias.fill_(-math.log((1 - prior) / prior))
