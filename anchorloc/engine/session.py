@@ -25,7 +25,7 @@ from anchorloc.engine.processes import joined_processes
 from anchorloc.engine.resume import BEST, load_last
 from anchorloc.engine.run import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
 from anchorloc.engine.signals import Stopped
-from anchorloc.engine.training import Training
+from anchorloc.engine.training import Best, Training
 from anchorloc.errors import InputError, printable
 from anchorloc.report import pick_pictures, print_evaluation, training_charts, write_report
 
@@ -74,11 +74,14 @@ def continue_run(
         state = load_last(folder, warn, processes.first)
         training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
         then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
-        settle_changes(folder, find_changes(then, training.identity), allow_changes, console)
+        changes = find_changes(then, training.identity)
+        settle_changes(folder, changes, allow_changes, console)
         if state is None:
             console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
         else:
             training.resume(state, warn)
+            if changes:
+                training.best = Best()  # what was best before is of other settings, data or classes
         if processes.first and config != read_config(saved):
             write_config(folder, config, command)
         return _run(training, console, started)

@@ -94,7 +94,6 @@ def _ceiling_numbers(one: Inspection) -> list[Number]:
     perfect, unmoved = one.ceiling.perfect.summary, one.ceiling.unmoved.summary
     return [
         Number("ceiling_ap", "ceiling AP", perfect.ap, "score", "AP of a perfect network through the real decoder"),
-        Number("ceiling_ap50", "ceiling AP50", perfect.ap50, "score", "the same at IoU 0.50"),
         Number(
             "unmoved_ap", "AP unmoved", unmoved.ap, "score", "AP of perfect classes on anchors that stay where they are"
         ),
