@@ -236,6 +236,23 @@ def test_the_crowd_overlap_is_that_of_pycocotools(detections: Array, truths: Arr
         assert found.shape == (len(detections), len(truths))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 2, 5, 8])
+@pytest.mark.parametrize("flat", [(), (0,), (1,), (4,), (0, 1), (2, 3, 4)])
+def test_long_rows_are_filled_two_at_a_time_with_the_same_bits(dtype: Any, rows: int, flat: tuple[int, ...]) -> None:
+    random = np.random.default_rng(rows)
+    first, second = (
+        np.concatenate([corners, corners + random.uniform(1, 60, corners.shape)], axis=1).astype(dtype)
+        for corners in (random.uniform(0, 100, (rows, 2)), random.uniform(0, 100, (1003, 2)))
+    )
+    for row in flat:
+        first[row % rows, 2:] = first[row % rows, :2]
+    found = box_iou(first, second)
+    expected = torchvision.ops.box_iou(torch.from_numpy(first), torch.from_numpy(second)).numpy()
+    np.testing.assert_array_equal(found, np.nan_to_num(expected))
+    np.testing.assert_array_equal(found, np.concatenate([box_iou(first, part) for part in np.split(second, [500])], 1))
+
+
 @settings(max_examples=200)  # each starts threads
 @given(two_sets(), st.integers(1, 7))
 def test_out_and_threads_change_nothing(sets: tuple[Array, Array], threads: int) -> None:
