@@ -3,18 +3,12 @@
 DATA holds the sets bccd, fruits and coco128, in COCO format. All contenders have 9 shapes on each of 5 levels, strides
 8 to 128: torchvision's RetinaNet, by its own AnchorGenerator; clusters of the resized train boxes, and of those that
 the fit saw, dealt out as YOLOv5 does; and the fit. The figure is the mean recall over IoU 0.50 to 0.90 without rescue
-on the val images, which no contender saw. The last row is a fit to 5,000 images and 37,000 boxes (`coco_like`), by the
-command line, in a process of its own; its gain is over 4, 5.04 and 6.35 strides at 0.5, 1 and 2.
+on the val images, which no contender saw. `benchmarks.lab_speed` times the command.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +21,6 @@ from anchorloc.coverage.fitting.parts import Parts, parts_of
 from anchorloc.coverage.fitting.scoring import Score, gain_of, score
 from anchorloc.coverage.fitting.sites import sites_of
 from anchorloc.coverage.views import Views
-from benchmarks.coco_like import coco_like
 from benchmarks.kmeans_anchors import Floats, kmeans_levels
 from benchmarks.timing import RESULTS, write_table
 
@@ -83,43 +76,16 @@ def row(name: str, way: str, one: Score, fitted: Score, seed: int) -> dict[str, 
         "mean recall": f"{one.recall:.4f}",
         "the fit has more": f"{gain.value:.4f}",
         "95% interval": "" if one is fitted else f"{gain.low:.4f} to {gain.high:.4f}",
-        "seconds": "",
-    }
-
-
-def large(folder: Path, seed: int) -> dict[str, object]:
-    """The time of the command on COCO's counts."""
-    file, out = folder / "coco_like.json", folder / "fit"
-    file.write_text(json.dumps(coco_like()), encoding="utf-8")
-    command = [sys.executable, "-m", "anchorloc.lab", "fit", str(file), RESIZE, NINE, "assign.kind=MaxIoUAssigner"]
-    start = time.perf_counter()
-    subprocess.run([*command, "--seed", str(seed), "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - start
-    record = json.loads((out / "fit.json").read_text(encoding="utf-8"))
-    own, fitted, gain = record["own"], record["fitted"], record["gain"]
-    return {
-        "set": "coco_like",
-        "anchors": "anchorloc fit, against 3 x 3",
-        "seed": seed,
-        "held-out boxes": record["held_out"]["boxes"],
-        "shapes": sum(fitted["shapes_per_level"]),
-        "anchors an image": round(fitted["anchors_per_image"]),
-        "mean recall": f"{fitted['mean_recall']:.4f}",
-        "the fit has more": f"{fitted['mean_recall'] - own['mean_recall']:.4f}",
-        "95% interval": f"{gain['low']:.4f} to {gain['high']:.4f}",
-        "seconds": f"{seconds:.1f}",
     }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fit, score, time, and write the table."""
+    """Fit, score, and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.anchor_fit", description=__doc__)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     arguments = parser.parse_args(argv)
     rows = [line for name in SETS for seed in arguments.seeds for line in rows_of(name, arguments.data, seed)]
-    with tempfile.TemporaryDirectory() as folder:
-        rows.append(large(Path(folder), arguments.seeds[0]))
     write_table(rows, RESULTS / "anchor_fit.csv", ("torch", "torchvision"))
 
 
