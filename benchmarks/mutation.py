@@ -1,0 +1,197 @@
+"""Change the box, anchor, matching and coder code a little, and see whether the tests notice.
+
+    python -m benchmarks.mutation --mutants 120        # some 40 minutes
+
+Each mutant is one operator, condition or number of one line changed, drawn by a seed from all that could be, in a copy
+of the project; the tests of its room run until the first failure. A mutant whose tests take far longer than usual
+counts as noticed. Those that live on are listed with their lines: a test is missing there, or the change is none
+(a window one cell wider is slower, not wrong).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.timing import RESULTS, write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = {
+    "anchorloc/boxes/*.py": "tests/test_boxes_*.py anchorloc/boxes",
+    "anchorloc/anchors/*.py": "tests/test_anchors*.py",
+    "anchorloc/assign/*.py": "tests/test_assign_*.py",
+    "anchorloc/detector/coder.py": "tests/test_detector.py",
+}
+WORDS = {"checks.py", "jit.py", "__init__.py"}  # what is told to the user, and how to compile
+CHANGES: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Lt: ("<", "<="),
+    ast.LtE: ("<=", "<"),
+    ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "/"),
+    ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "*"),
+    ast.And: ("and", "or"),
+    ast.Or: ("or", "and"),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`before` at an offset of a file becomes `after`."""
+
+    file: Path
+    tests: str
+    line: int
+    start: int
+    before: str
+    after: str
+
+    def apply(self, source: str) -> str:
+        """The changed source."""
+        return source[: self.start] + self.after + source[self.start + len(self.before) :]
+
+
+def mutants_of(file: Path, tests: str) -> list[Mutant]:
+    """Every change that is tried on a file."""
+    source = file.read_text(encoding="utf-8")
+    if not source.isascii():
+        source = source.encode("ascii", "replace").decode()  # columns are in bytes; words alone are not ASCII
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    found: list[Mutant] = []
+
+    def offset(node: ast.expr, end: bool = False) -> int:
+        line, column = (node.end_lineno, node.end_col_offset) if end else (node.lineno, node.col_offset)
+        return starts[(line or 1) - 1] + (column or 0)
+
+    for node, operator, left, right in operations(ast.parse(source)):
+        if operator is None:
+            before = source[offset(node) : offset(node, end=True)]
+            found.append(Mutant(file, tests, node.lineno, offset(node), before, str(right)))
+        elif isinstance(left, ast.expr) and isinstance(right, ast.expr):
+            before, after = CHANGES[operator]
+            start = source.find(before, offset(left, end=True), offset(right))
+            found.append(Mutant(file, tests, node.lineno, start, before, after))
+    return found
+
+
+def operations(tree: ast.AST) -> Iterator[tuple[ast.expr, type[ast.AST] | None, object, object]]:
+    """What can be changed: (node, operator, left, right), or (node, None, None, replacement)."""
+    for node in code_of(tree):
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in CHANGES:
+            for operator, left, right in zip(node.ops, [node.left, *node.comparators], node.comparators, strict=False):
+                if type(operator) in CHANGES:
+                    yield node, type(operator), left, right
+        elif isinstance(node, ast.BinOp) and type(node.op) in CHANGES:
+            yield node, type(node.op), node.left, node.right
+        elif isinstance(node, ast.BoolOp):
+            yield node, type(node.op), node.values[0], node.values[1]
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        ):
+            yield node, None, None, repr(node.value + 1)
+        elif isinstance(node, ast.Name) and node.id in ("min", "max"):
+            yield node, None, None, {"min": "max", "max": "min"}[node.id]
+        elif isinstance(node, ast.IfExp):
+            yield node.test, None, None, f"(not ({ast.unparse(node.test)}))"
+
+
+def code_of(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node that is run for its value: no annotation, no text."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.AnnAssign):
+            if node.value is not None:
+                yield node.value
+                yield from code_of(node.value)
+        elif isinstance(node, ast.FunctionDef):
+            for statement in node.body:
+                yield statement
+                yield from code_of(statement)
+        elif not isinstance(node, ast.JoinedStr | ast.Raise | ast.arguments):
+            yield node
+            yield from code_of(node)
+
+
+def noticed(copy: Path, tests: str, patience: float) -> bool:
+    """Whether the tests fail in the copy, or take longer than `patience` seconds."""
+    files = [str(path.relative_to(copy)) for pattern in tests.split() for path in sorted(copy.glob(pattern))]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(copy / "numba"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("CI", None)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *files]
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, timeout=patience, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def patience_of(copy: Path, tests: str) -> float:
+    """Seconds that a mutant's tests may take: five times what they take as they are, and time to compile."""
+    for _ in range(2):  # the first compiles
+        start = time.perf_counter()
+        if noticed(copy, tests, 3600):
+            raise SystemExit(f"{tests} fail as they are")
+    return 60 + 5 * (time.perf_counter() - start)
+
+
+def trial(copy: Path, mutant: Mutant, patience: float) -> dict[str, object]:
+    """One row: a mutant, and whether its tests notice."""
+    file = copy / mutant.file.relative_to(ROOT)
+    source = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(mutant.apply(source), encoding="utf-8")
+        found = noticed(copy, mutant.tests, patience)
+    finally:
+        file.write_text(source, encoding="utf-8")
+    return {
+        "file": mutant.file.relative_to(ROOT).as_posix(),
+        "line": mutant.line,
+        "before": mutant.before,
+        "after": mutant.after,
+        "noticed": "yes" if found else "no",
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Try the mutants, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutants", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    every = [
+        mutant
+        for pattern, tests in TESTS.items()
+        for file in sorted(ROOT.glob(pattern))
+        if file.name not in WORDS
+        for mutant in mutants_of(file, tests)
+    ]
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "results", "uv.lock"))
+        patience = {tests: patience_of(copy, tests) for tests in TESTS.values()}
+        for mutant in random.Random(arguments.seed).sample(every, min(arguments.mutants, len(every))):
+            rows.append(trial(copy, mutant, patience[mutant.tests]))
+            print(*rows[-1].values(), flush=True)
+    print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, of {len(every)} that there are")
+    write_table(rows, RESULTS / "mutation.csv")
+
+
+if __name__ == "__main__":
+    main()
