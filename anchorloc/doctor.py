@@ -110,6 +110,8 @@ def _check(arguments: argparse.Namespace) -> None:
         path = getattr(arguments, option)
         if path is not None and (path.exists() or path.is_symlink()):
             raise InputError(f"{path} exists already; give another --{option}")
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"the folder {path.parent} does not exist; make it, or give another --{option}")
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
     if len(set(outputs)) < len(outputs):
         raise InputError("two of --json, --csv, --fix and --split name the same path; give each its own")

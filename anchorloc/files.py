@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from anchorloc.errors import InputError
 
@@ -38,11 +38,14 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def read_json(path: Path, skip: Collection[str] = (), condense: Collection[str] = ()) -> Any:
+def read_json(
+    path: Path, skip: Collection[str] = (), condense: Collection[str] = (), constants: list[str] | None = None
+) -> Any:
     """Parse a UTF-8 JSON file (a byte order mark is accepted).
 
     Keys of objects in `skip` are dropped while parsing, so that big values nobody needs (masks) take no memory. Of
-    those in `condense` it is kept whether they hold anything: True or False.
+    those in `condense` it is kept whether they hold anything: True or False. NaN and Infinity,
+    which are not JSON but what Python writes, are read where a list of `constants` is given, and added to it.
 
     Raises:
         InputError: the file is unreadable, is not JSON, repeats a key in an object, or holds NaN, Infinity or an
@@ -50,8 +53,11 @@ def read_json(path: Path, skip: Collection[str] = (), condense: Collection[str] 
     """
     data = read_bytes(path, MAX_JSON_BYTES)
 
-    def refuse_constant(name: str) -> NoReturn:
-        raise InputError(f"{path} holds {name}, which is not JSON; replace it by a number")
+    def constant(name: str) -> float:
+        if constants is None:
+            raise InputError(f"{path} holds {name}, which is not JSON; replace it by a number")
+        constants.append(name)
+        return float(name)
 
     def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         items = dict(pairs)
@@ -74,7 +80,7 @@ def read_json(path: Path, skip: Collection[str] = (), condense: Collection[str] 
     try:
         return json.loads(
             data.decode("utf-8-sig"),
-            parse_constant=refuse_constant,
+            parse_constant=constant,
             object_pairs_hook=refuse_duplicates,
             parse_int=parse_int,
         )

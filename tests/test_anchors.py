@@ -82,15 +82,21 @@ def test_the_default_is_the_grid_of_the_benchmarks() -> None:
     assert len(AnchorGenerator()((800, 1344))) == 201_600
 
 
-def test_generators_given_lists_are_equal_hashable_and_survive_pickling() -> None:
-    given_lists: Any = {
-        "strides": [8, 16],
-        "scales": [[1], [2]],
-        "height_to_width": [1],
-        "shapes": [[[3, 4]], [[5, 6]]],
-    }
-    generator = AnchorGenerator(**given_lists)
-    twin = AnchorGenerator((8, 16), ((1,), (2,)), (1,), (((3, 4),), ((5, 6),)))
+@pytest.mark.parametrize(
+    ("lists", "tuples"),
+    [
+        (
+            {"strides": [8, 16], "scales": [[1], [2]], "height_to_width": [1]},
+            {"strides": (8, 16), "scales": ((1,), (2,)), "height_to_width": (1,)},
+        ),
+        (
+            {"strides": [8, 16], "shapes": [[[3, 4]], [[5, 6]]]},
+            {"strides": (8, 16), "shapes": (((3, 4),), ((5, 6),))},
+        ),
+    ],
+)
+def test_generators_given_lists_are_equal_hashable_and_survive_pickling(lists: Any, tuples: Any) -> None:
+    generator, twin = AnchorGenerator(**lists), AnchorGenerator(**tuples)
     assert generator == twin
     assert hash(generator) == hash(twin)
     assert pickle.loads(pickle.dumps(generator)) == twin
@@ -122,6 +128,7 @@ def test_the_table_of_shapes_names_every_anchor_in_pixels() -> None:
         ({"height_to_width": (1, math.inf)}, "height_to_width must be finite numbers above 0, got inf"),
         ({"height_to_width": (math.nan,)}, "height_to_width must be finite numbers above 0, got nan"),
         ({"shapes": (((1, 2),),)}, "shapes is given for 1 levels but there are 5 strides"),
+        ({"strides": (8,), "shapes": (((1, 2),),), "scales": (4,)}, "shapes stands in place of scales"),
         ({"strides": (8,), "shapes": ((),)}, r"shapes\[0\] is empty"),
         ({"strides": (8,), "shapes": (((1, 2), (3,)),)}, r"shapes\[0\]\[1\] must be \(width, height\), got \(3,\)"),
         ({"strides": (8,), "shapes": (((1, 2), (3, 0)),)}, r"shapes\[0\]\[1\] must be finite numbers above 0, got 0"),

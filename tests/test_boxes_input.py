@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 import anchorloc
 import anchorloc.boxes as library
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.boxes import (
     batched_nms,
     best_overlap,
@@ -200,6 +202,38 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     return subprocess.run(
         [sys.executable, "-c", code], env=settings, cwd=folder, capture_output=True, text=True, check=False
     )
+
+
+BOX = [[0, 0, 10, 10]]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: box_area([[0, 0, 1, 1], [2, 3]]), "boxes cannot be read as an array"),
+        (lambda: box_area(torch.ones(1, 4, requires_grad=True)), "boxes cannot be read as an array: .*requires grad"),
+        (lambda: box_iou(BOX, BOX, "xywh"), "out must be an array, or None, got 'xywh'"),
+        (lambda: box_iou(BOX, BOX, threads=2.5), "threads must be a whole number of at least 1, got 2.5"),
+        (lambda: nms(BOX, [1], None), "iou_threshold must be a number between 0 and 1, got None"),
+        (lambda: box_iou_crowd(BOX, BOX, [0.5]), r"crowd\[0\] is .*0.5.*: it must be true or false"),
+        (lambda: clip_boxes_to_image(BOX, (5, 5, 3)), r"size must be a positive \(height, width\), got \(5, 5, 3\)"),
+        (lambda: clip_boxes_to_image(BOX, 5), r"size must be a positive \(height, width\), got 5"),
+        (lambda: scale_boxes(BOX, (1, 2, 3)), "scale must be a positive number, or"),
+        (lambda: scale_boxes(BOX, np.nan), "scale must be a positive number, or"),
+        (lambda: AnchorGenerator()(100), r"image_size must be \(height, width\) in whole pixels from 1, got 100"),
+        (lambda: AnchorGenerator()((5, 10, 3)), r"got \(5, 10, 3\)"),
+        (lambda: ATSSAssigner(2.5), "candidates must be a whole number of at least 1, got 2.5"),
+        (lambda: MaxIoUAssigner()(np.zeros((5, 4)), BOX), "grid must be an AnchorGrid, .* got ndarray"),
+    ],
+)
+def test_a_wrong_argument_is_a_value_error_that_names_it(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_one_scale_may_come_in_any_form() -> None:
+    for scale in (2, 2.0, np.float32(2), (2, 2), [2, 2]):
+        np.testing.assert_array_equal(scale_boxes(BOX, scale), [[0, 0, 20, 20]])
 
 
 def test_numba_comes_with_the_first_call_that_needs_it() -> None:

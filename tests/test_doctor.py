@@ -171,7 +171,7 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--split", "p", "--group-by", "patient"], "has patient None"),
         (["--images", "nowhere"], "nowhere does not exist"),
         (["--json", "a.json"], "a.json exists already"),
-        (["--fix", "nowhere/b.json"], "cannot be written"),
+        (["--fix", "nowhere/b.json"], "the folder nowhere does not exist"),
         (["--json", "b.json", "--fix", "b.json"], "name the same path"),
     ],
 )

@@ -81,6 +81,7 @@ def repeat(items: str, row: int, **changes: Any) -> Change:
 
 # Kind: the change that makes it, the item it is found in, and what is told of it.
 FOUND: dict[str, tuple[Change, str, str]] = {
+    "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
     "no-images": (lambda c: c.update(images=[]), "a.json", "images: []"),
     "no-list": (lambda c: c.pop("annotations"), "a.json", "annotations: None"),
     "no-categories": (lambda c: c.update(categories=[]), "a.json", "categories: []"),
@@ -218,3 +219,12 @@ def test_shares_of_the_image_are_suspected(tmp_path: Path) -> None:
         x, y, width, height = item["bbox"]
         item["bbox"] = [x / 640, y / 480, width / 640, height / 480]
     assert "like-shares" in keys(examine(tmp_path / "a.json", content))
+
+
+def test_classes_are_counted_in_train_alone(tmp_path: Path) -> None:
+    content = clean()
+    content["categories"].append({"id": 9, "name": "bird"})
+    documents = [read_document(write_document(tmp_path / name, content)) for name in ("a.json", "b.json")]
+    found = diagnose(documents).findings
+    cases = [case for kind, cases in found.ordered() if kind.key == "no-box" for case in cases]
+    assert [case.document for case in cases] == documents[:1]

@@ -87,7 +87,7 @@ def test_what_a_mended_file_holds(tmp_path: Path) -> None:
         ("annotation of an image not listed", "image_id written as the id is"): 1,
         ("annotation of a category not listed", "removed"): 1,
         ("box of zero width or height", "removed"): 1,
-        ("box partly outside its image", "clipped"): 2,
+        ("box partly outside the image", "clipped"): 2,
         ("annotation without area", "area is width x height now"): 1,
         ("annotation without iscrowd", "iscrowd is 0 now"): 1,
         ("annotation with ignore set, but not iscrowd", "iscrowd is 1 now"): 1,

@@ -30,9 +30,13 @@ def levels_agree(name: str, given: int, strides: Sequence[float]) -> None:
 
 def image_size_checked(image_size: Sequence[int]) -> Size:
     """Return (height, width); a ValueError unless both are whole numbers of at least 1."""
-    height, width = (int(side) for side in image_size)
-    if (height, width) != tuple(image_size) or min(height, width) < 1:
-        raise ValueError(f"image_size must be (height, width) in whole pixels from 1, got {tuple(image_size)}")
+    try:
+        height, width = (int(side) for side in image_size)
+        whole = (height, width) == tuple(image_size)
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole or min(height, width) < 1:
+        raise ValueError(f"image_size must be (height, width) in whole pixels from 1, got {image_size!r}")
     return height, width
 
 

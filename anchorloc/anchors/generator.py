@@ -51,6 +51,9 @@ class AnchorGenerator:
         object.__setattr__(self, "height_to_width", positive_numbers("height_to_width", self.height_to_width))
         object.__setattr__(self, "scales", self._scales_checked())
         if self.shapes is not None:
+            plain = AnchorGenerator
+            if (self.scales, self.height_to_width) != (plain.scales, plain.height_to_width):
+                raise ValueError("shapes stands in place of scales and height_to_width; give the one or the others")
             object.__setattr__(self, "shapes", _shapes_checked(self.shapes, self.strides))
 
     def _scales_checked(self) -> tuple[Any, ...]:

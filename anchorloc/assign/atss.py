@@ -33,8 +33,8 @@ class ATSSAssigner:
     candidates: int = 9
 
     def __post_init__(self) -> None:
-        if self.candidates < 1:
-            raise ValueError(f"candidates must be at least 1, got {self.candidates}")
+        if not isinstance(self.candidates, int) or self.candidates < 1:
+            raise ValueError(f"candidates must be a whole number of at least 1, got {self.candidates!r}")
 
     def __call__(self, grid: AnchorGrid, boxes: ArrayLike, crowd: ArrayLike | None = None) -> Assignment:
         """Assign the anchors of one image to its boxes, (M, 4) xyxy pixels, of which `crowd` (M,) are groups.

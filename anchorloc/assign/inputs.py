@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anchorloc.boxes.checks import as_boxes, as_rows, as_vector
+from anchorloc.boxes.checks import as_boxes, as_flags, as_rows
 
 
 def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -24,7 +24,7 @@ def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[
     rows = given if given.dtype == np.float32 else _as_float32(given)
     if crowd is None:
         return rows, np.zeros(len(rows), np.bool_)
-    return rows, as_vector(crowd, "crowd", len(rows)).astype(np.bool_)
+    return rows, as_flags(crowd, "crowd", len(rows))
 
 
 def _as_float32(boxes: NDArray[Any]) -> NDArray[np.float32]:

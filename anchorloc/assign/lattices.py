@@ -27,7 +27,13 @@ _known: WeakKeyDictionary[AnchorGrid, tuple[NDArray[np.float32], NDArray[Any]]] 
 
 
 def lattices_of(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the edges of `grid`, float32, end to end, and its S lattices, (S,) of LATTICE; made once for a grid."""
+    """Return the edges of `grid`, float32, end to end, and its S lattices, (S,) of LATTICE; made once for a grid.
+
+    Raises:
+        ValueError: it is no AnchorGrid.
+    """
+    if not isinstance(grid, AnchorGrid):
+        raise ValueError(f"grid must be an AnchorGrid, which an AnchorGenerator gives, got {type(grid).__name__}")
     tables = _known.get(grid)
     if tables is None:
         tables = _known[grid] = _build(grid)

@@ -11,6 +11,18 @@ FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 IndexArray: TypeAlias = NDArray[np.int64]
 
 
+def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `values` as an array.
+
+    Raises:
+        ValueError: NumPy cannot read them: rows of unequal length, a tensor that requires grad or is not on the CPU.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from None
+
+
 def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return `values` as a float32 or float64 array in native byte order, without a copy where it is one already:
     float16 is lifted to float32 and every integer type to float64, so that no area can wrap around or overflow early.
@@ -18,7 +30,7 @@ def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
     Raises:
         ValueError: the values are no real numbers, or of a float type wider than float64.
     """
-    array = np.asarray(values)
+    array = as_array(values, name)
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
@@ -62,7 +74,7 @@ def as_same_type(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
 
 def as_vector(values: ArrayLike, name: str, length: int) -> NDArray[Any]:
     """Return `values` as an array of shape (length,), of whatever type."""
-    vector = np.asarray(values)
+    vector = as_array(values, name)
     if vector.shape != (length,):
         raise ValueError(f"{name} must have one value a box, shape ({length},), got {vector.shape}")
     return vector
@@ -78,16 +90,26 @@ def as_scores(values: ArrayLike, length: int) -> NDArray[Any]:
 
 def as_size(size: tuple[float, float]) -> tuple[float, float]:
     """Return the (height, width) of an image, in pixels."""
-    height, width = (float(side) for side in size)
-    if not (0 < height < np.inf and 0 < width < np.inf):
-        raise ValueError(f"size must be a positive (height, width), got {tuple(size)}")
-    return height, width
+    sides = as_array(size, "size")
+    if sides.shape != (2,) or sides.dtype.kind not in "iuf" or not (np.isfinite(sides) & (sides > 0)).all():
+        raise ValueError(f"size must be a positive (height, width), got {size!r}")
+    return float(sides[0]), float(sides[1])
 
 
 def check_fraction(value: float, name: str) -> None:
-    """Raise ValueError unless `value` is in [0, 1]."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    """Raise ValueError unless `value` is a number in [0, 1]."""
+    if not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number between 0 and 1, got {value!r}")
+
+
+def as_flags(values: ArrayLike, name: str, length: int) -> NDArray[np.bool_]:
+    """Return `values` as an array of (length,) bool; 0 and 1 count as such."""
+    flags = as_vector(values, name, length)
+    wrong = (flags != 0) & (flags != 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{name}[{row}] is {flags[row]!r}: it must be true or false")
+    return flags.astype(np.bool_)
 
 
 def check_same_length(first: NDArray[Any], second: NDArray[Any], names: tuple[str, str]) -> None:

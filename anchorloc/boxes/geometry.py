@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import FloatArray, IndexArray, as_boxes, as_finite_rows, as_size
+from .checks import FloatArray, IndexArray, as_array, as_boxes, as_finite_rows, as_size
 
 
 def box_convert(boxes: ArrayLike, in_fmt: str, out_fmt: str) -> FloatArray:
@@ -102,9 +102,10 @@ def scale_boxes(boxes: ArrayLike, scale: float | tuple[float, float]) -> FloatAr
     >>> scale_boxes([[10, 20, 30, 40]], (0.5, 2))
     array([[20., 10., 60., 20.]])
     """
-    vertical, horizontal = (float(factor) for factor in (scale if isinstance(scale, tuple) else (scale, scale)))
-    if not (0 < vertical < np.inf and 0 < horizontal < np.inf):
-        raise ValueError(f"scale must be positive, got {scale}")
+    factors = np.broadcast_to(as_array(scale, "scale"), 2) if np.size(scale) in (1, 2) else np.empty(0)
+    if factors.dtype.kind not in "iuf" or not len(factors) or not (np.isfinite(factors) & (factors > 0)).all():
+        raise ValueError(f"scale must be a positive number, or (vertical, horizontal), got {scale!r}")
+    vertical, horizontal = (float(factor) for factor in factors)
     checked = as_boxes(boxes)
     result: FloatArray = checked * np.asarray([horizontal, vertical, horizontal, vertical], checked.dtype)
     return result

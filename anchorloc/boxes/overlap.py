@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks import FloatArray, IndexArray, as_vector, check_same_length
+from .checks import FloatArray, IndexArray, as_flags, check_same_length
 from .tables import box_tables, with_angles
 
 Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Any, int, int], None]
@@ -112,7 +112,7 @@ def box_iou_crowd(
     from .overlap_kernels import box_iou_crowd as kernel
 
     table1, table2 = box_tables(detections, truths, ("detections", "truths"))
-    flags = as_vector(crowd, "crowd", table2.shape[1]).astype(np.bool_).astype(table2.dtype)
+    flags = as_flags(crowd, "crowd", table2.shape[1]).astype(table2.dtype)
     return _pairwise(kernel, table1, np.vstack([table2, flags]), out, threads)
 
 
@@ -163,6 +163,8 @@ def _pairwise(
     shape, dtype = (table1.shape[1], table2.shape[1]), table1.dtype
     if out is None:
         out = np.empty(shape, dtype)
+    elif not isinstance(out, np.ndarray):
+        raise ValueError(f"out must be an array, or None, got {out!r}; `box_convert` changes formats")
     elif out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
         raise ValueError(
             f"out must be a writable C-contiguous {dtype} array of shape {shape}, got {out.dtype} of {out.shape}"
@@ -173,8 +175,8 @@ def _pairwise(
 
 def _share(work: Callable[[int, int], None], rows: int, threads: int) -> None:
     """Call `work(start, stop)` for parts of the rows, one part a thread."""
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads must be a whole number of at least 1, got {threads!r}")
     if threads == 1:
         work(0, rows)
         return

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.coco_items import Id, area_of, checked_box, checked_id, is_crowd, known, whole_pixels
-from anchorloc.data.flaws import Flaw, first_of, short
+from anchorloc.data.flaws import Flaw, first_of, json_type, short
 from anchorloc.data.packed import PackedStrings
 from anchorloc.data.paths import check_file_name
 from anchorloc.errors import InputError
@@ -59,7 +59,7 @@ def objects(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
     """
     if not isinstance(document, dict):
         raise InputError(
-            f"{path} holds a {type(document).__name__}, not an object with images, annotations and categories; "
+            f"{path} holds {json_type(document)}, not an object with images, annotations and categories; "
             "give a COCO annotation file"
         )
     items = document.pop(key, None)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anchorloc.data.coco_file import each
 from anchorloc.data.coco_items import checked_box, known
-from anchorloc.data.flaws import Flaw, short
+from anchorloc.data.flaws import Flaw, json_type, short
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
@@ -32,7 +32,7 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
     """
     items = read_json(path)
     if not isinstance(items, list):
-        raise InputError(f"{path} holds a {type(items).__name__}, not a list of detections; give a COCO result file")
+        raise InputError(f"{path} holds {json_type(items)}, not a list of detections; give a COCO result file")
     images = {source.image_id(index): index for index in range(len(source))}
     labels = {category.id: label for label, category in enumerate(source.categories)}
 

@@ -15,6 +15,12 @@ def short(value: Any) -> str:
     return reprlib.repr(value)
 
 
+def json_type(value: Any) -> str:
+    """Return what JSON calls the type of a parsed value, with its article."""
+    kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
 def first_of(items: list[str], shown: int = 5) -> str:
     """Join the first few of `items`, and tell how many more there are."""
     more = len(items) - shown

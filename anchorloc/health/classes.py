@@ -14,7 +14,7 @@ RARE = 10  # times fewer boxes than the largest class
 
 
 def check_classes(document: Document, table: Table, findings: Findings) -> None:
-    """Note classes without a box, rare ones, and images without a box."""
+    """Note classes without a box, and rare ones."""
     counts = table.class_counts()
     largest = int(counts.argmax()) if len(counts) else 0
     notebook = Notebook(findings, document, "categories")
@@ -25,6 +25,10 @@ def check_classes(document: Document, table: Table, findings: Findings) -> None:
         elif count * RARE < counts[largest]:
             most = f"{counts[largest]:,} of {short(table.class_names[largest])}"
             notebook.add(kinds.RARE_CLASS, row, f"{name}: {counted(count, 'box', 'boxes')}, {most}")
+
+
+def check_images(document: Document, table: Table, findings: Findings) -> None:
+    """Note images without a box, and those that share their file."""
     notebook = Notebook(findings, document, "images")
     boxes = np.bincount(table.images, minlength=len(table.image_rows))
     for place in np.flatnonzero(boxes == 0).tolist():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anchorloc.health.classes import check_classes
+from anchorloc.health.classes import check_classes, check_images
 from anchorloc.health.copies import check_copies
 from anchorloc.health.document import Document
 from anchorloc.health.findings import Findings
@@ -13,6 +13,7 @@ from anchorloc.health.formats import check_formats
 from anchorloc.health.geometry import check_boxes
 from anchorloc.health.image_files import ImageFile, check_image_files, check_unlisted
 from anchorloc.health.items import check_items
+from anchorloc.health.kinds import NOT_JSON
 from anchorloc.health.overlaps import check_overlaps
 from anchorloc.health.splits import check_categories, check_names
 from anchorloc.health.table import Table
@@ -39,11 +40,16 @@ def diagnose(documents: Sequence[Document], stride: float = 8, decode: bool = Fa
     findings = Findings()
     tables, files = [], []
     for document in documents:
+        if document.constants:
+            words = sorted(set(document.constants))
+            findings.add(NOT_JSON, document, "", -1, f"{len(document.constants):,} times {' and '.join(words)}")
         table = check_items(document, findings)
         check_formats(document, table, findings)
         check_boxes(document, table, findings, stride)
         check_overlaps(document, table, findings)
-        check_classes(document, table, findings)
+        if document is documents[0]:  # what val lacks of train's classes is said by `check_names`
+            check_classes(document, table, findings)
+        check_images(document, table, findings)
         tables.append(table)
         files.append([] if document.folder is None else check_image_files(document, table, findings, decode))
     names = [name for table in tables for name in table.names if name is not None]

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data.flaws import short
+from anchorloc.data.flaws import json_type, short
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
 
@@ -23,6 +23,7 @@ class Document:
     path: Path
     content: Mapping[str, Any]
     folder: Path | None = None  # of its images, if they are to be looked at
+    constants: tuple[str, ...] = ()  # NaN and Infinity as often as the file has them, which is not JSON
 
     def items(self, name: str) -> list[Any]:
         """Return one of the lists of NOUNS, empty where the file has none."""
@@ -70,29 +71,31 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"the images folder {folder} does not exist; check --images and --val-images")
-    content = read_json(path) if whole else read_json(path, skip=["keypoints"], condense=["segmentation"])
+    aside = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
+    constants: list[str] = []
+    content = read_json(path, constants=constants, **aside)
     if not isinstance(content, dict):
         raise InputError(
-            f"{path} holds a {type(content).__name__}, not an object with images, annotations and categories; "
+            f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "
             "give a COCO annotation file"
         )
     if not isinstance(content.get("images"), list):
         raise InputError(f"{path} has no list 'images'; give a COCO annotation file")
-    return Document(path, content, folder)
+    return Document(path, content, folder, tuple(constants))
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with one line an item of its lists, so that two versions can be compared line by line.
 
     Raises:
-        InputError: the file system refuses, or a number is infinite (1e999), which JSON has no word for.
+        InputError: the file system refuses, or a number is infinite or NaN, which JSON has no word for.
     """
     try:
         parts = [f"{json.dumps(key)}: {_rows(value)}" for key, value in content.items()]
     except (ValueError, RecursionError):
         raise InputError(
-            f"{path} cannot be written: a number in the annotations is infinite (such as 1e999), or a value nests "
-            "too deep; correct it"
+            f"{path} cannot be written: a number in the annotations is infinite or NaN, or a value nests too deep; "
+            "correct it"
         ) from None
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
 

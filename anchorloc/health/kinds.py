@@ -44,6 +44,12 @@ _ERROR, _WARNING, _INFORMATION = Severity
 _REMOVED = "correct or remove them; --fix removes them"
 _FOLLOWED = 'correct or remove them; --fix takes "2" for 2, and removes the rest'
 
+NOT_JSON = Kind(
+    "not-json",
+    _ERROR,
+    "file with NaN or Infinity, which JSON has no word for",
+    "write a number; --fix removes the box",
+)
 NO_IMAGES = Kind("no-images", _ERROR, "file without any image", "list the images, with id, file_name and size")
 NO_LIST = Kind("no-list", _ERROR, "list missing, or not a list", "write it, even if it is empty: []")
 NO_CATEGORIES = Kind("no-categories", _ERROR, "file without any category", "list the classes, with id and name")
@@ -125,15 +131,15 @@ EMPTY_BOX = Kind(
     "empty-box", _WARNING, "box of zero width or height", "never trained on, scored as a miss; --fix removes"
 )
 OUTSIDE_BOX = Kind(
-    "outside-box", _WARNING, "box wholly outside its image", "never trained on, scored as a miss; --fix removes"
+    "outside-box", _WARNING, "box wholly outside the image", "never trained on, scored as a miss; --fix removes"
 )
 PARTLY_OUTSIDE = Kind(
-    "partly-outside", _WARNING, "box partly outside its image", "no detector reaches there; --fix clips"
+    "partly-outside", _WARNING, "box partly outside the image", "no detector reaches there; --fix clips"
 )
 REPEATED_BOX = Kind(
     "repeated-box",
     _WARNING,
-    "box repeating one of its class (IoU ≥ 0.95)",
+    "box repeating another of the same class (IoU ≥ 0.95)",
     "NMS keeps one, the other is scored as a miss; remove it",
 )
 TWO_CLASSES = Kind(

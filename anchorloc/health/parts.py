@@ -44,7 +44,8 @@ def divide(counts: NDArray[np.float64], groups: Sequence[str], fractions: Sequen
     names, group_of = np.unique(np.array(groups, object), return_inverse=True)
     if len(names) < len(fractions):
         raise InputError(
-            f"{len(names)} groups of images cannot be split into {len(fractions)} parts; group by a finer key"
+            f"{len(names)} groups of images cannot be split into {len(fractions)} parts; "
+            "group by a finer key, or make fewer parts"
         )
     totals = np.zeros((len(names), counts.shape[1]))
     np.add.at(totals, group_of, counts)
