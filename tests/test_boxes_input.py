@@ -204,7 +204,15 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     )
 
 
-BOX = [[0, 0, 10, 10]]
+BOX: Any = [[0, 0, 10, 10]]
+WRONG: dict[str, Any] = {
+    "none": None,
+    "matrix": np.zeros((5, 4)),
+    "text": "xywh",
+    "half": 2.5,
+    "one": 5,
+    "three": (5, 10, 3),
+}
 
 
 @pytest.mark.parametrize(
@@ -212,18 +220,24 @@ BOX = [[0, 0, 10, 10]]
     [
         (lambda: box_area([[0, 0, 1, 1], [2, 3]]), "boxes cannot be read as an array"),
         (lambda: box_area(torch.ones(1, 4, requires_grad=True)), "boxes cannot be read as an array: .*requires grad"),
-        (lambda: box_iou(BOX, BOX, "xywh"), "out must be an array, or None, got 'xywh'"),
-        (lambda: box_iou(BOX, BOX, threads=2.5), "threads must be a whole number of at least 1, got 2.5"),
-        (lambda: nms(BOX, [1], None), "iou_threshold must be a number between 0 and 1, got None"),
+        (lambda: box_iou(BOX, BOX, WRONG["text"]), "out must be an array, or None, got 'xywh'"),
+        (lambda: box_iou(BOX, BOX, threads=WRONG["half"]), "threads must be a whole number of at least 1, got 2.5"),
+        (lambda: nms(BOX, [1], WRONG["none"]), "iou_threshold must be a number between 0 and 1, got None"),
         (lambda: box_iou_crowd(BOX, BOX, [0.5]), r"crowd\[0\] is .*0.5.*: it must be true or false"),
-        (lambda: clip_boxes_to_image(BOX, (5, 5, 3)), r"size must be a positive \(height, width\), got \(5, 5, 3\)"),
-        (lambda: clip_boxes_to_image(BOX, 5), r"size must be a positive \(height, width\), got 5"),
-        (lambda: scale_boxes(BOX, (1, 2, 3)), "scale must be a positive number, or"),
+        (
+            lambda: clip_boxes_to_image(BOX, WRONG["three"]),
+            r"size must be a positive \(height, width\), got \(5, 10, 3\)",
+        ),
+        (lambda: clip_boxes_to_image(BOX, WRONG["one"]), r"size must be a positive \(height, width\), got 5"),
+        (lambda: scale_boxes(BOX, WRONG["three"]), "scale must be a positive number, or"),
         (lambda: scale_boxes(BOX, np.nan), "scale must be a positive number, or"),
-        (lambda: AnchorGenerator()(100), r"image_size must be \(height, width\) in whole pixels from 1, got 100"),
-        (lambda: AnchorGenerator()((5, 10, 3)), r"got \(5, 10, 3\)"),
-        (lambda: ATSSAssigner(2.5), "candidates must be a whole number of at least 1, got 2.5"),
-        (lambda: MaxIoUAssigner()(np.zeros((5, 4)), BOX), "grid must be an AnchorGrid, .* got ndarray"),
+        (
+            lambda: AnchorGenerator()(WRONG["one"]),
+            r"image_size must be \(height, width\) in whole pixels from 1, got 5",
+        ),
+        (lambda: AnchorGenerator()(WRONG["three"]), r"got \(5, 10, 3\)"),
+        (lambda: ATSSAssigner(WRONG["half"]), "candidates must be a whole number of at least 1, got 2.5"),
+        (lambda: MaxIoUAssigner()(WRONG["matrix"], BOX), "grid must be an AnchorGrid, .* got ndarray"),
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(call: Callable[[], object], words: str) -> None:
@@ -232,7 +246,8 @@ def test_a_wrong_argument_is_a_value_error_that_names_it(call: Callable[[], obje
 
 
 def test_one_scale_may_come_in_any_form() -> None:
-    for scale in (2, 2.0, np.float32(2), (2, 2), [2, 2]):
+    forms: tuple[Any, ...] = (2, 2.0, np.float32(2), (2, 2), [2, 2])
+    for scale in forms:
         np.testing.assert_array_equal(scale_boxes(BOX, scale), [[0, 0, 20, 20]])
 
 
