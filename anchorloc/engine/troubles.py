@@ -52,9 +52,9 @@ def memory_told(config: Config, processes: int) -> Iterator[None]:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
-        if "DataLoader worker" in str(error) and "killed" in str(error):
+        if "DataLoader worker" in str(error):
             raise InputError(
-                f"a loader worker was killed, which is most often for memory: lower train.workers, now "
+                f"a loader worker was killed, most often for want of memory: lower train.workers, now "
                 f"{config.train.workers}, or train.image_cache_mb, now {config.train.image_cache_mb} ({reason})"
             ) from None
         raise
