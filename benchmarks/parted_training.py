@@ -44,7 +44,7 @@ SETTINGS = [
     "detector.pyramid={channels: 64, norm: none}",
     "detector.head={channels: 64, depth: 2, norm: none}",
     "train={batch_size: 8, workers: 0, threads: 1, precision: float32, device: cpu}",
-    "train.optimizer={kind: SGD, learning_rate: 0.0003}",
+    "train.optimizer={kind: SGD, learning_rate: 0.0002}",
 ]
 SETTLING = ["detector.backbone.frozen_norm=false", "train.optimizer={kind: AdamW, learning_rate: 0.001}"]
 

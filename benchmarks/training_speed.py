@@ -6,8 +6,9 @@
 Both have ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9 anchors a cell, focal and L1
 loss, 80 classes as COCO has, AdamW (fused) and clipping; 8 scenes of 320 px a step. A step of ours begins with a batch
 from our loader, whose worker has assigned the anchors, and ends with the average of the weights, which torchvision has
-not; a step of torchvision begins with images and boxes as its models take them. All take turns; medians. The last columns
-tell where our time goes: waiting for the loader, and all else but forward (with the losses), backward and optimizer.
+not; a step of torchvision begins with images and boxes as its models take them. All take turns; medians. The last
+columns tell where our time goes: waiting for the loader, and all else but forward (with the losses), backward and
+optimizer.
 """
 
 from __future__ import annotations
