@@ -22,5 +22,6 @@ def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, fl
     return losses
 
 
-Training.step = stepped  # type: ignore[method-assign]
-sys.exit(run_command(train.main, sys.argv[2:]))
+if __name__ == "__main__":
+    Training.step = stepped  # type: ignore[method-assign]
+    sys.exit(run_command(train.main, sys.argv[2:]))
