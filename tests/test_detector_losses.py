@@ -37,6 +37,7 @@ from anchorloc.detector import (
     ResidualBackbone,
     SmoothL1Loss,
     TaskAlignedAssigner,
+    class_losses,
 )
 from anchorloc.structures import Sample, Target
 
@@ -290,3 +291,26 @@ def test_crowds_make_no_positive_and_no_loss_under_alignment() -> None:
     gradient = predictions.logits.grad
     assert gradient is not None
     assert (gradient[0, aligned.ignored] == 0).all()
+
+
+@settings(max_examples=25)
+@given(seeds, st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]), st.integers(0, 4), st.floats(0.1, 12))
+def test_the_total_is_that_of_the_dense_targets(seed: int, exponent: float, count: int, spread: float) -> None:
+    """Value and gradients beside the obvious way: a target for every logit, the ignored anchors left out."""
+    batch = collate(sample(boxes_of(seed, count)), sample(boxes_of(seed, 2), crowd=True))
+    logits = (spread * predictions_for(batch, seed=seed % 1000).logits.detach()).requires_grad_()
+    values = torch.rand(len(batch.positives))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_losses, "PIECE", 100)
+        for loss, learned in (
+            (FocalLoss(gamma=exponent), torch.ones_like(values)),
+            (QualityFocalLoss(beta=exponent), values),
+        ):
+            targets = torch.zeros_like(logits.flatten(0, 1))
+            targets[batch.positives, batch.labels] = learned
+            dense = loss(logits.flatten(0, 1), targets).index_fill(0, batch.ignored, 0.0).sum()
+            expected = torch.autograd.grad(dense, logits)[0]
+            total = loss.total(logits, batch, values)
+            assert total.item() == pytest.approx(dense.item(), rel=1e-4, abs=1e-4)
+            found = torch.autograd.grad(3 * total, logits)[0] / 3
+            assert torch.allclose(found, expected, rtol=1e-3, atol=1e-5 * spread)

@@ -137,8 +137,13 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, mon
         return predictions if not self.training else predictions._replace(deltas=predictions.deltas * float("nan"))
 
     monkeypatch.setattr(Detector, "forward", poisoned)
-    with pytest.raises(InputError, match=r"the loss became nan at step 0 \(images \d+, \d+, \d+, \d+\)"):
+    told = r"the loss became nan at step 0, by one of 4 images \(first: (train_\d+\.png(, )?){4}; all in .*not_finite"
+    with pytest.raises(InputError, match=told):
         run(small("train.length=2 iterations"), tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert written.pop("images") == [f"train_{index:06}.png" for _, index in next(iter(TrainOrder(24, 4, seed=0)))]
+    assert written == {"what": "the loss", "value": "nan", "step": 0}
+    assert weights(tmp_path / "run")["step"] == 0
 
 
 def test_early_stopping_ends_a_run(tmp_path: Path) -> None:
@@ -152,7 +157,7 @@ def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
     model = load_model(tmp_path / "run" / "last.pt", ["decode.nms_iou=0.3"])
     assert model.config.decode.nms_iou == 0.3
     assert [category.name for category in model.categories] == ["ellipse", "rectangle", "triangle", "cross"]
-    assert_same(dict(model.network.state_dict()), dict(training.average.module.state_dict()))
+    assert_same(dict(model.network.state_dict()), dict(training.learner.average.module.state_dict()))
     with pytest.raises(InputError, match="does not fit the network"):
         load_model(tmp_path / "run" / "last.pt", ["detector.head.channels=24"])
 

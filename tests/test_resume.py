@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from anchorloc.checkpoint import save_checkpoint
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
-from anchorloc.engine import resume
+from anchorloc.engine import resume, saving
 from anchorloc.engine import training as loop
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import MetricsLog, read_log
@@ -29,7 +29,7 @@ from anchorloc.engine.resume import load_last
 from anchorloc.engine.run import new_run_folder
 from anchorloc.engine.signals import Stopped
 from anchorloc.engine.training import Training
-from anchorloc.engine.validation import validate
+from anchorloc.engine.validation import look_over
 from anchorloc.errors import InputError, run_command
 
 ROOT = Path(__file__).parents[1]
@@ -59,8 +59,8 @@ def at_step(number: int, act: Callable[[], object]) -> Callable[..., dict[str, f
     """Training.step, with `act` after the one of that number."""
     step = Training.step
 
-    def stepped(self: Training, network: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-        losses = step(self, network, batch, rate)
+    def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
+        losses = step(self, batch, rate)
         if self.clock.step == number:
             act()
         return losses
@@ -135,7 +135,7 @@ def test_a_run_killed_around_a_write_loses_nothing(
             raise Killed
 
     with monkeypatch.context() as patch:
-        for module in (loop, resume):
+        for module in (saving, resume):
             patch.setattr(module, "save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             run(small(LENGTH), tmp_path / "parts")
@@ -149,10 +149,10 @@ def test_a_signal_during_validation_leaves_it_for_later(
 ) -> None:
     def signalled(model: nn.Module, loader: Iterable[Batch], *rest: Any) -> Any:
         terminate()
-        return validate(model, loader, *rest)
+        return look_over(model, loader, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "validate", signalled)
+        patch.setattr(loop, "look_over", signalled)
         with pytest.raises(Stopped):
             run(small(LENGTH), tmp_path / "parts")
     assert [row["step"] for row in read_log(tmp_path / "parts")] == [2]

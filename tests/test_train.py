@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,17 +190,6 @@ def test_bad_commands_are_one_sentence(
     assert run_command(train.main, arguments) == 2
     assert_one_sentence(capsys, words)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_two_processes_train_together_and_one_writes(tmp_path: Path) -> None:
-    data = "data={train_images: 24, val_images: 6, size: 96}"
-    words = [*TINY, data, "train.length=12 iterations", "--out", str(tmp_path / "run")]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "anchorloc.train", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("report: ") == 1
-    assert [row["step"] for row in read_log(tmp_path / "run") if "val/AP" in row] == [6, 12]
 
 
 def test_every_setting_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:

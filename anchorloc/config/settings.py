@@ -10,7 +10,7 @@ from typing import Literal
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.data import CocoData, ShapesData, Transform
-from anchorloc.detector import AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon, TaskAlignedAssigner
+from anchorloc.detector import SGD, AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon, TaskAlignedAssigner
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
 
@@ -20,9 +20,11 @@ class TrainSettings:
     """The loop: how long, how fast, and what is kept."""
 
     length: str = "2.4 minutes"  # "N minutes", "N epochs" or "N iterations"; minutes include validation
-    batch_size: int = 16  # images a step
+    batch_size: int = 16  # images a step, over all processes
+    accumulate: int = 1  # parts in which a process computes its share of a step one after the other, for less memory
     workers: int = 2  # loader processes that draw, read and assign; 0 works in the main process
-    optimizer: AdamW | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
+    optimizer: AdamW | SGD | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
+    rate_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off
     warmup: int = 50  # steps from 0 to the full learning rate
     clip_norm: float = 10.0  # gradients are scaled down to this norm
     ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 is off
@@ -41,10 +43,10 @@ class TrainSettings:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
-        for name in ("batch_size", "validate_every", "save_every", "keep", "clip_norm"):
+        for name in ("batch_size", "accumulate", "validate_every", "save_every", "keep", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("workers", "warmup", "patience", "image_cache_mb", "threads"):
+        for name in ("workers", "rate_batch_size", "warmup", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
@@ -55,6 +57,11 @@ class TrainSettings:
         """The length as (number, "minute" | "epoch" | "iteration")."""
         number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
         return float(number), unit.rstrip("s")
+
+    @property
+    def rate_scale(self) -> float:
+        """By what the learning rate of the optimizer is multiplied."""
+        return self.batch_size / self.rate_batch_size if self.rate_batch_size else 1.0
 
 
 @dataclass(frozen=True)

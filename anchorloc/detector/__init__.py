@@ -10,7 +10,7 @@ from anchorloc.detector.head import Head
 from anchorloc.detector.level_head import LevelHead
 from anchorloc.detector.losses import Criterion
 from anchorloc.detector.model import Detector, DetectorSettings
-from anchorloc.detector.optimizer import AdamW, Muon, Stepper
+from anchorloc.detector.optimizer import SGD, AdamW, Muon, Stepper
 from anchorloc.detector.path_aggregation import PathAggregation
 from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
@@ -20,6 +20,7 @@ from anchorloc.detector.timm_backbone import TimmBackbone
 from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
 
 __all__ = [
+    "SGD",
     "AdamW",
     "Batch",
     "CIoULoss",

@@ -5,14 +5,17 @@ Each loss gives a total over the B images of a batch. Ignored anchors are in non
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from anchorloc.detector.batch import Batch
+
+PIECE = 1 << 16  # logits
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,7 @@ class FocalLoss:
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
         """Return the sum over the logits (B, A, C); `quality` (P,) of the positives does not matter."""
-        targets = _dense(logits, batch, torch.ones_like(quality))
-        return self(logits.flatten(0, 1), targets).index_fill(0, batch.ignored, 0.0).sum()
+        return _total(self, logits, batch, torch.ones_like(quality), self.gamma, 1 - self.alpha)
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class QualityFocalLoss:
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
         """Return the sum over the logits (B, A, C), the positives of which learn their `quality` (P,)."""
-        targets = _dense(logits, batch, quality)
-        return self(logits.flatten(0, 1), targets).index_fill(0, batch.ignored, 0.0).sum()
+        return _total(self, logits, batch, quality, self.beta)
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,42 @@ class HardNegativeLoss:
         return losses[batch.positives].sum() + losses[hard.flatten() & wrong.isfinite()].sum()
 
 
-def _dense(logits: Tensor, batch: Batch, values: Tensor) -> Tensor:
-    """Return the (B*A, C) targets: `values` (P,) at the classes of the positives, 0 elsewhere."""
-    targets = torch.zeros_like(logits.flatten(0, 1))
-    targets[batch.positives, batch.labels] = values
-    return targets
+def _total(
+    loss: Callable[[Tensor, Tensor], Tensor],
+    logits: Tensor,
+    batch: Batch,
+    values: Tensor,
+    exponent: float,
+    weight: float = 1.0,
+) -> Tensor:
+    """Return the sum of a focal `loss` over the logits (B, A, C): the positives learn their `values` (P,) at their
+    classes. All else but the ignored anchors learns 0, by weight * p**exponent * -log(1 - p), p being the sigmoid.
+    """
+    rows = logits.flatten(0, 1)
+    background: Tensor = _Background.apply(rows, exponent, batch.positives, batch.labels, batch.ignored)
+    return weight * background + loss(rows[batch.positives, batch.labels], values).sum()
+
+
+class _Background(torch.autograd.Function):
+    """Value and gradient of the background in one pass over the logits, on a CPU by pieces that stay in its cache."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, exponent: float, positives: Tensor, labels: Tensor, ignored: Tensor) -> Tensor:
+        losses, gradient = (torch.empty(rows.shape, dtype=rows.dtype, device=rows.device) for _ in range(2))
+        size = PIECE if rows.device.type == "cpu" else max(1, rows.numel())
+        pieces = (torch.split(values.reshape(-1), size) for values in (rows, losses, gradient))
+        for logits, loss, slope in zip(*pieces, strict=True):
+            score, entropy = logits.sigmoid(), F.softplus(logits)
+            power = score**exponent
+            torch.mul(power, entropy, out=loss)
+            torch.addcmul(score, 1 - score, entropy, value=exponent, out=slope).mul_(power)
+        for values in (losses, gradient):
+            values[ignored] = 0
+            values[positives, labels] = 0
+        ctx.save_for_backward(gradient)
+        return losses.sum()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * upstream, None, None, None, None

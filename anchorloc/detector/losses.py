@@ -38,13 +38,13 @@ class Criterion:
         With no positive the last two are exactly 0, with gradients.
 
         Args:
-            positives: what to divide by, where several processes share a batch; else `batch.weight`.
+            positives: what to divide by, where `batch` is a part of one; else `batch.weight`, but at least 1.
         """
         deltas = predictions.deltas.flatten(0, 1)[batch.positives]
         with torch.no_grad():  # a positive stays one, however bad its box
             iou = paired_iou(coder.decode(deltas, batch.anchors), batch.boxes).clamp(min=1e-6)
         learned = iou if batch.alignment is None else batch.alignment
-        count = max(1.0, batch.weight if positives is None else positives)
+        count = max(1.0, batch.weight) if positives is None else positives
         box = self.box(deltas, batch.boxes, batch.anchors, coder)
         losses = {
             "classification": self.classification.total(predictions.logits, batch, learned) / count,

@@ -23,8 +23,27 @@ class AdamW:
 
     def __call__(self, model: nn.Module) -> Stepper:
         """Return the optimizer of the trainable weights of `model`."""
-        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-        return Stepper([_adamw(_groups(named, self))])
+        return Stepper([_adamw(_groups(_trainable(model), self))])
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent with momentum; norms and biases do not decay."""
+
+    learning_rate: float = 0.01
+    weight_decay: float = 1e-4
+    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"need 0 <= momentum < 1, got {self.momentum}")
+
+    def __call__(self, model: nn.Module) -> Stepper:
+        """Return the optimizer of the trainable weights of `model`."""
+        groups = _groups(_trainable(model), self)
+        return Stepper([torch.optim.SGD(groups, momentum=self.momentum, fused=_can_fuse(groups))])
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class Muon:
 
     def __call__(self, model: nn.Module) -> Stepper:
         """Return the optimizer of the trainable weights of `model`, whose memory format must be final."""
-        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+        named = _trainable(model)
         hidden = [(name, weight) for name, weight in named if _is_hidden(name, weight)]
         rest = [(name, weight) for name, weight in named if not _is_hidden(name, weight)]
         if not hidden:
@@ -104,12 +123,16 @@ def as_matrix(kernel: Tensor) -> Tensor:
     return last.flatten(1) if last.is_contiguous() else kernel.flatten(1)
 
 
+def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
 def _is_hidden(name: str, weight: Tensor) -> bool:
     """A convolution that mixes channels and is neither the first layer nor one of the last."""
     return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(("head.logits", "head.deltas"))
 
 
-def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | Muon) -> list[dict[str, Any]]:
+def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | SGD | Muon) -> list[dict[str, Any]]:
     """Sort weights by learning rate and decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in named:
@@ -120,11 +143,14 @@ def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | Muon) -> li
 
 
 def _adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    device = groups[0]["params"][0].device.type
-    return torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
+    return torch.optim.AdamW(groups, fused=_can_fuse(groups))
 
 
-def _check(settings: AdamW | Muon) -> None:
+def _can_fuse(groups: list[dict[str, Any]]) -> bool:
+    return groups[0]["params"][0].device.type in ("cpu", "cuda")
+
+
+def _check(settings: AdamW | SGD | Muon) -> None:
     if not settings.learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}")
     if settings.weight_decay < 0 or settings.backbone_rate < 0:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+M = TypeVar("M", bound=nn.Module)
 
-class AveragedModel:
+
+class AveragedModel(Generic[M]):
     """A shadow of `model` whose floating-point tensors follow it slowly.
 
     The decay grows as (1 + n) / (10 + n) to its limit, so that the first, random weights are soon forgotten
     (tf.train.ExponentialMovingAverage). Other tensors, such as counters, are copied.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: M, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        self.module: M = copy.deepcopy(model).eval().requires_grad_(False)
         self._pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
         self._shadow = [shadow for shadow, _ in self._pairs if shadow.is_floating_point()]
         self._source = [source.detach() for shadow, source in self._pairs if shadow.is_floating_point()]

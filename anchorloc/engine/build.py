@@ -69,20 +69,27 @@ def build_collate(config: Config) -> Collate:
 def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
     """Return an endless loader that begins with step `start`; `part` is this process's (rank, count).
 
+    A step has `train.accumulate` batches of it.
+
     Raises:
-        InputError: there are more processes than images in a batch.
+        InputError: there are fewer images in a step than parts of it.
     """
-    if part[1] > config.train.batch_size:
-        raise InputError(f"train.batch_size={config.train.batch_size} is less than the {part[1]} processes; raise it")
-    samples = Samples(source, config.transform, config.train.seed, True, config.train.image_cache_mb << 20)
-    order = TrainOrder(len(source), config.train.batch_size, config.train.seed, start, part)
+    settings = config.train
+    if part[1] * settings.accumulate > settings.batch_size:
+        raise InputError(
+            f"train.batch_size={settings.batch_size} cannot be parted among {part[1]} processes and "
+            f"train.accumulate={settings.accumulate}; raise it"
+        )
+    samples = Samples(source, config.transform, settings.seed, True, settings.image_cache_mb << 20)
+    order = TrainOrder(len(source), settings.batch_size, settings.seed, start, part, settings.accumulate)
     return _loader(config, samples, order)
 
 
-def validation_loader(config: Config, source: Source) -> DataLoader[Batch]:
-    """Return a loader of every image once, in order."""
-    samples = Samples(source, config.transform, config.train.seed, False, config.train.image_cache_mb << 20)
-    return _loader(config, samples, ValidationOrder(len(source), config.train.batch_size))
+def validation_loader(config: Config, source: Source, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
+    """Return a loader of every image once, in order, in batches as large as a part of a step with accumulation."""
+    settings = config.train
+    samples = Samples(source, config.transform, settings.seed, False, settings.image_cache_mb << 20)
+    return _loader(config, samples, ValidationOrder(len(source), -(-settings.batch_size // settings.accumulate), part))
 
 
 def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:

@@ -13,23 +13,28 @@ from anchorloc.detector import Batch, Predictions
 from anchorloc.structures import Detections
 
 
-def detect(
+def detect(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> Iterator[Detections]:
+    """Yield the detections of every image, in order."""
+    for batch in loader:
+        yield from detect_batch(model, batch, config, device)
+
+
+def detect_batch(
     model: nn.Module,
-    loader: Iterable[Batch],
+    batch: Batch,
     config: Config,
     device: torch.device,
     look: Callable[[Predictions, Batch], None] | None = None,
-) -> Iterator[Detections]:
-    """Yield the detections of every image, in order; `look` is called with each batch and its predictions."""
+) -> list[Detections]:
+    """Return the detections of each image; `look` is called with the batch and its predictions."""
     model.eval()
-    for batch in loader:
-        batch = batch.to(device)
-        with torch.inference_mode(), autocast(config, device):
-            predictions = model(batch.images)
-            if look is not None:
-                look(predictions, batch)
-        grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
-        yield from config.decode(predictions, grid, batch.samples, config.coder)
+    batch = batch.to(device)
+    with torch.inference_mode(), autocast(config, device):
+        predictions = model(batch.images)
+        if look is not None:
+            look(predictions, batch)
+    grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
+    return list(config.decode(predictions, grid, batch.samples, config.coder))
 
 
 def aligned(config: Config, predictions: Predictions, batch: Batch) -> Batch:

@@ -14,10 +14,11 @@ from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.data import Source
 from anchorloc.detector import Detector
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
-from anchorloc.engine.inference import detect
+from anchorloc.engine.inference import detect_batch
+from anchorloc.engine.processes import ALONE, Processes
 from anchorloc.engine.start import start_from
 from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tensors
-from anchorloc.engine.validation import score
+from anchorloc.engine.validation import joined, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
 from anchorloc.structures import Category, Detections
@@ -76,12 +77,22 @@ def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detecti
     Raises:
         InputError: the classes of the two differ.
     """
+    detections = find(model, source)
+    return score(detections, source, model.config), detections
+
+
+def find(model: TrainedModel, source: Source, processes: Processes = ALONE) -> list[Detections]:
+    """Run `model` over `source`, its batches dealt out to the `processes`; the first gets all detections, in order.
+
+    Raises:
+        InputError: the classes of the two differ.
+    """
     if source.categories != model.categories:
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
-    loader = batches(validation_loader(model.config, source))
-    detections = list(detect(model.network, loader, model.config, model.device))
-    return score(detections, source, model.config), detections
+    loader = batches(validation_loader(model.config, source, processes.part))
+    mine = [detect_batch(model.network, batch, model.config, model.device) for batch in loader]
+    return [found for batch in joined(processes.gather(mine)) for found in batch]
 
 
 def facts_of(model: TrainedModel) -> dict[str, object]:

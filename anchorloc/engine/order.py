@@ -20,10 +20,12 @@ class TrainOrder:
     seed: int
     start: int = 0  # the first step that is given
     part: tuple[int, int] = (0, 1)  # (rank, count): every batch is dealt out to so many processes
+    pieces: int = 1  # in which a process gets what is its own of a batch, one after the other
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         position = self.start * self.batch_size
         epoch, permutation = -1, np.empty(0, np.int64)
+        rank, count = self.part
         while True:
             batch = []
             for place in range(position, position + self.batch_size):
@@ -31,21 +33,30 @@ class TrainOrder:
                     epoch = place // self.images
                     permutation = np.random.default_rng((self.seed, epoch)).permutation(self.images)
                 batch.append((epoch, int(permutation[place % self.images])))
-            rank, count = self.part
-            yield batch[rank::count]
+            mine = batch[rank::count]
+            for piece in range(self.pieces):
+                yield mine[piece :: self.pieces]
             position += self.batch_size
 
 
 @dataclass(frozen=True)
 class ValidationOrder:
-    """Every image once, in order, as batches of (0, index)."""
+    """Every image once, in order, as batches of (0, index).
+
+    Several processes take turns with the same batches that one would see, so that each comes out the same.
+    """
 
     images: int
     batch_size: int
+    part: tuple[int, int] = (0, 1)  # (rank, count) of this process
 
     def __len__(self) -> int:
-        return -(-self.images // self.batch_size)
+        return len(self._starts())
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for start in range(0, self.images, self.batch_size):
+        for start in self._starts():
             yield [(0, index) for index in range(start, min(start + self.batch_size, self.images))]
+
+    def _starts(self) -> range:
+        rank, count = self.part
+        return range(rank * self.batch_size, self.images, count * self.batch_size)

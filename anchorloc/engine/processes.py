@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE = timedelta(hours=2)  # for the others while the first one validates
+from anchorloc.errors import InputError
+
+PATIENCE = timedelta(minutes=30)  # for the others while one reads its data, writes, or scores what all have found
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The place of this process among `count`; the first one alone writes files, validates and talks."""
+    """The place of this process among `count`; the first one alone writes files, scores and talks.
+
+    Numbers and objects travel by gloo, also where gradients travel by NCCL, so that they do not wait for a GPU.
+    """
 
     rank: int = 0
     count: int = 1
@@ -28,43 +35,105 @@ class Processes:
         """Whether this is the one that writes."""
         return self.rank == 0
 
+    @property
+    def part(self) -> tuple[int, int]:
+        """(rank, count): which part of the data is this one's."""
+        return self.rank, self.count
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """Return a module that trains `model` with the mean of all processes' gradients."""
-        return DistributedDataParallel(model) if self.count > 1 else model
+        return DistributedDataParallel(model, gradient_as_bucket_view=True) if self.count > 1 else model
 
-    def mean(self, value: float) -> float:
-        """Return the mean of all processes' values."""
-        if self.count == 1:
-            return value
-        total = self._tensor([value])
-        dist.all_reduce(total)
-        return total.item() / self.count
+    def total(self, values: Sequence[float]) -> list[float]:
+        """Return the sums over all processes."""
+        return self._reduce(values, dist.ReduceOp.SUM)
+
+    def greatest(self, *values: float) -> list[float]:
+        """Return the greatest of all processes' values, place by place."""
+        return self._reduce(values, dist.ReduceOp.MAX)
 
     def agree(self, *values: float) -> tuple[float, ...]:
         """Return the first process's values, to all."""
         if self.count == 1:
             return values
-        shared = self._tensor(list(values))
+        shared = torch.tensor(values, dtype=torch.float64)
         dist.broadcast(shared, src=0)
         return tuple(shared.tolist())
 
-    def _tensor(self, values: list[float]) -> torch.Tensor:
-        cuda = dist.get_backend() == "nccl"
-        return torch.tensor(values, dtype=torch.float64, device="cuda" if cuda else "cpu")
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes in the first one, by rank, and nothing in the others."""
+        if self.count == 1:
+            return [value]
+        values: list[T] = [value] * self.count
+        dist.gather_object(value, values if self.first else None)
+        return values if self.first else []
+
+    def copy_first(self, model: nn.Module) -> None:
+        """Give `model` the weights and statistics that it has in the first process."""
+        if self.count > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                dist.broadcast(tensor.detach(), src=0)
+
+    def _reduce(self, values: Sequence[float], operation: dist.ReduceOp.RedOpType) -> list[float]:
+        if self.count == 1:
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(shared, operation)
+        return shared.tolist()
+
+
+ALONE = Processes()
+
+
+def without_sync(network: nn.Module) -> AbstractContextManager[None]:
+    """Return a context in which a wrapped network adds up gradients of its own process alone."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
+
+
+def restarted() -> bool:
+    """Whether torchrun has started this process in place of one that died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def can_restart() -> bool:
+    """Whether torchrun would do that."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
-    """Join the group that torchrun describes in the environment; without one, be alone."""
+    """Join the group that torchrun describes in the environment; without one, be alone.
+
+    Raises:
+        InputError: another process has ended, so that this one cannot go on; or there are too few GPUs.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes()
+        yield ALONE
         return
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    if cuda := torch.cuda.is_available():
+        _take_gpu(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), count)
+    except RuntimeError as error:
+        if not _is_of_a_lost_process(error):
+            raise
+        raise InputError(
+            f"process {dist.get_rank()} of {count} stops, as another one has ended; what that one says is the cause"
+        ) from None
     finally:
         dist.destroy_process_group()
+
+
+def _take_gpu(place: int) -> None:
+    if place >= torch.cuda.device_count():
+        raise InputError(
+            f"process {place + 1} of this machine has no GPU, there are {torch.cuda.device_count()}; "
+            "lower --nproc-per-node"
+        )
+    torch.cuda.set_device(place)
+
+
+def _is_of_a_lost_process(error: RuntimeError) -> bool:
+    return isinstance(error, dist.DistError) or "gloo" in str(error)

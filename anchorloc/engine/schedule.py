@@ -50,6 +50,6 @@ class Clock:
         return self.step / max(1, math.ceil(steps))
 
     def rate(self, progress: float) -> float:
-        """The factor of the full learning rate: linear warm-up, then half a cosine (arXiv:1608.03983)."""
+        """The factor of the learning rate of the optimizer: linear warm-up, then half a cosine (arXiv:1608.03983)."""
         warmup = min(1.0, (self.step + 1) / (self.settings.warmup + 1))
-        return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.settings.rate_scale * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -18,34 +18,43 @@ from anchorloc.coverage.views import Views
 from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.changes import find_changes, identity_of
 from anchorloc.engine.display import Display, duration
-from anchorloc.engine.judging import facts_of, judge, load_model
+from anchorloc.engine.judging import TrainedModel, facts_of, find, load_model
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import read_log
-from anchorloc.engine.processes import joined_processes
+from anchorloc.engine.processes import Processes, can_restart, joined_processes, restarted
 from anchorloc.engine.resume import BEST, load_last
 from anchorloc.engine.run import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
+from anchorloc.engine.saving import Best
 from anchorloc.engine.signals import Stopped
-from anchorloc.engine.training import Best, Training
+from anchorloc.engine.training import Training
+from anchorloc.engine.validation import score
 from anchorloc.errors import InputError, printable
 from anchorloc.report import pick_pictures, print_evaluation, training_charts, write_report
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
-    """Train by `config` in a new folder and return the exit status; `started` is when the process began.
+    """Train in a new folder and return the exit status; `started` is when the process began.
+
+    A process that torchrun started in place of one that died goes on with the run in `out`.
 
     Raises:
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
     with joined_processes() as processes, ExitStack() as stack:
+        if out is None and can_restart():
+            raise InputError("torchrun --max-restarts needs --out, so that restarted processes find the run")
+        (again,) = processes.agree(out is not None and restarted() and (out / CONFIG).is_file())
+        if out is not None and again:
+            return _continue(out, config, command, started, False, processes, stack)
         if processes.first:
             refuse_existing(out)
         console = Console(quiet=not processes.first)
         training = Training(config, Path(), *open_data(config, console), processes)
-        for part in training.left_out:
+        for part in training.learner.left_out:
             text = f"not loaded from {config.detector.weights}: {part}"
             console.print(printable(text), markup=False, highlight=False)
         if processes.first:
-            training.folder, lock = start_folder(out, config, command)
+            training.saver.folder, lock = start_folder(out, config, command)
             stack.callback(lock.release)
         return _run(training, console, started)
 
@@ -65,26 +74,40 @@ def continue_run(
     if not saved.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
     with joined_processes() as processes, ExitStack() as stack:
-        if processes.first:
-            stack.callback(RunLock(folder).release)
-            remove_temporaries(folder)
         config = read_config(path or saved, overrides)
-        console = Console(quiet=not processes.first)
-        warn = partial(_warn, console)
-        state = load_last(folder, warn, processes.first)
-        training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
-        then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
-        changes = find_changes(then, training.identity)
-        settle_changes(folder, changes, allow_changes, console)
-        if state is None:
-            console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
-        else:
-            training.resume(state, warn)
-            if changes:
-                training.best = Best()  # what was best before is of other settings, data or classes
-        if processes.first and config != read_config(saved):
-            write_config(folder, config, command)
-        return _run(training, console, started)
+        return _continue(folder, config, command, started, allow_changes, processes, stack)
+
+
+def _continue(
+    folder: Path,
+    config: Config,
+    command: str,
+    started: float,
+    allow_changes: bool,
+    processes: Processes,
+    stack: ExitStack,
+) -> int:
+    """Do the work of `continue_run`; the lock on the folder is let go by `stack`."""
+    saved = folder / CONFIG
+    if processes.first:
+        stack.callback(RunLock(folder).release)
+        remove_temporaries(folder)
+    console = Console(quiet=not processes.first)
+    warn = partial(_warn, console)
+    state = load_last(folder, warn, processes.first)
+    training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
+    then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
+    changes = find_changes(then, training.identity)
+    settle_changes(folder, changes, allow_changes, console)
+    if state is None:
+        console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
+    else:
+        training.resume(state, warn)
+        if changes:
+            training.standing.best = Best()  # what was best before is of other settings, data or classes
+    if processes.first and config != read_config(saved):
+        write_config(folder, config, command)
+    return _run(training, console, started)
 
 
 def _warn(console: Console, text: str) -> None:
@@ -122,25 +145,37 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
 
 def _run(training: Training, console: Console, started: float) -> int:
     """Train, then judge the best weights and write the report."""
-    threads, device = torch.get_num_threads(), training.device
-    console.print(f"training for {training.config.train.length} on {device} ({threads} threads) in {training.folder}")
+    threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
+    shared = f", {training.processes.count} processes" if training.processes.count > 1 else ""
+    console.print(f"training for {training.config.train.length} on {device} ({threads} threads{shared}) in {folder}")
     try:
         with Display(console) as display:
             training.run(display)
     except Stopped as stopped:
-        command = shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(training.folder)])
+        command = shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(folder)])
         console.print(f"stopped at step {training.clock.step}, saved; go on with", highlight=False)
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
         return stopped.exit_status
-    if training.processes.first:
-        report(training.folder, training.val, console, started)
+    report(training, console, started)
     return 0
 
 
-def report(folder: Path, val: Source, console: Console, started: float) -> None:
-    """Judge best.pt on `val`, write the report into the run's folder and print its numbers."""
-    model = load_model(folder / BEST)
-    evaluation, detections = judge(model, val)
+def report(training: Training, console: Console, started: float) -> None:
+    """Judge best.pt on the val split, write the report into the run's folder and print its numbers.
+
+    All processes look over the images; the first one does the rest.
+    """
+    folder, val, processes = training.saver.folder, training.val, training.processes
+    if processes.first:
+        model = load_model(folder / BEST)
+    else:
+        learner = training.learner
+        model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
+    processes.copy_first(model.network)
+    detections = find(model, val, processes)
+    if not processes.first:
+        return
+    evaluation = score(detections, val, model.config)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
     pictures, problems = pick_pictures(val, detections, evaluation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
-from anchorloc.engine.inference import aligned, detect
+from anchorloc.engine.inference import aligned, detect_batch
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -36,29 +39,42 @@ class Means:
         return means
 
 
-def validate(
-    model: nn.Module, loader: Iterable[Batch], config: Config, source: Source, device: torch.device
-) -> tuple[Evaluation, dict[str, float]]:
-    """Return the scores of `model` over `source` and its mean losses per batch."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one batch of a validation."""
+
+    detections: list[Detections]
+    losses: dict[str, float]
+
+
+def look_over(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> list[Outcome]:
+    """Return the outcomes of the batches of this process."""
+    losses: list[dict[str, float]] = []
+
+    def note_losses(predictions: Predictions, batch: Batch) -> None:
+        losses.append(loss_values(config.loss(predictions, aligned(config, predictions, batch), config.coder)))
+
+    found = [detect_batch(model, batch, config, device, note_losses) for batch in loader]
+    return [Outcome(*pair) for pair in zip(found, losses, strict=True)]
+
+
+def joined(parts: Sequence[Sequence[T]]) -> list[T]:
+    """Return what the processes have of each batch, in the order of the batches, which were dealt out in turn."""
+    return [parts[k % len(parts)][k // len(parts)] for k in range(sum(map(len, parts)))]
+
+
+def mean_losses(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Return the mean losses per batch."""
     means = Means()
-
-    def add_losses(predictions: Predictions, batch: Batch) -> None:
-        losses = config.loss(predictions, aligned(config, predictions, batch), config.coder)
-        means.add(loss_values(losses))
-
-    detections = list(detect(model, loader, config, device, look=add_losses))
-    return score(detections, source, config), means.take()
+    for outcome in outcomes:
+        means.add(outcome.losses)
+    return means.take()
 
 
 def score(detections: Sequence[Detections], source: Source, config: Config) -> Evaluation:
     """Score the detections of all images of `source`."""
     targets = [source.target(index) for index in range(len(source))]
     return evaluate(targets, detections, source.categories, config.scored_detections)
-
-
-def sum_losses(losses: dict[str, Tensor]) -> Tensor:
-    """Add up the parts."""
-    return torch.stack(list(losses.values())).sum()
 
 
 def loss_values(losses: dict[str, Tensor]) -> dict[str, float]:

@@ -1,0 +1,117 @@
+"""The update of the weights: forward, losses, backward over the parts of a batch, clipping, step, average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from anchorloc.config import Config
+from anchorloc.detector import Batch
+from anchorloc.engine.average import AveragedModel
+from anchorloc.engine.build import build_detector, pick_device, to_device
+from anchorloc.engine.inference import aligned, autocast
+from anchorloc.engine.processes import Processes, without_sync
+from anchorloc.engine.start import start_from
+from anchorloc.structures import Category
+
+
+class NotFiniteError(Exception):
+    """A number that must not get into the weights is none, in some process; they are as they were."""
+
+    def __init__(self, what: str, value: float) -> None:
+        super().__init__(what, value)
+        self.what, self.value = what, value
+
+
+class Learner:
+    """The network, its averaged weights, and the optimizer that changes both.
+
+    A batch may come in parts, one after the other and over several processes. Losses are sums until the end of a
+    batch: then the gradients are divided by what all its parts weigh (`Batch.weight`), and clipped by the same
+    multiplication. So every way to part a batch gives the same update, but for rounding and batch normalization.
+    """
+
+    def __init__(
+        self, config: Config, categories: Sequence[Category], processes: Processes, *, pretrained: bool = True
+    ) -> None:
+        """`pretrained=False` spares the download of weights that `take_up` replaces."""
+        self.config, self.processes = config, processes
+        torch.manual_seed(config.train.seed)
+        if config.train.threads:
+            torch.set_num_threads(config.train.threads)
+        self.device = pick_device(config.train.device)
+        network = build_detector(config, len(categories), pretrained=pretrained)
+        taken_over = pretrained and config.detector.weights
+        self.left_out = start_from(network, config, categories) if taken_over else []
+        self.model = to_device(network, self.device)
+        self.average = AveragedModel(self.model, config.train.ema)
+        self.optimizer = config.train.optimizer(self.model)
+        self._weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self._network: nn.Module | None = None
+
+    def update(self, batch: Sequence[Batch], rate: float) -> dict[str, float]:
+        """Update the weights once by the parts of a `batch`, at `rate` times the full learning rate.
+
+        Returns:
+            The losses of the whole batch, of all processes, as `loss` and each part.
+
+        Raises:
+            NotFiniteError: a loss or a gradient is not a number; the weights are as they were.
+        """
+        sums: dict[str, float] = {}
+        for place, part in enumerate(batch):
+            for name, value in self._add_gradients(part, last=place == len(batch) - 1).items():
+                sums[name] = sums.get(name, 0.0) + value
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        norm = nn.utils.get_total_norm(gradients).item()
+        weight, *losses = self.processes.total(list(sums.values()))
+        weight = max(1.0, weight)
+        scale = self.processes.count / weight  # the mean over processes is what DistributedDataParallel leaves
+        values = {name: loss / weight for name, loss in zip(list(sums)[1:], losses, strict=True)}
+        values = {"loss": sum(values.values()), **values}
+        for what, value in (("the loss", values["loss"]), ("the norm of the gradients", scale * norm)):
+            if not math.isfinite(value):
+                raise NotFiniteError(what, value)
+        torch._foreach_mul_(gradients, scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6)))
+        self.optimizer.step(rate)
+        self.average.update()
+        return values
+
+    def _add_gradients(self, batch: Batch, last: bool) -> dict[str, float]:
+        """Add the gradients of the summed losses of a part; return what it weighs, and those losses.
+
+        Processes exchange gradients in the `last` part alone.
+        """
+        if self._network is None:
+            self._network = self.processes.wrap(self.model)
+        self._network.train()
+        batch = batch.to(self.device)
+        with nullcontext() if last else without_sync(self._network):
+            with autocast(self.config, self.device):
+                predictions = self._network(batch.images)
+            batch = aligned(self.config, predictions, batch)
+            losses = self.config.loss(predictions, batch, self.config.coder, 1.0)
+            total = torch.stack(list(losses.values()))
+            total.sum().backward()  # type: ignore[no-untyped-call]
+        names = [f"{name}_loss" for name in losses]
+        return {"weight": batch.weight, **dict(zip(names, total.tolist(), strict=True))}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `take_up` needs, but for the averaged weights."""
+        return {
+            "model": self.model.state_dict(),
+            "average_updates": self.average.updates,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def take_up(self, state: dict[str, Any], averaged: dict[str, torch.Tensor]) -> None:
+        """Take up what `state` gave, with the averaged weights."""
+        self.model.load_state_dict(state["model"])
+        self.average.module.load_state_dict(averaged)
+        self.average.updates = state["average_updates"]
+        self.optimizer.load_state_dict(state["optimizer"])

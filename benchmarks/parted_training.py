@@ -1,0 +1,150 @@
+"""One batch, parted in three ways: do the weights, and the scores, come out the same?
+
+    python -m benchmarks.parted_training
+
+A network is trained a little; then come 20 updates by 8 images each, from the same weights: at once; as 2 accumulated
+parts of 4; and in 2 processes (torchrun, gloo) of 4. SGD with momentum, float32, no augmentation, frozen batch
+normalization, one thread. What differs is the order of sums alone, and what grows out of it: from random weights or at
+ten times the learning rate such training is chaotic, and rounding grows a hundredfold in 20 updates whatever the code.
+Printed is by how much: of the loss, the greatest relative difference of the 20; of the weights, |a - b| / |a| over all
+of them, and over the worst tensor. Then both processes look over the val split together, and one process alone with
+their weights: every detection must be equal to the last bit, each image there once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
+from anchorloc.config import Config, read_config
+from anchorloc.engine.build import batches, train_loader
+from anchorloc.engine.judging import TrainedModel, find
+from anchorloc.engine.learner import Learner
+from anchorloc.engine.processes import ALONE, Processes, joined_processes
+from anchorloc.engine.validation import score
+from anchorloc.structures import Detections
+
+LIMIT = 1e-5
+START, RUN = "start.pt", "run.pt"
+SETTINGS = [
+    "data={train_images: 64, val_images: 11, size: 96}",
+    "transform.augment.horizontal_flip=0",
+    "anchors={strides: [8, 16, 32], scales: [2, 4], height_to_width: [0.5, 1, 2]}",
+    "detector.backbone={kind: TorchvisionBackbone, name: resnet18, weights: none, frozen_norm: true}",
+    "detector.pyramid={channels: 64, norm: none}",
+    "detector.head={channels: 64, depth: 2, norm: none}",
+    "train={batch_size: 8, workers: 0, threads: 1, precision: float32, device: cpu}",
+    "train.optimizer={kind: SGD, learning_rate: 0.0002}",
+]
+SETTLING = ["detector.backbone.frozen_norm=false", "train.optimizer={kind: AdamW, learning_rate: 0.001}"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the differences; the status is 1 if one is too large."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=20)
+    parser.add_argument("--settling", type=int, default=30, help="updates before these")
+    parser.add_argument("--part", type=Path, metavar="DIR", help="be one of the processes that work in DIR")
+    arguments = parser.parse_args(argv)
+    if arguments.part:
+        with joined_processes() as processes:
+            work(read_config(None, SETTINGS), processes, arguments.updates, arguments.part)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        settle(Path(folder), arguments.settling)
+        return compare(Path(folder), arguments.updates)
+
+
+def settle(folder: Path, updates: int) -> None:
+    """Write the weights that all start from."""
+    config = read_config(None, [*SETTINGS, *SETTLING])
+    learner, _ = train(config, ALONE, updates)
+    state = {name: value for name, value in learner.model.state_dict().items() if value.is_floating_point()}
+    save_checkpoint(folder / START, state)
+
+
+def train(config: Config, processes: Processes, updates: int, start: Path | None = None) -> tuple[Learner, list[float]]:
+    """Return what has learned so many batches, and the losses."""
+    source = config.data.open("train")
+    learner = Learner(config, source.categories, processes)
+    if start is not None:
+        learner.model.load_state_dict(load_checkpoint(start))
+    stream = batches(train_loader(config, source, 0, processes.part))
+    pieces = range(config.train.accumulate)
+    return learner, [learner.update([next(stream) for _ in pieces], 1.0)["loss"] for _ in range(updates)]
+
+
+def work(config: Config, processes: Processes, updates: int, folder: Path) -> None:
+    """Train and look over the val split, as one of the processes; the first one writes what came out."""
+    learner, losses = train(config, processes, updates, folder / START)
+    val = config.data.open("val")
+    found = find(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
+    if processes.first:
+        state = learner.model.state_dict()
+        save_checkpoint(folder / RUN, {"losses": losses, "model": state, "found": [table(one) for one in found]})
+
+
+def table(found: Detections) -> list[Tensor]:
+    """The arrays of an image's detections as tensors."""
+    return [torch.from_numpy(values) for values in (found.boxes, found.scores, found.labels, found.anchors)]
+
+
+def compare(folder: Path, updates: int) -> int:
+    """Train in three ways and print how they differ from the first."""
+    runs = {}
+    for name, parts in (("1 x 8", 1), ("2 accumulated x 4", 2)):
+        config = read_config(None, [*SETTINGS, f"train.accumulate={parts}"])
+        work(config, ALONE, updates, folder)
+        runs[name] = load_checkpoint(folder / RUN)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words = ["-m", "benchmarks.parted_training", "--updates", str(updates), "--part", str(folder)]
+    subprocess.run([*command, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    runs["2 processes x 4"] = load_checkpoint(folder / RUN)
+    reference, worst = runs.pop("1 x 8"), 0.0
+    moved = differences({**reference, "model": load_checkpoint(folder / START)}, reference)[1]
+    print(f"{updates} updates changed the weights by {moved:.1e}")
+    for name, run in runs.items():
+        loss, weights, tensor = differences(reference, run)
+        worst = max(worst, loss, weights)
+        print(f"{name} against 1 x 8: loss {loss:.1e}, weights {weights:.1e}, worst tensor {tensor:.1e}")
+    same = same_detections(runs["2 processes x 4"])
+    print(f"detections of 2 processes and of 1: {'equal to the last bit' if same else 'DIFFERENT'}")
+    return int(worst > LIMIT or not same)
+
+
+def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:
+    """Return the relative differences of losses, of all weights, and of the worst tensor."""
+    losses = [abs(a - b) / abs(a) for a, b in zip(first["losses"], second["losses"], strict=True)]
+    names = [name for name, value in first["model"].items() if value.any() and name in second["model"]]
+    tensors = [(first["model"][name].double(), second["model"][name].double()) for name in names]
+    each = [((a - b).norm() / a.norm()).item() for a, b in tensors]
+    every = (torch.cat([values.flatten() for values in column]) for column in zip(*tensors, strict=True))
+    a, b = every
+    return max(losses), ((a - b).norm() / a.norm()).item(), max(each)
+
+
+def same_detections(run: dict[str, Any]) -> bool:
+    """Whether one process with the weights of `run` finds and scores the same."""
+    config = read_config(None, SETTINGS)
+    val = config.data.open("val")
+    learner = Learner(config, val.categories, ALONE)
+    learner.model.load_state_dict(run["model"])
+    found = find(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
+    summary = score(found, val, config).summary
+    print(f"{sum(map(len, found))} detections in {len(found)} images, AP {summary.ap or 0:.4f}")
+    pairs = zip([table(one) for one in found], run["found"], strict=True)
+    return all(torch.equal(a, b) for ours, theirs in pairs for a, b in zip(ours, theirs, strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
