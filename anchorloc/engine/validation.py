@@ -47,13 +47,13 @@ def validate(
         means.add(loss_values(losses))
 
     detections = list(detect(model, loader, config, device, look=add_losses))
-    return score(detections, source, config), means.take()
+    return score(detections, source, config, fast=True), means.take()
 
 
-def score(detections: Sequence[Detections], source: Source, config: Config) -> Evaluation:
-    """Score the detections of all images of `source`."""
+def score(detections: Sequence[Detections], source: Source, config: Config, fast: bool = False) -> Evaluation:
+    """Score the detections of all images of `source`; `fast` as in `evaluate`."""
     targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, config.scored_detections)
+    return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
 
 
 def sum_losses(losses: dict[str, Tensor]) -> Tensor:
