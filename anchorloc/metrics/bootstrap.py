@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -41,7 +41,6 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     threads: int = 1,
-    progress: Callable[[], object] = lambda: None,
 ) -> Bootstrap:
     """Draw as many images as there are, with replacement, again and again.
 
@@ -53,12 +52,10 @@ def bootstrap(
     Args:
         outcomes: in the slices of `coco_slices`.
         limits: as `max_detections` of `evaluate`.
-        progress: called after each resample, from any thread.
     """
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         curves = weighted_curves(outcomes, weights, limits)
-        progress()
         return np.array(list(named_numbers(curves, limits).values())), _known_mean(curves.ap[:, 0], 1)
 
     _ = outcomes.tallies  # made once, before the threads ask for them
