@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.data import Source
-from anchorloc.detector import Detector
+from anchorloc.detector import Batch, Detector, Predictions
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
 from anchorloc.engine.inference import detect
 from anchorloc.engine.start import start_from
@@ -20,6 +21,7 @@ from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tenso
 from anchorloc.engine.validation import score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import AnchorWork
 from anchorloc.structures import Category, Detections
 
 
@@ -76,12 +78,52 @@ def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detecti
     Raises:
         InputError: the classes of the two differ.
     """
+    detections, _ = find(model, source)
+    return score(detections, source, model.config), detections
+
+
+def find(model: TrainedModel, source: Source) -> tuple[list[Detections], list[tuple[int, int]]]:
+    """Return what `model` finds in every image, and the (height, width) that each was padded to.
+
+    Raises:
+        InputError: the classes of the two differ.
+    """
     if source.categories != model.categories:
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
+    padded: list[tuple[int, int]] = []
+
+    def look(_: Predictions, batch: Batch) -> None:
+        padded.extend([(batch.images.shape[2], batch.images.shape[3])] * len(batch.samples))
+
     loader = batches(validation_loader(model.config, source))
-    detections = list(detect(model.network, loader, model.config, model.device))
-    return score(detections, source, model.config), detections
+    return list(detect(model.network, loader, model.config, model.device, look)), padded
+
+
+def anchor_work(
+    config: Config, detections: Sequence[Detections], padded: Sequence[tuple[int, int]]
+) -> AnchorWork | None:
+    """Return the level and the shape of the anchor of every detection; None where there are no images."""
+    grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
+    if not grids:
+        return None
+    levels, shapes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for found, size in zip(detections, padded, strict=True):
+        grid = grids[size]
+        starts = np.cumsum([0, *map(len, grid.levels)])
+        level = np.searchsorted(starts, found.anchors, side="right") - 1
+        counts = np.array([one.shapes for one in grid.levels])
+        levels.append(level)
+        shapes.append((found.anchors - starts[level]) % counts[level])
+    shares = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
+    first = next(iter(grids.values())).levels
+    return AnchorWork(
+        level=np.concatenate(levels),
+        shape=np.concatenate(shapes),
+        strides=tuple(level.stride[0] for level in first),
+        shapes=tuple(level.sizes for level in first),
+        anchors=tuple(shares.mean(axis=0).tolist()),
+    )
 
 
 def facts_of(model: TrainedModel) -> dict[str, object]:

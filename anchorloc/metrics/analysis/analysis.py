@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from anchorloc.metrics.analysis.anchors import AnchorWork, ShapeYield, shape_yields
 from anchorloc.metrics.analysis.calibration import Calibration, calibration
 from anchorloc.metrics.analysis.case import Case
@@ -88,8 +86,3 @@ def analyze(
         yields=() if demands.work is None else tuple(shape_yields(case, near, demands.work, errors.kept)),
         bootstrap=bootstrap(outcomes, *resampling) if demands.resamples else None,
     )
-
-
-def join_sizes(sizes: Sequence[tuple[int, int]]) -> IntArray:
-    """Return (height, width) of all images as `Demands.sizes`."""
-    return np.array(sizes, np.int64).reshape(-1, 2)
