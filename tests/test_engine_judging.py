@@ -23,6 +23,6 @@ def test_every_anchor_is_named_by_its_level_and_shape() -> None:
     boxes = np.concatenate([grid.boxes for grid in grids])
     expected = [work.shapes[level][shape] for level, shape in zip(work.level, work.shape, strict=True)]
     assert np.allclose(boxes[:, 2:] - boxes[:, :2], expected, atol=1e-3)
-    assert work.strides == (8, 16)
+    assert list(work.strides) == [8, 16]
     assert np.allclose(work.anchors, [0.8, 0.2])
     assert anchor_work(config, [], []) is None
