@@ -6,23 +6,29 @@
 
 A checkpoint is scored on the val split of its own config; overrides such as data.root=DIR or decode.nms_iou=0.5
 change that. A config is judged with the weights that it names. Detections are read in COCO's result format.
+docs/report.md tells how to read the report.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from anchorloc.data import CocoSource, read_annotations, read_results
+import numpy as np
+
+from anchorloc.data import Annotations, CocoSource, read_annotations, read_results
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.errors import InputError, printable, run_command
 from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.report import Picture, pick_pictures, print_evaluation, write_report
+from anchorloc.metrics.analysis import Analysis, Demands, analyze
+from anchorloc.report import Picture, best_and_worst, print_evaluation, write_report
+from anchorloc.structures import Detections
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +40,12 @@ class Judgement:
     pictures: list[Picture]
     facts: dict[str, object]
     warnings: list[str]
+    analysis: Analysis
+    names: list[str]  # of the image files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the numbers and write metrics.json, report.md and report.html into a new folder."""
+    """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
     arguments = _parser().parse_intermixed_args(argv)
     folder = arguments.out or Path("runs") / f"evaluate-{datetime.now():%Y%m%d-%H%M%S}"
     if folder.exists():
@@ -53,35 +61,49 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _judge(arguments: argparse.Namespace) -> Judgement:
     files = (arguments.detections, arguments.annotations)
+    threads = min(2, os.cpu_count() or 1)
+    demands = Demands(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=threads)
     if arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
         if arguments.max_detections is not None:
             raise InputError("--max-detections is for --detections; with a checkpoint give decode.max_detections=N")
-        return judge_checkpoint(arguments.checkpoint, arguments.overrides)
+        return judge_checkpoint(arguments.checkpoint, arguments.overrides, demands)
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    return judge_files(*files, arguments.images, arguments.max_detections or 100)
+    return judge_files(*files, arguments.images, arguments.max_detections or 100, demands)
 
 
-def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = ()) -> Judgement:
+def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: Demands | None = None) -> Judgement:
     """Run a trained model over the val split of its config, as `overrides` change it, and score it.
 
     Raises:
         InputError: the checkpoint, an override or the data cannot be used.
     """
-    from anchorloc.engine.judging import facts_of, judge, load_model  # torch takes seconds; files alone do not need it
+    # torch takes seconds, and files alone do not need it
+    from anchorloc.engine.judging import anchor_work, facts_of, find, load_model
+    from anchorloc.engine.validation import score
 
     model = load_model(checkpoint, overrides)
     source = model.config.data.open("val")
     warnings = [*source.warnings, *source.check_images()]
-    evaluation, detections = judge(model, source)
-    pictures, problems = pick_pictures(source, detections, evaluation)
+    detections, padded = find(model, source)
+    evaluation = score(detections, source, model.config)
+    work = anchor_work(model.config, detections, padded)
+    analysis = _analyze(source, detections, evaluation, replace(demands or Demands(), work=work))
+    pictures, problems = best_and_worst(source, detections, evaluation, analysis)
     facts = {"checkpoint": checkpoint, **facts_of(model)}
-    return Judgement(f"{checkpoint}: validation", evaluation, pictures, facts, [*warnings, *_summary(problems)])
+    warnings = [*warnings, *_summary(problems)]
+    return Judgement(f"{checkpoint}: validation", evaluation, pictures, facts, warnings, analysis, _names(source))
 
 
-def judge_files(detections: Path, annotations: Path, images: Path | None, max_detections: int = 100) -> Judgement:
+def judge_files(
+    detections: Path,
+    annotations: Path,
+    images: Path | None,
+    max_detections: int = 100,
+    demands: Demands | None = None,
+) -> Judgement:
     """Score a COCO result file; with a folder of `images`, some become pictures.
 
     Raises:
@@ -92,20 +114,36 @@ def judge_files(detections: Path, annotations: Path, images: Path | None, max_de
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
     evaluation = evaluate(targets, found, truth.categories, limits)
+    analysis = _analyze(truth, found, evaluation, demands or Demands())
     pictures: list[Picture] = []
     problems: list[str] = []
     if images is not None:
         if not images.is_dir():
             raise InputError(f"the images folder {images} does not exist; check --images")
         source = CocoSource(**vars(truth), folder=images, max_pixels=MAX_PIXELS)
-        pictures, problems = pick_pictures(source, found, evaluation)
+        pictures, problems = best_and_worst(source, found, evaluation, analysis)
     return Judgement(
         title=f"{detections.stem} on {annotations.stem}",
         evaluation=evaluation,
         pictures=pictures,
         facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
         warnings=[*truth.warnings, *_summary(problems)],
+        analysis=analysis,
+        names=_names(truth),
     )
+
+
+def _analyze(
+    truth: Annotations, detections: Sequence[Detections], evaluation: Evaluation, demands: Demands
+) -> Analysis:
+    sizes = np.array([truth.size(index) for index in range(len(truth))], np.int64).reshape(-1, 2)
+    targets = [truth.target(index) for index in range(len(truth))]
+    limits = evaluation.summary.max_detections
+    return analyze(targets, detections, truth.categories, limits, replace(demands, sizes=sizes))
+
+
+def _names(truth: Annotations) -> list[str]:
+    return [truth.name(index) for index in range(len(truth))]
 
 
 def _write(folder: Path, judgement: Judgement) -> Path:
@@ -120,6 +158,8 @@ def _write(folder: Path, judgement: Judgement) -> Path:
         judgement.pictures,
         facts=judgement.facts,
         warnings=judgement.warnings,
+        analysis=judgement.analysis,
+        names=judgement.names,
     )
 
 
@@ -142,7 +182,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures in the report")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder of the report (runs/evaluate-DATE-TIME)")
     parser.add_argument("--max-detections", type=_positive, metavar="N", help="that count, a class and image (100)")
+    parser.add_argument("--resamples", type=_count, default=1000, metavar="N", help="of the intervals (1000); 0: none")
+    parser.add_argument("--seed", type=_count, default=0, metavar="N", help="of the resamples (0)")
+    parser.add_argument("--precision", type=_share, metavar="P", help="that recommended thresholds keep (best F1)")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"need a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"need a number above 0 and up to 1, got {text!r}")
+    return value
 
 
 def _positive(text: str) -> int:

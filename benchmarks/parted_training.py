@@ -88,7 +88,7 @@ def work(config: Config, processes: Processes, updates: int, folder: Path) -> No
     """Train and look over the val split, as one of the processes; the first one writes what came out."""
     learner, losses = train(config, processes, updates, folder / START)
     val = config.data.open("val")
-    found = find(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
+    found, _ = find(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
     if processes.first:
         state = learner.model.state_dict()
         save_checkpoint(folder / RUN, {"losses": losses, "model": state, "found": [table(one) for one in found]})
@@ -139,7 +139,7 @@ def same_detections(run: dict[str, Any]) -> bool:
     val = config.data.open("val")
     learner = Learner(config, val.categories, ALONE)
     learner.model.load_state_dict(run["model"])
-    found = find(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
+    found, _ = find(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
     summary = score(found, val, config).summary
     print(f"{sum(map(len, found))} detections in {len(found)} images, AP {summary.ap or 0:.4f}")
     pairs = zip([table(one) for one in found], run["found"], strict=True)

@@ -48,7 +48,9 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[b
 def test_files_in_report_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
     assert run_command(evaluate.main, [*files(tmp_path), f"--images={tmp_path}"]) == 0
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["metrics.json", "report.html", "report.md"]
+    tables = ["classes.csv", "confusion.csv", "curves.csv", "errors.csv", "images.csv", "slices.csv"]
+    written = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert written == sorted([*tables, "metrics.json", "report.html", "report.md"])
     assert summary(tmp_path)["AP"] == pytest.approx(1)
     assert summary(tmp_path)["APm"] is None
     assert "data:image/jpeg" in (tmp_path / "report" / "report.html").read_text()
@@ -240,3 +242,52 @@ def test_a_closed_pipe_is_quiet() -> None:
 )
 def test_printable(text: str, expected: str) -> None:
     assert printable(text) == expected
+
+
+def test_truth_as_detections_is_reported_as_clean(real_data: Path, tmp_path: Path) -> None:
+    """Of real data, whose boxes of one class in one image are fewer than 100."""
+    truth = json.loads((real_data / "coco128" / "annotations" / "instances_val.json").read_text())
+    truth["annotations"] = [one for one in truth["annotations"] if min(one["bbox"][2:]) > 0]
+    found = [
+        {key: one[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0} for one in truth["annotations"]
+    ]
+    assert evaluate.main([*files(tmp_path, truth, found), "--resamples=10"]) == 0
+    record = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert record["summary"]["AP"] == pytest.approx(1)
+    assert {one["count"] for one in record["analysis"]["errors"].values()} == {0}
+    assert record["analysis"]["intervals"]["AP"] == pytest.approx([1, 1])
+    with (tmp_path / "report" / "images.csv").open() as file:
+        assert {line.rsplit(",", 1)[1].strip() for line in file} == {"F1", "1"}
+
+
+@pytest.mark.parametrize("option", ["--resamples=-1", "--resamples=x", "--seed=1.5", "--precision=0", "--precision=2"])
+def test_an_option_out_of_range_is_refused(tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main([*files(tmp_path), option])
+    assert "need a" in capsys.readouterr().err
+
+
+def test_resamples_are_seeded_and_can_be_left_out(tmp_path: Path) -> None:
+    truth = {**TRUTH, "images": [{**TRUTH["images"][0], "id": name, "file_name": name} for name in "abcdef"]}
+    truth["annotations"] = [{**TRUTH["annotations"][0], "id": i, "image_id": name} for i, name in enumerate("abcdef")]
+    arguments = files(tmp_path, truth, [{**FOUND[0], "image_id": name} for name in "abd"])
+
+    def intervals(name: str, *options: str) -> Any:
+        assert evaluate.main([*arguments[:2], f"--out={tmp_path / name}", *options]) == 0
+        return json.loads((tmp_path / name / "metrics.json").read_text())["analysis"]["intervals"]
+
+    first = intervals("a", "--resamples=20", "--seed=7")
+    assert first == intervals("b", "--resamples=20", "--seed=7")
+    assert first != intervals("c", "--resamples=20", "--seed=8")
+    assert first["AP"][0] < 0.5 < first["AP"][1]
+    assert intervals("d", "--resamples=0") is None
+
+
+def test_ignore_is_refused_and_never_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """pycocotools overwrites the flag by iscrowd."""
+    truth = {**TRUTH, "annotations": [{**TRUTH["annotations"][0], "ignore": 1}]}
+    assert run_command(evaluate.main, files(tmp_path, truth)) == 2
+    assert "ignore 1 has no effect in COCO scoring; set iscrowd to 1" in capsys.readouterr().err
+    truth["annotations"][0]["iscrowd"] = 1
+    assert evaluate.main(files(tmp_path, truth)) == 0
+    assert summary(tmp_path)["AP"] is None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from anchorloc.checkpoint import load_checkpoint
@@ -21,6 +22,7 @@ from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tenso
 from anchorloc.engine.validation import joined, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import AnchorWork
 from anchorloc.structures import Category, Detections
 
 
@@ -77,12 +79,16 @@ def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detecti
     Raises:
         InputError: the classes of the two differ.
     """
-    detections = find(model, source)
+    detections, _ = find(model, source)
     return score(detections, source, model.config), detections
 
 
-def find(model: TrainedModel, source: Source, processes: Processes = ALONE) -> list[Detections]:
-    """Run `model` over `source`, its batches dealt out to the `processes`; the first gets all detections, in order.
+def find(
+    model: TrainedModel, source: Source, processes: Processes = ALONE
+) -> tuple[list[Detections], list[tuple[int, int]]]:
+    """Return what `model` finds in every image, and the (height, width) that each was padded to.
+
+    The batches are dealt out to the `processes`; the first gets all, in order.
 
     Raises:
         InputError: the classes of the two differ.
@@ -90,9 +96,38 @@ def find(model: TrainedModel, source: Source, processes: Processes = ALONE) -> l
     if source.categories != model.categories:
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
-    loader = batches(validation_loader(model.config, source, processes.part))
-    mine = [detect_batch(model.network, batch, model.config, model.device) for batch in loader]
-    return [found for batch in joined(processes.gather(mine)) for found in batch]
+    mine = []
+    for batch in batches(validation_loader(model.config, source, processes.part)):
+        size = (batch.images.shape[2], batch.images.shape[3])
+        mine.append([(found, size) for found in detect_batch(model.network, batch, model.config, model.device)])
+    pairs = [pair for batch in joined(processes.gather(mine)) for pair in batch]
+    return [found for found, _ in pairs], [size for _, size in pairs]
+
+
+def anchor_work(
+    config: Config, detections: Sequence[Detections], padded: Sequence[tuple[int, int]]
+) -> AnchorWork | None:
+    """Return the level and the shape of the anchor of every detection; None where there are no images."""
+    grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
+    if not grids:
+        return None
+    levels, shapes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for found, size in zip(detections, padded, strict=True):
+        grid = grids[size]
+        starts = np.cumsum([0, *map(len, grid.levels)])
+        level = np.searchsorted(starts, found.anchors, side="right") - 1
+        counts = np.array([one.shapes for one in grid.levels])
+        levels.append(level)
+        shapes.append((found.anchors - starts[level]) % counts[level])
+    shares = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
+    first = next(iter(grids.values())).levels
+    return AnchorWork(
+        level=np.concatenate(levels),
+        shape=np.concatenate(shapes),
+        strides=tuple(level.stride[0] for level in first),
+        shapes=tuple(level.sizes for level in first),
+        anchors=tuple(shares.mean(axis=0).tolist()),
+    )
 
 
 def facts_of(model: TrainedModel) -> dict[str, object]:

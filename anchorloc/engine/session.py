@@ -172,7 +172,7 @@ def report(training: Training, console: Console, started: float) -> None:
         learner = training.learner
         model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
     processes.copy_first(model.network)
-    detections = find(model, val, processes)
+    detections, _ = find(model, val, processes)
     if not processes.first:
         return
     evaluation = score(detections, val, model.config)

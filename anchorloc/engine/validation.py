@@ -71,10 +71,10 @@ def mean_losses(outcomes: Iterable[Outcome]) -> dict[str, float]:
     return means.take()
 
 
-def score(detections: Sequence[Detections], source: Source, config: Config) -> Evaluation:
-    """Score the detections of all images of `source`."""
+def score(detections: Sequence[Detections], source: Source, config: Config, fast: bool = False) -> Evaluation:
+    """Score the detections of all images of `source`; `fast` as in `evaluate`."""
     targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, config.scored_detections)
+    return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
 
 
 def loss_values(losses: dict[str, Tensor]) -> dict[str, float]:

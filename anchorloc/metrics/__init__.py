@@ -1,21 +1,32 @@
-"""Detections and truth in, numbers out: COCO's protocol, scored by pycocotools."""
+"""Detections and truth in, numbers out: COCO's protocol, scored by pycocotools and, where it is often, by its twin."""
 
-from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate
+from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
+from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.scorer import AREAS, IOU_THRESHOLDS, RECALLS, Scores, score
+from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS, Outcomes
+from anchorloc.metrics.scorer import Scores, score
 from anchorloc.metrics.summary import Summary, summarize
+from anchorloc.metrics.weighted import RECALLS, Curves, weighted_curves
 
 __all__ = [
     "AREAS",
     "IOU_THRESHOLDS",
     "RECALLS",
+    "Bootstrap",
     "ClassMetrics",
+    "Curves",
     "Evaluation",
+    "Interval",
     "OperatingPoint",
+    "Outcomes",
     "Scores",
     "Summary",
     "best_f1",
+    "bootstrap",
     "evaluate",
+    "image_weights",
+    "match_targets",
     "score",
     "summarize",
+    "weighted_curves",
 ]

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anchorloc.metrics.columns import DetectionTable, TruthTable, detection_table, truth_table
+from anchorloc.metrics.fast import fast_score
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.scorer import IOU_THRESHOLDS, Scores, score
+from anchorloc.metrics.outcomes import IOU_THRESHOLDS, Outcomes, coco_slices, match_detections
+from anchorloc.metrics.scorer import Scores, score
 from anchorloc.metrics.summary import Summary, mean_of_known, summarize
 from anchorloc.structures import Category, Detections, IntArray, Target
 
@@ -74,6 +76,7 @@ def evaluate(
     categories: Sequence[Category],
     max_detections: Sequence[int] = (1, 10, 100),
     by_size: bool = True,
+    fast: bool = False,
 ) -> Evaluation:
     """Score detections by COCO's protocol for boxes.
 
@@ -83,6 +86,7 @@ def evaluate(
         categories: the classes; a label is a place in this sequence.
         max_detections: how many detections of one class in one image count, ascending; AP is at the last.
         by_size: whether small, medium and large boxes get numbers of their own; they take most of the time.
+        fast: take the numbers from the twin of pycocotools, which gives the same to the bit; a report does not.
 
     Raises:
         InputError: a detection is not finite.
@@ -91,7 +95,8 @@ def evaluate(
     _check(targets, detections, max_detections)
     truth = truth_table(targets, len(categories))
     found = detection_table(detections, len(categories))
-    scores = score(truth, found, _image_order(detections), len(categories), max_detections, by_size)
+    scorer = fast_score if fast else score
+    scores = scorer(truth, found, image_order(detections), len(categories), max_detections, by_size)
     return Evaluation(
         summary=summarize(scores, max_detections),
         classes=tuple(_class(label, category, truth, found, scores) for label, category in enumerate(categories)),
@@ -104,6 +109,20 @@ def evaluate(
     )
 
 
+def match_targets(
+    targets: Sequence[Target],
+    detections: Sequence[Detections],
+    categories: Sequence[Category],
+    limit: int,
+    by_size: bool = True,
+) -> Outcomes:
+    """Match once, for `weighted_curves` and `bootstrap`: arguments as those of `evaluate`, `limit` the last of them."""
+    _check(targets, detections, [limit])
+    truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
+    slices = coco_slices(truth, found, by_size)
+    return match_detections(truth, found, image_order(detections), len(categories), limit, slices)
+
+
 def _check(targets: Sequence[Target], detections: Sequence[Detections], max_detections: Sequence[int]) -> None:
     if len(targets) != len(detections):
         raise ValueError(f"need one Detections for each target, got {len(detections)} for {len(targets)}")
@@ -113,7 +132,7 @@ def _check(targets: Sequence[Target], detections: Sequence[Detections], max_dete
         raise ValueError(f"max_detections must be ascending and from 1, got {tuple(max_detections)}")
 
 
-def _image_order(detections: Sequence[Detections]) -> list[int]:
+def image_order(detections: Sequence[Detections]) -> list[int]:
     """pycocotools ranks equal scores of different images by image id: so the numbers do not hang on file order."""
     ids = [found.image_id for found in detections]
     return sorted(range(len(ids)), key=lambda image: (isinstance(ids[image], str), ids[image]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.metrics.columns import Float64Array
-from anchorloc.structures import BoolArray
+from anchorloc.structures import BoolArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,33 @@ def best_f1(scores: Float64Array, right: BoolArray, boxes: int) -> OperatingPoin
         right: (D,) whether each finds a box. Matching goes by descending score, so a threshold changes no match.
         boxes: how many boxes there are to find. With none of them, or nothing right, there is no best: None.
     """
+    sums = threshold_sums(scores, right)
+    if not boxes or not sums.right.any():
+        return None
+    return sums.point(int(np.argmax(sums.f1(boxes))), boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdSums:
+    """Every score threshold that keeps other detections than its neighbors, descending, and what each keeps."""
+
+    thresholds: Float64Array  # (P,)
+    right: IntArray  # (P,)
+    kept: IntArray  # (P,) right and wrong
+
+    def f1(self, boxes: int) -> Float64Array:
+        """(P,) at each threshold."""
+        return np.asarray(2 * self.right / (self.kept + boxes))
+
+    def point(self, place: int, boxes: int) -> OperatingPoint:
+        """Return one of them."""
+        right, kept = int(self.right[place]), int(self.kept[place])
+        f1 = 2 * right / (kept + boxes)
+        return OperatingPoint(float(self.thresholds[place]), right / kept, right / boxes, f1)
+
+
+def threshold_sums(scores: Float64Array, right: BoolArray) -> ThresholdSums:
+    """Count what each threshold keeps; arguments as those of `best_f1`."""
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # equal scores stay or go together
-    true_positives = np.cumsum(right[order])[ends]
-    if not boxes or not true_positives.any():
-        return None
-    f1 = 2 * true_positives / (ends + 1 + boxes)
-    best = int(np.argmax(f1))
-    found, kept = int(true_positives[best]), int(ends[best]) + 1
-    return OperatingPoint(float(scores[order][ends[best]]), found / kept, found / boxes, float(f1[best]))
+    return ThresholdSums(scores[order][ends], np.cumsum(right[order], dtype=np.int64)[ends], ends + 1)

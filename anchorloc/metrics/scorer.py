@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from pycocotools import coco as coco_module
 from pycocotools import cocoeval as cocoeval_module
 
 from anchorloc.metrics.columns import DetectionTable, Float64Array, TruthTable
+from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS, xywh
+from anchorloc.metrics.weighted import RECALLS
 from anchorloc.structures import BoolArray, IntArray
-
-IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
-RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
-AREAS: Final = ("all", "small", "medium", "large")  # split at 32² and 96² square pixels, both ends inclusive
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +89,7 @@ def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str,
     columns = zip(
         image_ids[truth.images].tolist(),
         (truth.labels + 1).tolist(),
-        _xywh(truth.boxes).tolist(),
+        xywh(truth.boxes).tolist(),
         truth.area.tolist(),
         truth.crowd.tolist(),
         strict=True,
@@ -103,7 +101,7 @@ def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str,
 
 
 def _detection_annotations(detections: DetectionTable, image_ids: IntArray) -> list[dict[str, Any]]:
-    boxes = _xywh(detections.boxes)
+    boxes = xywh(detections.boxes)
     columns = zip(
         image_ids[detections.images].tolist(),
         (detections.labels + 1).tolist(),
@@ -137,10 +135,6 @@ def _read_matches(image_results: list[dict[str, Any] | None], matches: IntArray,
             rows = np.asarray(result["dtIds"], np.int64) - 1
             matches[:, rows] = result["dtMatches"].astype(np.int64) - 1
             ignored[rows] = result["dtIgnore"][0]
-
-
-def _xywh(boxes: Float64Array) -> Float64Array:
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
 @contextmanager

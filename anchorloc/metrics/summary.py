@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.metrics.columns import Float64Array
-from anchorloc.metrics.scorer import AREAS, IOU_THRESHOLDS, Scores
+from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS
+from anchorloc.metrics.scorer import Scores
 
 
 @dataclass(frozen=True)

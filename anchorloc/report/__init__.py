@@ -1,5 +1,6 @@
 """Numbers to what people read: terminal, Markdown, one HTML file, JSON, pictures."""
 
+from anchorloc.report.analysis.gallery import best_and_worst
 from anchorloc.report.chart import Chart
 from anchorloc.report.history import training_charts
 from anchorloc.report.picture import Picture, pick_pictures
@@ -10,6 +11,7 @@ from anchorloc.report.writer import write_report
 __all__ = [
     "Chart",
     "Picture",
+    "best_and_worst",
     "evaluation_record",
     "pick_pictures",
     "print_evaluation",

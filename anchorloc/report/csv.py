@@ -21,7 +21,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([_cell(word) for word in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
     write_text(path, file.getvalue())
 

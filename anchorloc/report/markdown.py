@@ -6,24 +6,34 @@ import re
 from collections.abc import Mapping, Sequence
 
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis
+from anchorloc.report.analysis.markdown import analysis_markdown
+from anchorloc.report.markdown_table import table
 from anchorloc.report.words import decimal, name, operating_sentence, sizes
 
 
-def render_markdown(evaluation: Evaluation, title: str, facts: Mapping[str, object], warnings: Sequence[str]) -> str:
+def render_markdown(
+    evaluation: Evaluation,
+    title: str,
+    facts: Mapping[str, object],
+    warnings: Sequence[str],
+    analysis: Analysis | None = None,
+) -> str:
     """Return the numbers, the classes, the warnings and the facts as GitHub-flavored Markdown."""
     limit = evaluation.summary.max_detections[-1]
     numbers = evaluation.summary.named()
     parts = [
         f"# {escape(title)}",
         sizes(evaluation),
-        _table(list(numbers), [[decimal(value) for value in numbers.values()]], names=0),
+        table(list(numbers), [[decimal(value) for value in numbers.values()]], names=0),
         operating_sentence(evaluation) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in warnings),
+        *([] if analysis is None else analysis_markdown(analysis)),
         "## Classes",
-        _table(["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)),
+        table(["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)),
     ]
     if facts:
-        parts += ["## Run", _table(["", ""], [[escape(key), escape(str(value))] for key, value in facts.items()], 2)]
+        parts += ["## Run", table(["", ""], [[escape(key), escape(str(value))] for key, value in facts.items()], 2)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -41,9 +51,3 @@ def _classes(evaluation: Evaluation) -> list[list[str]]:
         ]
         for metrics in evaluation.classes
     ]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
-    """Join cells; the first `names` columns are words, to the left, the others numbers, to the right."""
-    rule = [":--" if column < names else "--:" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis
+from anchorloc.report.analysis.sections import sections
+from anchorloc.report.analysis.words import interval_text
 from anchorloc.report.chart import Chart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.picture import DrawnPicture, Picture, draw_picture
@@ -18,6 +21,7 @@ def render_page(
     charts: Sequence[Chart],
     facts: Mapping[str, object],
     warnings: Sequence[str],
+    analysis: Analysis | None = None,
 ) -> str:
     """Return the whole page; every word that comes from a file is escaped."""
     point = evaluation.operating_point
@@ -30,7 +34,8 @@ def render_page(
         facts,
         warnings,
         sizes=sizes(evaluation),
-        numbers=_numbers(evaluation),
+        numbers=_numbers(evaluation, analysis),
+        a=None if analysis is None else sections(analysis, evaluation),
         sentence=operating_sentence(evaluation),
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
@@ -41,10 +46,12 @@ def render_page(
     )
 
 
-def _numbers(evaluation: Evaluation) -> list[tuple[str, float | None, str]]:
-    """COCO's numbers as (name, value, explanation)."""
+def _numbers(evaluation: Evaluation, analysis: Analysis | None) -> list[tuple[str, float | None, str, str]]:
+    """COCO's numbers as (name, value, explanation, interval)."""
     words = explanations(evaluation.summary.max_detections)
-    return [(key, value, words[key]) for key, value in evaluation.summary.named().items()]
+    intervals = {} if analysis is None or analysis.bootstrap is None else analysis.bootstrap.summary
+    numbers = evaluation.summary.named()
+    return [(key, value, words[key], interval_text(intervals.get(key))) for key, value in numbers.items()]
 
 
 def aspect_of(pictures: Sequence[DrawnPicture]) -> float:

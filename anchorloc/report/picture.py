@@ -41,6 +41,7 @@ class Picture:
     target: Target
     detections: Detections
     matched: IntArray  # (N,) as Evaluation.matched
+    group: str = ""  # the heading under which a gallery shows it
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class DrawnPicture:
     height: int
     href: str  # the image as a data URI
     marks: list[Mark]
+    group: str = ""
 
     @property
     def crowded(self) -> bool:
@@ -71,12 +73,20 @@ class DrawnPicture:
 
 
 def pick_pictures(
-    source: Source, detections: Sequence[Detections], evaluation: Evaluation, count: int = 12
+    source: Source,
+    detections: Sequence[Detections],
+    evaluation: Evaluation,
+    count: int = 12,
+    order: Sequence[int] | None = None,
 ) -> tuple[list[Picture], list[str]]:
-    """Return `count` images spread over a data set, and a sentence for each on the way that cannot be read."""
+    """Return `count` images, and a sentence for each on the way that cannot be read.
+
+    They are the first of `order`, in that order; without one they are spread over the data set.
+    """
     pictures: dict[int, Picture] = {}
     problems: list[str] = []
-    for index in sorted(range(len(source)), key=lambda index: index * GOLDEN_RATIO % 1):
+    spread = sorted(range(len(source)), key=lambda index: index * GOLDEN_RATIO % 1)
+    for index in spread if order is None else order:
         if len(pictures) == count or len(problems) == MOST_PROBLEMS:
             break
         try:
@@ -86,7 +96,7 @@ def pick_pictures(
             continue
         target, matched = source.target(index), evaluation.matched[index]
         pictures[index] = Picture(source.name(index), image, source.size(index), target, detections[index], matched)
-    return [pictures[index] for index in sorted(pictures)], problems
+    return [pictures[index] for index in (sorted(pictures) if order is None else pictures)], problems
 
 
 def draw_picture(picture: Picture, categories: Sequence[Category], threshold: float | None) -> DrawnPicture:
@@ -96,7 +106,9 @@ def draw_picture(picture: Picture, categories: Sequence[Category], threshold: fl
     kept = kept if threshold is None else kept[scores[kept] >= threshold]
     marks = [*_truth_marks(picture, kept, categories), *_detection_marks(picture, kept, categories)]
     height, width = picture.size
-    return DrawnPicture(name(picture.name), _caption(marks), width, height, data_uri(picture.image), marks)
+    return DrawnPicture(
+        name(picture.name), _caption(marks), width, height, data_uri(picture.image), marks, picture.group
+    )
 
 
 def _truth_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[Mark]:

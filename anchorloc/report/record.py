@@ -7,10 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from anchorloc.metrics import ClassMetrics, Evaluation
+from anchorloc.metrics.analysis import Analysis
+from anchorloc.report.analysis.record import analysis_record
 
 
 def evaluation_record(
-    evaluation: Evaluation, facts: Mapping[str, object] | None = None, warnings: Sequence[str] | None = None
+    evaluation: Evaluation,
+    facts: Mapping[str, object] | None = None,
+    warnings: Sequence[str] | None = None,
+    analysis: Analysis | None = None,
 ) -> dict[str, Any]:
     """Return everything in `metrics.json`; a number that does not exist is null."""
     point = evaluation.operating_point
@@ -28,6 +33,7 @@ def evaluation_record(
         },
         "operating_point": None if point is None else asdict(point),
         "classes": [_class(metrics) for metrics in evaluation.classes],
+        **({} if analysis is None else {"analysis": analysis_record(analysis)}),
         "warnings": list(evaluation.warnings if warnings is None else warnings),
         "facts": {
             key: value if isinstance(value, (int, float, str)) else str(value) for key, value in (facts or {}).items()

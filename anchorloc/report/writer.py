@@ -7,6 +7,8 @@ from pathlib import Path
 
 from anchorloc.files import write_json, write_text
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis
+from anchorloc.report.analysis.tables import write_tables
 from anchorloc.report.chart import Chart
 from anchorloc.report.markdown import render_markdown
 from anchorloc.report.page import render_page
@@ -22,8 +24,10 @@ def write_report(
     charts: Sequence[Chart] = (),
     facts: Mapping[str, object] | None = None,
     warnings: Sequence[str] = (),
+    analysis: Analysis | None = None,
+    names: Sequence[str] = (),
 ) -> Path:
-    """Write `metrics.json`, `report.md` and `report.html`, and return the path of the last.
+    """Write `metrics.json`, `report.md`, `report.html` and tables, and return the path of the page.
 
     Args:
         folder: an existing folder.
@@ -31,13 +35,17 @@ def write_report(
         charts: the course of the training, see `training_charts`.
         facts: settings, timings and the like, shown in their order.
         warnings: sentences to be shown before those of the evaluation itself.
+        analysis: why the numbers are what they are; it brings tables in CSV with it.
+        names: of the image files, for those.
 
     Raises:
         InputError: the file system refuses.
     """
     facts, warnings = facts or {}, [*warnings, *evaluation.warnings]
     page = folder / "report.html"
-    write_json(folder / "metrics.json", evaluation_record(evaluation, facts, warnings))
-    write_text(folder / "report.md", render_markdown(evaluation, title, facts, warnings))
-    write_text(page, render_page(evaluation, title, pictures, charts, facts, warnings))
+    write_json(folder / "metrics.json", evaluation_record(evaluation, facts, warnings, analysis))
+    write_text(folder / "report.md", render_markdown(evaluation, title, facts, warnings, analysis))
+    if analysis is not None:
+        write_tables(folder, analysis, evaluation, names)
+    write_text(page, render_page(evaluation, title, pictures, charts, facts, warnings, analysis))
     return page

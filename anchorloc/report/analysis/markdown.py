@@ -1,0 +1,86 @@
+"""An analysis as Markdown."""
+
+from __future__ import annotations
+
+from anchorloc.metrics.analysis import KINDS, Analysis
+from anchorloc.report.analysis.words import (
+    ERRORS,
+    INTERVAL,
+    LOCALIZATION,
+    SLICE_COLUMNS,
+    YIELD_COLUMNS,
+    interval_text,
+    localization_numbers,
+    prunable_sentence,
+    shape_name,
+    signed,
+    threshold_sentence,
+    wanted_sentence,
+)
+from anchorloc.report.markdown_table import table
+from anchorloc.report.words import decimal
+
+
+def analysis_markdown(analysis: Analysis) -> list[str]:
+    """Return the parts, to be joined by empty lines."""
+    return [
+        *_intervals(analysis),
+        "## Why not better",
+        threshold_sentence(analysis),
+        _errors(analysis),
+        wanted_sentence(analysis) + " They stand in `classes.csv`.",
+        "## Localization and scores",
+        _localization(analysis),
+        "## Parts of the boxes",
+        _slices(analysis),
+        _meanings(SLICE_COLUMNS),
+        *_yields(analysis),
+    ]
+
+
+def _intervals(analysis: Analysis) -> list[str]:
+    if analysis.bootstrap is None:
+        return []
+    rows = [[name, interval_text(interval) or "n/a"] for name, interval in analysis.bootstrap.summary.items()]
+    return [table(["number", "interval"], rows), f"{INTERVAL} ({analysis.bootstrap.resamples:,} resamples)."]
+
+
+def _errors(analysis: Analysis) -> str:
+    totals = zip(KINDS, analysis.errors.totals, analysis.errors.gains, strict=True)
+    rows = [[kind, ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
+    return table(["error", "meaning", "count", "AP50 without"], rows, 2)
+
+
+def _localization(analysis: Analysis) -> str:
+    numbers = localization_numbers(analysis)
+    return table(
+        ["number", "meaning", ""], [[key, LOCALIZATION[key], decimal(numbers[key])] for key in LOCALIZATION], 2
+    )
+
+
+def _slices(analysis: Analysis) -> str:
+    rows = [
+        [one.group, one.name, str(one.boxes), *map(decimal, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
+        for one in analysis.slices
+    ]
+    return table(["", "part", *SLICE_COLUMNS], rows, 2)
+
+
+def _yields(analysis: Analysis) -> list[str]:
+    sentence = prunable_sentence(analysis)
+    if sentence is None:
+        return []
+    rows = [
+        [
+            shape_name(one),
+            *(f"{share:.1%}" for share in (one.anchors, one.kept, one.right)),
+            decimal(one.iou),
+            signed(one.loss and -one.loss),
+        ]
+        for one in analysis.yields
+    ]
+    return ["## Anchor shapes", sentence, table(["shape", *YIELD_COLUMNS], rows), _meanings(YIELD_COLUMNS)]
+
+
+def _meanings(columns: dict[str, str]) -> str:
+    return "\n".join(f"- {column}: {words}" for column, words in columns.items())

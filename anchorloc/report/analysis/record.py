@@ -1,0 +1,70 @@
+"""An analysis as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from anchorloc.metrics import Bootstrap, Interval
+from anchorloc.metrics.analysis import KINDS, Analysis, ClassCurve
+from anchorloc.report.analysis.words import (
+    CLASS_COLUMNS,
+    ERRORS,
+    INTERVAL,
+    LOCALIZATION,
+    SLICE_COLUMNS,
+    YIELD_COLUMNS,
+    localization_numbers,
+)
+
+
+def analysis_record(analysis: Analysis) -> dict[str, Any]:
+    """Return what `metrics.json` has under "analysis"; the curves, images and confusions are in CSV."""
+    errors, froc, calibration = analysis.errors, analysis.froc, analysis.calibration
+    return {
+        "score_threshold": analysis.threshold,
+        "wanted_precision": analysis.precision,
+        "intervals": None if analysis.bootstrap is None else _intervals(analysis.bootstrap),
+        "thresholds": [_thresholds(curve) for curve in (analysis.everything, *analysis.classes)],
+        "errors": {
+            kind: {"count": count, "AP50_gain": gain}
+            for kind, count, gain in zip(KINDS, errors.totals, errors.gains, strict=True)
+        },
+        "localization": localization_numbers(analysis),
+        "froc": froc and {f"{rate:g}": recall for rate, recall in froc.recall_at.items()},
+        "calibration": calibration
+        and [dict(zip(("detections", "score", "right"), one, strict=True)) for one in calibration.bins],
+        "slices": [asdict(one) for one in analysis.slices],
+        "anchors": [asdict(one) for one in analysis.yields],
+        "meanings": {
+            "intervals": INTERVAL,
+            "thresholds": CLASS_COLUMNS,
+            "errors": ERRORS,
+            "localization": LOCALIZATION,
+            "froc": "recall by false alarms an image",
+            "calibration": "by tenths of the score: detections, their mean score, and the share of them that is right",
+            "slices": SLICE_COLUMNS,
+            "anchors": YIELD_COLUMNS,
+        },
+    }
+
+
+def _intervals(found: Bootstrap) -> dict[str, Any]:
+    return {
+        "resamples": found.resamples,
+        "seed": found.seed,
+        **{name: _ends(interval) for name, interval in found.summary.items()},
+        "classes": [_ends(interval) for interval in found.classes],
+    }
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
+def _thresholds(curve: ClassCurve) -> dict[str, Any]:
+    return {
+        "category_id": None if curve.category is None else curve.category.id,
+        "best_f1": curve.best and asdict(curve.best),
+        "wanted": curve.wanted and asdict(curve.wanted),
+    }

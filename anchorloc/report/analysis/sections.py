@@ -1,0 +1,155 @@
+"""An analysis as the values that a page needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import KINDS, Analysis, ClassCurve
+from anchorloc.report.analysis.words import (
+    CLASS_COLUMNS,
+    ERRORS,
+    INTERVAL,
+    LOCALIZATION,
+    SLICE_COLUMNS,
+    YIELD_COLUMNS,
+    interval_text,
+    localization_numbers,
+    prunable_sentence,
+    shape_name,
+    signed,
+    threshold_sentence,
+    wanted_sentence,
+)
+from anchorloc.report.chart import Chart, DrawnChart, draw_chart
+from anchorloc.report.words import name
+
+MOST_LINES = 5  # classes drawn in one chart, beside all together
+MOST_CONFUSIONS = 20
+MOST_MATRIX = 12  # classes up to which the confusion matrix is shown whole; confusion.csv always is
+UNIT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """One kind of error."""
+
+    kind: str
+    meaning: str
+    count: int
+    width: float  # percent of the longest bar
+    gain: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The confusion matrix, small enough to be seen."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[int, float]]]]  # (true class, per column (count, share of the row))
+
+
+def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
+    """Return everything that `analysis/sections.html` and the class table show."""
+    intervals = () if analysis.bootstrap is None else analysis.bootstrap.classes
+    numbers = localization_numbers(analysis)
+    return {
+        "errors": _errors(analysis),
+        "gain_note": f"AP50 is {evaluation.summary.ap50 or 0:.3f}.",
+        "threshold_sentence": threshold_sentence(analysis),
+        "wanted_sentence": wanted_sentence(analysis),
+        "class_columns": CLASS_COLUMNS,
+        "recommended": [curve.recommended for curve in analysis.classes],
+        "class_intervals": [interval_text(one) for one in intervals],
+        "interval_meaning": INTERVAL,
+        "charts": _charts(analysis),
+        "localization": [(key, numbers[key], LOCALIZATION[key]) for key in LOCALIZATION],
+        "confusions": _confusions(analysis),
+        "matrix": _matrix(analysis),
+        "slice_columns": SLICE_COLUMNS,
+        "slices": [(group, list(rows)) for group, rows in groupby(analysis.slices, key=lambda one: one.group)],
+        "yield_columns": YIELD_COLUMNS,
+        "yields": [(shape_name(one), one, signed(one.loss and -one.loss)) for one in analysis.yields],
+        "prunable": prunable_sentence(analysis),
+    }
+
+
+def _errors(analysis: Analysis) -> list[ErrorRow]:
+    errors = analysis.errors
+    longest = max(1, *errors.totals)
+    return [
+        ErrorRow(kind, ERRORS[kind], count, 100 * count / longest, signed(gain))
+        for kind, count, gain in zip(KINDS, errors.totals, errors.gains, strict=True)
+    ]
+
+
+def _charts(analysis: Analysis) -> list[tuple[DrawnChart, str]]:
+    shown = sorted(analysis.classes, key=lambda curve: -curve.boxes)[:MOST_LINES]
+    curves = [analysis.everything, *(shown if len(analysis.classes) > 1 else [])]
+    points = analysis.everything.points
+    by_score = {
+        what: [(point.threshold, getattr(point, what.lower())) for point in reversed(points)]
+        for what in ("precision", "recall", "F1")
+    }
+    bins = [] if analysis.calibration is None else analysis.calibration.bins
+    reliability = {
+        "detections": [(score, share) for _, score, share in bins],
+        "a calibrated detector": [(0.0, 0.0), (1.0, 1.0)],
+    }
+    alarms = [] if analysis.froc is None else analysis.froc.points
+    charts = [
+        (
+            Chart("Precision by recall, IoU 0.5", "recall", {_name(c): _pr(c) for c in curves}, UNIT, False),
+            "How many wrong detections come with the boxes found, from the surest detection on. The classes of most "
+            "boxes; curves.csv has all.",
+        ),
+        (
+            Chart("By score threshold, all classes, IoU 0.5", "score threshold", by_score, UNIT, False),
+            "What is kept at and above each threshold. F1 is the harmonic mean of precision and recall.",
+        ),
+        (
+            Chart(
+                "FROC, IoU 0.5", "false alarms an image", {"all classes": alarms}, [0, 1, 2, 3, 4, 5, 6, 7, 8], False
+            ),
+            "Share of the boxes found against wrong detections an image.",
+        ),
+        (
+            Chart("Reliability, IoU 0.5", "mean score of a tenth", reliability if bins else {}, UNIT, False),
+            "Share of the detections that are right, by score. Below the line scores promise too much, above it "
+            "too little.",
+        ),
+    ]
+    return [(drawn, words) for chart, words in charts if (drawn := draw_chart(chart)) is not None]
+
+
+def _name(curve: ClassCurve) -> str:
+    return "all classes" if curve.category is None else name(curve.category.name, 20)
+
+
+def _pr(curve: ClassCurve) -> Sequence[tuple[float, float]]:
+    return [(point.recall, point.precision) for point in curve.points]
+
+
+def _names(analysis: Analysis) -> list[str]:
+    return [name(str(curve.category.name)) for curve in analysis.classes if curve.category is not None]
+
+
+def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:
+    """(true, detected, count, share of the boxes of the true class)."""
+    names, boxes = _names(analysis), analysis.confusion.matrix.sum(axis=1)
+    pairs = list(analysis.confusion.pairs())[:MOST_CONFUSIONS]
+    return [(names[true], names[found], count, count / int(boxes[true])) for true, found, count in pairs]
+
+
+def _matrix(analysis: Analysis) -> Matrix | None:
+    names = _names(analysis)
+    if not 1 < len(names) <= MOST_MATRIX:
+        return None
+    rows = zip([*names, "nothing there"], analysis.confusion.matrix.tolist(), strict=True)
+    return Matrix(
+        [*names, "missed"],
+        [(true, [(count, count / max(1, sum(row))) for count in row]) for true, row in rows],
+    )

@@ -1,0 +1,68 @@
+"""An analysis as CSV tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import KINDS, Analysis
+from anchorloc.report.analysis.words import ERRORS
+from anchorloc.report.csv import write_csv
+
+Rows = Iterator[Sequence[object]]
+
+
+def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names: Sequence[str]) -> None:
+    """Write classes, curves, errors, confusion, slices, images and, where anchors are known, anchors.
+
+    Args:
+        names: of the image files.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    write_csv(folder / "classes.csv", CLASS_HEADER, _classes(analysis, evaluation))
+    write_csv(folder / "curves.csv", ("class", "threshold", "precision", "recall", "F1"), _curves(analysis))
+    totals = zip(KINDS, analysis.errors.totals, analysis.errors.gains, strict=True)
+    rows = ((kind, count, gain, ERRORS[kind]) for kind, count, gain in totals)
+    write_csv(folder / "errors.csv", ("error", "count", "AP50 gain", "meaning"), rows)
+    classes = [one.category.name for one in evaluation.classes]
+    matrix = zip([*classes, "nothing there"], analysis.confusion.matrix.tolist(), strict=True)
+    write_csv(folder / "confusion.csv", ("there", *classes, "missed"), ([true, *row] for true, row in matrix))
+    header = ("group", "part", "boxes", "AP", "AP50", "found", "AR", "IoU")
+    write_csv(folder / "slices.csv", header, (list(vars(one).values()) for one in analysis.slices))
+    images = ((names[one.index], one.boxes, one.found, one.wrong, one.f1) for one in analysis.images)
+    write_csv(folder / "images.csv", ("image", "boxes", "found", "wrong", "F1"), images)
+    if analysis.yields:
+        write_csv(folder / "anchors.csv", ANCHOR_HEADER, _anchors(analysis))
+
+
+CLASS_HEADER = (
+    *("class", "AP", "AP low", "AP high", "AP50", "AP75", "AR", "images", "boxes", "detections"),
+    *("threshold", "precision", "recall", "F1"),
+    *KINDS,
+)
+ANCHOR_HEADER = ("level", "stride", "width", "height", "anchors", "detections", "right", "IoU", "AP lost")
+
+
+def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
+    intervals = [None] * len(evaluation.classes) if analysis.bootstrap is None else analysis.bootstrap.classes
+    everything = zip(evaluation.classes, analysis.classes, intervals, analysis.errors.counts.tolist(), strict=True)
+    for one, curve, interval, errors in everything:
+        ends = (None, None) if interval is None else (interval.low, interval.high)
+        point = (None,) * 4 if curve.recommended is None else tuple(vars(curve.recommended).values())
+        numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, one.detections)
+        yield (one.category.name, one.ap, *ends, *numbers, *point, *errors)
+
+
+def _curves(analysis: Analysis) -> Rows:
+    for curve in (analysis.everything, *analysis.classes):
+        name = "" if curve.category is None else curve.category.name
+        yield from ((name, *vars(point).values()) for point in curve.points)
+
+
+def _anchors(analysis: Analysis) -> Rows:
+    for one in analysis.yields:
+        size = one.size or (None, None)
+        yield (one.level, one.stride, *size, one.anchors, one.kept, one.right, one.iou, one.loss)
