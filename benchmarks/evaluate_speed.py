@@ -82,7 +82,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def seconds_of(task: str, folder: Path) -> tuple[float, float]:
-    """Return the seconds of a task, by the clock and of all threads, beyond the reading of the files; kernels are compiled beforehand, on no data."""
+    """Return the seconds of a task by the clock and of all threads, beyond the reading of the files.
+
+    Kernels are compiled beforehand, on no data.
+    """
     truth = read_annotations(folder / "truth.json")
     found = read_results(folder / "found.json", truth)
     targets = [truth.target(index) for index in range(len(truth))]
