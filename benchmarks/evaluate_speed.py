@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.task:
-        print(seconds_of(arguments.task, arguments.folder))
+        print(*seconds_of(arguments.task, arguments.folder))
         return
     with tempfile.TemporaryDirectory() as name:
         folder, document = Path(name), coco_like()
@@ -81,44 +81,50 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_table(rows, RESULTS / "evaluate_speed.csv", ("pycocotools",))
 
 
-def seconds_of(task: str, folder: Path) -> float:
-    """Time a task beyond the reading of the files; kernels are compiled beforehand, on no data."""
+def seconds_of(task: str, folder: Path) -> tuple[float, float]:
+    """Return the seconds of a task by the clock and of all threads, beyond the reading of the files.
+
+    Kernels are compiled beforehand, on no data.
+    """
     truth = read_annotations(folder / "truth.json")
     found = read_results(folder / "found.json", truth)
     targets = [truth.target(index) for index in range(len(truth))]
     empty = match_targets([], [], truth.categories, 100)
     weighted_curves(empty, limits=(1, 10, 100))
     outcomes = match_targets(targets, found, truth.categories, 100) if task == "resamples" else empty
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     if task == "validation":
         evaluate(targets, found, truth.categories, fast=True)
     else:
         bootstrap(outcomes, (1, 10, 100), RESAMPLES, threads=2)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - used
 
 
 def inner(task: str, folder: Path) -> dict[str, object]:
     """One line of the table, timed inside the process."""
     words = ["-m", "benchmarks.evaluate_speed", "--task", task, "--folder", str(folder)]
     done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
-    return row(task, float(done.stdout))
+    return row(task, *map(float, done.stdout.split()))
 
 
 def report(folder: Path) -> dict[str, object]:
     """The whole command: its start, the files, pycocotools, the analysis, 1,000 resamples and the pages."""
     files = [f"--detections={folder / 'found.json'}", f"--annotations={folder / 'truth.json'}"]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     words = [sys.executable, "-m", "anchorloc.evaluate", *files, "--out", str(folder / "report")]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return row("evaluate with report", time.perf_counter() - start)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return row("evaluate with report", seconds, used)
 
 
-def row(task: str, seconds: float) -> dict[str, object]:
+def row(task: str, seconds: float, used: float) -> dict[str, object]:
     """One line; the peak is that of the largest process so far, so the largest comes last."""
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {
         "task": task,
         "seconds": f"{seconds:.1f}",
+        "CPU seconds": f"{used:.1f}",
         "asked, s": ASKED[task],
         "peak so far, MiB": f"{peak:.0f}",
         "load of the machine": f"{os.getloadavg()[0]:.1f}",

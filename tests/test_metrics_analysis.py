@@ -241,3 +241,12 @@ def test_a_shape_is_tested_by_leaving_its_detections_out() -> None:
     assert without is not None
     assert yields[0].loss == pytest.approx(full - without)
     assert math.isclose(yields[0].kept + yields[3].kept, 1)
+
+
+def test_a_level_of_one_shape_is_that_shape() -> None:
+    work = AnchorWork(
+        np.zeros(1, np.int64), np.zeros(1, np.int64), (8.0, 16.0), (((4.0, 4.0),), ((9.0, 8.0),)), (0.8, 0.2)
+    )
+    yields = analyze([target([BOX])], [found(1, [BOX], [0.9])], TWO, demands=Demands(work=work)).yields
+    assert [one.size for one in yields] == [(4, 4), (9, 8)]
+    assert [one.loss for one in yields] == pytest.approx([1, 0])

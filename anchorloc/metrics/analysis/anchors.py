@@ -33,7 +33,7 @@ class ShapeYield:
 
     level: int
     stride: float
-    size: tuple[float, float] | None  # (width, height) in network pixels; None for a whole level
+    size: tuple[float, float] | None  # (width, height) in network pixels; None for a level of several shapes
     anchors: float  # share of all anchors: its cost
     kept: float  # share of the detections above the score threshold
     right: float  # share of those of them that are right
@@ -62,8 +62,8 @@ def shape_yields(case: Case, near: Nearest, work: AnchorWork, kept: BoolArray) -
         )
 
     for level, shapes in enumerate(work.shapes):
-        here = work.level == level
-        yield ShapeYield(level, work.strides[level], None, work.anchors[level], *score(here))
+        only = shapes[0] if len(shapes) == 1 else None  # of one shape: no need to say it twice
+        yield ShapeYield(level, work.strides[level], only, work.anchors[level], *score(work.level == level))
         if len(shapes) > 1:
             yield from _shapes(work, level, score)
 

@@ -75,7 +75,7 @@ def _yields(analysis: Analysis) -> list[str]:
             shape_name(one),
             *(f"{share:.1%}" for share in (one.anchors, one.kept, one.right)),
             decimal(one.iou),
-            signed(one.loss and -one.loss),
+            signed(one.loss),
         ]
         for one in analysis.yields
     ]

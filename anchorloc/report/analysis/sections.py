@@ -72,7 +72,7 @@ def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
         "slice_columns": SLICE_COLUMNS,
         "slices": [(group, list(rows)) for group, rows in groupby(analysis.slices, key=lambda one: one.group)],
         "yield_columns": YIELD_COLUMNS,
-        "yields": [(shape_name(one), one, signed(one.loss and -one.loss)) for one in analysis.yields],
+        "yields": [(shape_name(one), one, signed(one.loss)) for one in analysis.yields],
         "prunable": prunable_sentence(analysis),
     }
 

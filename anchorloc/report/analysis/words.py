@@ -83,7 +83,7 @@ def shape_name(one: ShapeYield) -> str:
     """Name a level or a shape of it."""
     if one.size is None:
         return f"level {one.level}, stride {one.stride:g}"
-    return f"{one.size[0]:.1f} x {one.size[1]:.1f} px"
+    return f"{one.size[0]:.1f} x {one.size[1]:.1f} px, level {one.level}"
 
 
 def prunable(analysis: Analysis, least: float = 0.0005) -> list[ShapeYield]:
@@ -99,7 +99,7 @@ def prunable_sentence(analysis: Analysis) -> str | None:
     shapes = prunable(analysis)
     if not shapes:
         return "Every shape earns its cost: leaving out the detections of any loses AP."
-    few = ", ".join(f"{shape_name(one)} on level {one.level}" for one in shapes[:4])
+    few = "; ".join(shape_name(one) for one in shapes[:4])
     more = f" and {len(shapes) - 4} more" if len(shapes) > 4 else ""
     return (
         f"{len(shapes)} of the shapes, with {sum(one.anchors for one in shapes):.1%} of the anchors, could be pruned "
