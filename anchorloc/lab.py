@@ -186,7 +186,9 @@ def _fit_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shapes", type=int, metavar="K", help="shapes of a cell on every level (as the config has)")
     parser.add_argument("--anchors", type=float, metavar="N", help="instead: anchors in the mean image, spread as best")
-    parser.add_argument("--weigh", default="boxes", help="what counts alike: boxes, or classes (boxes)")
+    parser.add_argument(
+        "--weigh", default="boxes", help="what counts alike: classes, or boxes, as long as no class loses by it (boxes)"
+    )
     parser.add_argument(
         "--passes", type=int, metavar="N", help="augmented passes over the train images (by their boxes)"
     )

@@ -20,7 +20,7 @@ from anchorloc import lab
 from anchorloc.config import read_config
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.inspection import inspect, views_of
-from anchorloc.coverage.survey import THRESHOLDS
+from anchorloc.coverage.survey import CURVE_IOUS
 from anchorloc.errors import run_command
 from anchorloc.report.csv import write_csv
 from anchorloc.report.lab import print_inspections
@@ -234,5 +234,5 @@ def test_every_cause_has_words() -> None:
     from anchorloc.report.lab.words import CAUSES
 
     assert set(CAUSES) == set(Cause)
-    assert len(THRESHOLDS) == 14
-    assert np.allclose(np.diff(THRESHOLDS), 0.05)
+    assert len(CURVE_IOUS) == 14
+    assert np.allclose(np.diff(CURVE_IOUS), 0.05)

@@ -51,10 +51,9 @@ def coverage_sentence(views: Views, most: int = 1000) -> str:
 
 
 def _no_trouble(found: Survey) -> Finding:
-    at_half = share(found.boxes.owned_iou >= np.float32(0.5))
     return Finding(
         f"{percent(found.assigned)} of {len(found.boxes):,} boxes have an anchor that learns them, and "
-        f"{percent(at_half)} one of IoU >= 0.5: no group of boxes stands out."
+        f"{percent(found.recall50)} one of IoU >= 0.5: no group of boxes stands out."
     )
 
 

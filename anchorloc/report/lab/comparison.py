@@ -14,7 +14,7 @@ from rich.text import Text
 
 from anchorloc.coverage.groups import SIZES, groupings, shares
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS
+from anchorloc.coverage.survey import CURVE_IOUS
 from anchorloc.files import write_json, write_text
 from anchorloc.report.chart import Chart, draw_chart
 from anchorloc.report.csv import write_csv
@@ -89,7 +89,7 @@ def _tables(settings: Settings) -> list[tuple[str, list[list[Number]]]]:
 
 def _page(settings: Settings, tables: list[tuple[str, list[list[Number]]]], facts: Mapping[str, object]) -> str:
     last = {name(key): some[-1] for key, some in settings.items()}
-    lines = {key: list(zip(THRESHOLDS, one.survey.recall, strict=True)) for key, one in last.items()}
+    lines = {key: list(zip(CURVE_IOUS, one.survey.recall, strict=True)) for key, one in last.items()}
     title, ticks = (
         "Boxes with an anchor, by the IoU asked for, without rescue",
         [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],

@@ -11,7 +11,7 @@ from anchorloc.config import to_plain
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.groups import crossed, groupings, shares, size_by_level
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS, Fate
+from anchorloc.coverage.survey import CURVE_IOUS, Fate
 from anchorloc.report.csv import write_csv
 from anchorloc.report.lab.words import CAUSES, numbers
 
@@ -40,7 +40,7 @@ def _split(one: Inspection) -> dict[str, Any]:
         "boxes_of_zero_size_or_outside": found.unusable,
         "boxes_cut_by_augmentation": found.cut,
         "recall": {
-            "iou": list(THRESHOLDS),
+            "iou": list(CURVE_IOUS),
             "without_rescue": list(found.recall),
             "with_rescue": list(found.rescued_recall),
         },
@@ -123,4 +123,4 @@ def _shape_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
 
 
 def _recall_rows(one: Inspection) -> Iterator[tuple[float, ...]]:
-    return zip(THRESHOLDS, one.survey.recall, one.survey.rescued_recall, strict=True)
+    return zip(CURVE_IOUS, one.survey.recall, one.survey.rescued_recall, strict=True)

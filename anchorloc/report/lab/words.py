@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from anchorloc.config import Config
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.findings import percent
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS, Fate
+from anchorloc.coverage.survey import Fate
 
 CAUSES = {
     Cause.UNUSABLE: ("zero size or outside", "annotated with zero size or outside the image: not trained on"),
@@ -61,8 +59,6 @@ class Number:
 def numbers(one: Inspection) -> list[Number]:
     """Return the numbers of one split that stand at the top of every report."""
     found, boxes = one.survey, one.survey.boxes
-    recall = dict(zip(THRESHOLDS, found.recall, strict=True))
-    middle = float(np.mean([recall[threshold] for threshold in THRESHOLDS if 0.5 <= threshold <= 0.9]))
     images = max(1, found.images)
     return [
         Number("boxes", "boxes", len(boxes), "count", "that can be learned; crowd boxes aside"),
@@ -73,8 +69,8 @@ def numbers(one: Inspection) -> list[Number]:
         Number(
             "collisions", "collisions", found.count(Fate.COLLISION), "count", "boxes that lose their anchors to others"
         ),
-        Number("recall50", "IoU >= 0.5", recall[0.5], "share", "boxes with an anchor of their own of IoU 0.5 or more"),
-        Number("recall50_90", "mean recall", middle, "score", "the same, mean over IoU 0.50 to 0.90, without rescue"),
+        Number("recall50", "IoU >= 0.5", found.recall50, "share", "boxes whose own anchor overlaps so much"),
+        Number("recall50_90", "mean recall", found.mean_recall, "score", "the same, mean over IoU 0.50 to 0.90"),
         Number(
             "positives",
             "anchors a box",
