@@ -17,7 +17,7 @@ from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.lab.figures import scaled_shapes, scatter
 from anchorloc.report.lab.record import BOX_HEADER, box_rows
-from anchorloc.report.lab.words import CAUSES, anchors_line, numbers, passes
+from anchorloc.report.lab.words import CAUSES, anchors_line, numbers, passes, split_words
 from anchorloc.report.page import aspect_of
 from anchorloc.report.picture import DrawnPicture
 from anchorloc.report.words import name
@@ -39,7 +39,7 @@ def render_lab_page(
         [warning for one in inspections for warning in one.views.source.warnings],
         sizes=anchors_line(first.survey.config),
         splits=[(name(one.name), passes(one), numbers(one)) for one in inspections],
-        findings=[finding for one in inspections for finding in one.findings],
+        findings=[(split_words(inspections, one), finding) for one in inspections for finding in one.findings],
         falls=[Fall.of(name(one.name), one.ceiling) for one in inspections if one.ceiling is not None],
         charts=[chart for chart in (_recall(inspections), _best(inspections)) if chart is not None],
         heats=[Heat.of(name(one.name), one.survey) for one in inspections if len(one.survey.boxes)],
