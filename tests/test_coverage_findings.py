@@ -63,6 +63,19 @@ def test_missing_proportions_are_named() -> None:
     assert first.settings == ("anchors.height_to_width=[1.0, 0.25]",)
 
 
+def test_proportions_and_size_may_both_be_missing() -> None:
+    """A wide box of twice the size: a change of either alone helps none."""
+    views = views_of(
+        source_of([[[10.0, 40, 110, 65]]] * 20), anchors=replace(SQUARES, scales=(1.0,)), detector=DETECTOR
+    )
+    first = said(views)[0]
+    assert first.settings == ("anchors.scales=[[1.0], [1.0, 3.12]]", "anchors.height_to_width=[1.0, 0.25]")
+    assert (
+        "on level 1 (scale 3.12) and shapes of height/width 0.25 on every level would give one to 100%"
+        in first.sentence
+    )
+
+
 def test_where_all_boxes_have_an_anchor_poor_ones_are_told() -> None:
     views = scene(small=20, flat=0, good=80)
     views = replace(views, config=config_of(anchors=SQUARES, assign=ATSSAssigner(), detector=DETECTOR))

@@ -269,9 +269,8 @@ def test_anchors_that_training_would_refuse_are_told(
 
 def test_a_box_that_augmentation_cut_is_told_as_it_was_met(coco: Path) -> None:
     jitter = "transform.augment={scale_jitter: [3, 3], horizontal_flip: 0}"
-    config = read_config(
-        None, [f"data={{kind: CocoData, root: '{coco}'}}", SMALL, jitter, "assign={kind: MaxIoUAssigner}"]
-    )
+    data = f"data={{kind: CocoData, root: '{coco}'}}"
+    config = read_config(None, [data, SMALL, jitter, "assign={kind: MaxIoUAssigner}"])
     train = next(iter(inspect(views_of(config), findings=False)))
     lost = train.survey.boxes.take(~train.survey.boxes.learned)
     captions = [picture.caption for picture in lost_pictures(train)]

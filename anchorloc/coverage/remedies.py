@@ -41,9 +41,11 @@ def anchor_remedies(config: Config, boxes: BoxTable) -> Iterator[Remedy]:
         return
     level = _level(anchors, boxes)
     width, height = np.median(boxes.sizes, axis=0).tolist()
-    yield _shape(anchors, level, width, height)
+    shape = _shape(anchors, level, width, height)
+    yield shape
     if ratio := _missing_ratio(anchors, boxes):
         yield ratio
+        yield Remedy(f"{shape.words} and {ratio.words}", (*shape.settings, *ratio.settings))
     if finer := _finer_level(anchors, config.detector.backbone):
         yield finer
 

@@ -23,7 +23,7 @@ CAUSES = {
     Cause.ROUNDING: ("rounding", "found, but not at IoU 0.95"),
 }
 MOST_SHAPES = 3  # of a level, in a line
-LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass it, and none need come near it."
+LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass or need reach it."
 
 
 def anchors_line(config: Config) -> str:
