@@ -15,7 +15,8 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from anchorloc.errors import InputError, printable, run_command
 
 if TYPE_CHECKING:
     from anchorloc.config import Config
+    from anchorloc.coverage.inspection import Inspection
 
 START = time.perf_counter()
 WORDS = "CONFIG | ANNOTATIONS | key=value"
@@ -43,17 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(words: Sequence[str]) -> int:
     """Inspect the anchors of a config, print the numbers and write the report."""
     arguments = _inspecting("report", "What the anchors of a config can find in its data.").parse_intermixed_args(words)
-    from anchorloc.coverage.inspection import inspect, views_of  # torch takes seconds to import: --help does not wait
+    path, config = _settings(arguments.settings)
     from anchorloc.report.lab import print_inspections, write_lab_report
 
-    folder = _new_folder(arguments.out, "lab")
-    path, config = _settings(arguments.settings)
-    inspections = list(inspect(views_of(config, arguments.passes)))
-    print_inspections(inspections)
-    facts = {"settings": " ".join(arguments.settings), "seconds": f"{time.perf_counter() - START:.1f}"}
-    _make(folder)
-    title = f"{path.name if path else 'built-in shapes'}: anchors"
-    page = write_lab_report(folder, inspections, title, facts)
+    with _new_folder(arguments.out, "lab") as folder:
+        inspections = _inspections(config, arguments.passes)
+        print_inspections(inspections)
+        title = f"{path.name if path else 'built-in shapes'}: anchors"
+        page = write_lab_report(folder, inspections, title, _facts(arguments))
     print(f"report: {printable(str(page))}")
     return 0
 
@@ -61,7 +60,8 @@ def report(words: Sequence[str]) -> int:
 def fit(words: Sequence[str]) -> int:
     """Fit anchor shapes, print the evidence, and write fit.json and anchors.yaml into a new folder."""
     arguments = _fit_parser().parse_intermixed_args(words)
-    from anchorloc.coverage.fitting import FitSettings  # torch takes seconds to import: --help does not wait
+    _, config = _settings(arguments.settings)
+    from anchorloc.coverage.fitting import FitSettings
     from anchorloc.coverage.fitting import fit as fit_anchors
     from anchorloc.coverage.fitting.parts import parts_of
     from anchorloc.files import write_json, write_text
@@ -69,20 +69,18 @@ def fit(words: Sequence[str]) -> int:
 
     names = ("form", "shapes", "anchors", "weigh", "passes", "restarts", "resamples", "seed")
     settings = FitSettings(**{name: getattr(arguments, name) for name in names})
-    folder = _new_folder(arguments.out, "fit")
-    _, config = _settings(arguments.settings)
-    parts = parts_of(config, settings.seed)
-    found = fit_anchors(config, parts, settings)
-    for warning in dict.fromkeys((*parts.train.warnings, *parts.held_out.warnings)):
-        print(f"warning: {printable(warning)}", file=sys.stderr)
-    for line in fit_lines(found):
-        print(printable(line) if line.isprintable() else line)
-    block = anchors_block(found.anchors)
-    print(f"\n{block}")
-    _make(folder)
-    command = shlex.join(["python", "-m", "anchorloc.lab", "fit", *words])
-    write_text(folder / "anchors.yaml", f"# {printable(command)}\n{block}")
-    write_json(folder / "fit.json", fit_record(found, {"command": command, "seed": settings.seed}))
+    with _new_folder(arguments.out, "fit") as folder:
+        parts = parts_of(config, settings.seed)
+        found = fit_anchors(config, parts, settings)
+        for warning in dict.fromkeys((*parts.train.warnings, *parts.held_out.warnings)):
+            _warn(warning)
+        for line in fit_lines(found):
+            print(printable(line))
+        block = anchors_block(found.anchors)
+        print(f"\n{block}")
+        command = shlex.join(["python", "-m", "anchorloc.lab", "fit", *words])
+        write_text(folder / "anchors.yaml", f"# {printable(command)}\n{block}")
+        write_json(folder / "fit.json", fit_record(found, {"command": command, "seed": settings.seed}))
     print(f"to paste: {printable(str(folder / 'anchors.yaml'))}")
     return 0
 
@@ -90,26 +88,35 @@ def fit(words: Sequence[str]) -> int:
 def compare(words: Sequence[str]) -> int:
     """Inspect the anchors of several configs, and show their numbers side by side."""
     arguments = _inspecting("compare", "The anchors of several configs side by side.").parse_intermixed_args(words)
-    from anchorloc.coverage.inspection import inspect, views_of
-    from anchorloc.report.lab import print_comparison, write_comparison
-
     files, overrides = _split(arguments.settings)
     if len(files) < 2 or len(set(files)) < len(files):
         raise InputError(f"compare takes two or more different configs, got {', '.join(map(str, files)) or 'none'}")
-    folder = _new_folder(arguments.out, "compare")
     configs = [_config(path, overrides) for path in files]
+    from anchorloc.report.lab import print_comparison, write_comparison
+
     if len({(config.data, config.transform.resize) for config in configs}) > 1:
-        print("warning: the configs differ in data or image size, not in their anchors alone", file=sys.stderr)
-    names = _short_names(files)
-    settings = {
-        key: list(inspect(views_of(config, arguments.passes), findings=False))
-        for key, config in zip(names, configs, strict=True)
-    }
-    print_comparison(settings)
-    _make(folder)
-    facts = {"settings": " ".join(arguments.settings), "seconds": f"{time.perf_counter() - START:.1f}"}
-    print(f"report: {printable(str(write_comparison(folder, settings, facts)))}")
+        _warn("the configs differ in data or image size, not in their anchors alone")
+    with _new_folder(arguments.out, "compare") as folder:
+        found = [_inspections(config, arguments.passes, findings=False) for config in configs]
+        settings = dict(zip(_short_names(files), found, strict=True))
+        print_comparison(settings)
+        page = write_comparison(folder, settings, _facts(arguments))
+    print(f"report: {printable(str(page))}")
     return 0
+
+
+def _inspections(config: Config, passes: int, findings: bool = True) -> list[Inspection]:
+    from anchorloc.coverage.inspection import inspect, views_of
+
+    return list(inspect(views_of(config, passes), findings))
+
+
+def _facts(arguments: argparse.Namespace) -> dict[str, object]:
+    return {"settings": " ".join(arguments.settings), "seconds": f"{time.perf_counter() - START:.1f}"}
+
+
+def _warn(sentence: str) -> None:
+    print(f"warning: {printable(sentence)}", file=sys.stderr)
 
 
 def _short_names(files: Sequence[Path]) -> list[str]:
@@ -132,28 +139,44 @@ def _settings(words: Sequence[str]) -> tuple[Path | None, Config]:
 
 def _config(path: Path | None, overrides: Sequence[str]) -> Config:
     """The settings of a config, or the default ones on an annotation file."""
-    from anchorloc.config import config_from_plain, read_config
+    if path is not None and not path.exists():
+        raise InputError(f"{path} does not exist; check the path")
+    from anchorloc.config import config_from_plain, read_config  # torch takes seconds to import
+    from anchorloc.coverage.remedies import misfit
 
     if path is None or path.suffix.lower() != ".json":
-        return read_config(path, overrides)
-    root = path.parent.parent if path.parent.name == "annotations" else path.parent  # beside it lie the images, then
-    name = str(path.relative_to(root))
-    data = {"kind": "CocoData", "root": str(root), "train": name, "val": name}
-    return config_from_plain({"data": data}, "the command line", overrides)
+        config = read_config(path, overrides)
+    else:
+        beside = path.parent.name == "annotations"  # the images lie beside that folder, then
+        root = path.parent.parent if beside else path.parent
+        name = str(path.relative_to(root))
+        data = {"kind": "CocoData", "root": str(root), "train": name, "val": name}
+        config = config_from_plain({"data": data}, "the command line", overrides)
+        if not any(word.startswith("detector") for word in overrides):
+            return config  # of anchors alone: its network is nobody's choice
+    if problem := misfit(config):
+        _warn(f"training would refuse {path or 'these settings'}: {problem}")
+    return config
 
 
-def _new_folder(out: Path | None, what: str) -> Path:
+@contextmanager
+def _new_folder(out: Path | None, what: str) -> Iterator[Path]:
+    """Make the folder before the work that goes into it; take it away again if nothing came of that."""
     folder = out or Path("runs") / f"{what}-{datetime.now():%Y%m%d-%H%M%S}"
-    if folder.exists():
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    if folder not in made:
         raise InputError(f"{folder} exists already; give another --out")
-    return folder
-
-
-def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give another --out") from None
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            for one in made:
+                one.rmdir()
+        raise
 
 
 def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -186,7 +209,9 @@ def _fit_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--shapes", type=int, metavar="K", help="shapes of a cell on every level (as the config has)")
     parser.add_argument("--anchors", type=float, metavar="N", help="instead: anchors in the mean image, spread as best")
-    parser.add_argument("--weigh", default="boxes", help="what counts alike: boxes, or classes (boxes)")
+    parser.add_argument(
+        "--weigh", default="boxes", help="what counts alike: classes, or boxes, as long as no class loses by it (boxes)"
+    )
     parser.add_argument(
         "--passes", type=int, metavar="N", help="augmented passes over the train images (by their boxes)"
     )

@@ -16,7 +16,7 @@ from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, best_anchors
 from anchorloc.config import Config
 from anchorloc.coverage.fitting.rule import LevelRule, Room
 from anchorloc.coverage.fitting.scales import Ladder, search_ladder
-from anchorloc.coverage.fitting.scoring import likeness, mean_passed
+from anchorloc.coverage.fitting.scoring import likeness
 from anchorloc.coverage.fitting.search import (
     Layout,
     Problem,
@@ -28,7 +28,8 @@ from anchorloc.coverage.fitting.search import (
     search,
 )
 from anchorloc.coverage.fitting.sites import Sites, sites_of
-from anchorloc.coverage.fitting.worth import THRESHOLDS, curve_of
+from anchorloc.coverage.fitting.worth import curve_of
+from anchorloc.coverage.survey import RECALL_IOUS, mean_recall
 from anchorloc.coverage.views import Views
 from anchorloc.data import ShapesData
 
@@ -171,11 +172,11 @@ def test_the_curve_rises_with_the_thresholds_passed() -> None:
     assert (np.diff(curve) > 0).all()
     iou = np.random.default_rng(0).uniform(0, 1, 20_000).astype(np.float32)
     steep = curve - 0.05 * np.linspace(0, 1, len(curve))  # without the slope it is the mean recall, smoothed
-    assert steep[np.rint(iou * (len(curve) - 1)).astype(int)].mean() == pytest.approx(mean_passed(iou), abs=2e-3)
+    assert steep[np.rint(iou * (len(curve) - 1)).astype(int)].mean() == pytest.approx(mean_recall(iou), abs=2e-3)
 
 
 def test_the_threshold_of_the_assigner_counts() -> None:
-    assert 0.5 in THRESHOLDS
+    assert 0.5 in RECALL_IOUS
     np.testing.assert_array_equal(curve_of(MaxIoUAssigner(0.5)), curve_of(ATSSAssigner()))
     loose = curve_of(MaxIoUAssigner(0.3, 0.3))
     at = len(loose) * 4 // 10

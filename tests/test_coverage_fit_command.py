@@ -13,10 +13,11 @@ from data_sets import write_document
 
 from anchorloc import lab
 from anchorloc.anchors import AnchorGenerator
+from anchorloc.assign import MaxIoUAssigner
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.coverage.fitting import Fit, FitSettings, fit
 from anchorloc.coverage.fitting.parts import Parts, parts_of
-from anchorloc.coverage.fitting.scoring import gain_of, score
+from anchorloc.coverage.fitting.scoring import class_losses, gain_of, score
 from anchorloc.coverage.views import Views
 from anchorloc.errors import InputError, run_command
 from anchorloc.report.anchor_fit import anchors_block, fit_lines
@@ -43,6 +44,14 @@ def many(seed: int = 0, images: int = 12, wide: float = 40, high: float = 12) ->
     sides = np.array([wide, high]) * np.exp(0.1 * random.standard_normal((2 * images, 2)))
     corners = random.uniform(size=sides.shape) * (np.array([160, 128]) - sides)
     return [(1 + n // 2, [*corners[n], *sides[n]]) for n in range(2 * images)]
+
+
+def two_classes(common: Boxes, rare: Boxes) -> dict[str, Any]:
+    both = document([*common, *rare], 40)
+    both["categories"].append({"id": 2, "name": "rod"})
+    for item in both["annotations"][len(common) :]:
+        item["category_id"] = 2
+    return both
 
 
 def run(tmp_path: Path, boxes: Boxes, *words: str) -> tuple[int, Path]:
@@ -94,6 +103,7 @@ def test_the_command_finds_better_shapes_and_writes_them(
         (["--form", "circles"], "--form must be one of shapes, scales, got 'circles'"),
         (["--weigh", "area"], "--weigh must be one of boxes, classes, got 'area'"),
         (["--shapes", "0"], "--shapes must be at least 1, got 0"),
+        (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--shapes", "2", "--anchors", "900"], "--shapes and --anchors both say how many"),
         (["--anchors", "900", "--form", "scales"], "--form scales cannot"),
         (["--anchors", "nan"], "--anchors must be at least 1, got nan"),
@@ -206,10 +216,7 @@ def test_the_gain_is_the_difference_of_the_recalls(tmp_path: Path) -> None:
 
 def test_weighing_classes_serves_the_rare_one(tmp_path: Path) -> None:
     common, rare = many(0, images=40), many(1, images=4, wide=12, high=40)
-    both = document([*common, *rare], 40)
-    both["categories"].append({"id": 2, "name": "rod"})
-    for item in both["annotations"][len(common) :]:
-        item["category_id"] = 2
+    both = two_classes(common, rare)
     config = config_of(tmp_path, common)
     config = replace(config, anchors=AnchorGenerator((8,), (4,), (1,)))
     write_document(tmp_path / "train.json", both)
@@ -219,6 +226,42 @@ def test_weighing_classes_serves_the_rare_one(tmp_path: Path) -> None:
         tall[weigh] = height / width
     assert tall["boxes"] < 0.5
     assert tall["classes"] > tall["boxes"]
+
+
+@pytest.mark.parametrize(("rods", "guarded"), [(16, True), (4, False)])
+def test_a_class_is_not_given_up_for_the_gain_of_another(tmp_path: Path, rods: int, guarded: bool) -> None:
+    """Twenty boxes a class are needed to tell a loss from chance."""
+    config = config_of(tmp_path, many())
+    config = replace(config, anchors=AnchorGenerator((8,), shapes=(((28.0, 28.0),),)))
+    both = two_classes(many(0, images=40, wide=60, high=60), many(1, images=rods, wide=28, high=28))
+    write_document(tmp_path / "train.json", both)
+    found = fitted(config)
+    losses, boxes = class_losses(found.own, found.fitted, 2)
+    assert (boxes > 0).all()
+    if guarded:
+        assert losses.max() < 0.1
+    else:
+        assert losses[1] > 0.5
+        assert found.gain.low > 0
+
+
+def test_the_price_of_a_gain_is_told(tmp_path: Path) -> None:
+    """The rods are too few for the guard in training, but not on the held-out images."""
+    config = config_of(tmp_path, many(), val=many())
+    config = replace(config, anchors=AnchorGenerator((8,), shapes=(((28.0, 28.0),),)), assign=MaxIoUAssigner())
+    for name, rods in (("train", 4), ("val", 12)):
+        both = two_classes(many(0, images=40, wide=60, high=60), many(1, images=rods, wide=28, high=28))
+        write_document(tmp_path / f"{name}.json", both)
+    found = fitted(config)
+    text = " ".join(fit_lines(found))
+    assert "beyond noise. But it has a price: " in text
+    assert "1 class loses" in text
+    assert "class that loses: rod (24 boxes)" in text
+    worse = replace(found, own=found.fitted, fitted=found.own, gain=replace(found.gain, value=0.1, low=0.1, high=0.2))
+    said = " ".join(fit_lines(worse))
+    assert f"IoU >= 0.5 falls from {found.fitted.survey.recall50:.1%} to {found.own.survey.recall50:.1%}" in said
+    assert "boxes without an anchor rise from 24 to 80" in said
+    assert max(map(len, fit_lines(worse))) <= 80
 
 
 def test_the_block_reads_back() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.coverage.groups import SIZES, crossed, groupings, shares, size_by_level
-from anchorloc.coverage.survey import THRESHOLDS, Fate, level_of, survey
+from anchorloc.coverage.survey import CURVE_IOUS, Fate, level_of, survey
 from anchorloc.coverage.views import Views, moves_boxes
 from anchorloc.data import Augment, Samples, ShapesData, ShortestSide, Transform
 from anchorloc.structures import Target
@@ -56,7 +56,7 @@ def test_a_survey_is_what_the_assigner_does(source: BoxSource, assign: Any) -> N
 def test_recall_is_the_share_that_max_iou_would_assign(source: BoxSource) -> None:
     views = views_of(source, assign=MaxIoUAssigner(rescue_iou=0.2))
     found = survey(views)
-    for place, threshold in enumerate(THRESHOLDS):
+    for place, threshold in enumerate(CURVE_IOUS):
         for rescue, recall in ((None, found.recall), (0.2, found.rescued_recall)):
             changed = survey(
                 replace(views, config=config_of(assign=MaxIoUAssigner(threshold, threshold, rescue))), False

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,16 @@ from rich.console import Console
 from test_report import HOSTILE, Page, controls
 
 from anchorloc import lab
-from anchorloc.config import read_config
+from anchorloc.config import config_from_plain, read_config
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.inspection import inspect, views_of
-from anchorloc.coverage.survey import THRESHOLDS
-from anchorloc.errors import run_command
+from anchorloc.coverage.survey import CURVE_IOUS
+from anchorloc.errors import InputError, run_command
 from anchorloc.report.csv import write_csv
 from anchorloc.report.lab import print_inspections
 from anchorloc.report.lab.figures import scaled_shapes, scatter
+from anchorloc.report.lab.pictures import lost_pictures
+from anchorloc.report.lab.words import numbers
 
 SMALL = "anchors={strides: [4, 8], scales: [2.0], height_to_width: [1.0, 2.0]}"
 
@@ -57,6 +61,9 @@ def test_a_report_of_a_config(tmp_path: Path, coco: Path, capsys: pytest.Capture
     assert val["numbers"]["boxes"] == 3
     assert val["ceiling"]["found"] + sum(val["ceiling"]["lost"].values()) == 3
     assert record["assign"]["kind"] == "MaxIoUAssigner"
+    written = read_config(config, [SMALL])
+    assert config_from_plain(record["config"], "report.json") == written
+    assert {"python", "anchorloc", "torch"} <= set(record["versions"])
     boxes = table(out / "boxes.csv")
     assert [row["annotation"] for row in boxes if row["split"] == "val"] == ["12", "14", "11"]
     assert len(boxes) == 6 + 3
@@ -71,6 +78,7 @@ def test_a_report_of_a_config(tmp_path: Path, coco: Path, capsys: pytest.Capture
     ]
     shares = table(out / "shares.csv")
     assert sum(int(row["boxes"]) for row in shares if row["split"] == "train") == 6
+    assert {row["level"] for row in shares} <= {"-1", "0", "1"}
     printed = capsys.readouterr().out
     page = " ".join((out / "report.html").read_text(encoding="utf-8").split())
     for text in (printed, page):
@@ -110,6 +118,20 @@ def test_the_terminal_has_80_columns_and_40_lines(real_data: Path) -> None:
     settings = re.compile(r"\s+anchors\.")  # to be copied, so never wrapped
     assert max(cell_len(line) for line in lines if not settings.match(line)) <= 80
     assert "Platelets" in file.getvalue()
+
+
+@pytest.mark.parametrize("splits", [1, 2])
+def test_nothing_is_cut_at_80_columns(tmp_path: Path, coco: Path, splits: int) -> None:
+    path = write_document(tmp_path / f"{'instances_of_a_very_long_name_':_<40}.json", document())
+    data = {"root": str(coco)} if splits == 2 else {"root": str(tmp_path), "train": path.name, "val": path.name}
+    config = config_from_plain({"data": {"kind": "CocoData", **data}}, "a test", [SMALL])
+    inspections = list(inspect(views_of(config)))
+    assert len(inspections) == splits
+    file = io.StringIO()
+    print_inspections(inspections, Console(file=file, width=80))
+    assert "…" not in file.getvalue()
+    widest = 16 + 2 * (3 + len("1,234,567"))  # label, and the counts of two splits
+    assert max(len(number.meaning) for number in numbers(inspections[-1])) <= 80 - widest
 
 
 def hostile_document() -> dict[str, Any]:
@@ -158,9 +180,18 @@ def test_configs_side_by_side(tmp_path: Path, coco: Path, capsys: pytest.Capture
     rows = table(tmp_path / "out" / "compare.csv")
     (row,) = [row for row in rows if row["split"] == "val" and row["number"] == "mean recall"]
     assert float(row["more"]) == pytest.approx(more["recall50_90"], abs=1e-5)
+    cells = {(row["split"], row["number"]): row for row in rows}
+    for name in ("few", "more"):
+        for grouping, start in (("size", ""), ("class", ""), ("height/width", "height/width ")):
+            for group in record[name]["splits"]["val"]["groups"][grouping]:
+                for word, key in (("anchor", "assigned"), ("IoU >= 0.5", "recall50")):
+                    cell = cells["val", f"{word}, {start}{group['label']}"][name]
+                    assert float(cell) == pytest.approx(group[key], abs=1e-5)
     printed, page = capsys.readouterr().out, (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
     for text in (printed, page):
         assert "few" in text
+        assert "stride 4: 8 x 8; stride 8: 16 x 16" in " ".join(text.split())
+        assert "dog" in text
         assert f"{more['recall50_90']:.3f}" in text
     alone = json.loads(json.dumps(record["few"]))
     assert run("report", files[0], "--out", tmp_path / "alone") == 0
@@ -177,7 +208,10 @@ def test_configs_side_by_side(tmp_path: Path, coco: Path, capsys: pytest.Capture
         (["report", "a.yaml", "b.yaml"], ["one config or", "a.yaml, b.yaml"]),
         (["report", "anchors.scale=[4]"], ["anchors.scale", "did you mean 'scales'?"]),
         (["report", "anchors.strides=[8, 16, 32]", "anchors.scales=[[4], [4]]"], ["scales", "2 levels"]),
+        (["fit", "missing.json"], ["missing.json", "does not exist"]),
+        (["report", "--out", "/proc/none/out"], ["/proc/none/out cannot be made", "--out"]),
         (["compare", "a.yaml"], ["two or more"]),
+        (["compare", "a.yaml", "b.yaml"], ["a.yaml", "does not exist"]),
         (["compare", "a.yaml", "a.yaml"], ["two or more different"]),
     ],
 )
@@ -195,6 +229,55 @@ def test_mistakes_are_one_sentence(
     assert error.count("\n") == 1
     assert [word for word in expected if word not in error] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_needs_no_torch(tmp_path: Path) -> None:
+    words = ["report", str(tmp_path / "no.yaml")]
+    code = (
+        "import sys; from anchorloc import lab; from anchorloc.errors import run_command; "
+        f"print(run_command(lab.main, {words!r}), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+    assert "does not exist" in done.stderr
+
+
+def test_a_folder_is_made_before_the_work_and_not_left_empty(tmp_path: Path) -> None:
+    bad = write_document(tmp_path / "bad.json", {"images": []})
+    assert run("report", bad, "--out", tmp_path / "a" / "b") == 2
+    assert list(tmp_path.iterdir()) == [bad]
+    with pytest.raises(InputError, match="cannot be made"), lab._new_folder(bad / "b", "lab"):
+        pytest.fail("no work is done")
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "warned"),
+    [("yaml", [], True), ("json", [], False), ("json", ["detector.pyramid.extra=0"], True)],
+)
+def test_anchors_that_training_would_refuse_are_told(
+    tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str], given: str, words: list[str], warned: bool
+) -> None:
+    strides = "anchors={strides: [16, 8], scales: [2]}"
+    path = write_document(tmp_path / "boxes.json", document())
+    if given == "yaml":
+        path = tmp_path / "mine.yaml"
+        path.write_text(f"data: {{kind: CocoData, root: '{coco}'}}\n", encoding="utf-8")
+    assert run("report", path, strides, *words, "--out", tmp_path / "out") == 0
+    error = capsys.readouterr().err
+    assert ("warning: training would refuse" in error and "do not fit the feature maps" in error) is warned
+
+
+def test_a_box_that_augmentation_cut_is_told_as_it_was_met(coco: Path) -> None:
+    jitter = "transform.augment={scale_jitter: [3, 3], horizontal_flip: 0}"
+    data = f"data={{kind: CocoData, root: '{coco}'}}"
+    config = read_config(None, [data, SMALL, jitter, "assign={kind: MaxIoUAssigner}"])
+    train = next(iter(inspect(views_of(config), findings=False)))
+    lost = train.survey.boxes.take(~train.survey.boxes.learned)
+    captions = [picture.caption for picture in lost_pictures(train)]
+    assert len(lost)
+    for width, height in lost.sizes.tolist():
+        assert any(f"{width:.1f} x {height:.1f} px" in caption for caption in captions)
+    assert all("drawn as annotated, met after augmentation, which may cut it, as " in caption for caption in captions)
 
 
 @pytest.mark.parametrize("words", [["--passes", "0"], ["--passes", "x"]])
@@ -234,5 +317,5 @@ def test_every_cause_has_words() -> None:
     from anchorloc.report.lab.words import CAUSES
 
     assert set(CAUSES) == set(Cause)
-    assert len(THRESHOLDS) == 14
-    assert np.allclose(np.diff(THRESHOLDS), 0.05)
+    assert len(CURVE_IOUS) == 14
+    assert np.allclose(np.diff(CURVE_IOUS), 0.05)

@@ -11,12 +11,9 @@ from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.ceiling import Ceiling, ceiling
 from anchorloc.coverage.remedies import Remedy
 from anchorloc.coverage.survey import Survey, share, survey
-from anchorloc.coverage.troubles import AS_GOOD, Trouble, troubles
+from anchorloc.coverage.troubles import LEAST_HELP, Trouble, troubles
 from anchorloc.coverage.views import Views
 from anchorloc.data.flaws import counted
-
-IDLE = 0.001  # share of the positives below which a shape does no work
-MOST_SHAPES = 4  # that a sentence names
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,7 @@ def coverage_findings(views: Views, found: Survey) -> list[Finding]:
     """Return what to know of the anchors on a split; `found` is the survey of `views`."""
     if not len(found.boxes):
         return [Finding("There is no box to learn, so there is nothing to find.")]
-    troubled = list(map(_trouble, troubles(views, found))) or [_no_trouble(found)]
-    return [*troubled, *_idle_shapes(found)]
+    return list(map(_trouble, troubles(views, found))) or [_no_trouble(found)]
 
 
 def ceiling_findings(views: Views, limit: Ceiling) -> list[Finding]:
@@ -51,10 +47,9 @@ def coverage_sentence(views: Views, most: int = 1000) -> str:
 
 
 def _no_trouble(found: Survey) -> Finding:
-    at_half = share(found.boxes.owned_iou >= np.float32(0.5))
     return Finding(
         f"{percent(found.assigned)} of {len(found.boxes):,} boxes have an anchor that learns them, and "
-        f"{percent(at_half)} one of IoU >= 0.5: no group of boxes stands out."
+        f"{percent(found.recall50)} one of IoU >= 0.5: no group of boxes stands out."
     )
 
 
@@ -63,29 +58,15 @@ def _trouble(trouble: Trouble) -> Finding:
     part = percent(trouble.short / trouble.boxes)
     start = f"{trouble.short:,} of {trouble.boxes:,} {trouble.words} ({part}) have no {what}"
     if best is None:
-        return Finding(f"{start}.")
-    if best.helped < AS_GOOD:
-        return Finding(f"{start}; of the changes that were tried, none helps more than {percent(best.helped)} of them.")
+        return Finding(f"{start}; with these settings there is no change to try.")
+    if best.helped < LEAST_HELP:
+        return Finding(f"{start}; no change that was tried gives one to more than {percent(best.helped)} of those.")
     now, then = (1 - share(trouble.shortage.mask(one.boxes)) for one in (base, best.survey))
-    gain = f"would give one to {percent(best.helped)} of them"
+    gain = f"would give one to {percent(best.helped)} of those without"
     whole = f"to {percent(then)} of all boxes in place of {percent(now)}"
     costs = [one.anchors / one.images for one in (base, best.survey)]
     price = f", at {costs[1]:,.0f} anchors an image in place of {costs[0]:,.0f}" if costs[0] != costs[1] else ""
     return Finding(f"{start}; {best.remedy.words} {gain}, and {whole}{price}.", best.remedy.settings)
-
-
-def _idle_shapes(found: Survey) -> Iterator[Finding]:
-    total = max(1, found.positives)
-    idle = [
-        f"{width:.0f} x {height:.0f} px on level {level}"
-        for level, (counts, shapes) in enumerate(zip(found.work, found.levels, strict=True))
-        for count, (width, height) in zip(counts.tolist(), shapes.sizes, strict=True)
-        if count < IDLE * total
-    ]
-    if idle:
-        more = f" and {len(idle) - MOST_SHAPES} more" if len(idle) > MOST_SHAPES else ""
-        number = "1 shape does" if len(idle) == 1 else f"{len(idle)} shapes do"
-        yield Finding(f"{number} less than {IDLE:.1%} of the work each: {', '.join(idle[:MOST_SHAPES])}{more}.")
 
 
 def _losses(views: Views, limit: Ceiling) -> Iterator[Finding]:
@@ -95,8 +76,9 @@ def _losses(views: Views, limit: Ceiling) -> Iterator[Finding]:
             images = tuple(np.unique(limit.images[lost]).tolist())
             again = ceiling(replace(views, config=remedy.applied(views.config), chosen=images))
             found = int((~np.isin(limit.rows[lost], again.rows)).sum())
-            start = f"A perfect network would miss {counted(int(lost.sum()), 'box', 'boxes')} because {words}"
-            yield Finding(f"{start}; {remedy.words} would find {found:,} more.", remedy.settings if found else ())
+            start = f"A perfect network would lose {counted(int(lost.sum()), 'box', 'boxes')} to {words}"
+            if found:
+                yield Finding(f"{start}; {remedy.words} would find {found:,} more.", remedy.settings)
 
 
 def _decoder_remedies(views: Views) -> tuple[tuple[Cause, str, Remedy], ...]:
@@ -106,17 +88,17 @@ def _decoder_remedies(views: Views) -> tuple[tuple[Cause, str, Remedy], ...]:
     return (
         (
             Cause.SUPPRESSED,
-            f"a neighbor of their class overlaps them by more than decode.nms_iou={decode.nms_iou:g}",
+            f"a neighbor of the same class, at an IoU above decode.nms_iou={decode.nms_iou:g}",
             Remedy(f"{iou:g}", (f"decode.nms_iou={iou}",)),
         ),
         (
             Cause.CODER,
-            f"they are more than coder.max_ratio={coder.max_ratio:g} times as long as their anchors",
+            f"the coder, at more than coder.max_ratio={coder.max_ratio:g} times the length of every anchor",
             Remedy(f"{ratio:g}", (f"coder.max_ratio={ratio:g}",)),
         ),
         (
             Cause.LIMIT,
-            f"decode.candidates={candidates} a level or decode.max_detections={most} an image are used up",
+            f"the limits of decode.candidates={candidates} a level and decode.max_detections={most} an image",
             Remedy("four times as many", (f"decode.candidates={4 * candidates}", f"decode.max_detections={4 * most}")),
         ),
     )

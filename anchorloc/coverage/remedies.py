@@ -13,7 +13,6 @@ from anchorloc.assign import MaxIoUAssigner
 from anchorloc.config import Config, config_from_plain, to_plain
 from anchorloc.coverage.survey import RESCUE_IOU, BoxTable
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
-from anchorloc.errors import InputError
 
 NEW_RATIO = 1.25  # a box's proportions count as missing if all anchors differ from them by more than this factor
 FINEST = 4  # pixels: no backbone here gives finer maps
@@ -42,9 +41,11 @@ def anchor_remedies(config: Config, boxes: BoxTable) -> Iterator[Remedy]:
         return
     level = _level(anchors, boxes)
     width, height = np.median(boxes.sizes, axis=0).tolist()
-    yield _shape(anchors, level, width, height)
+    shape = _shape(anchors, level, width, height)
+    yield shape
     if ratio := _missing_ratio(anchors, boxes):
         yield ratio
+        yield Remedy(f"{shape.words} and {ratio.words}", (*shape.settings, *ratio.settings))
     if finer := _finer_level(anchors, config.detector.backbone):
         yield finer
 
@@ -57,13 +58,13 @@ def assigner_remedies(config: Config, boxes: BoxTable) -> Iterator[Remedy]:
         yield Remedy("ATSS in place of max-IoU", ("assign={kind: ATSSAssigner}",))
 
 
-def fits_network(config: Config, classes: int) -> bool:
-    """Whether the network of a config gives a feature map for each level of its anchors."""
+def misfit(config: Config) -> str | None:
+    """Why the network of a config cannot be built for its anchors, as where a level has no feature map; else None."""
     try:
-        config.detector(config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=False)
-    except (InputError, ValueError):
-        return False
-    return True
+        config.detector(config.anchors.strides, config.anchors.shapes_per_level, 1, pretrained=False)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _level(anchors: AnchorGenerator, boxes: BoxTable) -> int:

@@ -17,7 +17,8 @@ from anchorloc.structures import AnchorGrid, Assignment, IntArray, Target
 
 Float32Array = NDArray[np.float32]
 
-THRESHOLDS: Final = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))  # 0.30 to 0.95
+CURVE_IOUS: Final = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))  # 0.30 to 0.95
+RECALL_IOUS: Final = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))  # 0.50 to 0.90, of the mean recall
 RESCUE_IOU: Final = 0.1  # of the curve with rescue, where the assigner names none
 
 
@@ -40,7 +41,7 @@ class BoxTable:
     sizes: NDArray[np.float64]  # (N, 2) width, height in network pixels
     best_iou: Float32Array  # (N,) with any anchor
     best_level: IntArray  # (N,) of that anchor, -1 where nothing overlaps
-    owned_iou: Float32Array  # (N,) the greatest with an anchor that overlaps no other box more; 0 below THRESHOLDS[0]
+    owned_iou: Float32Array  # (N,) the greatest with an anchor that overlaps no other box more; 0 below CURVE_IOUS[0]
     positives: IntArray  # (N,) anchors that learn it
     level: IntArray  # (N,) of the positive of greatest IoU, -1 where there is none
     fate: IntArray  # (N,) a Fate
@@ -90,7 +91,7 @@ class Survey:
     ignored: int  # of them
     work: tuple[IntArray, ...]  # per level (K,): how often each shape was a positive
     levels: tuple[LevelShapes, ...]  # empty where no image was met
-    rescued_recall: tuple[float, ...] = field(default=())  # at THRESHOLDS; empty where it was not asked for
+    rescued_recall: tuple[float, ...] = field(default=())  # at CURVE_IOUS; empty where it was not asked for
 
     @property
     def assigned(self) -> float:
@@ -99,8 +100,18 @@ class Survey:
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """The share of boxes that max-IoU without rescue would assign with `positive_iou` at each of THRESHOLDS."""
-        return tuple(share(self.boxes.owned_iou >= np.float32(threshold)) for threshold in THRESHOLDS)
+        """The share of boxes that max-IoU without rescue would assign with `positive_iou` at each of CURVE_IOUS."""
+        return tuple(share(self.boxes.owned_iou >= np.float32(threshold)) for threshold in CURVE_IOUS)
+
+    @property
+    def recall50(self) -> float:
+        """The same at IoU 0.5."""
+        return share(self.boxes.owned_iou >= np.float32(0.5))
+
+    @property
+    def mean_recall(self) -> float:
+        """The same, mean over RECALL_IOUS."""
+        return mean_recall(self.boxes.owned_iou)
 
     @property
     def positives(self) -> int:
@@ -117,11 +128,21 @@ def share(chosen: NDArray[np.bool_]) -> float:
     return float(chosen.mean()) if len(chosen) else 1.0
 
 
+def passed(iou: Float32Array) -> NDArray[np.float64]:
+    """(N,) the share of RECALL_IOUS that each IoU reaches."""
+    return np.asarray(np.mean([iou >= np.float32(threshold) for threshold in RECALL_IOUS], axis=0))
+
+
+def mean_recall(iou: Float32Array) -> float:
+    """The mean recall of boxes with such IoUs; 1 where there is none."""
+    return float(passed(iou).mean()) if len(iou) else 1.0
+
+
 def survey(views: Views, rescue_curve: bool = True) -> Survey:
     """Assign all images of `views` and keep count.
 
     Args:
-        rescue_curve: also assign at each of THRESHOLDS with rescue, which takes most of the time.
+        rescue_curve: also assign at each of CURVE_IOUS with rescue, which takes most of the time.
     """
     config = views.config
     rescuers = _rescuers(config) if rescue_curve else ()
@@ -159,7 +180,7 @@ def _rescuers(config: Config) -> tuple[MaxIoUAssigner, ...]:
     rescue = RESCUE_IOU
     if isinstance(config.assign, MaxIoUAssigner) and config.assign.rescue_iou is not None:
         rescue = config.assign.rescue_iou
-    return tuple(MaxIoUAssigner(threshold, threshold, rescue) for threshold in THRESHOLDS)
+    return tuple(MaxIoUAssigner(threshold, threshold, rescue) for threshold in CURVE_IOUS)
 
 
 def _columns(config: Config, view: View, assignment: Assignment) -> tuple[NDArray[np.generic], ...]:
@@ -168,7 +189,7 @@ def _columns(config: Config, view: View, assignment: Assignment) -> tuple[NDArra
     rows = np.flatnonzero(~target.crowd)
     best_iou, best = best_anchors(grid, target.boxes[rows])
     strongest, _ = _strongest(grid, target, assignment)
-    owner = MaxIoUAssigner(THRESHOLDS[0], THRESHOLDS[0])(grid, target.boxes, target.crowd)
+    owner = MaxIoUAssigner(CURVE_IOUS[0], CURVE_IOUS[0])(grid, target.boxes, target.crowd)
     return (
         np.full(len(rows), view.epoch),
         np.full(len(rows), view.index),

@@ -9,7 +9,7 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.coverage.groups import Grouping, groupings
-from anchorloc.coverage.remedies import Remedy, anchor_remedies, assigner_remedies, fits_network
+from anchorloc.coverage.remedies import Remedy, anchor_remedies, assigner_remedies, misfit
 from anchorloc.coverage.survey import BoxTable, Survey, share, survey
 from anchorloc.coverage.views import Views
 from anchorloc.errors import InputError
@@ -19,7 +19,8 @@ TRIED_ON = 1000  # images that a change is tried on, spread over the split
 MOST_GROUPS = 3  # that are told
 WORTH, FEW = 0.01, 10  # the share of all boxes, and the number of them, below which a group is not told
 ENOUGH = 0.005  # share of boxes without an anchor from which on this is the trouble to tell
-AS_GOOD = 0.05  # a cheaper change is preferred if it helps so little less of the boxes
+LEAST_HELP = 0.05  # share of the boxes in trouble that a change must help to be told
+AS_GOOD = 0.95  # a cheaper change is preferred if it helps so much of what the most helpful one does
 
 Changes = Callable[[Config, BoxTable], Iterator[Remedy]]
 
@@ -116,7 +117,9 @@ def troubles(views: Views, found: Survey) -> Iterator[Trouble]:
         told |= group.mask(whole.divisions)
         yield _trouble(shortage, group, whole, part, anchor_remedies)
     if not shortage.of_iou:
-        yield _trouble(shortage, Group(()), whole, part, assigner_remedies)
+        last = _trouble(shortage, Group(()), whole, part, assigner_remedies)
+        if last.best is not None:
+            yield last
 
 
 def _trouble(shortage: Shortage, group: Group, whole: Surveyed, part: Surveyed, changes: Changes) -> Trouble:
@@ -131,18 +134,18 @@ def _trouble(shortage: Shortage, group: Group, whole: Surveyed, part: Surveyed, 
 def _best(trials: Sequence[Trial]) -> Trial | None:
     """Return the trial that helps most, or a cheaper one that helps nearly as much."""
     most = max((trial.helped for trial in trials), default=0.0)
-    good = [trial for trial in trials if trial.helped >= most - AS_GOOD]
+    good = [trial for trial in trials if trial.helped >= most * AS_GOOD]
     return min(good, key=lambda trial: (trial.survey.anchors, -trial.helped), default=None)
 
 
 def _trials(part: Surveyed, helpless: BoolArray, shortage: Shortage, changes: Changes) -> Iterator[Trial]:
-    config, classes = part.views.config, len(part.views.source.categories)
+    config = part.views.config
     for remedy in changes(config, part.survey.boxes.take(helpless)):
         try:
             changed = remedy.applied(config)
         except InputError:
             continue
-        if changed.anchors.strides == config.anchors.strides or fits_network(changed, classes):
+        if changed.anchors.strides == config.anchors.strides or misfit(changed) is None:
             after = survey(replace(part.views, config=changed), rescue_curve=False)
             yield Trial(remedy, share(~shortage.mask(after.boxes)[helpless]), after)
 

@@ -12,14 +12,14 @@ import numpy as np
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import config_from_plain
 from anchorloc.config.yaml import parse_yaml
+from anchorloc.coverage.findings import percent
 from anchorloc.coverage.fitting import Fit
-from anchorloc.coverage.fitting.scoring import INTERVAL, Score, Spread, class_recalls
-from anchorloc.coverage.fitting.worth import THRESHOLDS
-from anchorloc.coverage.survey import Fate
-from anchorloc.report.words import counted, name
+from anchorloc.coverage.fitting.choice import MOST_LOSS
+from anchorloc.coverage.fitting.scoring import INTERVAL, LEAST_BOXES, Score, Spread, class_losses, class_recalls
+from anchorloc.coverage.survey import RECALL_IOUS, Fate
+from anchorloc.report.words import counted, decimal, name
 
-LEAST_LOSS = 0.02  # of the recall of a class, to be told
-LEAST_BOXES = 20  # of that class
+LEAST_DROP = 0.01  # of all boxes, to be told
 MOST_LOSERS = 3
 
 
@@ -63,11 +63,11 @@ def fit_lines(fit: Fit) -> Iterator[str]:
     yield ""
     yield from _comparison(fit)
     yield ""
-    yield _verdict(fit)
+    yield from _verdict(fit)
     yield _stability("restarts", fit.restarts)
     if fit.resamples is not None:
         yield _stability("resamples of train", fit.resamples)
-    yield from _losers(fit)
+    yield from _loss_lines(fit)
     yield ""
     yield from _levels(fit)
 
@@ -75,29 +75,53 @@ def fit_lines(fit: Fit) -> Iterator[str]:
 def _comparison(fit: Fit) -> Iterator[str]:
     rows: list[tuple[str, Callable[[Score], str]]] = [
         ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.recall:.3f}"),
-        (f"boxes that {type(fit.config.assign).__name__} assigns", lambda one: f"{one.survey.assigned:.1%}"),
-        ("boxes that lost their anchors to others", lambda one: f"{one.survey.count(Fate.COLLISION):,}"),
+        ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.survey.recall50)),
+        (f"boxes that {type(fit.config.assign).__name__} assigns", lambda one: percent(one.survey.assigned)),
+        ("boxes without an anchor", lambda one: f"{_without(one):,}"),
+        ("  of them lost their anchors to others", lambda one: f"{one.survey.count(Fate.COLLISION):,}"),
         ("anchors in the mean image", lambda one: f"{one.anchors:,.0f}"),
     ]
     yield _row("", "own", "fitted")
     for what, figure in rows:
         yield _row(what, figure(fit.own), figure(fit.fitted))
+    yield _row("AP50 of anchors that stay where they are", *map(decimal, fit.unmoved_ap50))
     if fit.augmented:
         yield _row("mean recall of boxes augmented as in training", *(f"{value:.3f}" for value in fit.augmented))
+
+
+def _without(score: Score) -> int:
+    return int((~score.survey.boxes.learned).sum())
 
 
 def _row(what: str, own: str, fitted: str) -> str:
     return f"{what:<46}{own:>12}{fitted:>12}"
 
 
-def _verdict(fit: Fit) -> str:
+def _verdict(fit: Fit) -> Iterator[str]:
+    """Whether to take the fitted anchors, and what they cost."""
     gain = fit.gain
     figures = f"gain {gain.value:+.3f}, {INTERVAL:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}"
     if gain.within_noise:
-        return f"{figures} over images.\nThis is within noise: there is no reason to change the anchors of the config."
-    if gain.value < 0:
-        return f"{figures} over images.\nThe anchors of the config are better: keep them."
-    return f"{figures} over images: beyond noise."
+        yield f"{figures} over images."
+        yield "This is within noise: there is no reason to change the anchors of the config."
+    elif gain.value < 0:
+        yield f"{figures} over images."
+        yield "The anchors of the config are better: keep them."
+    else:
+        yield f"{figures} over images: beyond noise."
+        if costs := list(_costs(fit)):
+            yield from textwrap.wrap(f"But it has a price: {'; '.join(costs)}. Weigh that before you change.", 80)
+
+
+def _costs(fit: Fit) -> Iterator[str]:
+    """What is worse with the fitted anchors, by more than chance and rounding make it."""
+    own, fitted = fit.own.survey, fit.fitted.survey
+    if own.recall50 - fitted.recall50 > LEAST_DROP:
+        yield f"IoU >= 0.5 falls from {percent(own.recall50)} to {percent(fitted.recall50)}"
+    if own.assigned - fitted.assigned > LEAST_DROP:
+        yield f"boxes without an anchor rise from {_without(fit.own):,} to {_without(fit.fitted):,}"
+    if losing := len(_losers(fit)):
+        yield f"{counted(losing, 'class')} {'loses' if losing == 1 else 'lose'}"
 
 
 def _stability(what: str, spread: Spread) -> str:
@@ -106,15 +130,21 @@ def _stability(what: str, spread: Spread) -> str:
     return f"over {len(spread.recalls)} {what}: held-out recall {low:.3f} to {high:.3f}{alike}"
 
 
-def _losers(fit: Fit) -> Iterator[str]:
-    """The classes that pay for the gain of others."""
+def _losers(fit: Fit) -> list[int]:
+    """The classes that pay for the gain of others, the one that loses most first."""
+    losses, counts = class_losses(fit.own, fit.fitted, len(fit.categories))
+    losers = np.flatnonzero((losses > MOST_LOSS) & (counts >= LEAST_BOXES))
+    return [int(label) for label in losers[np.argsort(-losses[losers], kind="stable")]]
+
+
+def _loss_lines(fit: Fit) -> Iterator[str]:
     own, counts = class_recalls(fit.own, len(fit.categories))
     fitted, _ = class_recalls(fit.fitted, len(fit.categories))
-    losers = np.flatnonzero((fitted < own - LEAST_LOSS) & (counts >= LEAST_BOXES))
-    for label in losers[np.argsort((fitted - own)[losers])][:MOST_LOSERS].tolist():
+    losers = _losers(fit)
+    for label in losers[:MOST_LOSERS]:
         what = f"{name(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
         yield f"class that loses: {what}: {own[label]:.3f} to {fitted[label]:.3f}"
-    if len(losers):
+    if losers:
         yield "(--weigh classes lets every class count alike; --shapes or --anchors give room)"
 
 
@@ -140,10 +170,11 @@ def fit_record(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
             "strides": list(fit.anchors.strides),
             "shapes": [[list(shape) for shape in level] for level in fit.anchors.level_shapes],
         },
-        "thresholds": list(THRESHOLDS),
+        "thresholds": list(RECALL_IOUS),
         "own": _score_record(fit.own),
         "fitted": _score_record(fit.fitted),
         "gain": {**vars(fit.gain), "interval": INTERVAL, "within_noise": fit.gain.within_noise},
+        "unmoved_ap50": {"own": fit.unmoved_ap50[0], "fitted": fit.unmoved_ap50[1]},
         "augmented_recall": fit.augmented and {"own": fit.augmented[0], "fitted": fit.augmented[1]},
         "restarts": vars(fit.restarts),
         "resamples": fit.resamples and vars(fit.resamples),
@@ -158,7 +189,9 @@ def _score_record(score: Score) -> dict[str, Any]:
     survey = score.survey
     return {
         "mean_recall": score.recall,
+        "recall50": survey.recall50,
         "assigned": survey.assigned,
+        "without_an_anchor": _without(score),
         "collisions": survey.count(Fate.COLLISION),
         "anchors_per_image": score.anchors,
         "shapes_per_level": list(survey.config.anchors.shapes_per_level),

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
-from anchorloc.coverage.fitting.parts import Part, Parts, learnable
+from anchorloc.coverage.ceiling import ceiling
+from anchorloc.coverage.fitting.choice import Judge, choose
+from anchorloc.coverage.fitting.parts import Parts
 from anchorloc.coverage.fitting.rule import LevelRule, Room
 from anchorloc.coverage.fitting.scales import search_ladder
-from anchorloc.coverage.fitting.scoring import Gain, Score, Spread, gain_of, mean_passed, score, spread_of
+from anchorloc.coverage.fitting.scoring import Gain, Score, Spread, gain_of, score, spread_of
 from anchorloc.coverage.fitting.search import Layout, Problem, layout_of, search
 from anchorloc.coverage.fitting.sites import Float32Array, Sites, sites_of
 from anchorloc.coverage.fitting.worth import curve_of
+from anchorloc.coverage.survey import mean_recall
 from anchorloc.coverage.views import Views, moves_boxes
 from anchorloc.data import Annotations
 from anchorloc.errors import InputError
@@ -30,7 +34,7 @@ Weigh = Literal["boxes", "classes"]
 ENOUGH_BOXES = 20_000  # to meet: a small data set is passed over until there are as many
 MOST_PASSES = 32
 MOST_SEARCHED = 12_000  # boxes that the search looks at; scores are of all
-MOST_JUDGED = 300  # train images on which the assigner chooses between the restarts
+LEAST = {"shapes": 1, "anchors": 1, "passes": 1, "restarts": 1, "resamples": 0, "seed": 0}
 MOST_THREADS = 4  # each search takes some 40 MB
 
 
@@ -51,7 +55,7 @@ class FitSettings:
         for name, choices in (("form", get_args(Form)), ("weigh", get_args(Weigh))):
             if getattr(self, name) not in choices:
                 raise InputError(f"--{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name, least in (("shapes", 1), ("anchors", 1), ("passes", 1), ("restarts", 1), ("resamples", 0)):
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise InputError(f"--{name} must be at least {least}, got {value}")
@@ -71,6 +75,7 @@ class Fit:
     own: Score
     fitted: Score
     gain: Gain
+    unmoved_ap50: tuple[float | None, float | None]  # held-out AP50 of own and fitted anchors that stay where they are
     augmented: tuple[float, float] | None  # held-out recall, own and fitted, of boxes augmented as in training
     restarts: Spread
     resamples: Spread | None
@@ -100,38 +105,28 @@ def fit(config: Config, parts: Parts, settings: FitSettings) -> Fit:
     met = sites_of(Views(config, parts.train, passes))
     if not len(met):
         raise InputError("no box of the train images is left to fit anchors to; check the data and the transform")
-    sites = _thinned(met, settings.seed)
-    rule = LevelRule(config.anchors.strides)
-    problem = Problem(
-        sites, _weights(sites, settings.weigh), curve_of(config.assign), rule, _room(config, met, settings)
-    )
-    seeds = [(settings.seed, 2, run) for run in range(settings.restarts + settings.resamples)]
-    problems = [problem] * settings.restarts + [_resampled(problem, seed) for seed in seeds[settings.restarts :]]
-    found = _in_threads([_search(one, settings.form, seed) for one, seed in zip(problems, seeds, strict=True)])
-    restarts, resamples = found[: settings.restarts], found[settings.restarts :]
-    best = _best(config, parts.train, passes, restarts, settings.seed)
-    chosen = replace(config, anchors=best)
+    problem = _problem(config, met, settings)
+    chosen = choose(problem, Judge.of(config, parts.train, passes, settings.seed), partial(_restarts, settings))
+    fitted = replace(config, anchors=chosen.anchors)
     views = Views(config, parts.held_out)
-    own, fitted = score(views, config), score(views, chosen)
-    held_out = sites_of(views)
+    held_out, before, after = sites_of(views), score(views, config), score(views, fitted)
     return Fit(
-        config=chosen,
-        anchors=best,
-        own=own,
-        fitted=fitted,
-        gain=gain_of(fitted, own, settings.seed),
-        augmented=_augmented(Views(config, parts.held_out, min(passes, 8)), own_anchors, best),
-        restarts=spread_of([layout_of(anchors.level_shapes) for anchors in restarts], held_out),
-        resamples=spread_of([layout_of(anchors.level_shapes) for anchors in resamples], held_out)
-        if resamples
-        else None,
-        rule=rule,
+        config=fitted,
+        anchors=chosen.anchors,
+        own=before,
+        fitted=after,
+        gain=gain_of(after, before, settings.seed),
+        unmoved_ap50=(_unmoved_ap50(views), _unmoved_ap50(replace(views, config=fitted))),
+        augmented=_augmented(Views(config, parts.held_out, min(passes, 8)), own_anchors, chosen.anchors),
+        restarts=_spread(chosen.restarts, held_out),
+        resamples=_spread(_resamples(settings, chosen.problem), held_out) if settings.resamples else None,
+        rule=problem.rule,
         categories=parts.held_out.categories,
         held_out=parts.source,
         images=len(parts.train),
         passes=passes,
         boxes=len(met),
-        searched=len(sites),
+        searched=len(problem.sites),
     )
 
 
@@ -142,6 +137,12 @@ def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
         return settings.passes
     boxes = sum(len(train.training_target(index)) for index in range(len(train)))
     return min(MOST_PASSES, max(1, round(ENOUGH_BOXES / max(1, boxes))))
+
+
+def _problem(config: Config, met: Sites, settings: FitSettings) -> Problem:
+    sites = _thinned(met, settings.seed)
+    rule, room = LevelRule(config.anchors.strides), _room(config, met, settings)
+    return Problem(sites, _weights(sites, settings.weigh), curve_of(config.assign), rule, room)
 
 
 def _thinned(sites: Sites, seed: int) -> Sites:
@@ -197,18 +198,27 @@ def _search(problem: Problem, form: Form, seed: tuple[int, ...]) -> Callable[[],
     return run
 
 
-def _in_threads(jobs: list[Callable[[], AnchorGenerator]]) -> list[AnchorGenerator]:
+def _restarts(settings: FitSettings, problem: Problem) -> tuple[AnchorGenerator, ...]:
+    seeds = [(settings.seed, 2, run) for run in range(settings.restarts)]
+    return _in_threads([_search(problem, settings.form, seed) for seed in seeds])
+
+
+def _resamples(settings: FitSettings, problem: Problem) -> tuple[AnchorGenerator, ...]:
+    seeds = [(settings.seed, 2, settings.restarts + run) for run in range(settings.resamples)]
+    return _in_threads([_search(_resampled(problem, seed), settings.form, seed) for seed in seeds])
+
+
+def _in_threads(jobs: list[Callable[[], AnchorGenerator]]) -> tuple[AnchorGenerator, ...]:
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda job: job(), jobs))
+        return tuple(pool.map(lambda job: job(), jobs))
 
 
-def _best(config: Config, train: Annotations, passes: int, found: list[AnchorGenerator], seed: int) -> AnchorGenerator:
-    """Let the assigner judge on train images: the mean recall, and the share of boxes that it gives an anchor."""
-    busy = np.flatnonzero(learnable(train))
-    part = Part(train, np.random.default_rng((seed, 4)).permutation(busy)[:MOST_JUDGED])
-    views = Views(config, part, min(passes, 1))
-    scores = [score(views, replace(config, anchors=anchors)) for anchors in found]
-    return found[int(np.argmax([one.recall + one.survey.assigned for one in scores]))]
+def _spread(found: Sequence[AnchorGenerator], held_out: Sites) -> Spread:
+    return spread_of([layout_of(anchors.level_shapes) for anchors in found], held_out)
+
+
+def _unmoved_ap50(views: Views) -> float | None:
+    return ceiling(views).unmoved.summary.ap50
 
 
 def _augmented(views: Views, own: AnchorGenerator, best: AnchorGenerator) -> tuple[float, float] | None:
@@ -216,5 +226,5 @@ def _augmented(views: Views, own: AnchorGenerator, best: AnchorGenerator) -> tup
         return None
     sites = sites_of(views)
     layouts: list[Layout] = [layout_of(one.level_shapes) for one in (own, best)]
-    before, after = (mean_passed(sites.best_iou(layout.levels, layout.shapes)) for layout in layouts)
+    before, after = (mean_recall(sites.best_iou(layout.levels, layout.shapes)) for layout in layouts)
     return before, after

@@ -9,13 +9,13 @@ import numpy as np
 from anchorloc.config import Config
 from anchorloc.coverage.fitting.search import Layout
 from anchorloc.coverage.fitting.sites import Float64Array, Sites
-from anchorloc.coverage.fitting.worth import passed
-from anchorloc.coverage.survey import Survey, survey
+from anchorloc.coverage.survey import Survey, mean_recall, passed, survey
 from anchorloc.coverage.views import Views
 from anchorloc.structures import IntArray
 
 DRAWS = 2000  # of the held-out images, for the interval of the gain
 INTERVAL = 0.95
+LEAST_BOXES = 20  # of a class, for what it loses to be no accident
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Score:
     @property
     def recall(self) -> float:
         """The mean over IoU 0.50 to 0.90 of the share of boxes that max-IoU assigns without rescue."""
-        return mean_passed(self.survey.boxes.owned_iou)
+        return self.survey.mean_recall
 
     @property
     def anchors(self) -> float:
@@ -54,17 +54,19 @@ def score(views: Views, config: Config) -> Score:
     return Score(survey(replace(views, config=config), rescue_curve=False))
 
 
-def mean_passed(iou: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float:
-    """The mean recall of boxes with such IoUs; 1 where there is none."""
-    return float(passed(iou).mean()) if len(iou) else 1.0
-
-
 def class_recalls(score: Score, classes: int) -> tuple[Float64Array, IntArray]:
     """Return the mean recall of each class (C,), 1 where it has no box, and how many boxes it has (C,)."""
     boxes = score.survey.boxes
     counts = np.bincount(boxes.labels, minlength=classes)
     sums = np.bincount(boxes.labels, passed(boxes.owned_iou), classes)
     return np.where(counts, sums / np.maximum(counts, 1), 1.0), counts
+
+
+def class_losses(own: Score, fitted: Score, classes: int) -> tuple[Float64Array, IntArray]:
+    """Return how much of its mean recall each class (C,) loses from `own` to `fitted`, and its boxes (C,)."""
+    before, counts = class_recalls(own, classes)
+    after, _ = class_recalls(fitted, classes)
+    return before - after, counts
 
 
 def gain_of(fitted: Score, own: Score, seed: int) -> Gain:
@@ -93,7 +95,7 @@ class Spread:
 
 def spread_of(layouts: list[Layout], held_out: Sites) -> Spread:
     """Compare fits with each other."""
-    recalls = tuple(mean_passed(held_out.best_iou(layout.levels, layout.shapes)) for layout in layouts)
+    recalls = tuple(mean_recall(held_out.best_iou(layout.levels, layout.shapes)) for layout in layouts)
     nearest = [likeness(one, other) for one in layouts for other in layouts if one is not other]
     return Spread(recalls, float(np.median(np.concatenate(nearest))) if nearest else 1.0)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.coverage.fitting.sites import Float32Array, Float64Array
+from anchorloc.coverage.fitting.sites import Float32Array
+from anchorloc.coverage.survey import RECALL_IOUS
 
-THRESHOLDS: Final = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))  # 0.50 to 0.90
 STEP = 0.05  # a threshold is passed little by little over so much IoU: few boxes then say as much as many
 SLOPE = 0.05  # a box under all thresholds still prefers the nearer shape
 FINENESS = 2000  # steps of the curve
@@ -18,17 +16,12 @@ FINENESS = 2000  # steps of the curve
 def curve_of(assigner: MaxIoUAssigner | ATSSAssigner) -> Float32Array:
     """Return what IoU from 0 to 1 is worth, in equal steps.
 
-    It rises with the share of THRESHOLDS that are passed. The threshold of a max-IoU assigner is one of them, also
+    It rises with the share of RECALL_IOUS that are passed. The threshold of a max-IoU assigner is one of them, also
     where it lies outside their range.
     """
-    thresholds = set(THRESHOLDS)
+    thresholds = set(RECALL_IOUS)
     if isinstance(assigner, MaxIoUAssigner):
         thresholds.add(assigner.positive_iou)
     iou = np.linspace(0, 1, FINENESS + 1)
     ramps = [np.clip((iou - threshold) / STEP + 0.5, 0, 1) for threshold in thresholds]
     return np.asarray(np.mean(ramps, axis=0) + SLOPE * iou, np.float32)
-
-
-def passed(iou: Float32Array) -> Float64Array:
-    """(N,) the share of THRESHOLDS that each IoU passes."""
-    return np.asarray(np.mean([iou >= np.float32(threshold) for threshold in THRESHOLDS], axis=0))

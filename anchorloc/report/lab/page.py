@@ -12,12 +12,12 @@ from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.ceiling import Ceiling
 from anchorloc.coverage.groups import SIZES, groupings, shares, size_by_level
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS, Fate, Survey
+from anchorloc.coverage.survey import CURVE_IOUS, Fate, Survey
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.lab.figures import scaled_shapes, scatter
 from anchorloc.report.lab.record import BOX_HEADER, box_rows
-from anchorloc.report.lab.words import CAUSES, anchors_line, numbers, passes
+from anchorloc.report.lab.words import CAUSES, anchors_line, numbers, passes, split_words
 from anchorloc.report.page import aspect_of
 from anchorloc.report.picture import DrawnPicture
 from anchorloc.report.words import name
@@ -39,7 +39,7 @@ def render_lab_page(
         [warning for one in inspections for warning in one.views.source.warnings],
         sizes=anchors_line(first.survey.config),
         splits=[(name(one.name), passes(one), numbers(one)) for one in inspections],
-        findings=[finding for one in inspections for finding in one.findings],
+        findings=[(split_words(inspections, one), finding) for one in inspections for finding in one.findings],
         falls=[Fall.of(name(one.name), one.ceiling) for one in inspections if one.ceiling is not None],
         charts=[chart for chart in (_recall(inspections), _best(inspections)) if chart is not None],
         heats=[Heat.of(name(one.name), one.survey) for one in inspections if len(one.survey.boxes)],
@@ -99,8 +99,8 @@ class Heat:
 def _recall(inspections: Sequence[Inspection]) -> DrawnChart | None:
     lines = {}
     for one in inspections:
-        lines[f"{one.name}, no rescue"] = list(zip(THRESHOLDS, one.survey.recall, strict=True))
-        lines[f"{one.name}, rescue"] = list(zip(THRESHOLDS, one.survey.rescued_recall, strict=True))
+        lines[f"{one.name}, no rescue"] = list(zip(CURVE_IOUS, one.survey.recall, strict=True))
+        lines[f"{one.name}, rescue"] = list(zip(CURVE_IOUS, one.survey.rescued_recall, strict=True))
     shown = {name(key): points for key, points in lines.items()}
     ticks = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     return draw_chart(Chart("Boxes with an anchor, by the IoU asked for", "positive_iou", shown, ticks, False))

@@ -13,6 +13,7 @@ from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, Kind, Mark, dat
 from anchorloc.report.words import counted, name
 
 MOST_PICTURES = 9  # of a split
+MOST_SIZES = 3  # in a caption; the table below and boxes.csv have them all
 MOST_MARKS = 200  # on one picture
 GRAY = 96  # where there is no image to show
 FATES: dict[Fate, tuple[Kind, str]] = {
@@ -23,8 +24,8 @@ FATES: dict[Fate, tuple[Kind, str]] = {
 
 
 def lost_pictures(one: Inspection) -> list[DrawnPicture]:
-    """Return the images with the most boxes that have no anchor, each box drawn as annotated; an image that cannot be
-    read is gray."""
+    """Return the images with the most boxes that have no anchor, each box drawn as annotated, with the size that the
+    network meets it at; an image that cannot be read is gray."""
     boxes = one.survey.boxes
     images, counts = np.unique(boxes.images[~boxes.learned], return_counts=True)
     chosen = images[np.argsort(-counts, kind="stable")[:MOST_PICTURES]]
@@ -33,26 +34,35 @@ def lost_pictures(one: Inspection) -> list[DrawnPicture]:
 
 def _picture(one: Inspection, index: int) -> DrawnPicture:
     source, target = one.views.source, one.views.source.target(index)
-    fates = _worst_fates(one, index)
+    met = _worst(one, index)
+    fates = {row: fate for row, (fate, _) in met.items()}
     marks = [
         _mark(one, fates.get(row, Fate.LEARNED), box, int(label), row)
         for box, label, row in zip(target.boxes, target.labels, target.rows.tolist(), strict=True)
     ]
     marks.sort(key=lambda mark: mark.kind != "truth")  # what is lost on top
     lost = sum(fate != Fate.LEARNED for fate in fates.values())
-    caption = f"{one.name}: {lost} of {counted(len(target), 'box')} without an anchor"
+    sizes = [size for fate, size in met.values() if fate != Fate.LEARNED]
+    more = f" and {len(sizes) - MOST_SIZES} more" if len(sizes) > MOST_SIZES else ""
+    how = "after augmentation, which may cut it" if one.views.epochs else "by the network"
+    caption = (
+        f"{one.name}: {lost} of {counted(len(target), 'box')} without an anchor; drawn as annotated, met {how}, as "
+        f"{', '.join(sizes[:MOST_SIZES])}{more}"
+    )
     height, width = source.size(index)
     href = data_uri(_pixels(one, index))
     return DrawnPicture(name(source.name(index)), caption, width, height, href, marks[-MOST_MARKS:])
 
 
-def _worst_fates(one: Inspection, index: int) -> dict[int, Fate]:
-    """By row in the file, over all passes."""
+def _worst(one: Inspection, index: int) -> dict[int, tuple[Fate, str]]:
+    """By row in the file, over all passes, the worst fate and the size in network pixels at which the box met it."""
     boxes = one.survey.boxes
     here = boxes.images == index
-    worst: dict[int, Fate] = {}
-    for row, fate in zip(boxes.rows[here].tolist(), boxes.fate[here].tolist(), strict=True):
-        worst[row] = max(Fate(fate), worst.get(row, Fate.LEARNED))
+    worst: dict[int, tuple[Fate, str]] = {}
+    columns = (column[here].tolist() for column in (boxes.rows, boxes.fate, boxes.sizes))
+    for row, fate, (width, height) in zip(*columns, strict=True):
+        if row not in worst or fate > worst[row][0]:
+            worst[row] = Fate(fate), f"{width:.1f} x {height:.1f} px"
     return worst
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from anchorloc import __version__
 from anchorloc.config import to_plain
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.groups import crossed, groupings, shares, size_by_level
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS, Fate
+from anchorloc.coverage.survey import CURVE_IOUS, Fate
 from anchorloc.report.csv import write_csv
 from anchorloc.report.lab.words import CAUSES, numbers
 
@@ -22,9 +25,16 @@ def lab_record(inspections: Sequence[Inspection], facts: Mapping[str, object]) -
     return {
         "anchors": to_plain(config.anchors),
         "assign": {"kind": type(config.assign).__name__, **to_plain(config.assign)},
+        "config": to_plain(config),
+        "versions": versions(),
         "splits": {one.name: _split(one) for one in inspections},
         "facts": {key: value if isinstance(value, int | float | str) else str(value) for key, value in facts.items()},
     }
+
+
+def versions() -> dict[str, str]:
+    """What numbers may depend on."""
+    return {"python": platform.python_version(), "anchorloc": __version__, **{name: version(name) for name in PACKAGES}}
 
 
 def _split(one: Inspection) -> dict[str, Any]:
@@ -40,7 +50,7 @@ def _split(one: Inspection) -> dict[str, Any]:
         "boxes_of_zero_size_or_outside": found.unusable,
         "boxes_cut_by_augmentation": found.cut,
         "recall": {
-            "iou": list(THRESHOLDS),
+            "iou": list(CURVE_IOUS),
             "without_rescue": list(found.recall),
             "with_rescue": list(found.rescued_recall),
         },
@@ -83,6 +93,7 @@ def write_tables(folder: Path, inspections: Sequence[Inspection]) -> None:
     )
 
 
+PACKAGES = ("numpy", "numba", "torch", "torchvision", "pycocotools")
 BOX_HEADER = (
     *("split", "pass", "file", "annotation", "class", "width", "height", "best IoU", "best level"),
     *("positives", "level", "fate", "lost by a perfect network"),
@@ -112,7 +123,9 @@ def _share_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
     found = one.survey
     size, aspect, label, level = groupings(found.boxes, one.views.source.categories, len(found.work))
     for labels, boxes, learned in crossed(found.boxes, (size, level, label, aspect)):
-        yield one.name, *labels, boxes, learned / boxes
+        size_label, level_label, *rest = labels
+        number = int(level_label.removeprefix("level ")) if level_label.startswith("level ") else -1
+        yield one.name, size_label, number, *rest, boxes, learned / boxes
 
 
 def _shape_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
@@ -123,4 +136,4 @@ def _shape_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
 
 
 def _recall_rows(one: Inspection) -> Iterator[tuple[float, ...]]:
-    return zip(THRESHOLDS, one.survey.recall, one.survey.rescued_recall, strict=True)
+    return zip(CURVE_IOUS, one.survey.recall, one.survey.rescued_recall, strict=True)

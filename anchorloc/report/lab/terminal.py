@@ -14,7 +14,7 @@ from anchorloc.coverage.ceiling import Ceiling
 from anchorloc.coverage.findings import Finding, percent
 from anchorloc.coverage.groups import SIZES, GroupShares, groupings, shares
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.report.lab.words import CAUSES, LIMIT_SENTENCE, anchors_line, numbers, passes
+from anchorloc.report.lab.words import CAUSES, LIMIT_SENTENCE, anchors_line, numbers, passes, split_words
 from anchorloc.report.words import name
 
 MOST_FINDINGS = 3  # a screen has 40 lines; the report has them all
@@ -35,16 +35,16 @@ def print_inspections(inspections: Sequence[Inspection], console: Console | None
     """Print the numbers of every split, the boxes by size, and the first findings."""
     console = console or Console(highlight=False)
     console.print(Text(anchors_line(inspections[0].survey.config), "dim"))
-    console.print(Text(", ".join(f"{name(one.name, 40)} {passes(one)}" for one in inspections), "dim"))
+    console.print(Text(", ".join(f"{name(one.name)} {passes(one)}" for one in inspections), "dim"))
     console.print(_numbers(inspections))
     console.print(_sizes(inspections))
     for one in inspections:
         if one.ceiling is not None:
             console.print(Text(_losses(one.ceiling)))
             console.print(Text(LIMIT_SENTENCE, "dim"))
-    said = [finding for one in inspections for finding in one.findings]
-    for number, finding in enumerate(said[:MOST_FINDINGS], 1):
-        _print_finding(console, number, finding)
+    said = [(split_words(inspections, one), finding) for one in inspections for finding in one.findings]
+    for number, (split, finding) in enumerate(said[:MOST_FINDINGS], 1):
+        _print_finding(console, f"{number}. {split}", finding)
     if len(said) > MOST_FINDINGS:
         console.print(Text(f"and {len(said) - MOST_FINDINGS} more in the report", "dim"))
 
@@ -54,7 +54,8 @@ def _numbers(inspections: Sequence[Inspection]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for one in inspections:
-        table.add_column(Text(name(one.name, 24)), justify="right", no_wrap=True)
+        heading = name(one.name, 12) if len(inspections) > 1 else ""  # a lone one is named above
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     table.add_column("")
     columns = [{number.key: number for number in numbers(one)} for one in inspections]
     for key in SHOWN:
@@ -94,7 +95,7 @@ def _losses(limit: Ceiling) -> str:
     )
 
 
-def _print_finding(console: Console, number: int, finding: Finding) -> None:
-    console.print(Text(f"{number}. {name(finding.sentence, 1000)}"))
+def _print_finding(console: Console, start: str, finding: Finding) -> None:
+    console.print(Text(f"{start}{name(finding.sentence, 1000)}"))
     for setting in finding.settings:
         console.print(Text(f"   {name(setting, 1000)}", "cyan"), soft_wrap=True)

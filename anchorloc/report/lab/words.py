@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.findings import percent
 from anchorloc.coverage.inspection import Inspection
-from anchorloc.coverage.survey import THRESHOLDS, Fate
+from anchorloc.coverage.survey import Fate, Survey
+from anchorloc.report.words import name
 
 CAUSES = {
     Cause.UNUSABLE: ("zero size or outside", "annotated with zero size or outside the image: not trained on"),
@@ -22,7 +22,8 @@ CAUSES = {
     Cause.BORDER: ("over the border", "reaches out of the image, where no detection can"),
     Cause.ROUNDING: ("rounding", "found, but not at IoU 0.95"),
 }
-LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass it, and none need come near it."
+MOST_SHAPES = 3  # of a level, in a line
+LIMIT_SENTENCE = "The ceiling is a limit, never a forecast: no training can pass or need reach it."
 
 
 def anchors_line(config: Config) -> str:
@@ -37,6 +38,21 @@ def passes(one: Inspection) -> str:
     """How the boxes of a split were met."""
     epochs = one.views.epochs
     return f"{epochs} augmented pass{'es' * (epochs > 1)}" if epochs else "as in evaluation"
+
+
+def shapes_line(found: Survey) -> str:
+    """Return the first shapes of every level."""
+    return "; ".join(f"stride {level.stride:g}: {_some_shapes(level.sizes)}" for level in found.levels)
+
+
+def _some_shapes(sizes: tuple[tuple[float, float], ...]) -> str:
+    more = f" and {len(sizes) - MOST_SHAPES} more" if len(sizes) > MOST_SHAPES else ""
+    return ", ".join(f"{width:.4g} x {height:.4g}" for width, height in sizes[:MOST_SHAPES]) + more
+
+
+def split_words(inspections: Sequence[Inspection], one: Inspection) -> str:
+    """The split that a finding is of, to stand before it where there are several."""
+    return f"{name(one.name, 24)}: " if len(inspections) > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -61,26 +77,20 @@ class Number:
 def numbers(one: Inspection) -> list[Number]:
     """Return the numbers of one split that stand at the top of every report."""
     found, boxes = one.survey, one.survey.boxes
-    recall = dict(zip(THRESHOLDS, found.recall, strict=True))
-    middle = float(np.mean([recall[threshold] for threshold in THRESHOLDS if 0.5 <= threshold <= 0.9]))
     images = max(1, found.images)
     return [
-        Number("boxes", "boxes", len(boxes), "count", "that can be learned; crowd boxes aside"),
+        Number("boxes", "boxes", len(boxes), "count", "to be learned; crowd boxes aside"),
         Number("assigned", "with an anchor", found.assigned, "share", "boxes that some anchor learns"),
-        Number(
-            "no_anchor", "no anchor", found.count(Fate.NO_ANCHOR), "count", "boxes that no anchor learns, even alone"
-        ),
-        Number(
-            "collisions", "collisions", found.count(Fate.COLLISION), "count", "boxes that lose their anchors to others"
-        ),
-        Number("recall50", "IoU >= 0.5", recall[0.5], "share", "boxes with an anchor of their own of IoU 0.5 or more"),
-        Number("recall50_90", "mean recall", middle, "score", "the same, mean over IoU 0.50 to 0.90, without rescue"),
+        Number("no_anchor", "no anchor", found.count(Fate.NO_ANCHOR), "count", "no anchor learns them, even alone"),
+        Number("collisions", "collisions", found.count(Fate.COLLISION), "count", "others have all of their anchors"),
+        Number("recall50", "IoU >= 0.5", found.recall50, "share", "boxes whose own anchor overlaps so much"),
+        Number("recall50_90", "mean recall", found.mean_recall, "score", "the same, mean over IoU 0.50 to 0.90"),
         Number(
             "positives",
             "anchors a box",
             found.positives / max(1, len(boxes)),
             "mean",
-            "anchors that learn a box, on average",
+            "that learn it, on average",
         ),
         Number("anchors", "anchors an image", found.anchors / images, "count", "on average, at the padded size"),
         Number("ignored", "ignored an image", found.ignored / images, "mean", "anchors that learn nothing"),
@@ -93,9 +103,7 @@ def _ceiling_numbers(one: Inspection) -> list[Number]:
         return []
     perfect, unmoved = one.ceiling.perfect.summary, one.ceiling.unmoved.summary
     return [
-        Number("ceiling_ap", "ceiling AP", perfect.ap, "score", "AP of a perfect network through the real decoder"),
-        Number(
-            "unmoved_ap", "AP unmoved", unmoved.ap, "score", "AP of perfect classes on anchors that stay where they are"
-        ),
+        Number("ceiling_ap", "ceiling AP", perfect.ap, "score", "a perfect network, the real decoder"),
+        Number("unmoved_ap", "AP unmoved", unmoved.ap, "score", "perfect classes on unmoved anchors"),
         Number("unmoved_ap50", "AP50 unmoved", unmoved.ap50, "score", "the same at IoU 0.50"),
     ]
