@@ -26,8 +26,9 @@ def save_network(path: Path, config: Config, classes: tuple[tuple[int | str, str
     torch.manual_seed(0)
     network = build_detector(config, len(classes), pretrained=False)
     with torch.no_grad():
-        for layer in (*network.head.logits, *network.head.deltas):  # type: ignore[arg-type, union-attr]
-            torch.nn.init.normal_(last_convolution(layer).weight, std=0.1)
+        for layers, spread in ((network.head.logits, 0.1), (network.head.deltas, 0.02)):
+            for layer in layers:  # type: ignore[union-attr]
+                torch.nn.init.normal_(last_convolution(layer).weight, std=spread)
         for layer in network.head.logits:  # type: ignore[union-attr]
             torch.nn.init.constant_(last_convolution(layer).bias, -2.0)  # type: ignore[arg-type]
     state = {"config": to_plain(config), "categories": [list(pair) for pair in classes], "step": 0}
