@@ -5,4 +5,23 @@ all levels, K anchors of a cell, L levels, C classes, P positive anchors, H rows
 always xyxy in continuous pixels.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anchorloc.prediction.localizer import Localizer, load
+    from anchorloc.prediction.tiles import Tiles
+
 __version__ = "0.1.0"
+__all__ = ["Localizer", "Tiles", "load"]
+
+_ON_FIRST_USE = {"Localizer": "localizer", "Tiles": "tiles", "load": "localizer"}  # they need torch
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"anchorloc.prediction.{_ON_FIRST_USE[name]}"), name)

@@ -14,6 +14,8 @@ from anchorloc.errors import InputError, run_command
 COMMANDS: Final = {
     "train": "train on the built-in shapes, or on your data with a config",
     "evaluate": "score a trained model, or detections of any tool, and write a report",
+    "predict": "find objects in images: pictures, COCO results, a table",
+    "export": "write a trained model as ONNX or for torch.export, checked",
     "lab": "tell what anchors can find in your data, before you train",
     "doctor": "find what breaks or bends training in annotations, mend or split them",
     "shapes": "write the built-in scenes as a data set in COCO format",

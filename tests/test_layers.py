@@ -21,7 +21,9 @@ FLOORS = {
     5: {"coverage"},
     6: {"report"},
     7: {"engine"},
-    8: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
+    8: {"prediction"},
+    9: {"exporting"},
+    10: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

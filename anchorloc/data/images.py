@@ -59,6 +59,20 @@ def read_image(path: Path, size: tuple[int, int] | None = None, max_pixels: int 
         return _rgb(image)
 
 
+def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """Turn an image that Pillow has open into (H, W, 3) RGB as `read_image` does, its EXIF orientation applied.
+
+    Raises:
+        Flaw: its file is damaged, or it has no plain RGB.
+    """
+    try:
+        return _rgb(ImageOps.exif_transpose(image))
+    except (Flaw, MemoryError):
+        raise
+    except Exception as error:  # the file behind it may be read only now
+        raise Flaw(f"cannot be decoded ({_first_line(error)})") from None
+
+
 def needs_turning(header: Header, declared: tuple[int, int]) -> bool:
     """Tell whether the EXIF orientation is to be applied: when only the turned image has the declared size.
 

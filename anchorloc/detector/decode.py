@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.boxes import batched_nms
+from anchorloc.boxes import batched_nms, soft_nms
 from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.predictions import Predictions
 from anchorloc.errors import InputError
-from anchorloc.structures import AnchorGrid, Detections, IntArray, Sample
+from anchorloc.structures import AnchorGrid, Detections, FloatArray, IntArray, Sample
 
 
 class Candidates(NamedTuple):
@@ -34,8 +34,12 @@ class Decoder:
     nms_iou: float = 0.6
     max_detections: int = 100
     group: Literal["level", "class"] = "level"  # RetinaNet counts candidates by level, SSD by class
+    across_classes: bool = False  # a box suppresses those of other classes too (class-agnostic NMS)
+    soft_sigma: float = 0.0  # of soft-NMS (arXiv:1704.04503): overlap lowers scores, nms_iou is not used; 0 is off
 
     def __post_init__(self) -> None:
+        if self.soft_sigma < 0:
+            raise ValueError(f"soft_sigma must not be negative, got {self.soft_sigma}")
         if not (0 <= self.score_threshold <= 1 and 0 <= self.nms_iou <= 1):
             raise ValueError(
                 f"score_threshold and nms_iou must be from 0 to 1, got {self.score_threshold} and {self.nms_iou}"
@@ -65,8 +69,7 @@ class Decoder:
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
         """Return what is found among the candidates of an image; `deltas` are (A, 4)."""
-        found = self.decode(candidates, deltas, grid, sample, coder)
-        return found.take(self.suppress(found))
+        return self.best(self.decode(candidates, deltas, grid, sample, coder))
 
     def decode(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
@@ -82,9 +85,32 @@ class Decoder:
         index, labels, scores = (values.cpu().numpy() for values in best)
         return Detections(boxes, scores, labels, index, sample.image_id)
 
+    def best(self, found: Detections) -> Detections:
+        """Return those that stay of an image, by descending score; soft-NMS lowers scores."""
+        rows, scores = self._softly(found) if self.soft_sigma else (self.suppress(found), None)
+        found = found.take(rows)
+        return found if scores is None else replace(found, scores=scores)
+
     def suppress(self, found: Detections) -> IntArray:
-        """Return the rows that stay, by descending score."""
-        return batched_nms(found.boxes, found.scores, found.labels, self.nms_iou)[: self.max_detections]
+        """Return the rows that stay, by descending score, whatever `soft_sigma`."""
+        return batched_nms(found.boxes, found.scores, self._groups(found), self.nms_iou)[: self.max_detections]
+
+    def _softly(self, found: Detections) -> tuple[IntArray, FloatArray]:
+        """Return the rows that stay, by descending new score, and these scores."""
+        groups = self._groups(found)
+        rows, scores = [np.zeros(0, np.int64)], [np.zeros(0, found.scores.dtype)]
+        for group in np.unique(groups):
+            members = np.flatnonzero(groups == group)
+            kept, lowered = soft_nms(found.boxes[members], found.scores[members], self.soft_sigma, self.score_threshold)
+            rows.append(members[kept])
+            scores.append(lowered)
+        all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
+        order = np.lexsort((all_rows, -all_scores))[: self.max_detections]
+        return all_rows[order], all_scores[order]
+
+    def _groups(self, found: Detections) -> IntArray:
+        """Return (N,) numbers: boxes suppress each other where these are equal."""
+        return np.zeros_like(found.labels) if self.across_classes else found.labels
 
     def _best_per_level(self, candidates: Candidates, grid: AnchorGrid) -> Candidates:
         """Return at most `self.candidates` of each level, those of greatest score."""

@@ -42,4 +42,4 @@ class ConvNormAct(nn.Module):
 
 def flatten_level(output: Tensor, channels: int) -> Tensor:
     """Reorder a (B, K*channels, H, W) level to (B, H*W*K, channels), the order of AnchorGrid."""
-    return output.permute(0, 2, 3, 1).reshape(len(output), -1, channels)
+    return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, channels)

@@ -62,7 +62,15 @@ def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
     config = read_config(path, overrides)
     if not config.detector.weights:
         raise InputError(f"{path} names no weights; give detector.weights=FILE, or the best.pt of a run")
-    categories = config.data.open("val").categories
+    return load_started(config, config.data.open("val").categories)
+
+
+def load_started(config: Config, categories: tuple[Category, ...]) -> TrainedModel:
+    """Build the network of a config for these classes, with the whole of the weights that it names.
+
+    Raises:
+        InputError: the weights are of another network, or do not hold all of it.
+    """
     network = build_detector(config, len(categories), pretrained=False)
     if left_out := start_from(network, config, categories):
         raise InputError(

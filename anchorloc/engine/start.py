@@ -51,6 +51,18 @@ def start_from(network: Detector, config: Config, categories: Sequence[Category]
     return left_out
 
 
+def known_classes(path: Path) -> tuple[Category, ...] | None:
+    """Return the classes of a file of weights, None where it does not tell them; torchvision's are COCO's.
+
+    Raises:
+        InputError: the file cannot be read, or holds no detector.
+    """
+    given = _read(path)
+    if is_checkpoint(path):
+        return tuple(Category(*pair) for pair in load_checkpoint(path)["categories"])
+    return tuple(Category(row, name) for name, row in given.rows.items()) or None
+
+
 def _matched(given: _Given, count: int, names: Sequence[str]) -> list[int | None]:
     """Return the row of the file for each class."""
     if any(name in given.rows for name in names):

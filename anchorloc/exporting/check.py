@@ -1,0 +1,86 @@
+"""What an exported model finds beside what the network itself finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anchorloc.boxes import box_iou
+from anchorloc.detector import Decoder
+from anchorloc.errors import InputError
+from anchorloc.structures import Detections
+
+BOX_LIMIT = 1e-2  # pixels
+SCORE_LIMIT = 1e-4
+IOU_LIMIT = 1e-4  # so near to nms_iou, either may suppress
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The figures of a check."""
+
+    images: int
+    detections: int  # that both found
+    box: float  # largest difference of a coordinate, in pixels
+    score: float  # largest difference of a score
+    at_a_threshold: int  # detections of one of the two alone, whose score or overlap lies at a threshold
+
+    def __str__(self) -> str:
+        return (
+            f"checked on {self.images:,} images, {self.detections:,} detections: boxes within {self.box:.1e} px, "
+            f"scores within {self.score:.1e}, {self.at_a_threshold:,} at a threshold in one of the two alone"
+        )
+
+
+def compare(ours: Sequence[Detections], theirs: Sequence[Detections], decoder: Decoder) -> Agreement:
+    """Return how well both agree.
+
+    Raises:
+        InputError: they do not: a detection of either, not at a threshold, has no partner of its class with box and
+            score within the limits; or nothing was found at all.
+    """
+    box, score, both, excused = 0.0, 0.0, 0, 0
+    for image, (first, second) in enumerate(zip(ours, theirs, strict=True)):
+        pairs = _pairs(first, second)
+        for row, partner in pairs:
+            box = max(box, float(np.abs(first.boxes[row] - second.boxes[partner]).max()))
+            score = max(score, abs(float(first.scores[row]) - float(second.scores[partner])))
+        both += len(pairs)
+        for one, other, used in ((first, second, {a for a, _ in pairs}), (second, first, {b for _, b in pairs})):
+            for row in sorted(set(range(len(one))) - used):
+                if not _at_a_threshold(one, other, row, decoder):
+                    raise InputError(
+                        f"the exported model differs from the network: in image {image + 1} one of them alone has a "
+                        f"box {one.boxes[row].round(2).tolist()} of score {one.scores[row]:.4f}; do not use the file"
+                    )
+                excused += 1
+    if not both:
+        raise InputError("the network finds nothing in the images of the check; give others, with objects in them")
+    return Agreement(len(ours), both, box, score, excused)
+
+
+def _pairs(first: Detections, second: Detections) -> list[tuple[int, int]]:
+    """Pair each detection with the nearest box of its class and score that is free, within the limits."""
+    free = np.ones(len(second), np.bool_)
+    pairs = []
+    for row in range(len(first)):
+        apart = np.abs(second.boxes - first.boxes[row]).max(axis=1, initial=0)
+        fits = free & (second.labels == first.labels[row]) & (apart <= BOX_LIMIT)
+        fits &= np.abs(second.scores - first.scores[row]) <= SCORE_LIMIT
+        if fits.any():
+            partner = int(np.where(fits, apart, np.inf).argmin())
+            free[partner] = False
+            pairs.append((row, partner))
+    return pairs
+
+
+def _at_a_threshold(one: Detections, other: Detections, row: int, decoder: Decoder) -> bool:
+    score = float(one.scores[row])
+    if abs(score - decoder.score_threshold) <= SCORE_LIMIT:
+        return True
+    if len(other) == decoder.max_detections and score <= float(other.scores[-1]) + SCORE_LIMIT:
+        return True
+    overlaps = box_iou(one.boxes[[row]], other.boxes[other.labels == one.labels[row]])
+    return bool((np.abs(overlaps - decoder.nms_iou) <= IOU_LIMIT).any())

@@ -1,0 +1,75 @@
+"""What is exported: the network for images of one size, up to scores and boxes, or to logits and offsets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anchorloc.config import Config
+from anchorloc.detector import Detector, Predictions
+from anchorloc.errors import InputError
+
+Size = tuple[int, int]  # (height, width) of the images for the network: whole multiples of config.multiple
+
+
+class RawNetwork(nn.Module):
+    """Images (B, 3, H, W) uint8 to logits (B, A, C or 1 + C), deltas (B, A, 4) and, where predicted, quality (B, A)."""
+
+    def __init__(self, network: Detector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the raw predictions in the order of the anchors."""
+        predictions: Predictions = self.network(images)
+        quality = () if predictions.quality is None else (predictions.quality,)
+        return (predictions.logits, predictions.deltas, *quality)
+
+
+class Decoded(nn.Module):
+    """Images (B, 3, H, W) to boxes (B, A, 4) in their pixels, clipped, and scores (B, C, A).
+
+    Scores at or below the threshold are 0, and so are those beyond the `candidates` best of a group, as in `Decoder`.
+    """
+
+    def __init__(self, network: Detector, config: Config, size: Size) -> None:
+        super().__init__()
+        self.network, self.decoder, self.coder = network, config.decode, config.coder
+        grid = config.anchors(size)
+        self.sections = [len(level) for level in grid.levels]
+        self.anchors: Tensor
+        self.corner: Tensor
+        self.register_buffer("anchors", torch.from_numpy(grid.boxes))
+        self.register_buffer("corner", torch.tensor([size[1], size[0]] * 2, dtype=torch.float32))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return boxes and scores."""
+        predictions: Predictions = self.network(images)
+        scores = predictions.scores()
+        scores = torch.where(scores > self.decoder.score_threshold, scores, 0.0)
+        scores = self._of_levels(scores) if self.decoder.group == "level" else _best(scores, self.decoder.candidates, 1)
+        boxes = self.coder.decode(predictions.deltas, self.anchors)
+        return torch.minimum(boxes.clamp(min=0), self.corner), scores.transpose(1, 2)
+
+    def _of_levels(self, scores: Tensor) -> Tensor:
+        parts = []
+        for part in torch.split(scores, self.sections, dim=1):
+            flat = _best(part.flatten(1), self.decoder.candidates, 1)
+            parts.append(flat.reshape(part.shape))
+        return torch.cat(parts, dim=1)
+
+
+def _best(scores: Tensor, count: int, dim: int) -> Tensor:
+    """Set all but the `count` greatest along `dim` to 0; what equals the last of them stays too."""
+    if scores.shape[dim] <= count:
+        return scores
+    least = scores.topk(count, dim=dim).values.narrow(dim, count - 1, 1)
+    return torch.where(scores >= least, scores, 0.0)
+
+
+def refuse_what_graphs_lack(config: Config) -> None:
+    """Raise InputError where ONNX's NonMaxSuppression has no such setting."""
+    if config.decode.soft_sigma or config.decode.across_classes:
+        raise InputError(
+            "ONNX suppresses per class and has no soft-NMS; give decode.soft_sigma=0 decode.across_classes=false"
+        )

@@ -1,0 +1,1 @@
+"""A trained network on pictures: the Python API, tiles, and what the command writes."""
