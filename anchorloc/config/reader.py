@@ -73,7 +73,7 @@ def to_yaml(config: object) -> str:
     return write_yaml(to_plain(config))
 
 
-def list_settings(cls: type[Any] = Config, default: object = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def list_settings(cls: type = Config, default: object = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another.
 
     Args:
