@@ -3,10 +3,11 @@
     python -m anchorloc.lab report CONFIG|ANNOTATIONS [key=value ...]     what the anchors can find, and what not
     python -m anchorloc.lab fit CONFIG|ANNOTATIONS [key=value ...]        anchor shapes for this data
     python -m anchorloc.lab compare A.yaml B.yaml ... [key=value ...]     several settings side by side
+    python -m anchorloc.lab sheet CONFIG|ANNOTATIONS [key=value ...]      training pictures, with boxes and anchors
 
 CONFIG is a YAML file as for `python -m anchorloc.train`. ANNOTATIONS is a COCO file, by its ending .json: it is then
 the data of the default settings, which key=value changes. Only boxes are read; report opens some images, where they
-can be found, to show the boxes that no anchor learns.
+can be found, to show the boxes that no anchor learns, and sheet opens those that it shows.
 """
 
 from __future__ import annotations
@@ -119,13 +120,40 @@ def _warn(sentence: str) -> None:
     print(f"warning: {printable(sentence)}", file=sys.stderr)
 
 
+def sheet(words: Sequence[str]) -> int:
+    """Draw pictures of one epoch as the network gets them, with their boxes and the anchors that learn them."""
+    arguments = _sheet_parser().parse_intermixed_args(words)
+    from anchorloc.coverage.scenes import scenes
+    from anchorloc.files import write_bytes
+    from anchorloc.report.sheet import draw_sheet
+
+    path = arguments.out or Path("runs") / f"sheet-{datetime.now():%Y%m%d-%H%M%S}.png"
+    if path.suffix.lower() != ".png":
+        raise InputError(f"the sheet is a PNG, so --out must end in .png, got {path}")
+    if path.exists():
+        raise InputError(f"{path} exists already; give another --out")
+    _, config = _settings(arguments.settings)
+    source = config.data.open("train")
+    drawn = list(scenes(config, source, arguments.images, arguments.epoch))
+    if not path.parent.is_dir():
+        try:
+            path.parent.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"the folder {path.parent} cannot be made: {error.strerror}; give another --out") from None
+    write_bytes(path, draw_sheet(drawn, source.categories))
+    boxes = sum(len(scene.sample.target) for scene in drawn)
+    lost = sum(len(scene.assignment.unassigned) for scene in drawn)
+    print(f"sheet: {printable(str(path))} ({len(drawn)} pictures, {boxes} boxes, {lost} without an anchor)")
+    return 0
+
+
 def _short_names(files: Sequence[Path]) -> list[str]:
     """The stems of the files where they differ, else the whole paths."""
     stems = [path.stem for path in files]
     return stems if len(set(stems)) == len(stems) else [str(path) for path in files]
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"report": report, "fit": fit, "compare": compare}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"report": report, "fit": fit, "compare": compare, "sheet": sheet}
 
 
 def _settings(words: Sequence[str]) -> tuple[Path | None, Config]:
@@ -188,13 +216,20 @@ def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m anchorloc.lab {command}", description=description)
     parser.add_argument("settings", nargs="*", metavar=WORDS, help="what to look at, and overrides as train.seed=1")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for what is written (runs/...-DATE-TIME)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="what is written, new (runs/...-DATE-TIME)")
     return parser
 
 
 def _inspecting(command: str, description: str) -> argparse.ArgumentParser:
     parser = _parser(command, description)
     parser.add_argument("--passes", type=_positive, default=1, metavar="K", help="augmented epochs to look at (1)")
+    return parser
+
+
+def _sheet_parser() -> argparse.ArgumentParser:
+    parser = _parser("sheet", "What the network is trained on: one PNG of pictures, boxes and anchors.")
+    parser.add_argument("--images", type=_positive, default=12, metavar="N", help="pictures, spread over the data (12)")
+    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="another one is augmented otherwise (0)")
     return parser
 
 

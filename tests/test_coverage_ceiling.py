@@ -18,7 +18,7 @@ from anchorloc.coverage.causes import Cause
 from anchorloc.coverage.ceiling import Ceiling, ceiling, perfect_output
 from anchorloc.coverage.findings import ceiling_findings
 from anchorloc.coverage.views import Views
-from anchorloc.data import CocoData, ShortestSide, Transform
+from anchorloc.data import CocoData, CocoSource, ShortestSide, Transform
 from anchorloc.detector import Decoder, DeltaCoder, Predictions
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Sample
@@ -164,6 +164,7 @@ def test_the_numbers_are_those_of_the_detections(real_data: Any) -> None:
     """The ceiling of bccd's val split, scored again from outside: the same boxes given as a perfect result."""
     data = CocoData(real_data / "bccd")
     source = data.open("val")
+    assert isinstance(source, CocoSource)
     limit = ceiling(views_of(source, anchors=GENEROUS, assign=ATSSAssigner(), data=data))
     found = np.setdiff1d(source.annotated.rows, limit.rows)
     targets = [source.target(index) for index in range(len(source))]

@@ -16,8 +16,8 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.coverage.groups import SIZES, crossed, groupings, shares, size_by_level
 from anchorloc.coverage.survey import CURVE_IOUS, Fate, level_of, survey
-from anchorloc.coverage.views import Views, moves_boxes
-from anchorloc.data import Augment, Samples, ShapesData, ShortestSide, Transform
+from anchorloc.coverage.views import Views
+from anchorloc.data import Augment, IoUCrop, Mosaic, Samples, ShapesData, ShortestSide, Transform, ZoomOut
 from anchorloc.structures import Target
 
 
@@ -92,7 +92,15 @@ def test_the_shapes_of_a_cell_are_those_of_the_generator() -> None:
 
 def test_training_views_are_the_samples_of_training() -> None:
     data = ShapesData(train_images=6, val_images=3, size=96)
-    augment = Augment(horizontal_flip=0.5, vertical_flip=0.5, scale_jitter=(0.5, 2.0), photometric=0.2)
+    augment = Augment(
+        vertical_flip=0.5,
+        scale_jitter=(0.5, 2.0),
+        photometric=0.2,
+        multi_scale=(0.75, 1.0),
+        iou_crop=IoUCrop(0.5),
+        zoom_out=ZoomOut(),
+        mosaic=Mosaic(),
+    )
     transform = Transform(ShortestSide(64, 64), augment)
     config = config_of(data=data, transform=transform)
     source = data.open("train")
@@ -101,7 +109,9 @@ def test_training_views_are_the_samples_of_training() -> None:
         sample = samples[view.epoch, view.index]
         np.testing.assert_array_equal(view.target.boxes, sample.target.boxes)
         assert view.scale == sample.scale
-        assert view.grid.image_size == (64, 64)
+        assert view.grid.image_size == tuple(-(-side // 16) * 16 for side in sample.image.shape[:2])
+        owners = {int(row): index for index in range(len(source)) for row in source.target(index).rows}
+        assert view.images.tolist() == [owners[int(row)] for row in view.target.rows]
     assert survey(Views(config, source, epochs=2)).cut > 0
 
 
@@ -115,10 +125,18 @@ def test_images_can_be_spread() -> None:
 
 @pytest.mark.parametrize(
     ("augment", "moves"),
-    [(Augment(), True), (Augment(0, 0.5), True), (Augment(0, 0, (1, 2)), True), (Augment(0, photometric=1), False)],
+    [
+        (Augment(), True),
+        (Augment(0, 0.5), True),
+        (Augment(0, 0, (1, 2)), True),
+        (Augment(0, photometric=1), False),
+        (Augment(0, iou_crop=IoUCrop()), True),
+        (Augment(0, zoom_out=ZoomOut()), True),
+        (Augment(0, multi_scale=(1.0, 2.0)), True),
+    ],
 )
 def test_only_what_moves_boxes_needs_passes(augment: Augment, moves: bool) -> None:
-    assert moves_boxes(augment) is moves
+    assert augment.moves_boxes is moves
     target = source_of([[[10, 10, 40, 30]]]).targets[0]
     places = {Transform(augment=augment).boxes((100, 120), target, Random(n))[0].boxes.tobytes() for n in range(20)}
     assert (len(places) > 1) is moves

@@ -13,7 +13,7 @@ import pytest
 from data_sets import SIZES, write_data_set
 from PIL import Image, ImageDraw
 
-from anchorloc.data import CocoData, CocoSource
+from anchorloc.data import CocoData
 from anchorloc.data.flaws import Flaw
 from anchorloc.data.images import read_header, read_image
 from anchorloc.errors import InputError
@@ -203,7 +203,7 @@ def with_orientation(root: Path, name: str, size: tuple[int, int], orientation: 
 def test_orientation_is_told_before_training(root: Path) -> None:
     with_orientation(root, "a.png", (30, 40), 6)  # stored upright, declared 40 wide
     with_orientation(root, "b.png", (32, 24), 3)  # declared as stored
-    source: CocoSource = CocoData(root).open("train")
+    source = CocoData(root).open("train")
     assert source.check_images() == (
         "1 image is turned by the EXIF tag to the declared size: a.png",
         "1 image has an EXIF orientation that is not applied, since the stored size is the declared one: b.png",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,26 @@ import torch
 from data_sets import write_data_set
 from torch.utils.data import DataLoader, Dataset
 
-from anchorloc.data import Augment, CocoData, Letterbox, Samples, ShapesData, Source, Transform
+from anchorloc.data import (
+    Augment,
+    CocoData,
+    IoUCrop,
+    Letterbox,
+    Mosaic,
+    Samples,
+    ShapesData,
+    Source,
+    Transform,
+    ZoomOut,
+)
 from anchorloc.data.cache import ImageCache
 from anchorloc.structures import Sample
 
-STRONG = Transform(Letterbox(64, 96), Augment(0.5, 0.5, (0.5, 2.0), 0.4))
+JITTERED = Augment(0.5, 0.5, (0.5, 2.0), 0.4)
+STRONG = Transform(
+    Letterbox(64, 96),
+    replace(JITTERED, multi_scale=(0.5, 1.0), iou_crop=IoUCrop(), zoom_out=ZoomOut(), mosaic=Mosaic()),
+)
 EPOCH = 12
 
 

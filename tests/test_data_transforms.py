@@ -15,12 +15,15 @@ from torchvision.transforms.v2 import functional
 
 from anchorloc.data import (
     Augment,
+    IoUCrop,
     Keep,
     Letterbox,
+    Mosaic,
     ShortestSide,
     TorchvisionShortestSide,
     TorchvisionStretch,
     Transform,
+    ZoomOut,
 )
 from anchorloc.data.geometry import MIN_VISIBLE, Geometry
 from anchorloc.errors import InputError
@@ -33,7 +36,17 @@ RESIZES = st.one_of(
     st.integers(1, 200).flatmap(lambda size: st.builds(ShortestSide, st.just(size), st.integers(size, 400))),
 )
 JITTERS = st.tuples(st.floats(0.3, 1), st.floats(1, 3)) | st.just((1.0, 1.0))
-TRANSFORMS = st.builds(Transform, RESIZES, st.builds(Augment, st.just(0.5), st.just(0.5), JITTERS))
+AUGMENTS = st.builds(
+    Augment,
+    horizontal_flip=st.just(0.5),
+    vertical_flip=st.just(0.5),
+    scale_jitter=JITTERS,
+    multi_scale=st.sampled_from([(1.0,), (0.6, 1.0, 1.4)]),
+    iou_crop=st.sampled_from([None, IoUCrop(0.8), IoUCrop(1.0, (0.3,), 0.5, 3.0)]),
+    zoom_out=st.sampled_from([None, ZoomOut(0.7, 3.0)]),
+    min_visible=st.sampled_from([0.0, 0.25, 0.7, 1.0]),
+)
+TRANSFORMS = st.builds(Transform, RESIZES, AUGMENTS)
 
 
 def target(*boxes: tuple[float, float, float, float]) -> Target:
@@ -150,7 +163,7 @@ def torchvision_twin(geometry: Geometry, image: np.ndarray, boxes: Target) -> tu
 def test_pixels_and_boxes_agree_with_torchvision(transform: Transform, size: tuple[int, int], seed: int) -> None:
     image, boxes = noise(size), random_target(size, seed)
     out, mapped, _ = transform(image, boxes, Random(seed))
-    pixels, expected = torchvision_twin(transform.geometry(size, Random(seed)), image, boxes)
+    pixels, expected = torchvision_twin(transform.boxes(size, boxes, Random(seed))[1], image, boxes)
     np.testing.assert_allclose(out.astype(int), pixels, atol=1)
     np.testing.assert_allclose(mapped.boxes, expected[mapped.rows - 100], atol=1e-4)  # it computes in float32 at times
 
@@ -160,7 +173,8 @@ def test_a_drawn_rectangle_stays_in_its_box(transform: Transform, seed: int) -> 
     """The slow obvious check: paint a box, transform, and look where the paint is."""
     image = np.zeros((150, 200, 3), np.uint8)
     image[40:100, 60:160] = 255
-    out, mapped, _ = transform(image, target((60, 40, 160, 100)), Random(seed))
+    boxes = target((60, 40, 160, 100))
+    out, mapped, _ = transform(image, boxes, Random(seed))
     bright = (out > 127).all(axis=2) & (out[..., 0] == out[..., 2])  # the padding is not gray
     if not bright.any():
         return
@@ -169,7 +183,8 @@ def test_a_drawn_rectangle_stays_in_its_box(transform: Transform, seed: int) -> 
     if len(mapped):
         np.testing.assert_allclose(mapped.boxes[0], painted, atol=1.01)
     else:
-        assert bright.sum() <= 0.25 * 100 * 60 * np.prod(transform.geometry((150, 200), Random(seed)).scale) + 4
+        whole = 100 * 60 * np.prod(transform.boxes((150, 200), boxes, Random(seed))[1].scale)
+        assert bright.sum() <= transform.augment.min_visible * whole + 2 * whole**0.5 + 4  # an edge row more or less
 
 
 def test_zoom_covers_its_range_and_places_vary() -> None:
@@ -254,6 +269,19 @@ def test_the_input_is_left_alone() -> None:
         lambda: Augment(scale_jitter=(1.5, 0.5)),
         lambda: Augment(scale_jitter=(0.0, 1.0)),
         lambda: Augment(scale_jitter=(1.0, float("nan"))),
+        lambda: Augment(min_visible=1.5),
+        lambda: Augment(multi_scale=()),
+        lambda: Augment(multi_scale=(0.0,)),
+        lambda: IoUCrop(probability=2),
+        lambda: IoUCrop(min_iou=()),
+        lambda: IoUCrop(min_iou=(1.0,)),
+        lambda: IoUCrop(smallest=0.0),
+        lambda: IoUCrop(max_ratio=0.5),
+        lambda: ZoomOut(largest=0.5),
+        lambda: ZoomOut(-1.0),
+        lambda: Mosaic(center=0.6),
+        lambda: Mosaic(zoom=(1.0, 0.5)),
+        lambda: Mosaic(probability=float("nan")),
     ],
 )
 def test_settings_out_of_range_are_refused(make: object) -> None:

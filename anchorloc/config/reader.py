@@ -73,30 +73,28 @@ def to_yaml(config: object) -> str:
     return write_yaml(to_plain(config))
 
 
-def list_settings(config: Any = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another."""
-    config = Config() if config is None else config
-    cls: type = type(config)
+def list_settings(cls: type = Config, default: object = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another.
+
+    Args:
+        default: a component of `cls` whose values are shown in place of the class's own defaults.
+    """
     meanings, hints = _meanings(cls), _hints(cls)
-    for field in dataclasses.fields(config):
-        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+    for field in dataclasses.fields(cls):
+        key = f"{prefix}{field.name}"
+        value = getattr(default, field.name) if type(default) is cls else _default(field)
         choices = _choices(hints[field.name])
         if not choices:
-            yield key, json.dumps(to_plain(value)), meanings.get(field.name, "")
+            shown = "(required)" if value is dataclasses.MISSING else json.dumps(to_plain(value))
+            yield key, shown, meanings.get(field.name, "")
             continue
         if len(choices) > 1:
             yield f"{key}.kind", type(value).__name__, "one of " + ", ".join(c.__name__ for c in choices)
+        if value is None:
+            yield key, "null", meanings.get(field.name, "")
         for choice in choices:
             label = f"{key}." if len(choices) == 1 else f"{key}[{choice.__name__}]."
-            default = value if type(value) is choice else _example(choice)
-            if default is not None:
-                yield from list_settings(default, label)
-
-
-def _example(choice: type) -> object | None:
-    """An alternative with its defaults, where it has one for every field."""
-    required = [f for f in dataclasses.fields(choice) if f.default is f.default_factory is dataclasses.MISSING]
-    return None if required else choice()
+            yield from list_settings(choice, value, label)
 
 
 def _apply(plain: dict[str, Any], override: str) -> None:
@@ -195,6 +193,8 @@ def _meanings(cls: type) -> dict[str, str]:
     name = ""
     source = inspect.cleandoc("\n" + inspect.getsource(cls))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.string == "def":
+            break
         if token.type == tokenize.NAME and (found := re.match(r"\s*(\w+)\s*:", token.line)):
             name = found.group(1)
         elif token.type == tokenize.COMMENT and name:

@@ -9,7 +9,14 @@ from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.data import CocoData, ShapesData, Transform
+from anchorloc.data import (
+    ClassBalancedSampling,
+    CocoData,
+    EvenSampling,
+    RepeatFactorSampling,
+    ShapesData,
+    Transform,
+)
 from anchorloc.detector import SGD, AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon, TaskAlignedAssigner
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
@@ -22,6 +29,7 @@ class TrainSettings:
     length: str = "2.4 minutes"  # "N minutes", "N epochs" or "N iterations"; minutes include validation
     batch_size: int = 16  # images a step, over all processes
     accumulate: int = 1  # parts in which a process computes its share of a step one after the other, for less memory
+    sampling: EvenSampling | RepeatFactorSampling | ClassBalancedSampling = EvenSampling()
     workers: int = 2  # loader processes that draw, read and assign; 0 works in the main process
     optimizer: AdamW | SGD | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
     rate_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off

@@ -10,7 +10,7 @@ from anchorloc.config import Config
 from anchorloc.coverage.ceiling import Ceiling, ceiling
 from anchorloc.coverage.findings import Finding, ceiling_findings, coverage_findings
 from anchorloc.coverage.survey import Survey, survey
-from anchorloc.coverage.views import Views, moves_boxes
+from anchorloc.coverage.views import Views
 from anchorloc.data import CocoData, check_same_categories
 
 
@@ -37,7 +37,7 @@ def views_of(config: Config, passes: int = 1) -> dict[str, Views]:
         return {Path(config.data.val).name: Views(config, config.data.open("val"))}
     train, val = config.data.open("train"), config.data.open("val")
     check_same_categories(train, val)
-    epochs = passes if moves_boxes(config.transform.augment) else 1
+    epochs = passes if config.transform.augment.moves_boxes else 1
     return {"train": Views(config, train, epochs), "val": Views(config, val)}
 
 

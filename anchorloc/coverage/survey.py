@@ -148,7 +148,7 @@ def survey(views: Views, rescue_curve: bool = True) -> Survey:
     rescuers = _rescuers(config) if rescue_curve else ()
     work = [np.zeros(shapes, np.int64) for shapes in config.anchors.shapes_per_level]
     unrescued, columns = np.zeros(len(rescuers), np.int64), [_no_boxes()]
-    anchors = ignored = crowds = 0
+    anchors = ignored = crowds = met = 0
     levels: tuple[LevelShapes, ...] = ()
     for view in views:
         levels = levels or tuple(LevelShapes(level.stride[0], level.sizes) for level in view.grid.levels)
@@ -156,7 +156,7 @@ def survey(views: Views, rescue_curve: bool = True) -> Survey:
         columns.append(_columns(config, view, assignment))
         _count_work(work, view.grid, assignment)
         anchors, ignored = anchors + len(view.grid), ignored + len(assignment.ignored)
-        crowds += int(view.target.crowd.sum())
+        crowds, met = crowds + int(view.target.crowd.sum()), met + view.annotated
         for place, assigner in enumerate(rescuers):
             unrescued[place] += len(assigner(view.grid, view.target.boxes, view.target.crowd).unassigned)
     boxes = BoxTable(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
@@ -167,7 +167,7 @@ def survey(views: Views, rescue_curve: bool = True) -> Survey:
         images=len(views),
         crowds=crowds,
         unusable=annotated - usable,
-        cut=usable * max(1, views.epochs) - len(boxes) - crowds,
+        cut=met - len(boxes) - crowds,
         anchors=anchors,
         ignored=ignored,
         work=tuple(work),
@@ -192,7 +192,7 @@ def _columns(config: Config, view: View, assignment: Assignment) -> tuple[NDArra
     owner = MaxIoUAssigner(CURVE_IOUS[0], CURVE_IOUS[0])(grid, target.boxes, target.crowd)
     return (
         np.full(len(rows), view.epoch),
-        np.full(len(rows), view.index),
+        view.images[rows],
         target.rows[rows],
         target.labels[rows],
         target.boxes[rows, 2:] - target.boxes[rows, :2],

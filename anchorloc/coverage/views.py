@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, Augment, randomness
-from anchorloc.structures import AnchorGrid, Target
+from anchorloc.data import Annotations, compose, randomness
+from anchorloc.structures import AnchorGrid, IntArray, Target
 
 MOST_GRIDS = 16  # kept, each with its A boxes; the padded sizes of a data set are few, or else each is met once
 
@@ -21,7 +21,9 @@ class View:
 
     epoch: int
     index: int  # of the image in its split
-    target: Target  # what there is to learn, in network pixels
+    target: Target  # what there is to learn (M boxes), in network pixels
+    images: IntArray  # (M,) the image that each box comes from: a mosaic shows others too
+    annotated: int  # boxes before augmentation has cut any away
     grid: AnchorGrid
     scale: tuple[float, float]  # (vertical, horizontal) network pixels for one of the image
 
@@ -55,15 +57,10 @@ class Views:
         for epoch in range(max(1, self.epochs)):
             for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
-                target = self.source.training_target(index)
-                target, geometry = self.config.transform.boxes(self.source.size(index), target, random)
-                yield View(epoch, index, target, grid_of(geometry.canvas), geometry.scale)
+                drawn = compose(self.config.transform, self.source, index, random)
+                grid = grid_of(drawn.canvas)
+                yield View(epoch, index, drawn.target, drawn.images, drawn.annotated, grid, drawn.scale)
 
     def _grid(self, canvas: tuple[int, int]) -> AnchorGrid:
         multiple = self.config.multiple
         return self.config.anchors([-(-side // multiple) * multiple for side in canvas])
-
-
-def moves_boxes(augment: Augment) -> bool:
-    """Whether two epochs may show the boxes of an image at different places."""
-    return augment != replace(augment, horizontal_flip=0.0, vertical_flip=0.0, scale_jitter=(1.0, 1.0))

@@ -5,25 +5,33 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from anchorloc.data.augment import Augment, IoUCrop, Mosaic, ZoomOut
 from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
+from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import ShapesData
 from anchorloc.data.source import Annotations, Source, Split, check_same_categories
 
 if TYPE_CHECKING:
+    from anchorloc.data.composition import compose
     from anchorloc.data.samples import Samples
-    from anchorloc.data.transforms import Augment, Transform, randomness
+    from anchorloc.data.transforms import Transform, randomness
 
 __all__ = [
     "Annotations",
     "Augment",
+    "ClassBalancedSampling",
     "CocoAnnotations",
     "CocoData",
     "CocoSource",
+    "EvenSampling",
+    "IoUCrop",
     "Keep",
     "Letterbox",
+    "Mosaic",
+    "RepeatFactorSampling",
     "Samples",
     "ShapesData",
     "ShortestSide",
@@ -32,14 +40,21 @@ __all__ = [
     "TorchvisionShortestSide",
     "TorchvisionStretch",
     "Transform",
+    "ZoomOut",
     "check_same_categories",
+    "compose",
     "randomness",
     "read_annotations",
     "read_results",
 ]
 
 # On first use, since scoring a file of detections needs neither torch nor the seconds it takes to load.
-_ON_FIRST_USE = {"Augment": "transforms", "Samples": "samples", "Transform": "transforms", "randomness": "transforms"}
+_ON_FIRST_USE = {
+    "Samples": "samples",
+    "Transform": "transforms",
+    "compose": "composition",
+    "randomness": "transforms",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -13,6 +13,7 @@ from anchorloc.data.flaws import Flaw, counted, first_of, short
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
 from anchorloc.data.paths import locate
 from anchorloc.data.source import Split
+from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
 from anchorloc.files import digest
 
@@ -27,8 +28,9 @@ class CocoData:
     images: str = "images"
     val_images: str | None = None  # where the val images lie, if not in `images`
     max_pixels: int = MAX_PIXELS  # of one image; larger ones are refused
+    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
-    def open(self, split: Split) -> CocoSource:
+    def open(self, split: Split) -> CocoSource | TiledSource:
         """Read the annotations of a split; image files are touched when their pixels are asked for.
 
         Raises:
@@ -39,7 +41,8 @@ class CocoData:
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
         folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
-        return CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
+        source = CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
+        return self.tiles(source) if self.tiles and split == "train" else source
 
 
 @dataclass(frozen=True, eq=False)

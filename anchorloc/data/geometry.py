@@ -47,30 +47,49 @@ class Geometry:
                 mapped[:, edges] = 2 * self.offset[axis] + self.part[axis] - mapped[:, edges[::-1]]
         return mapped
 
-    def map_target(self, target: Target) -> Target:
+    def map_target(self, target: Target, min_visible: float = MIN_VISIBLE) -> Target:
         """Map the boxes of the image and clip them to the part of the canvas that shows the image.
 
-        A box that is cut is kept if at least MIN_VISIBLE of its area is visible.
+        A box that is cut keeps its label if at least the share `min_visible` of its area is visible, and some of it.
         """
         whole = self.map_boxes(target.boxes)
         low = np.array([self.offset[1], self.offset[0]])
         high = low + np.array([self.part[1], self.part[0]])
         boxes: FloatArray = np.minimum(np.maximum(whole, np.tile(low, 2)), np.tile(high, 2))
         visible, area = _area(boxes), _area(whole)
-        keep = (visible > 0) & (visible >= MIN_VISIBLE * area)
+        keep = (visible > 0) & (visible >= min_visible * area)
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
 
 
-def place(source: Size, shrunk: Size, canvas: Size, scale: Scale, random: Random | None = None) -> Geometry:
+def place(
+    source: Size,
+    shrunk: Size,
+    canvas: Size,
+    scale: Scale,
+    random: Random | None = None,
+    window: tuple[Size, Size] | None = None,
+) -> Geometry:
     """Put a shrunk image on its canvas at `scale`: at random if `random` is given, else at the top left.
 
     What is larger than the canvas is cropped, what is smaller leaves room to fill.
+
+    Args:
+        window: (corner, size) of the only part of the shrunk image that may be shown, if not all of it.
     """
-    (height, down), (width, across) = (_fit(shrunk[axis], canvas[axis], scale[axis]) for axis in (0, 1))
-    window, part = (height, width), (down, across)
-    corner = _start(shrunk[0] - window[0], random), _start(shrunk[1] - window[1], random)
-    offset = _start(canvas[0] - part[0], random), _start(canvas[1] - part[1], random)
-    return Geometry(source, shrunk, corner, window, part, offset, canvas)
+    (top, left), (height, width) = window or ((0, 0), shrunk)
+    (tall, down), (wide, across) = (_fit(height, canvas[0], scale[0]), _fit(width, canvas[1], scale[1]))
+    corner = top + _start(height - tall, random), left + _start(width - wide, random)
+    offset = _start(canvas[0] - down, random), _start(canvas[1] - across, random)
+    return Geometry(source, shrunk, corner, (tall, wide), (down, across), offset, canvas)
+
+
+def visible_share(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple[FloatArray, FloatArray]:
+    """Return for each of (M, 4) boxes the share of its area inside `window` (xyxy), and its IoU with it."""
+    low, high = np.array(window[:2]), np.array(window[2:])
+    inside: FloatArray = np.minimum(np.maximum(boxes, np.tile(low, 2)), np.tile(high, 2))
+    shared, area = _area(inside), _area(boxes)
+    union = area + np.prod(high - low) - shared
+    return np.divide(shared, area, out=np.zeros_like(shared), where=area > 0), shared / union
 
 
 def _fit(length: int, room: int, scale: float) -> tuple[int, int]:

@@ -101,3 +101,8 @@ class TorchvisionStretch:
 def scaled(size: Size, scale: Scale) -> Size:
     """Scale (height, width) by (vertical, horizontal) to whole pixels, at least 1."""
     return max(1, round(size[0] * scale[0])), max(1, round(size[1] * scale[1]))
+
+
+def resized(size: Size, factor: float) -> Size:
+    """Scale (height, width) by one factor; by 1 nothing changes."""
+    return scaled(size, (factor, factor))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.cache import ImageCache
+from anchorloc.data.composition import compose
 from anchorloc.data.source import Source
 from anchorloc.data.transforms import Transform, randomness
 from anchorloc.structures import Sample
@@ -34,11 +35,10 @@ class Samples:
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, index = key
-        size = self.source.size(index)
         random = randomness(self.seed, epoch, index) if self.training else None
-        target = self.source.training_target(index)
-        image, target, scale = self.transform.finish(self._shrunk(index), size, target, random)
-        return Sample(image, target, self.source.image_id(index), scale, size)
+        drawn = compose(self.transform, self.source, index, random)
+        image = self.transform.render([(self._shrunk(part), geometry) for part, geometry in drawn.parts], random)
+        return Sample(image, drawn.target, self.source.image_id(index), drawn.scale, self.source.size(index))
 
     def _shrunk(self, index: int) -> NDArray[np.uint8]:
         cached = self.cache.get(index) if self.cache else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
+from anchorloc.data.augment import Augment
 from anchorloc.data.geometry import Geometry, place
 from anchorloc.data.resize import (
     Keep,
@@ -20,10 +22,11 @@ from anchorloc.data.resize import (
     Size,
     TorchvisionShortestSide,
     TorchvisionStretch,
+    resized,
     scaled,
 )
 from anchorloc.errors import InputError
-from anchorloc.structures import Target
+from anchorloc.structures import FloatArray, Target
 
 FILL = (124, 116, 104)  # ImageNet's mean color, which normalization turns into about 0, as the padding of a batch is
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -33,31 +36,13 @@ NetworkPixels = Pixels | NDArray[np.float32]  # float32 where a resize is exact,
 
 
 @dataclass(frozen=True)
-class Augment:
-    """What happens to an image at random, in training only."""
-
-    horizontal_flip: float = 0.5  # probability
-    vertical_flip: float = 0.0  # probability
-    scale_jitter: tuple[float, float] = (1.0, 1.0)  # zoom, log-uniform; above 1 crops, below 1 leaves room to fill
-    photometric: float = 0.0  # brightness, contrast and saturation each change by a factor of at most 1 +- this
-
-    def __post_init__(self) -> None:
-        for name in ("horizontal_flip", "vertical_flip", "photometric"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
-        low, high = self.scale_jitter
-        if not 0.05 <= low <= high <= 20:
-            raise InputError(f"scale_jitter needs 0.05 <= smallest <= largest <= 20, got {low} and {high}")
-
-
-@dataclass(frozen=True)
 class Transform:
     """Resize, and augment where a source of randomness is given.
 
     An image is first shrunk to the largest scale that any zoom asks for, which depends on its size alone, so that the
     outcome can be kept from epoch to epoch; then window, place and mirroring are drawn. Boxes take the same way in
     float64, with or without pixels: not by torchvision's box transforms, which clip as they crop, so that the visible
-    share of a box is lost. A test holds the two equal.
+    share of a box is lost. A test holds the two equal. A mosaic needs more than one image: see `compose`.
     """
 
     resize: ShortestSide | Letterbox | Keep | TorchvisionShortestSide | TorchvisionStretch = field(default_factory=Keep)
@@ -76,27 +61,29 @@ class Transform:
         Returns the image, the boxes in its pixels, and the (vertical, horizontal) scale.
         """
         height, width, _ = image.shape
-        return self.finish(self.shrink(image, random is not None), (height, width), target, random)
-
-    def finish(
-        self, shrunk: Pixels, size: Size, target: Target, random: Random | None
-    ) -> tuple[NetworkPixels, Target, Scale]:
-        """Do what is left after `shrink`; `size` is that of the image before."""
-        geometry = self.geometry(size, random)
-        if self.resize.exact and random is None:
-            return _exact(shrunk, geometry.canvas), geometry.map_target(target), geometry.scale
-        image = _part(shrunk, geometry, not self.resize.exact)
-        if random is not None and self.augment.photometric:
-            image = _recolor(image, self.augment.photometric, random)
-        return _on_canvas(image, geometry), geometry.map_target(target), geometry.scale
+        boxes, geometry = self.boxes((height, width), target, random)
+        return self.render([(self.shrink(image, random is not None), geometry)], random), boxes, geometry.scale
 
     def boxes(self, size: Size, target: Target, random: Random | None = None) -> tuple[Target, Geometry]:
         """Transform the boxes alone of an image of `size`, exactly as with pixels.
 
         Returns them and where the image went; they lie in a picture of the size `canvas`.
         """
-        geometry = self.geometry(size, random)
-        return geometry.map_target(target), geometry
+        geometry = self.geometry(size, random, target.boxes[~target.crowd])
+        return geometry.map_target(target, self.augment.min_visible), geometry
+
+    def render(self, parts: Sequence[tuple[Pixels, Geometry]], random: Random | None) -> NetworkPixels:
+        """Put shrunk images on their common canvas; `random` goes on where drawing the geometries has left it."""
+        shrunk, geometry = parts[0]
+        if self.resize.exact and random is None:
+            return _exact(shrunk, geometry.canvas)
+        drawn = []
+        for shrunk, geometry in parts:
+            image = _part(shrunk, geometry, not self.resize.exact)
+            if random is not None and self.augment.photometric:
+                image = _recolor(image, self.augment.photometric, random)
+            drawn.append((image, geometry))
+        return _on_canvas(drawn)
 
     def shrink(self, image: Pixels, training: bool) -> Pixels:
         """Scale an (H, W, 3) image to its shrunk size."""
@@ -108,25 +95,61 @@ class Transform:
         """Return the size of an image at the largest scale in use, if that is below its own."""
         if self.resize.exact and not training:  # its pixels are scaled once, from bytes to numbers
             return size
-        vertical, horizontal = self._scale(size, self.augment.scale_jitter[1] if training else 1)
+        zoom = self.augment.most_zoom if training else 1
+        vertical, horizontal = self.resize(size)[1]
+        vertical, horizontal = vertical * zoom, horizontal * zoom
         return scaled(size, (vertical, horizontal)) if max(vertical, horizontal) < 1 else size
 
-    def geometry(self, size: Size, random: Random | None = None) -> Geometry:
-        """Draw where the pixels of an image of `size` go."""
+    def geometry(self, size: Size, random: Random | None = None, boxes: FloatArray | None = None) -> Geometry:
+        """Draw where the pixels of an image of `size` go; an IoU crop is drawn for its `boxes` (M, 4)."""
         canvas, scale = self.resize(size)
         shrunk = self.shrunk_size(size, random is not None)
         if random is None:
             return place(size, shrunk, canvas, (1, 1) if shrunk != size else scale)
+        window, canvas, larger = self._draw_window(size, shrunk, boxes, random)
+        factor = self.augment.draw_size(random)
+        zoom = factor * self.augment.draw_zoom(random)
         low, high = self.augment.scale_jitter
-        zoom = low * (high / low) ** random.random()
-        relative = (zoom / high, zoom / high) if shrunk != size else self._scale(size, zoom)
-        geometry = place(size, shrunk, canvas, relative, random if low < high else None)
+        moves = low < high or window is not None or self.augment.zoom_out is not None
+        relative = self._relative(size, (larger[0] * zoom, larger[1] * zoom))
+        geometry = place(size, shrunk, resized(canvas, factor), relative, random if moves else None, window)
+        return self._mirrored(geometry, random)
+
+    def quarter(self, size: Size, corner: Size, room: Size, canvas: Size, zoom: float, random: Random) -> Geometry:
+        """Draw where the pixels of an image of `size` go in a mosaic: to the `room` at `corner` of its canvas."""
+        shrunk = self.shrunk_size(size, training=True)
+        part = place(size, shrunk, room, self._relative(size, (zoom, zoom)), random)
+        offset = part.offset[0] + corner[0], part.offset[1] + corner[1]
+        return self._mirrored(replace(part, offset=offset, canvas=canvas), random)
+
+    def _draw_window(
+        self, size: Size, shrunk: Size, boxes: FloatArray | None, random: Random
+    ) -> tuple[tuple[Size, Size] | None, Size, Scale]:
+        """Draw the window of an IoU crop in the shrunk image.
+
+        Returns it, or None for all of the image; the canvas for it; how much larger it comes out than in the whole.
+        """
+        canvas, scale = self.resize(size)
+        if self.augment.iou_crop is None or boxes is None:
+            return None, canvas, (1.0, 1.0)
+        factors = np.tile([shrunk[1] / size[1], shrunk[0] / size[0]], 2)
+        window = self.augment.iou_crop.draw(boxes * factors, shrunk, self.augment.min_visible, random)
+        if window is None:
+            return None, canvas, (1.0, 1.0)
+        height, width = (max(1, round(window[1][axis] * size[axis] / shrunk[axis])) for axis in (0, 1))
+        canvas, (down, across) = self.resize((height, width))
+        return window, canvas, (down / scale[0], across / scale[1])
+
+    def _relative(self, size: Size, zoom: Scale) -> Scale:
+        """Return the scale from the shrunk image to one `zoom` times as large as without augmentation."""
+        if self.shrunk_size(size, training=True) != size:
+            return zoom[0] / self.augment.most_zoom, zoom[1] / self.augment.most_zoom
+        vertical, horizontal = self.resize(size)[1]
+        return vertical * zoom[0], horizontal * zoom[1]
+
+    def _mirrored(self, geometry: Geometry, random: Random) -> Geometry:
         upside_down = random.random() < self.augment.vertical_flip
         return replace(geometry, mirrored=(upside_down, random.random() < self.augment.horizontal_flip))
-
-    def _scale(self, size: Size, zoom: float) -> Scale:
-        vertical, horizontal = self.resize(size)[1]
-        return vertical * zoom, horizontal * zoom
 
 
 def randomness(seed: int, epoch: int, index: int) -> Random:
@@ -168,16 +191,18 @@ def _part(shrunk: Pixels, geometry: Geometry, antialias: bool) -> Pixels:
     return _array(part)
 
 
-def _on_canvas(part: Pixels, geometry: Geometry) -> Pixels:
+def _on_canvas(parts: Sequence[tuple[Pixels, Geometry]]) -> Pixels:
+    first, geometry = parts[0]
     if geometry.part == geometry.canvas:
-        return part
+        return first
     rows, columns = geometry.canvas
     image = np.empty((rows, columns, 3), np.uint8)
     image.reshape(rows, columns * 3)[:] = np.tile(
         np.array(FILL, np.uint8), columns
     )  # pixel by pixel is 40 times slower
-    (top, left), (height, width) = geometry.offset, geometry.part
-    image[top : top + height, left : left + width] = part
+    for part, geometry in parts:
+        (top, left), (height, width) = geometry.offset, geometry.part
+        image[top : top + height, left : left + width] = part
     return image
 
 

@@ -42,16 +42,18 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
 def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] = (480, 640)) -> None:
     """Raise InputError unless the network predicts as much as there are anchors, for an image of `size`."""
     canvas, _ = config.transform.resize(size)
-    height, width = (-(-side // config.multiple) * config.multiple for side in canvas)
     shadow = copy.deepcopy(network).to("meta").eval()  # shapes without values cost nothing
-    with torch.no_grad():
-        predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
-    anchors = len(config.anchors((height, width)))
-    if predicted != anchors:
-        raise InputError(
-            f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but there are "
-            f"{anchors:,}; change anchors.strides, or transform.resize to the size that the network is made for"
-        )
+    for factor in sorted({1.0, *config.transform.augment.multi_scale}):
+        height, width = (max(1, round(side * factor)) for side in canvas)
+        height, width = (-(-side // config.multiple) * config.multiple for side in (height, width))
+        with torch.no_grad():
+            predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
+        anchors = len(config.anchors((height, width)))
+        if predicted != anchors:
+            raise InputError(
+                f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but there are "
+                f"{anchors:,}; change anchors.strides, or transform.resize to the size that the network is made for"
+            )
 
 
 def to_device(model: Detector, device: torch.device) -> Detector:
@@ -81,7 +83,8 @@ def train_loader(config: Config, source: Source, start: int, part: tuple[int, in
             f"train.accumulate={settings.accumulate}; raise it"
         )
     samples = Samples(source, config.transform, settings.seed, True, settings.image_cache_mb << 20)
-    order = TrainOrder(len(source), settings.batch_size, settings.seed, start, part, settings.accumulate)
+    weights = settings.sampling(source)
+    order = TrainOrder(len(source), settings.batch_size, settings.seed, start, part, settings.accumulate, weights)
     return _loader(config, samples, order)
 
 

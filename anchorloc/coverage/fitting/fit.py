@@ -23,7 +23,7 @@ from anchorloc.coverage.fitting.search import Layout, Problem, layout_of, search
 from anchorloc.coverage.fitting.sites import Float32Array, Sites, sites_of
 from anchorloc.coverage.fitting.worth import curve_of
 from anchorloc.coverage.survey import mean_recall
-from anchorloc.coverage.views import Views, moves_boxes
+from anchorloc.coverage.views import Views
 from anchorloc.data import Annotations
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
@@ -131,7 +131,7 @@ def fit(config: Config, parts: Parts, settings: FitSettings) -> Fit:
 
 
 def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
-    if not moves_boxes(config.transform.augment):
+    if not config.transform.augment.moves_boxes:
         return 0
     if settings.passes is not None:
         return settings.passes

@@ -53,12 +53,13 @@ def sites_of(views: Views) -> Sites:
     sizes, away, images, labels = [np.zeros((0, 2))], [np.zeros((levels, 0, 2))], [NOTHING], [NOTHING]
     cells = np.zeros(levels)
     for view in views:
-        target = view.target.take(~view.target.crowd)
+        learned = ~view.target.crowd
+        target = view.target.take(learned)
         boxes = target.boxes.astype(np.float64)
         lattice = _lattice(view.grid)
         cells += lattice[:, :, 2].prod(axis=1)
         sizes.append(boxes[:, 2:] - boxes[:, :2])
-        images.append(np.full(len(boxes), view.index))
+        images.append(view.images[learned])
         labels.append(target.labels)
         away.append(_away((boxes[:, :2] + boxes[:, 2:]) / 2, lattice))
     return Sites(

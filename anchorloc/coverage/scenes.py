@@ -1,0 +1,37 @@
+"""Training pictures with what the anchors would learn in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anchorloc.config import Config
+from anchorloc.data import Samples, Source
+from anchorloc.structures import AnchorGrid, Assignment, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One picture as the network gets it, in a batch of its own."""
+
+    name: str  # of the image file
+    sample: Sample
+    grid: AnchorGrid
+    assignment: Assignment
+
+
+def scenes(config: Config, source: Source, count: int, epoch: int = 0) -> Iterator[Scene]:
+    """Yield `count` pictures of an epoch, of images spread evenly over the split.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    samples = Samples(source, config.transform, config.train.seed)
+    count = min(count, len(source))
+    for place in range(count):
+        index = place * len(source) // count
+        sample = samples[epoch, index]
+        height, width = (-(-side // config.multiple) * config.multiple for side in sample.image.shape[:2])
+        grid = config.anchors((height, width))
+        assignment = config.assign(grid, sample.target.boxes, sample.target.crowd)
+        yield Scene(source.name(index), sample, grid, assignment)
