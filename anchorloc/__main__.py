@@ -14,6 +14,7 @@ from anchorloc.errors import InputError, run_command
 COMMANDS: Final = {
     "train": "train on the built-in shapes, or on your data with a config",
     "evaluate": "score a trained model, or detections of any tool, and write a report",
+    "compare": "train settings with several seeds each, and tell which are better",
     "lab": "tell what anchors can find in your data, before you train",
     "doctor": "find what breaks or bends training in annotations, mend or split them",
     "shapes": "write the built-in scenes as a data set in COCO format",
