@@ -140,12 +140,12 @@ def without_difference(deviations: tuple[float, float, float]) -> tuple[list[lis
 
 @pytest.mark.parametrize("deviations", [SEED_NOISE, IMAGE_NOISE], ids=["seeds", "images"])
 def test_without_a_true_difference_a_winner_is_rare(deviations: tuple[float, float, float]) -> None:
-    """In any of the three pairs, better or worse."""
+    """Better: in 5% of the studies at most. Better or worse: so too, and two standard errors of that count."""
     studies, _ = without_difference(deviations)
     named = sum(any(verdict.word != "not shown" for verdict in study) for study in studies)
     better = sum(any(verdict.word == "better" for verdict in study) for study in studies)
     assert better <= 0.05 * len(studies)
-    assert named <= 0.05 * len(studies)
+    assert named <= (0.05 + 2 * np.sqrt(0.05 * 0.95 / len(studies))) * len(studies)
 
 
 @pytest.mark.parametrize("deviations", [SEED_NOISE, IMAGE_NOISE], ids=["seeds", "images"])
@@ -166,8 +166,7 @@ def test_p_alone_would_take_the_luck_of_the_images_for_skill() -> None:
 def test_a_true_difference_is_found_with_the_computed_power(difference: float) -> None:
     studies, _ = simulated(600, (0.5, 0.5 + difference), 8, MIXED)
     seed, image, both = MIXED
-    variance = 2 * np.array([seed**2, image**2 / IMAGES, both**2 / IMAGES])
-    truth = Components(*variance.tolist(), 8, IMAGES - 1)
+    truth = Components(2 * seed**2, 2 * image**2 / IMAGES, 2 * both**2 / IMAGES, 8, IMAGES - 1)
     rate = np.mean([study[0].word == "better" for study in studies])
     computed = power(difference, truth, LEVEL)
     assert 0.2 < computed < 0.98

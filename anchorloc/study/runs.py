@@ -17,6 +17,7 @@ from anchorloc.engine.judging import TrainedModel, judge
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.resume import load_last
 from anchorloc.engine.run import CONFIG, remove_temporaries, start_folder
+from anchorloc.engine.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import write_text
@@ -51,6 +52,8 @@ def run_job(job: Job, train: Source, val: Source, display: Display) -> Record | 
     """
     try:
         return read_record(job.folder) or _trained(job, train, val, display)
+    except Stopped:
+        raise
     except InputError as error:
         return _failed(job, str(error), str(error))
     except Exception as error:  # whatever it is, it must not take the other runs along

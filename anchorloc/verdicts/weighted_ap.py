@@ -27,7 +27,8 @@ class Matches:
 def weighted_ap(matches: Matches, weights: Float64Array) -> Float64Array:
     """Return COCO's AP (B,) where image n counts weights[b, n] times; NaN where there is no box to find.
 
-    A whole weight is that many copies of the image, to the last bits of a sum.
+    A whole weight is that many copies of the image, but for equal scores of one class within it: the copies of such a
+    detection stand together here.
     """
     return _weighted_ap(matches.images, matches.outcome, matches.ends, matches.boxes, weights)
 
