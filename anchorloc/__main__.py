@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "evaluate": "score a trained model, or detections of any tool, and write a report",
     "predict": "find objects in images: pictures, COCO results, a table",
     "export": "write a trained model as ONNX or for torch.export, checked",
+    "compare": "train settings with several seeds each, and tell which are better",
     "lab": "tell what anchors can find in your data, before you train",
     "doctor": "find what breaks or bends training in annotations, mend or split them",
     "shapes": "write the built-in scenes as a data set in COCO format",

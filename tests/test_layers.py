@@ -16,14 +16,15 @@ FLOORS = {
     0: {"errors"},
     1: {"boxes", "structures", "files"},
     2: {"checkpoint"},
-    3: {"data", "anchors", "assign", "detector", "metrics"},
+    3: {"data", "anchors", "assign", "detector", "metrics", "verdicts"},
     4: {"config", "health"},
     5: {"coverage"},
     6: {"report"},
     7: {"engine"},
     8: {"prediction"},
     9: {"exporting"},
-    10: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
+    10: {"study"},
+    11: {"train", "evaluate", "predict", "export", "lab", "compare", "doctor", "shapes", "__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 

@@ -1,0 +1,1 @@
+"""Settings × seeds: trained under one budget, resumed, judged alike."""

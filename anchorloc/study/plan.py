@@ -1,0 +1,208 @@
+"""A study file to the runs that it asks for: every setting with every seed, on the same data and budget."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anchorloc.config import Config, config_from_plain
+from anchorloc.config.yaml import read_yaml
+from anchorloc.errors import InputError
+
+KEYS = ("config", "common", "settings", "seeds", "baseline", "pairs")
+FIXED = ("data", "train.length", "train.batch_size", "train.threads", "train.device")  # alike in all settings
+LONGEST_NAME, MOST_SEEDS, MOST_SETTINGS = 60, 1000, 100
+NEVER = 1e9  # epochs between validations: a run is judged at its end, by the weights that it ends with
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared."""
+
+    path: Path
+    settings: Mapping[str, Config]  # by name; their seed is not that of any run
+    seeds: tuple[int, ...]
+    baseline: str | None
+    pairs: tuple[tuple[str, str], ...]  # (setting, what it is held against)
+
+    @property
+    def data(self) -> Config:
+        """Any of the settings: their data are the same."""
+        return next(iter(self.settings.values()))
+
+    def with_threads(self, threads: int) -> Study:
+        """Return the study with the number of torch's threads fixed, on which the last bits of a sum depend."""
+        return replace(
+            self,
+            settings={
+                name: replace(config, train=replace(config.train, threads=threads))
+                for name, config in self.settings.items()
+            },
+        )
+
+    def config(self, name: str, seed: int) -> Config:
+        """Return the settings of one run."""
+        config = self.settings[name]
+        return replace(config, train=replace(config.train, seed=seed))
+
+
+def folder_name(setting: str) -> str:
+    """Return a file name for a setting: harmless on every system, and another one for another name."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", setting).strip("-")[:40]
+    return f"{plain}-{hashlib.sha256(setting.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        InputError: naming the file, the key and the value.
+    """
+    plain = read_yaml(path)
+    if not isinstance(plain, dict):
+        raise InputError(f"{path} is no study: it needs `settings`, `seeds` and a `baseline`; see docs/comparing.md")
+    _refuse_unknown(path, plain)
+    settings = _settings(path, plain)
+    study = Study(path, settings, _seeds(path, plain.get("seeds")), plain.get("baseline"), ())
+    _refuse_differences(study)
+    return replace(study, pairs=_pairs(path, plain, settings))
+
+
+def _refuse_unknown(path: Path, plain: Mapping[Any, Any]) -> None:
+    for key in plain:
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(KEYS)}"
+            raise InputError(f"{path}: {key}: unknown key, {hint}")
+
+
+def _settings(path: Path, plain: Mapping[str, Any]) -> dict[str, Config]:
+    """Read every setting over what all of them share."""
+    common = _merged(_base(path, plain.get("config")), _group(path, "common", plain.get("common")))
+    settings = _group(path, "settings", plain.get("settings"))
+    if not 2 <= len(settings) <= MOST_SETTINGS:
+        raise InputError(f"{path}: settings: need 2 to {MOST_SETTINGS} of them, got {len(settings)}")
+    return {
+        _name(path, name): _config(path, name, _merged(common, _group(path, f"settings.{name}", own)))
+        for name, own in settings.items()
+    }
+
+
+def _base(path: Path, config: Any) -> dict[str, Any]:
+    if config is None:
+        return {}
+    if not isinstance(config, str):
+        raise InputError(f"{path}: config: expected the path of a config, got {config!r}")
+    return _group(path.parent / config, "config", read_yaml(path.parent / config))
+
+
+def _group(path: Path, key: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: {key}: expected a group of settings, got {value!r}")
+    return value
+
+
+def _name(path: Path, name: Any) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+        raise InputError(
+            f"{path}: settings: {name!r} cannot name a setting; take a word of 1 to {LONGEST_NAME} characters"
+        )
+    return name
+
+
+def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `own` over `common`, group by group; another `kind` drops what was said of the first."""
+    merged = dict(common)
+    for key, value in own.items():
+        below = merged.get(key)
+        same = isinstance(value, dict) and isinstance(below, dict) and value.get("kind") in (None, below.get("kind"))
+        merged[key] = _merged(below, value) if same else value  # type: ignore[arg-type]
+    return merged
+
+
+def _config(path: Path, name: str, plain: dict[str, Any]) -> Config:
+    config = config_from_plain(plain, f"{path}: settings.{name}")
+    train = config.train
+    if isinstance(plain.get("train"), dict) and "seed" in plain["train"]:
+        raise InputError(f"{path}: settings.{name}: train.seed={train.seed}: a study sets it; list its `seeds`")
+    if train.amount[1] == "minute":
+        raise InputError(
+            f"{path}: settings.{name}: train.length={train.length!r}: a study counts 'N iterations' or 'N epochs'; "
+            "minutes would give another budget to every run"
+        )
+    if train.patience:
+        raise InputError(
+            f"{path}: settings.{name}: train.patience={train.patience}: every run has the same budget; leave it out"
+        )
+    return replace(config, train=replace(train, validate_every=NEVER, seed=0))
+
+
+def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
+    whole = isinstance(seeds, int) and not isinstance(seeds, bool)
+    known = list(range(min(seeds, MOST_SEEDS + 1))) if whole else seeds
+    if not isinstance(known, list) or not all(isinstance(seed, int) and 0 <= seed < 1 << 63 for seed in known):
+        raise InputError(f"{path}: seeds: expected how many, or a list of whole numbers from 0, got {seeds!r}")
+    if any(isinstance(seed, bool) for seed in known) or len(set(known)) < len(known):
+        raise InputError(f"{path}: seeds: need different whole numbers, got {seeds!r}")
+    if not 2 <= len(known) <= MOST_SEEDS:
+        raise InputError(
+            f"{path}: seeds: need 2 to {MOST_SEEDS}, got {len(known)}; one run tells nothing about chance, and no "
+            "winner can be named below 6"
+        )
+    return tuple(known)
+
+
+def _refuse_differences(study: Study) -> None:
+    """Raise InputError where settings would see other data, another order of it, or another budget."""
+    first, *others = study.settings.items()
+    for key in FIXED:
+        wanted = _get(first[1], key)
+        for name, config in others:
+            if _get(config, key) != wanted:
+                raise InputError(
+                    f"{study.path}: settings.{name}: {key} is {_get(config, key)}, but {wanted} for {first[0]!r}; "
+                    "what is compared has the same data, order of data and budget"
+                )
+
+
+def _get(config: Config, key: str) -> object:
+    value: object = config
+    for word in key.split("."):
+        value = getattr(value, word)
+    return value
+
+
+def _pairs(path: Path, plain: Mapping[str, Any], settings: Mapping[str, Config]) -> tuple[tuple[str, str], ...]:
+    """Every other setting against the baseline, and what is declared beside."""
+    baseline, declared = plain.get("baseline"), plain.get("pairs")
+    if baseline is None and not declared:
+        raise InputError(f"{path}: baseline is missing: name the setting that the others are held against, or `pairs`")
+    if baseline is not None:
+        _known(path, "baseline", baseline, settings)
+    if not isinstance(declared, list | None):
+        raise InputError(f"{path}: pairs: expected a list of [setting, against], got {declared!r}")
+    pairs = [(name, str(baseline)) for name in settings if baseline not in (None, name)]
+    for pair in declared or []:
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
+            raise InputError(f"{path}: pairs: expected [setting, against], got {pair!r}")
+        _known(path, "pairs", pair[0], settings)
+        _known(path, "pairs", pair[1], settings)
+        pairs.append((pair[0], pair[1]))
+    if twice := next((pair for pair in pairs if [*map(set, pairs)].count(set(pair)) > 1), None):
+        raise InputError(f"{path}: pairs: {list(twice)} is compared twice; list it once")
+    return tuple(pairs)
+
+
+def _known(path: Path, key: str, name: Any, settings: Iterable[str]) -> None:
+    names = list(settings)
+    if name not in names:
+        close = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+        raise InputError(f"{path}: {key}: there is no setting {name!r}; {hint}")

@@ -1,0 +1,39 @@
+"""Settings of anchors compared over seeds: `python -m anchorloc.compare`, its tables copied into `results/`.
+
+python -m benchmarks.compare_anchors configs/studies/shapes.yaml
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+
+from anchorloc import compare
+from anchorloc.errors import run_command
+from anchorloc.files import read_bytes, write_bytes
+from benchmarks.timing import RESULTS, write_table
+
+TABLES, PICTURE = ("settings", "verdicts"), "pareto.svg"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the study, or go on with it, and copy what it shows; the words are those of the command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = compare.parse(words)
+    status = compare.main(words)
+    if status not in (0, 1):
+        return status
+    name = arguments.study.stem
+    for table in TABLES:
+        text = read_bytes(arguments.out / f"{table}.csv").decode()
+        rows = list(csv.DictReader(text.splitlines()))
+        if rows:
+            write_table(rows, RESULTS / f"compare_{name}_{table}.csv", ("torch", "torchvision", "pycocotools"))
+    if (arguments.out / PICTURE).exists():
+        write_bytes(RESULTS / f"compare_{name}.svg", read_bytes(arguments.out / PICTURE))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
