@@ -128,7 +128,6 @@ def test_the_table_of_shapes_names_every_anchor_in_pixels() -> None:
         ({"height_to_width": (1, math.inf)}, "height_to_width must be finite numbers above 0, got inf"),
         ({"height_to_width": (math.nan,)}, "height_to_width must be finite numbers above 0, got nan"),
         ({"shapes": (((1, 2),),)}, "shapes is given for 1 levels but there are 5 strides"),
-        ({"strides": (8,), "shapes": (((1, 2),),), "scales": (4,)}, "shapes stands in place of scales"),
         ({"strides": (8,), "shapes": ((),)}, r"shapes\[0\] is empty"),
         ({"strides": (8,), "shapes": (((1, 2), (3,)),)}, r"shapes\[0\]\[1\] must be \(width, height\), got \(3,\)"),
         ({"strides": (8,), "shapes": (((1, 2), (3, 0)),)}, r"shapes\[0\]\[1\] must be finite numbers above 0, got 0"),

@@ -150,7 +150,7 @@ def test_scaling_by_the_size_is_denormalizing(some: Array, size: tuple[int, int]
 
 @pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf, (1, 0), (np.nan, 1)])
 def test_scales_without_sense_are_refused(scale: Any) -> None:
-    with pytest.raises(ValueError, match="scale must be positive"):
+    with pytest.raises(ValueError, match="scale must be a positive number"):
         scale_boxes([[0, 0, 1, 1]], scale)
 
 

@@ -282,7 +282,7 @@ def test_an_out_that_does_not_fit_is_refused(out: Array) -> None:
 
 @pytest.mark.parametrize("measure", [*PAIRWISE, best_overlap])
 def test_no_threads_are_refused(measure: Callable[..., object]) -> None:
-    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="threads must be a whole number of at least 1, got 0"):
         measure(np.zeros((3, 4)), np.zeros((2, 4)), threads=0)
 
 

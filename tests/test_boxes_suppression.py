@@ -312,7 +312,7 @@ def test_wrong_scores_and_thresholds_are_refused(suppress: Any) -> None:
     with pytest.raises(ValueError, match=r"scores must have one value a box, shape \(2,\), got \(3,\)"):
         suppress(some, [1, 2, 3], 0.5)
     for threshold in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="iou_threshold must be between 0 and 1"):
+        with pytest.raises(ValueError, match="iou_threshold must be a number between 0 and 1"):
             suppress(some, [1, 2], threshold)
     with pytest.raises(ValueError, match=r"boxes\[1\] is \(3.0, 0.0, 2.0, 2.0\)"):
         suppress([[0, 0, 1, 1], [3, 0, 2, 2]], [1, 2], 0.5)

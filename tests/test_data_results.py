@@ -75,7 +75,7 @@ def test_a_bad_detection_is_refused(case: str, truth: CocoAnnotations, tmp_path:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{}", "holds a dict, not a list"),
+        ("{}", "holds an object, not a list"),
         ("[5]", "item 0"),
         (json.dumps([detection()]).replace("0.5", "NaN"), "NaN"),
         (json.dumps([detection()]).replace("4.5", "1e999"), "not finite"),

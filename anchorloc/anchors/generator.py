@@ -35,7 +35,7 @@ class AnchorGenerator:
         strides: pixels between the cells of each level, the same down and across.
         scales: multiples of the stride, either the same for all levels or one list per level.
         height_to_width: aspect ratios, the same for all levels.
-        shapes: (width, height) in pixels, one list per level, in place of scales and ratios.
+        shapes: (width, height) in pixels, one list per level, in place of scales and ratios, which then do not count.
 
     Raises:
         ValueError: a number is not above 0, or the levels do not fit together.
@@ -51,9 +51,6 @@ class AnchorGenerator:
         object.__setattr__(self, "height_to_width", positive_numbers("height_to_width", self.height_to_width))
         object.__setattr__(self, "scales", self._scales_checked())
         if self.shapes is not None:
-            plain = AnchorGenerator
-            if (self.scales, self.height_to_width) != (plain.scales, plain.height_to_width):
-                raise ValueError("shapes stands in place of scales and height_to_width; give the one or the others")
             object.__setattr__(self, "shapes", _shapes_checked(self.shapes, self.strides))
 
     def _scales_checked(self) -> tuple[Any, ...]:
