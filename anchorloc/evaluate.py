@@ -21,8 +21,9 @@ from pathlib import Path
 from anchorloc.data import CocoSource, read_annotations, read_results
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.errors import InputError, printable, run_command
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics import Evaluation, Localization, evaluate
 from anchorloc.report import Picture, pick_pictures, print_evaluation, write_report
+from anchorloc.report.localization import print_localization, write_localization
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class Judgement:
     pictures: list[Picture]
     facts: dict[str, object]
     warnings: list[str]
+    localization: Localization | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for warning in judgement.warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
     print_evaluation(judgement.evaluation)
+    if judgement.localization is not None:
+        write_localization(folder, judgement.localization)
+        print_localization(judgement.localization)
     print(f"report: {printable(str(page))}")
     return 0
 
@@ -71,14 +76,23 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = ()) -> Judgeme
         InputError: the checkpoint, an override or the data cannot be used.
     """
     from anchorloc.engine.judging import facts_of, judge, load_model  # torch takes seconds; files alone do not need it
+    from anchorloc.engine.localizing import localization_of, refuse_other_counts
 
     model = load_model(checkpoint, overrides)
     source = model.config.data.open("val")
+    refuse_other_counts(model.config, source, "val")
     warnings = [*source.warnings, *source.check_images()]
     evaluation, detections = judge(model, source)
     pictures, problems = pick_pictures(source, detections, evaluation)
     facts = {"checkpoint": checkpoint, **facts_of(model)}
-    return Judgement(f"{checkpoint}: validation", evaluation, pictures, facts, [*warnings, *_summary(problems)])
+    return Judgement(
+        f"{checkpoint}: validation",
+        evaluation,
+        pictures,
+        facts,
+        [*warnings, *_summary(problems)],
+        localization_of(model.config, detections, source),
+    )
 
 
 def judge_files(detections: Path, annotations: Path, images: Path | None, max_detections: int = 100) -> Judgement:

@@ -65,6 +65,7 @@ def fit(words: Sequence[str]) -> int:
     from anchorloc.coverage.fitting import FitSettings  # torch takes seconds to import: --help does not wait
     from anchorloc.coverage.fitting import fit as fit_anchors
     from anchorloc.coverage.fitting.parts import parts_of
+    from anchorloc.coverage.inspection import refuse_localizer
     from anchorloc.files import write_json, write_text
     from anchorloc.report.anchor_fit import anchors_block, fit_lines, fit_record
 
@@ -72,6 +73,7 @@ def fit(words: Sequence[str]) -> int:
     settings = FitSettings(**{name: getattr(arguments, name) for name in names})
     folder = _new_folder(arguments.out, "fit")
     _, config = _settings(arguments.settings)
+    refuse_localizer(config)
     parts = parts_of(config, settings.seed)
     found = fit_anchors(config, parts, settings)
     for warning in dict.fromkeys((*parts.train.warnings, *parts.held_out.warnings)):

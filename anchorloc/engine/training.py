@@ -20,7 +20,8 @@ from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
-from anchorloc.engine.inference import aligned, autocast
+from anchorloc.engine.inference import aligned, autocast, losses_of
+from anchorloc.engine.localizing import logged
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import Processes
 from anchorloc.engine.resume import BEST, LAST, save_last
@@ -30,8 +31,11 @@ from anchorloc.engine.start import start_from
 from anchorloc.engine.stored import NETWORK, check_optimizer, check_tensors
 from anchorloc.engine.validation import Means, loss_values, sum_losses, validate
 from anchorloc.errors import InputError
+from anchorloc.metrics import Localization
+from anchorloc.report.localization import collapse_sentence
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
+COLLAPSE_FROM = 0.2  # of a run: before it, boxes that are all alike are no news
 
 
 @dataclass
@@ -77,6 +81,7 @@ class Training:
         self.clock = Clock(settings, len(train))
         self.best, self.means = Best(), Means()
         self.log_size = 0
+        self.warned = False  # that predicted boxes have collapsed
         self.next_validation = settings.validate_every
         self.validated = 0  # the step of the last validation
         self.best_written = 0  # the step of best.pt
@@ -138,7 +143,7 @@ class Training:
             predictions = network(batch.images)
         batch = aligned(self.config, predictions, batch)
         positives = self.processes.mean(batch.weight)
-        losses = self.config.loss(predictions, batch, self.config.coder, positives)
+        losses = losses_of(self.config, predictions, batch, positives)
         total = sum_losses(losses)
         images = "images " + ", ".join(str(sample.image_id) for sample in batch.samples)
         self._refuse_nan("the loss", total.item(), images)
@@ -176,25 +181,35 @@ class Training:
     def _validate(self, loader: Iterable[Batch], display: Display, log: MetricsLog | None) -> None:
         """Score the averaged weights in the first process, keep them if they are the best, save the state."""
         if log is not None:
-            evaluation, losses = validate(self.average.module, loader, self.config, self.val, self.device)
+            evaluation, localization, losses = validate(self.average.module, loader, self.config, self.val, self.device)
             self._refuse_nan("the validation loss", losses["loss"], "validation images")
         self.validated = self.clock.step
         self.next_validation = self.clock.epoch + self.config.train.validate_every
         if log is None:
             return
         ap, ap50 = evaluation.summary.ap or 0.0, evaluation.summary.ap50 or 0.0
-        numbers = {"val/AP": ap, "val/AP50": ap50, **{f"val/{name}": value for name, value in losses.items()}}
+        others = {f"val/{name}": value for name, value in (losses | logged(localization)).items()}
+        numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         better = ap > self.best.ap
         display.say(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', the best so far' if better else ''}"
         )
+        if localization is not None:
+            self._say_localization(localization, display)
         if better:
             self.best = Best(ap, self.clock.step)
         else:
             self.best.validations_since += 1
         self.save(log)
+
+    def _say_localization(self, found: Localization, display: Display) -> None:
+        """Tell how well the top boxes fit, and once, not at the very start, that they have collapsed."""
+        display.say(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
+        if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.warned:
+            self.warned = True
+            display.say(f"warning: {collapse_sentence(found)}")
 
     def _status(self, values: dict[str, float]) -> str:
         left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)

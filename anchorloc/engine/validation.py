@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
-from anchorloc.engine.inference import aligned, detect
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.engine.inference import aligned, detect, losses_of
+from anchorloc.engine.localizing import localization_of
+from anchorloc.metrics import Evaluation, Localization, evaluate
 from anchorloc.structures import Detections
 
 
@@ -38,16 +39,18 @@ class Means:
 
 def validate(
     model: nn.Module, loader: Iterable[Batch], config: Config, source: Source, device: torch.device
-) -> tuple[Evaluation, dict[str, float]]:
-    """Return the scores of `model` over `source` and its mean losses per batch."""
+) -> tuple[Evaluation, Localization | None, dict[str, float]]:
+    """Return the scores of `model` over `source`, those of localization if that is the task, and its mean losses per
+    batch.
+    """
     means = Means()
 
     def add_losses(predictions: Predictions, batch: Batch) -> None:
-        losses = config.loss(predictions, aligned(config, predictions, batch), config.coder)
+        losses = losses_of(config, predictions, aligned(config, predictions, batch))
         means.add(loss_values(losses))
 
     detections = list(detect(model, loader, config, device, look=add_losses))
-    return score(detections, source, config), means.take()
+    return score(detections, source, config), localization_of(config, detections, source), means.take()
 
 
 def score(detections: Sequence[Detections], source: Source, config: Config) -> Evaluation:
