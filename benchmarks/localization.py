@@ -25,7 +25,7 @@ from typing import Any
 from anchorloc.engine.log import read_log
 from benchmarks.timing import RESULTS, write_table
 
-SPREADS = (0.0, 0.25, 0.5, 1.0)
+SPREADS = (0.0, 0.3, 0.6, 1.0)
 MODELS: dict[str, tuple[str, ...]] = {
     "anchors": (),
     "single box, pooled to 1": ("localizer={pool: 1}",),
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def tasks(minutes: float, spreads: Sequence[float], data: Path | None, weights: Path | None) -> Iterator[Task]:
     """Yield the shapes from no variance to all of it, and the airplanes if there are any."""
     for spread in spreads:
-        scenes = f"data={{kind: OneShapeData, train_images: 4000, val_images: 400, size: 96, spread: {spread}}}"
+        scenes = f"data={{kind: OneShapeData, train_images: 4000, val_images: 400, size: 64, spread: {spread}}}"
         yield Task(f"shapes {spread:g}", spread, minutes, (scenes, "train.batch_size=16"))
     if data is not None:
         words = [str(AIRPLANES), f"data.root={data}", "transform.resize={kind: Letterbox, height: 192, width: 256}"]
@@ -137,7 +137,7 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=0.25, help="of training on shapes; twice on airplanes")
+    parser.add_argument("--minutes", type=float, default=0.3, help="of training on shapes; twice on airplanes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format; without it shapes alone")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")

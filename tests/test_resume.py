@@ -125,7 +125,10 @@ def test_other_workers_and_a_stop_change_nothing_of_what_is_drawn(
             run(small(length, *words, "train.workers=2"), tmp_path / "parts")
     disturb_generators()
     run(small(length, *words), tmp_path / "parts", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = weights(tmp_path / "parts", name), weights(tmp_path / "whole", name)
+        ours.pop("config"), theirs.pop("config")  # its number of workers
+        assert_same(ours, theirs)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
