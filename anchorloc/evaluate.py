@@ -25,9 +25,10 @@ import numpy as np
 from anchorloc.data import Annotations, CocoSource, read_annotations, read_results
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.errors import InputError, printable, run_command
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics import Evaluation, Localization, evaluate
 from anchorloc.metrics.analysis import Analysis, Demands, analyze
 from anchorloc.report import Picture, best_and_worst, print_evaluation, write_report
+from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.structures import Detections
 
 
@@ -42,6 +43,7 @@ class Judgement:
     warnings: list[str]
     analysis: Analysis
     names: list[str]  # of the image files
+    localization: Localization | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for warning in judgement.warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
     print_evaluation(judgement.evaluation)
+    if judgement.localization is not None:
+        write_localization(folder, judgement.localization)
+        print_localization(judgement.localization)
     print(f"report: {printable(str(page))}")
     return 0
 
@@ -82,10 +87,12 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
     """
     # torch takes seconds, and files alone do not need it
     from anchorloc.engine.judging import anchor_work, facts_of, find, load_model
+    from anchorloc.engine.localizing import localization_of, refuse_other_counts
     from anchorloc.engine.validation import score
 
     model = load_model(checkpoint, overrides)
     source = model.config.data.open("val")
+    refuse_other_counts(model.config, source, "val")
     warnings = [*source.warnings, *source.check_images()]
     detections, padded = find(model, source)
     evaluation = score(detections, source, model.config)
@@ -94,7 +101,9 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
     pictures, problems = best_and_worst(source, detections, evaluation, analysis)
     facts = {"checkpoint": checkpoint, **facts_of(model)}
     warnings = [*warnings, *_summary(problems)]
-    return Judgement(f"{checkpoint}: validation", evaluation, pictures, facts, warnings, analysis, _names(source))
+    found = localization_of(model.config, detections, source)
+    title = f"{checkpoint}: validation"
+    return Judgement(title, evaluation, pictures, facts, warnings, analysis, _names(source), found)
 
 
 def judge_files(

@@ -65,11 +65,13 @@ def fit(words: Sequence[str]) -> int:
     from anchorloc.coverage.fitting import FitSettings
     from anchorloc.coverage.fitting import fit as fit_anchors
     from anchorloc.coverage.fitting.parts import parts_of
+    from anchorloc.coverage.inspection import refuse_localizer
     from anchorloc.files import write_json, write_text
     from anchorloc.report.anchor_fit import anchors_block, fit_lines, fit_record
 
     names = ("form", "shapes", "anchors", "weigh", "passes", "restarts", "resamples", "seed")
     settings = FitSettings(**{name: getattr(arguments, name) for name in names})
+    refuse_localizer(config)
     with _new_folder(arguments.out, "fit") as folder:
         parts = parts_of(config, settings.seed)
         found = fit_anchors(config, parts, settings)

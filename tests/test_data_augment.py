@@ -196,7 +196,10 @@ def test_tiles_by_hand() -> None:
         "1 box has in no tile 100% of the area: not trained on; raise the tiles' size or overlap",
     )
     assert [strict.image_id(index) for index in range(len(strict))] == ["1@0,0", "1@56,36"]
-    assert len(Tiles(64, 64, 0.0, empty=0.5)(source_of([[]] * 5))) == 10  # of 20
+    one = [[0.0, 0.0, 30.0, 30.0]]
+    assert len(Tiles(64, 64, 0.0, empty=0.5)(source_of([one] + [[]] * 5))) == 1 + 12  # of 23 empty ones, rounded up
+    with pytest.raises(InputError, match="shows 100% of any box of 1 images"):
+        Tiles(16, 16, 0.0, min_visible=1.0)(source_of([one]))
 
 
 def test_tiles_are_windows_of_the_pixels() -> None:

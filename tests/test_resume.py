@@ -99,6 +99,38 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     assert_same_run(whole, tmp_path / "parts")
 
 
+ALL_AUGMENTS = (
+    "transform.augment={iou_crop: {}, zoom_out: {}, mosaic: {}, multi_scale: [0.75, 1.0], scale_jitter: [0.5, 2.0], "
+    "photometric: 0.3}"
+)
+ONE_OBJECT = ("task=localization", "data={kind: OneShapeData, train_images: 24, val_images: 6, size: 96}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (ALL_AUGMENTS, "train.sampling={kind: ClassBalancedSampling}"),
+        (*ONE_OBJECT, "localizer={hidden: 16}", "transform.augment.iou_crop={}"),
+    ],
+    ids=["augmented", "localizer"],
+)
+def test_other_workers_and_a_stop_change_nothing_of_what_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    length = "train.length=8 iterations"
+    run(small(length, *words), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(5, terminate))
+        with pytest.raises(Stopped):
+            run(small(length, *words, "train.workers=2"), tmp_path / "parts")
+    disturb_generators()
+    run(small(length, *words), tmp_path / "parts", resume=True)
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = weights(tmp_path / "parts", name), weights(tmp_path / "whole", name)
+        ours.pop("config"), theirs.pop("config")  # its number of workers
+        assert_same(ours, theirs)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_killed_in_mid_epoch_goes_on_from_its_last_save(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, workers: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
@@ -13,11 +13,24 @@ from anchorloc.data import (
     ClassBalancedSampling,
     CocoData,
     EvenSampling,
+    Letterbox,
+    OneShapeData,
     RepeatFactorSampling,
     ShapesData,
+    TorchvisionStretch,
     Transform,
 )
-from anchorloc.detector import SGD, AdamW, Criterion, Decoder, DeltaCoder, DetectorSettings, Muon, TaskAlignedAssigner
+from anchorloc.detector import (
+    SGD,
+    AdamW,
+    Criterion,
+    Decoder,
+    DeltaCoder,
+    DetectorSettings,
+    Muon,
+    SingleBoxLocalizer,
+    TaskAlignedAssigner,
+)
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
 
@@ -76,7 +89,8 @@ class TrainSettings:
 class Config:
     """What `python -m anchorloc.train` does; the defaults train on the built-in shapes."""
 
-    data: ShapesData | CocoData = ShapesData()
+    task: Literal["detection", "localization"] = "detection"  # localization: one object an image, one box found in it
+    data: ShapesData | OneShapeData | CocoData = ShapesData()
     transform: Transform = Transform()
     anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
@@ -84,6 +98,7 @@ class Config:
     assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
     align: TaskAlignedAssigner | None = None  # {} chooses positives anew by predictions; `assign` still ignores crowds
     detector: DetectorSettings = DetectorSettings()
+    localizer: SingleBoxLocalizer | None = None  # {} regresses the one box from pooled features, without anchors
     coder: DeltaCoder = DeltaCoder()
     loss: Criterion = Criterion()
     decode: Decoder = Decoder()
@@ -94,6 +109,31 @@ class Config:
             kind = type(self.loss.classification).__name__
             need = "true" if self.loss.classification.background else "false"
             raise ValueError(f"loss.classification.kind={kind} needs detector.head.background={need}")
+        if self.task == "localization" and self.transform.augment.mosaic:
+            raise ValueError("task=localization is for one object an image, but transform.augment.mosaic shows several")
+        if self.localizer is not None:
+            self._check_localizer()
+
+    def _check_localizer(self) -> None:
+        if self.task != "localization":
+            raise ValueError(f"localizer finds one box an image; set task=localization, now {self.task}")
+        if self.detector.weights:
+            raise ValueError(f"localizer cannot start from detector.weights={self.detector.weights!r}; leave it out")
+        one_size = isinstance(self.transform.resize, Letterbox | TorchvisionStretch) or isinstance(
+            self.data, ShapesData
+        )
+        if not one_size or len(set(self.transform.augment.multi_scale)) > 1:
+            raise ValueError(
+                "localizer needs images of one size; set transform.resize.kind to Letterbox or TorchvisionStretch, and "
+                "one factor of transform.augment.multi_scale"
+            )
+
+    @property
+    def decoder(self) -> Decoder:
+        """How predictions become detections: for localization the one of greatest score, whatever it is."""
+        if self.task == "detection":
+            return self.decode
+        return replace(self.decode, score_threshold=0.0, candidates=1, max_detections=1)
 
     @property
     def multiple(self) -> int:

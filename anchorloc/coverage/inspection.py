@@ -12,6 +12,7 @@ from anchorloc.coverage.findings import Finding, ceiling_findings, coverage_find
 from anchorloc.coverage.survey import Survey, survey
 from anchorloc.coverage.views import Views
 from anchorloc.data import CocoData, check_same_categories
+from anchorloc.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,21 @@ def views_of(config: Config, passes: int = 1) -> dict[str, Views]:
     Where both splits are one file, as for a lone annotation file, it is met once and as in evaluation.
 
     Raises:
-        InputError: the data cannot be read, or its splits have different classes.
+        InputError: the data cannot be read, its splits have different classes, or there are no anchors.
     """
+    refuse_localizer(config)
     if isinstance(config.data, CocoData) and config.data.train == config.data.val:
         return {Path(config.data.val).name: Views(config, config.data.open("val"))}
     train, val = config.data.open("train"), config.data.open("val")
     check_same_categories(train, val)
     epochs = passes if config.transform.augment.moves_boxes else 1
     return {"train": Views(config, train, epochs), "val": Views(config, val)}
+
+
+def refuse_localizer(config: Config) -> None:
+    """Raise InputError if the network of `config` has no anchors to inspect."""
+    if config.localizer is not None:
+        raise InputError("localizer finds its box without anchors, so there are none to inspect; set localizer=null")
 
 
 def inspect(views: dict[str, Views], findings: bool = True) -> Iterator[Inspection]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
+from anchorloc.detector import learn_the_object, whole_image
 from anchorloc.structures import AnchorGrid, Assignment, Sample
 
 
@@ -32,6 +33,14 @@ def scenes(config: Config, source: Source, count: int, epoch: int = 0) -> Iterat
         index = place * len(source) // count
         sample = samples[epoch, index]
         height, width = (-(-side // config.multiple) * config.multiple for side in sample.image.shape[:2])
-        grid = config.anchors((height, width))
-        assignment = config.assign(grid, sample.target.boxes, sample.target.crowd)
-        yield Scene(source.name(index), sample, grid, assignment)
+        yield Scene(source.name(index), sample, *_assigned(config, sample, (height, width)))
+
+
+def _assigned(config: Config, sample: Sample, size: tuple[int, int]) -> tuple[AnchorGrid, Assignment]:
+    """Return the anchors of a padded picture of (height, width), and what they learn."""
+    boxes, crowd = sample.target.boxes, sample.target.crowd
+    if config.localizer is not None:
+        grid = whole_image(size)
+        return grid, learn_the_object(grid, boxes, crowd)
+    grid = config.anchors(size)
+    return grid, config.assign(grid, boxes, crowd)

@@ -11,7 +11,7 @@ from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
 from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
-from anchorloc.data.shapes import ShapesData
+from anchorloc.data.shapes import OneShapeData, ShapesData
 from anchorloc.data.source import Annotations, Source, Split, check_same_categories
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "Keep",
     "Letterbox",
     "Mosaic",
+    "OneShapeData",
     "RepeatFactorSampling",
     "Samples",
     "ShapesData",

@@ -132,3 +132,18 @@ def intersection_over_union(a: IntBox, b: IntBox) -> float:
         return 0.0
     shared = width * height
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def lay_out_one(random: Random, size: int, spread: float) -> list[Figure]:
+    """Draw one whole figure for a scene; `spread` from 0 to 1 is how far places, sizes and proportions reach.
+
+    At 0 every box is the same square in the middle of the scene; at 1 it lies anywhere, its size and proportions
+    within the limits of all scenes.
+    """
+    label, direction, form = int(random.random() * len(NAMES)), int(random.random() * 4), random.random()
+    largest = min(LARGEST, LARGEST_SHARE * size)
+    side = math.sqrt(SMALLEST * largest) * (largest / SMALLEST) ** (spread * (random.random() - 0.5))
+    root = math.sqrt(MAX_HEIGHT_TO_WIDTH ** (spread * (2 * random.random() - 1)))
+    width, height = (min(size, max(1, round(length))) for length in (side / root, side * root))
+    x, y = (round((size - length) * (0.5 + spread * (random.random() - 0.5))) for length in (width, height))
+    return [Figure(label, x, y, width, height, direction, form, (x, y, x + width, y + height))]

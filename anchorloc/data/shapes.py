@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data import shape_drawing
-from anchorloc.data.shape_layout import MAX_FIGURES, NAMES, lay_out
+from anchorloc.data.shape_layout import MAX_FIGURES, NAMES, Figure, lay_out, lay_out_one
 from anchorloc.data.source import Split
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Target
@@ -35,6 +35,26 @@ class ShapesData:
         """Return the scenes of a split."""
         return ShapesSource(self, split)
 
+    def lay_out(self, random: Random) -> list[Figure]:
+        """Draw the figures of a scene."""
+        return lay_out(random, self.size)
+
+
+@dataclass(frozen=True)
+class OneShapeData(ShapesData):
+    """Scenes of one whole shape each, for localization."""
+
+    spread: float = 1.0  # of place, size and proportions: 0 always the same box in the middle, 1 anywhere and any size
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.spread <= 1:
+            raise InputError(f"spread must be from 0 to 1, got {self.spread}")
+
+    def lay_out(self, random: Random) -> list[Figure]:
+        """Draw the figure of a scene."""
+        return lay_out_one(random, self.size, self.spread)
+
 
 @dataclass(frozen=True)
 class ShapesSource:
@@ -53,12 +73,12 @@ class ShapesSource:
     def image(self, index: int) -> NDArray[np.uint8]:
         """(S, S, 3) RGB."""
         random = self._random(index)
-        figures = lay_out(random, self.data.size)
+        figures = self.data.lay_out(random)
         return np.array(shape_drawing.draw(random, figures, self.data.size))
 
     def target(self, index: int) -> Target:
         """The visible, tight boxes, largest object first."""
-        figures = lay_out(self._random(index), self.data.size)
+        figures = self.data.lay_out(self._random(index))
         boxes = np.array([figure.visible for figure in figures], np.float64).reshape(-1, 4)
         return Target(
             boxes=boxes,

@@ -37,20 +37,31 @@ class Tiles:
                 raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
     def __call__(self, source: Source) -> TiledSource:
-        """Cut every image of `source`."""
+        """Cut every image of `source`.
+
+        Raises:
+            InputError: no tile shows enough of any box.
+        """
         owners: list[int] = []
         windows: list[tuple[int, int, int, int]] = []
-        skipped = 0.0
+        skipped, boxes = 0.0, 0
         for index in range(len(source)):
             target = source.training_target(index)
             for window in self.windows(source.size(index)):
-                if not len(_cut(target, source.size(index), window, self.min_visible)):
+                count = len(_cut(target, source.size(index), window, self.min_visible))
+                boxes += count
+                if not count:
                     skipped += 1 - self.empty  # spread evenly, with no draw: the same tiles in every run
                     if skipped >= 1:
                         skipped -= 1
                         continue
                 owners.append(index)
                 windows.append(window)
+        if not boxes:
+            raise InputError(
+                f"no tile of {self.width} x {self.height} px shows {self.min_visible:.0%} of any box of {len(source)} "
+                "images; raise the tiles' size, or lower min_visible"
+            )
         return TiledSource(self, source, np.array(owners, np.int64), np.array(windows, np.int64).reshape(-1, 4))
 
     def windows(self, size: Size) -> Iterator[tuple[int, int, int, int]]:

@@ -8,6 +8,7 @@ from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.decode import Candidates, Decoder
 from anchorloc.detector.head import Head
 from anchorloc.detector.level_head import LevelHead
+from anchorloc.detector.localizer import SingleBoxLocalizer, learn_the_object, whole_image
 from anchorloc.detector.losses import Criterion
 from anchorloc.detector.model import Detector, DetectorSettings
 from anchorloc.detector.optimizer import SGD, AdamW, Muon, Stepper
@@ -46,9 +47,12 @@ __all__ = [
     "ResidualBackbone",
     "SSDLitePyramid",
     "SSDPyramid",
+    "SingleBoxLocalizer",
     "SmoothL1Loss",
     "Stepper",
     "TaskAlignedAssigner",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "learn_the_object",
+    "whole_image",
 ]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
-from anchorloc.detector.coder import DeltaCoder
+from anchorloc.detector.coder import Coder
 
 _LEAST = 1e-7  # square pixels or pixels: what a zero-size box divides by
 
@@ -25,7 +25,7 @@ class SmoothL1Loss:
         if self.beta < 0:
             raise ValueError(f"beta must not be negative, got {self.beta}")
 
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
+    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
         """Return the (P,) loss."""
         return F.smooth_l1_loss(deltas, coder.encode(boxes, anchors), beta=self.beta, reduction="none").sum(dim=1)
 
@@ -34,7 +34,7 @@ class SmoothL1Loss:
 class MSELoss:
     """Squared error of the offsets (R-CNN, arXiv:1311.2524, appendix C), summed over the four."""
 
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
+    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
         """Return the (P,) loss."""
         return F.mse_loss(deltas, coder.encode(boxes, anchors), reduction="none").sum(dim=1)
 
@@ -43,7 +43,7 @@ class MSELoss:
 class GIoULoss:
     """1 - GIoU of decoded and true box (arXiv:1902.09630)."""
 
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
+    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
         """Return the (P,) loss."""
         return generalized_box_iou_loss(coder.decode(deltas, anchors), boxes)  # type: ignore[no-any-return]
 
@@ -52,7 +52,7 @@ class GIoULoss:
 class DIoULoss:
     """1 - IoU + the distance of the centers, squared, in diagonals of the enclosing box (arXiv:1911.08287)."""
 
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
+    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
         """Return the (P,) loss."""
         found = coder.decode(deltas, anchors)
         return 1 - paired_iou(found, boxes) + center_distance(found, boxes)
@@ -62,7 +62,7 @@ class DIoULoss:
 class CIoULoss:
     """DIoU with a term for the aspect ratio (arXiv:1911.08287, section 3.3)."""
 
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: DeltaCoder) -> Tensor:
+    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
         """Return the (P,) loss."""
         found = coder.decode(deltas, anchors)
         iou = paired_iou(found, boxes)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+
+class Coder(Protocol):
+    """Numbers that a network gives to boxes, and back."""
+
+    def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
+        """Return (N, 4) numbers."""
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
+        """Return (..., 4) boxes."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,24 @@ class DeltaCoder:
         anchor_center, anchor_size = _center_size(anchors.float())
         center = anchor_center + deltas[..., :2] * anchor_size
         half = 0.5 * anchor_size * torch.exp(deltas[..., 2:].clamp(max=math.log(self.max_ratio)))
+        return torch.cat([center - half, center + half], dim=-1)
+
+
+@dataclass(frozen=True)
+class NormalizedCoder:
+    """Center and size of a box in parts of its anchor's sides, from its top left: (0.5, 0.5, 1, 1) is the anchor."""
+
+    def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
+        """Return the (N, 4) numbers that take `anchors` (N, 4) to `boxes` (N, 4)."""
+        center, size = _center_size(boxes.float())
+        _, anchor_size = _center_size(anchors.float())
+        return torch.cat([(center - anchors[..., :2]) / anchor_size, size / anchor_size], dim=-1)
+
+    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
+        """Return the (..., 4) boxes that `deltas` (..., 4) make of `anchors` (..., 4)."""
+        _, anchor_size = _center_size(anchors.float())
+        center = anchors[..., :2] + deltas[..., :2].float() * anchor_size
+        half = 0.5 * deltas[..., 2:].float() * anchor_size
         return torch.cat([center - half, center + half], dim=-1)
 
 

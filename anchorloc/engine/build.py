@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
-from anchorloc.detector import Batch, Collate, Detector
+from anchorloc.detector import Batch, Collate, Detector, learn_the_object, whole_image
 from anchorloc.engine.order import TrainOrder, ValidationOrder
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
@@ -27,6 +27,8 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
     Raises:
         InputError: parts do not fit together.
     """
+    if config.localizer is not None:
+        return config.localizer(config.detector, classes, pretrained=pretrained)
     try:
         network = config.detector(
             config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained
@@ -65,6 +67,8 @@ def to_device(model: Detector, device: torch.device) -> Detector:
 
 def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
+    if config.localizer is not None:
+        return Collate(whole_image, learn_the_object, config.multiple, config.detector.fill)
     return Collate(config.anchors, config.assign, config.multiple, config.detector.fill)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from anchorloc.config import Config
-from anchorloc.detector import Batch, Predictions
+from anchorloc.detector import Batch, Predictions, whole_image
 from anchorloc.structures import Detections
 
 
@@ -33,13 +33,24 @@ def detect_batch(
         predictions = model(batch.images)
         if look is not None:
             look(predictions, batch)
-    grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
-    return list(config.decode(predictions, grid, batch.samples, config.coder))
+    size = (batch.images.shape[2], batch.images.shape[3])
+    if config.localizer is not None:
+        return list(config.localizer.decode(predictions, whole_image(size), batch.samples))
+    return list(config.decoder(predictions, config.anchors(size), batch.samples, config.coder))
+
+
+def losses_of(
+    config: Config, predictions: Predictions, batch: Batch, positives: float | None = None
+) -> dict[str, Tensor]:
+    """Return the parts of the loss; `positives` is what to divide by, where a batch comes in several parts."""
+    if config.localizer is not None:
+        return config.localizer.losses(predictions, batch, positives)
+    return config.loss(predictions, batch, config.coder, positives)
 
 
 def aligned(config: Config, predictions: Predictions, batch: Batch) -> Batch:
     """Return `batch` as the losses take it: assigned anew where the assigner looks at predictions."""
-    if config.align is None:
+    if config.align is None or config.localizer is not None:
         return batch
     grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
     return config.align(predictions, batch, grid, config.coder)

@@ -141,6 +141,8 @@ def anchor_work(
 def facts_of(model: TrainedModel) -> dict[str, object]:
     """The lines that a report says of the model."""
     weights = sum(parameter.numel() for parameter in model.network.parameters())
+    if model.config.localizer is not None:
+        return {"weights of the network": f"{weights:,}", "trained steps": model.step, "localizer": "single box"}
     return {
         "weights of the network": f"{weights:,}",
         "trained steps": model.step,

@@ -14,7 +14,7 @@ from anchorloc.config import Config
 from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector, pick_device, to_device
-from anchorloc.engine.inference import aligned, autocast
+from anchorloc.engine.inference import aligned, autocast, losses_of
 from anchorloc.engine.processes import Processes, without_sync
 from anchorloc.engine.start import start_from
 from anchorloc.structures import Category
@@ -95,7 +95,7 @@ class Learner:
             with autocast(self.config, self.device):
                 predictions = self._network(batch.images)
             batch = aligned(self.config, predictions, batch)
-            losses = self.config.loss(predictions, batch, self.config.coder, 1.0)
+            losses = losses_of(self.config, predictions, batch, 1.0)
             total = torch.stack(list(losses.values()))
             total.sum().backward()  # type: ignore[no-untyped-call]
         names = [f"{name}_loss" for name in losses]

@@ -19,6 +19,7 @@ from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.changes import find_changes, identity_of
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.judging import TrainedModel, facts_of, find, load_model
+from anchorloc.engine.localizing import localization_of, refuse_other_counts
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import read_log
 from anchorloc.engine.processes import Processes, can_restart, joined_processes, restarted
@@ -30,6 +31,7 @@ from anchorloc.engine.training import Training
 from anchorloc.engine.validation import score
 from anchorloc.errors import InputError, printable
 from anchorloc.report import pick_pictures, print_evaluation, training_charts, write_report
+from anchorloc.report.localization import print_localization, write_localization
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
@@ -135,11 +137,14 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     sources = config.data.open("train"), config.data.open("val")
     check_same_categories(*sources)
     for split, source in zip(("train", "val"), sources, strict=True):
+        refuse_other_counts(config, source, split)
+    for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             _warn(console, warning)
-    console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
+    if config.localizer is None:
+        console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
     return sources
 
 
@@ -185,4 +190,7 @@ def report(training: Training, console: Console, started: float) -> None:
     charts = training_charts(history)
     page = write_report(folder, evaluation, title, pictures, charts, facts, [*val.warnings, *problems])
     print_evaluation(evaluation, console)
+    if (found := localization_of(model.config, detections, val)) is not None:
+        write_localization(folder, found)
+        print_localization(found, console)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)

@@ -13,6 +13,7 @@ from anchorloc.detector import Batch
 from anchorloc.engine.build import batches, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.learner import Learner, NotFiniteError
+from anchorloc.engine.localizing import localization_of, logged
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import ALONE, Processes
 from anchorloc.engine.saving import Best, Saver, Standing
@@ -21,8 +22,11 @@ from anchorloc.engine.signals import Stopped, caught_signals
 from anchorloc.engine.troubles import memory_told, names_of, not_finite
 from anchorloc.engine.validation import Outcome, joined, look_over, mean_losses, score
 from anchorloc.errors import InputError
+from anchorloc.metrics import Localization
+from anchorloc.report.localization import collapse_sentence
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
+COLLAPSE_FROM = 0.2  # of a run: before it, boxes that are all alike are no news
 
 
 class Training:
@@ -43,6 +47,7 @@ class Training:
         self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
         self.standing = Standing(config.train.validate_every)
+        self.warned = False  # that predicted boxes have collapsed
         self.identity = {
             "config": to_plain(config),
             "categories": [[category.id, category.name] for category in train.categories],
@@ -165,13 +170,17 @@ class Training:
         found = [detections for outcome in outcomes for detections in outcome.detections]
         summary = score(found, self.val, self.config, fast=True).summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
-        numbers = {"val/AP": ap, "val/AP50": ap50, **{f"val/{name}": value for name, value in losses.items()}}
+        localization = localization_of(self.config, found, self.val)
+        others = {f"val/{name}": value for name, value in (losses | logged(localization)).items()}
+        numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         better = ap > self.standing.best.ap
         display.say(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', the best so far' if better else ''}"
         )
+        if localization is not None:
+            self._say_localization(localization, display)
         return ap, better
 
     def _not_finite(self, error: NotFiniteError, names: list[str]) -> InputError | SystemExit:
@@ -179,6 +188,13 @@ class Training:
         if not self.processes.first:
             return SystemExit(2)
         return not_finite(error, names, self.saver.folder, self.clock.step, self.config.train.optimizer.learning_rate)
+
+    def _say_localization(self, found: Localization, display: Display) -> None:
+        """Tell how well the top boxes fit, and once, not at the very start, that they have collapsed."""
+        display.say(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
+        if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.warned:
+            self.warned = True
+            display.say(f"warning: {collapse_sentence(found)}")
 
     def _status(self, values: dict[str, float]) -> str:
         left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
-from anchorloc.engine.inference import aligned, detect_batch
+from anchorloc.engine.inference import aligned, detect_batch, losses_of
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections
 
@@ -52,7 +52,7 @@ def look_over(model: nn.Module, loader: Iterable[Batch], config: Config, device:
     losses: list[dict[str, float]] = []
 
     def note_losses(predictions: Predictions, batch: Batch) -> None:
-        losses.append(loss_values(config.loss(predictions, aligned(config, predictions, batch), config.coder)))
+        losses.append(loss_values(losses_of(config, predictions, aligned(config, predictions, batch))))
 
     found = [detect_batch(model, batch, config, device, note_losses) for batch in loader]
     return [Outcome(*pair) for pair in zip(found, losses, strict=True)]

@@ -2,6 +2,8 @@
 
 from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
 from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
+from anchorloc.metrics.localization import IOU_THRESHOLDS as LOCALIZATION_IOUS
+from anchorloc.metrics.localization import Localization, localize
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS, Outcomes
 from anchorloc.metrics.scorer import Scores, score
@@ -11,12 +13,14 @@ from anchorloc.metrics.weighted import RECALLS, Curves, weighted_curves
 __all__ = [
     "AREAS",
     "IOU_THRESHOLDS",
+    "LOCALIZATION_IOUS",
     "RECALLS",
     "Bootstrap",
     "ClassMetrics",
     "Curves",
     "Evaluation",
     "Interval",
+    "Localization",
     "OperatingPoint",
     "Outcomes",
     "Scores",
@@ -25,6 +29,7 @@ __all__ = [
     "bootstrap",
     "evaluate",
     "image_weights",
+    "localize",
     "match_targets",
     "score",
     "summarize",

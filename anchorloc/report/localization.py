@@ -1,0 +1,65 @@
+"""The numbers of localization, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from anchorloc.files import write_json
+from anchorloc.metrics import LOCALIZATION_IOUS, Localization
+
+NAME = "localization.json"
+
+
+def localization_lines(found: Localization) -> Iterator[tuple[str, float, str]]:
+    """Yield (name, number, meaning) of every number."""
+    yield "top-1 LOC error", found.top1_loc_error, "share of images with a wrong class or IoU < 0.5"
+    yield "top-1 class error", found.top1_class_error, "share of images with a wrong class"
+    yield "CorLoc", found.corloc, "share of images with IoU ≥ 0.5, class aside"
+    yield "mean IoU", found.mean_iou, "of the top box with the object"
+    for threshold, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True):
+        yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, class aside"
+    yield "constant box", found.constant_iou, "mean IoU of one box for all, the truth's mean"
+    yield "spread", found.spread_ratio, "of the boxes found, in that of the truth"
+
+
+def print_localization(found: Localization, console: Console | None = None) -> None:
+    """Print a table that fits 80 columns, and a warning if the boxes have collapsed."""
+    console = console or Console()
+    table = Table(title=f"localization, {found.images:,} images", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("value", justify="right")
+    table.add_column("meaning", style="dim")
+    for name, value, meaning in localization_lines(found):
+        table.add_row(name, f"{value:.3f}", meaning)
+    console.print(table)
+    if found.collapsed:
+        console.print(f"warning: {collapse_sentence(found)}", highlight=False, markup=False)
+
+
+def collapse_sentence(found: Localization) -> str:
+    """Say that the boxes have collapsed, and by what one sees it."""
+    return (
+        f"the predicted boxes have collapsed: they spread {found.spread_ratio:.0%} as far as the truth, and their mean "
+        f"IoU {found.mean_iou:.3f} is little more than the {found.constant_iou:.3f} of one constant box"
+    )
+
+
+def write_localization(folder: Path, found: Localization) -> Path:
+    """Write localization.json into the folder of a report."""
+    path = folder / NAME
+    write_json(path, localization_record(found))
+    return path
+
+
+def localization_record(found: Localization) -> dict[str, Any]:
+    """Return all numbers as JSON has them."""
+    accuracy = {str(iou): share for iou, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True)}
+    derived = {"spread_ratio": found.spread_ratio, "collapsed": found.collapsed}
+    return {**asdict(found), "max_box_acc": accuracy, **derived}

@@ -1,0 +1,151 @@
+"""Where anchors find one object better than a single regressed box, and by how much.
+
+    python -m benchmarks.localization --data path/to/airplanes --weights FILE
+    python -m benchmarks.localization --minutes 0.05 --seeds 0 --spreads 1 --out trial --results trial   (does it work?)
+
+Scenes of one shape whose place, size and proportions vary more and more, and photographs of airplanes: the anchor
+engine's top box and the single-box localizer, each trained for the same wall-clock on the same images with the same
+backbone, optimizer and augmentation, and scored alike. The localizer comes twice: pooled to one cell, as in textbooks,
+and to 4 x 4, which keeps where things are. Runs that are done are kept in --out, so that it can be stopped and started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anchorloc.engine.log import read_log
+from benchmarks.timing import RESULTS, write_table
+
+SPREADS = (0.0, 0.3, 0.6, 1.0)
+MODELS: dict[str, tuple[str, ...]] = {
+    "anchors": (),
+    "single box, pooled to 1": ("localizer={pool: 1}",),
+    "single box, pooled to 4 x 4": ("localizer={pool: 4}",),
+}
+AIRPLANES = Path("configs/airplanes.yaml")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data to train one of MODELS on, as words of the command line."""
+
+    name: str
+    spread: float | None  # of the shapes; None for photographs
+    minutes: float
+    words: tuple[str, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train what is missing, and write the table and the picture."""
+    arguments = _parser().parse_args(argv)
+    rows = []
+    for task in tasks(arguments.minutes, arguments.spreads, arguments.data, arguments.weights):
+        for model, words in MODELS.items():
+            for seed in arguments.seeds:
+                folder = arguments.out / f"{task.name}-{model}-{seed}".replace(" ", "_").replace(",", "")
+                rows.append(row(task, model, seed, trained(task, words, seed, folder)))
+                print(rows[-1], flush=True)
+    write_table(rows, arguments.results / "localization.csv", ("torch", "torchvision"))
+    draw(rows, arguments.results / "localization.png")
+
+
+def tasks(minutes: float, spreads: Sequence[float], data: Path | None, weights: Path | None) -> Iterator[Task]:
+    """Yield the shapes from no variance to all of it, and the airplanes if there are any."""
+    for spread in spreads:
+        scenes = f"data={{kind: OneShapeData, train_images: 4000, val_images: 400, size: 64, spread: {spread}}}"
+        yield Task(f"shapes {spread:g}", spread, minutes, (scenes, "train.batch_size=16"))
+    if data is not None:
+        words = [str(AIRPLANES), f"data.root={data}", "transform.resize={kind: Letterbox, height: 192, width: 256}"]
+        if weights is not None:
+            words += [f"detector.backbone.weights={weights}", "detector.backbone.tensorflow_padding=true"]
+        yield Task("airplanes", None, 2 * minutes, tuple(words))
+
+
+def trained(task: Task, words: Sequence[str], seed: int, folder: Path) -> dict[str, Any]:
+    """Return the numbers of a run, which is trained unless it is there."""
+    result = folder / "localization.json"
+    if not result.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        length = [f"train.length={task.minutes} minutes", "train.validate_every=1000", f"train.seed={seed}"]
+        command = [*task.words, "task=localization", *words, *length, "--out", str(folder)]
+        subprocess.run([sys.executable, "-m", "anchorloc.train", *command], check=True, stdout=subprocess.DEVNULL)
+    numbers: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return {**numbers, "steps": max(line["step"] for line in read_log(folder))}
+
+
+def row(task: Task, model: str, seed: int, numbers: dict[str, Any]) -> dict[str, object]:
+    """One line of the table."""
+    accuracy = {f"MaxBoxAcc {iou}": f"{share:.3f}" for iou, share in numbers["max_box_acc"].items()}
+    return {
+        "data": task.name,
+        "spread": "" if task.spread is None else task.spread,
+        "model": model,
+        "seed": seed,
+        "minutes": task.minutes,
+        "steps": numbers["steps"],
+        "top-1 LOC error": f"{numbers['top1_loc_error']:.3f}",
+        "mean IoU": f"{numbers['mean_iou']:.3f}",
+        **accuracy,
+        "constant box's IoU": f"{numbers['constant_iou']:.3f}",
+        "spread ratio": f"{numbers['spread_ratio']:.3f}",
+    }
+
+
+def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
+    """Draw mean IoU and top-1 LOC error over the spread of the shapes, and those of the airplanes beside them."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    places = sorted({float(str(one["spread"])) for one in rows if one["spread"] != ""})
+    photographs = places[-1] + 0.25
+    for panel, column in zip(panels, ("mean IoU", "top-1 LOC error"), strict=True):
+        for model in MODELS:
+            points: dict[float, list[float]] = {}
+            for one in rows:
+                if one["model"] == model:
+                    place = photographs if one["spread"] == "" else float(str(one["spread"]))
+                    points.setdefault(place, []).append(float(str(one[column])))
+            xs = sorted(points)
+            lines = [x for x in xs if x in places]
+            (line,) = panel.plot(lines, [statistics.mean(points[x]) for x in lines], label=model)
+            for x in xs:
+                panel.plot([x] * len(points[x]), points[x], "o", color=line.get_color(), markersize=4)
+        if column == "mean IoU":
+            constant = {str(one["spread"]): float(str(one["constant box's IoU"])) for one in rows}
+            panel.plot(places, [constant[str(x)] for x in places], ":", color="gray", label="one constant box")
+        photographed = any(one["spread"] == "" for one in rows)
+        names = [*(f"{x:g}" for x in places), *(["airplanes"] if photographed else [])]
+        panel.set_xticks([*places, *([photographs] if photographed else [])], names)
+        panel.set(xlabel="spread of place, size and proportions", ylabel=column, ylim=(0, 1.02))
+        panel.grid(alpha=0.3)
+    panels[0].legend(fontsize=9)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=0.3, help="of training on shapes; twice on airplanes")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format; without it shapes alone")
+    parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")
+    parser.add_argument("--spreads", type=float, nargs="+", default=list(SPREADS), help="of the shapes")
+    parser.add_argument("--out", type=Path, default=Path("runs/localization"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table and the picture")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
