@@ -183,7 +183,7 @@ def run_ours(config: Config, network: Detector, image: Pixels) -> tuple[Predicti
     with torch.inference_mode():
         predictions = network(batch.images)
     grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
-    return predictions, config.decode(predictions, grid, batch.samples, config.coder)[0]
+    return predictions, config.decoder(predictions, grid, batch.samples, config.coder)[0]
 
 
 def gap(raw: dict[str, Tensor], predictions: Predictions) -> float:

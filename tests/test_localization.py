@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import SMALL, small
 
-from anchorloc import evaluate, lab, train
+import anchorloc
+from anchorloc import evaluate, export, lab, train
 from anchorloc.boxes import box_iou
 from anchorloc.config import read_config
 from anchorloc.data import OneShapeData
@@ -241,6 +242,11 @@ def test_a_run_from_start_to_report(localizer: list[str], tmp_path: Path, capsys
     assert json.loads((again / "localization.json").read_text(encoding="utf-8")) == record
     metrics = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["counts"]["detections"] == 6  # one an image
+    model = anchorloc.load(out / "best.pt")
+    assert [len(one) for one in model([np.zeros((96, 96, 3), np.uint8), np.full((50, 90, 3), 200, np.uint8)])] == [1, 1]
+    if localizer:
+        assert run_command(export.main, [str(out / "best.pt"), str(tmp_path / "model.pt2")]) == 2
+        assert "cannot be exported" in capsys.readouterr().err
 
 
 def test_collapse_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ class Decoded(nn.Module):
 
     def __init__(self, network: Detector, config: Config, size: Size) -> None:
         super().__init__()
-        self.network, self.decoder, self.coder = network, config.decode, config.coder
+        self.network, self.decoder, self.coder = network, config.decoder, config.coder
         grid = config.anchors(size)
         self.sections = [len(level) for level in grid.levels]
         self.anchors: Tensor

@@ -36,6 +36,8 @@ def export(
     if out.suffix == ".onnx":
         refuse_without_packages()
     model = load(checkpoint, *overrides, device="cpu").model
+    if model.config.localizer is not None:
+        raise InputError(f"{checkpoint} holds a localizer, which cannot be exported; train one with anchors for that")
     model.network.to(memory_format=torch.contiguous_format)
     batch, size = _batch(model, _pixels(model, images), size)
     if out.suffix == ".onnx":
@@ -50,7 +52,7 @@ def export(
     with torch.no_grad():
         ours = [_decode(model, model.network(image[None]), size)[0] for image in batch]
     theirs = [found for start in range(0, len(batch), 3) for found in run(batch[start : start + 3])]
-    agreement = compare(ours, theirs, model.config.decode)
+    agreement = compare(ours, theirs, model.config.decoder)
     write_bytes(out, data)
     return agreement, size
 
@@ -85,7 +87,7 @@ def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[D
     config = model.config
     sample = Sample(np.zeros((0, 0, 3), np.uint8), NOTHING, "", (1.0, 1.0), size)
     samples = [sample] * len(predictions.logits)
-    return config.decode(predictions, config.anchors(size), samples, config.coder)
+    return config.decoder(predictions, config.anchors(size), samples, config.coder)
 
 
 def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Callable[[Tensor], list[Detections]]:

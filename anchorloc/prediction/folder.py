@@ -74,7 +74,7 @@ def predict_folder(
                     write_bytes(item.picture, draw(image, found.take(np.flatnonzero(found.scores >= draw_above))))
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
     write_results(out, located, localizer.model.categories)
-    limit = localizer.model.config.decode.max_detections
+    limit = localizer.model.config.decoder.max_detections
     full = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in located)
     return Summary(len(located), broken, sum(len(image.found) for image in located), full, limit)
 

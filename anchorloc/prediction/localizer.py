@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from anchorloc.config import read_config
+from anchorloc.detector import whole_image
 from anchorloc.engine.build import build_collate
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.judging import TrainedModel, load_model, load_started
@@ -111,7 +112,10 @@ class Localizer:
         images = build_collate(config).pad([sample.image for sample in samples]).to(device)
         with torch.inference_mode(), autocast(config, device):
             predictions = self.model.network(images)
-        grid, decode = config.anchors((images.shape[2], images.shape[3])), config.decode
+        size = (images.shape[2], images.shape[3])
+        if config.localizer is not None:
+            return config.localizer.decode(predictions, whole_image(size), samples)
+        grid, decode = config.anchors(size), config.decoder
         return [
             decode.decode(decode.choose(scores), deltas, grid, sample, config.coder)
             for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
@@ -125,7 +129,7 @@ class Localizer:
         }
         if len(parts) > 1:
             columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor is one of a tile
-        best = self.model.config.decode.best(Detections(**columns, image_id=""))
+        best = self.model.config.decoder.best(Detections(**columns, image_id=""))
         return NamedDetections(**vars(best), categories=self.model.categories)
 
 
