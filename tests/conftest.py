@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores; read by torch, and by the commands under test
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The first call of a kernel compiles, which a deadline would take for a slow example; seeds are fixed in CI only.
 settings.register_profile("anchorloc", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("anchorloc")

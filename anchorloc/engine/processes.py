@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from anchorloc.errors import InputError
@@ -92,7 +94,7 @@ def without_sync(network: nn.Module) -> AbstractContextManager[None]:
 
 def restarted() -> bool:
     """Whether torchrun has started this process in place of one that died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _attempt() > 0
 
 
 def can_restart() -> bool:
@@ -113,7 +115,11 @@ def joined_processes() -> Iterator[Processes]:
         return
     if cuda := torch.cuda.is_available():
         _take_gpu(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    # The store outlives a restart: without a prefix of its own, an attempt may read where the dead one listened.
+    store, rank, _ = next(rendezvous("env://", timeout=PATIENCE))
+    store = PrefixStore(f"attempt-{_attempt()}", store)
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), count)
     except RuntimeError as error:
@@ -124,6 +130,10 @@ def joined_processes() -> Iterator[Processes]:
         ) from None
     finally:
         dist.destroy_process_group()
+
+
+def _attempt() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def _take_gpu(place: int) -> None:
