@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -52,6 +53,8 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, progress: Progress) -> 
 
 
 def _started(address: str | None) -> Any:
+    # Started by `uv run`, Ray would copy the working folder and build an environment anew for each worker.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
     except ImportError:
