@@ -193,8 +193,8 @@ class _DepthwiseConv2d(nn.Conv2d):
 
 @torch.fx.wrap  # its conditions ask the tensor, which a feature extractor has not yet when it is made
 def _strided(features: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
-    """A strided convolution; a depthwise one in float32 on a CPU, where its bfloat16 gradient takes oneDNN 5 times as
-    long (torch 2.15): that would be over a third of a training step of MobileNetV2.
+    """A strided convolution; a depthwise one in float32 on a CPU, where its bfloat16 gradient takes oneDNN 4 times as
+    long (torch 2.15): a quarter of a training step of MobileNetV2, or more.
     """
     if how[-1] == 1 or not (features.is_cpu and torch.is_autocast_enabled("cpu")):
         return nn.functional.conv2d(features, weight, bias, *how)
