@@ -11,31 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision.models.detection import RetinaNet
-from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from anchorloc.data import CocoData, Samples, ShapesData, Source, Transform
+from anchorloc.data import CocoData, ShapesData, Transform
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine.order import TrainOrder
-from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.structures import Detections, Sample
+from anchorloc.detector import TorchvisionBackbone
+from benchmarks import torchvision_training
 from benchmarks.timing import RESULTS, write_table
-
-BATCH, WARMUP = 8, 50
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,78 +76,12 @@ def peer(data: CocoData, minutes: float, seed: int, rate: float) -> dict[str, ob
     torch.manual_seed(seed)
     start = time.perf_counter()
     train, val = data.open("train"), data.open("val")
-    model = retinanet(len(train.categories), val.size(0)[0])
-    steps = train_peer(model, train, minutes, seed, rate)
-    found = score_peer(model, val).summary
+    side = val.size(0)[0]
+    body = TorchvisionBackbone(name="resnet18", weights="none")()
+    model = torchvision_training.retinanet(body, len(train.categories), side, side)
+    steps = torchvision_training.train(model, train, Transform(), f"{minutes} minutes", seed, rate)
+    found = torchvision_training.score(model, val, Transform()).summary
     return row(f"torchvision, lr {rate:g}", seed, steps, found.ap, found.ap50, time.perf_counter() - start)
-
-
-def retinanet(classes: int, size: int) -> nn.Module:
-    """RetinaNet as torchvision builds it, but for a smaller backbone with statistics of its own."""
-    backbone = resnet_fpn_backbone(
-        backbone_name="resnet18",
-        weights=None,
-        norm_layer=nn.BatchNorm2d,
-        trainable_layers=5,
-        returned_layers=[2, 3, 4],
-        extra_blocks=LastLevelP6P7(256, 256),
-    )
-    model: nn.Module = RetinaNet(backbone, classes, min_size=size, max_size=size)
-    return model
-
-
-def tensors(samples: list[Sample]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    """Samples as torchvision's models take them."""
-    images = [torch.from_numpy(np.ascontiguousarray(s.image)).permute(2, 0, 1).float() / 255 for s in samples]
-    targets = [
-        {"boxes": torch.from_numpy(s.target.boxes).float(), "labels": torch.from_numpy(s.target.labels)}
-        for s in samples
-    ]
-    return images, targets
-
-
-def train_peer(model: nn.Module, source: Source, minutes: float, seed: int, rate: float) -> int:
-    """Train for so many minutes; return the steps."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
-    loader: DataLoader[Any] = DataLoader(
-        cast(Dataset[Any], Samples(source, Transform(), seed, training=True, cache_bytes=1 << 30)),
-        batch_sampler=TrainOrder(len(source), BATCH, seed),
-        collate_fn=tensors,
-        num_workers=2,
-    )
-    model.train()
-    start = time.perf_counter()
-    for step, (images, targets) in enumerate(loader):
-        progress = (time.perf_counter() - start) / (60 * minutes)
-        if progress >= 1:
-            return step
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * progress))
-        loss = torch.stack(list(model(images, targets).values())).sum()
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimizer.step()
-    raise RuntimeError("the loader ended")
-
-
-def score_peer(model: nn.Module, source: Source) -> Evaluation:
-    """Detect and score, as for ours."""
-    targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, list(detect_peer(model, source)), source.categories)
-
-
-@torch.inference_mode()
-def detect_peer(model: nn.Module, source: Source) -> Iterator[Detections]:
-    """Yield what the peer finds in each image."""
-    model.eval()
-    samples = Samples(source, Transform(), training=False)
-    for index in range(len(source)):
-        images, _ = tensors([samples[0, index]])
-        found = {key: value.double().numpy() for key, value in model(images)[0].items()}
-        labels = found["labels"].astype(np.int64)
-        anchors = np.full(len(labels), -1, np.int64)
-        yield Detections(found["boxes"], found["scores"], labels, anchors, source.image_id(index))
 
 
 if __name__ == "__main__":

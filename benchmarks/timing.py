@@ -95,11 +95,11 @@ def _command() -> str:
 
 
 def _commit() -> str:
-    """The commit, marked where the package or the benchmarks differ from it."""
+    """The commit, marked where the package, the benchmarks or the recipes differ from it."""
     root = Path(__file__).resolve().parents[1]
     git = ["git", "-C", str(root)]
     commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
-    status = [*git, "status", "--porcelain", "--untracked-files=no", "--", "anchorloc", "benchmarks/*.py"]
+    status = [*git, "status", "--porcelain", "--untracked-files=no", "--", "anchorloc", "benchmarks/*.py", "configs"]
     changed = subprocess.run(status, capture_output=True, text=True, check=False).stdout
     return commit.stdout.strip() + (" with changes" if changed.strip() else "")
 

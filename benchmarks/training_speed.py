@@ -25,13 +25,13 @@ from torch import Tensor, nn
 
 from anchorloc.config import Config, read_config
 from anchorloc.data import Samples
-from anchorloc.detector import Criterion, Detector, Stepper
+from anchorloc.detector import Criterion, Detector, Stepper, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.processes import ALONE
 from anchorloc.structures import Category
-from benchmarks.shapes_training import retinanet, tensors
 from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.torchvision_training import retinanet, tensors
 
 SIDE = 320
 SETTINGS = [
@@ -122,7 +122,8 @@ def peers(precision: str, classes: int) -> Step:
     samples = Samples(source, config.transform, training=True)
     prepared = [tensors([samples[0, 8 * batch + place] for place in range(8)]) for batch in range(4)]
     torch.manual_seed(0)
-    model = retinanet(classes, SIDE).train()
+    body = TorchvisionBackbone(name="resnet18", weights="none")()
+    model = retinanet(body, classes, SIDE, SIDE).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
     turn = iter(range(1 << 30))
 

@@ -296,6 +296,33 @@ def test_tensorflow_padding_shifts_the_grid_of_strided_convolutions() -> None:
     torch.testing.assert_close(first(images), expected)
 
 
+@pytest.mark.parametrize("tensorflow_padding", [False, True])
+def test_strided_depthwise_convolutions_are_float32_under_autocast(tensorflow_padding: bool) -> None:
+    torch.manual_seed(0)
+    backbone = TorchvisionBackbone(
+        "mobilenet_v2", weights="none", strides=(8,), tensorflow_padding=tensorflow_padding
+    )()
+    strided = [m for m in backbone.modules() if isinstance(m, torch.nn.Conv2d) and m.stride[0] == 2 and m.groups > 1]
+    assert len(strided) == 2
+    images = torch.randn(2, 3, 48, 64)
+    maps = backbone(images)
+    for conv in strided:
+        features = torch.randn(2, conv.in_channels, 16, 24, dtype=torch.bfloat16)
+        padding = (0, 1, 0, 1) if tensorflow_padding else (1, 1, 1, 1)
+        padded = torch.nn.functional.pad(features.float(), padding)
+        expected = torch.nn.functional.conv2d(padded, conv.weight, stride=2, groups=conv.groups)
+        (gradient,) = torch.autograd.grad(expected.sum(), conv.weight)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = conv(features)
+        assert torch.equal(found, expected.bfloat16())
+        found.sum().backward()
+        torch.testing.assert_close(conv.weight.grad, gradient)
+    with torch.autocast("cpu", torch.bfloat16):
+        fast = backbone(images)
+    assert fast[0].dtype == torch.bfloat16
+    assert (fast[0] - maps[0]).abs().mean() < 0.1 * maps[0].abs().mean()
+
+
 def test_backbone_mistakes_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no torchvision classifier"):
         TorchvisionBackbone("mobilenet_v22")()

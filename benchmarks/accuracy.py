@@ -1,0 +1,246 @@
+"""The recipes in configs/ against torchvision's RetinaNet on real data.
+
+    python -m benchmarks.accuracy DATA                      # the same wall-clock: 18 runs of 10 minutes, two idle cores
+    python -m benchmarks.accuracy DATA --equal-epochs 5     # every image seen as often, with the same augmentation
+    python -m benchmarks.accuracy --summary                 # what is known so far
+
+DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. Ours is
+`python -m anchorloc.train` with the config of the set. Only the length is given, and that it validates at the end
+alone, so that no checkpoint is picked on the split that it is scored on. The peer (benchmarks/torchvision_training.py)
+has the same backbone with the same weights, and sees images of the same size: flipped, and at equal epochs augmented as
+ours. Both are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done again;
+one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores others
+worked on the machine, and the run should be done again, by the clock at least: delete its line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from anchorloc.config import Config, read_config
+from anchorloc.data import Augment, ShortestSide, Transform
+from anchorloc.detector import TorchvisionBackbone
+from anchorloc.engine.log import read_log
+from anchorloc.errors import InputError, run_command
+from anchorloc.files import read_bytes, read_json, write_text
+from benchmarks import torchvision_training
+from benchmarks.accuracy_summary import summary
+from benchmarks.timing import RESULTS, circumstances
+
+SETS = ["bccd", "fruits", "airplanes"]
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+WEIGHTS = {"mobilenet_v2": "mobilenet_v2_imagenet_tvnaming.pth"}  # from TensorFlow
+KEY = ("set", "length", "seed", "method")
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A set, and its recipe as words of the command line."""
+
+    name: str
+    words: tuple[str, ...]
+    config: Config
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a run came to."""
+
+    steps: int
+    images: int  # that they saw
+    ap: float | None
+    ap50: float | None
+    ap75: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, of a length such as "10 minutes" or "5 epochs"."""
+
+    task: Task
+    length: str
+    seed: int
+    folder: Path  # for the files of ours
+
+    @property
+    def equal_epochs(self) -> bool:
+        """Whether both see every image as often."""
+        return "epoch" in self.length
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train what is missing in the table, and print what it says."""
+    arguments = _parser().parse_args(argv)
+    table: Path = arguments.table
+    if not arguments.summary:
+        if arguments.data is None:
+            raise InputError("give DATA, the folder that holds the sets, or --summary")
+        length = f"{arguments.equal_epochs:g} epochs" if arguments.equal_epochs else f"{arguments.minutes:g} minutes"
+        tasks = [task_of(name, arguments.data, arguments.configs) for name in arguments.sets]
+        for seed in arguments.seeds:
+            for task in tasks:
+                for method in arguments.by:
+                    run = Run(task, length, seed, arguments.out / f"{task.name}-{length}-{seed}".replace(" ", "-"))
+                    fill(table, run, method)
+    print("\n".join(summary(read_table(table))))
+    return 0
+
+
+def task_of(name: str, data: Path, configs: Path) -> Task:
+    """Read a recipe, and look at its data and weights before hours of work begin.
+
+    Raises:
+        InputError: something is missing or broken.
+    """
+    if not (data / name).is_dir():
+        raise InputError(f"{data / name} is not there; give as DATA the folder that holds the set {name}")
+    path = configs / f"{name}.yaml"
+    words = [str(path), f"data.root={data / name}"]
+    backbone = read_config(path, words[1:]).detector.backbone
+    if isinstance(backbone, TorchvisionBackbone) and backbone.weights == "default":
+        if backbone.name not in WEIGHTS:
+            raise InputError(
+                f"{path} asks for {backbone.name}, whose weights are not known; known: {', '.join(WEIGHTS)}"
+            )
+        words.append(f"detector.backbone.weights={data / 'weights' / WEIGHTS[backbone.name]}")
+        words.append("detector.backbone.tensorflow_padding=true")
+    config = read_config(path, words[1:])
+    config.detector.backbone()
+    for split in ("train", "val"):
+        config.data.open(split)
+    return Task(name, tuple(words), config)
+
+
+def fill(table: Path, run: Run, method: str) -> None:
+    """Train and add a line to the table, unless it is there."""
+    key = {"set": run.task.name, "length": run.length, "seed": str(run.seed), "method": method}
+    if any(all(row[name] == key[name] for name in KEY) for row in read_table(table)):
+        return
+    print(", ".join(key.values()), "...", flush=True)
+    start, cpu = time.perf_counter(), _cpu_seconds()
+    found = METHODS[method](run)
+    seconds = time.perf_counter() - start
+    told = circumstances(("anchorloc", "torch", "torchvision", "pycocotools"))
+    row = {
+        **key,
+        **{name: f"{value or 0:.4f}" for name, value in (("AP", found.ap), ("AP50", found.ap50), ("AP75", found.ap75))},
+        "steps": str(found.steps),
+        "epochs": f"{found.images / len(run.task.config.data.open('train')):.2f}",
+        "seconds": f"{seconds:.0f}",  # from start to scores
+        "cores": f"{(_cpu_seconds() - cpu) / seconds:.2f}",
+        **{name: told[name] for name in ("date", "commit", "versions", "machine")},
+    }
+    write_rows(table, [*read_table(table), row])
+    print("  " + ", ".join(f"{name} {row[name]}" for name in ("AP", "AP50", "epochs", "seconds", "cores")), flush=True)
+
+
+def ours(run: Run) -> Score:
+    """Run the command."""
+    shutil.rmtree(run.folder, ignore_errors=True)
+    settings = [f"train.length={run.length}", f"train.seed={run.seed}", "train.validate_every=1000000"]
+    command = [sys.executable, "-m", "anchorloc.train", *run.task.words, *settings, "--out", str(run.folder)]
+    status = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+    if status:
+        raise InputError(f"the training in {run.folder} ended with status {status}; the reason stands above")
+    numbers = read_json(run.folder / "metrics.json")["summary"]
+    steps = max(line["step"] for line in read_log(run.folder))
+    return Score(steps, steps * run.task.config.train.batch_size, numbers["AP"], numbers["AP50"], numbers["AP75"])
+
+
+def peer(run: Run, *, bfloat16: bool = False) -> Score:
+    """Train torchvision's RetinaNet."""
+    config, resize = run.task.config, run.task.config.transform.resize
+    if not isinstance(resize, ShortestSide):
+        raise InputError(f"the recipe of {run.task.name} resizes by {type(resize).__name__}; use ShortestSide")
+    torch.manual_seed(run.seed)
+    train, val = config.data.open("train"), config.data.open("val")
+    model = torchvision_training.retinanet(
+        config.detector.backbone(), len(train.categories), resize.size, resize.max_size
+    )
+    transform = config.transform if run.equal_epochs else Transform(resize=resize, augment=Augment(horizontal_flip=0.5))
+    steps = torchvision_training.train(model, train, transform, run.length, run.seed, bfloat16=bfloat16)
+    found = torchvision_training.score(model, val, transform).summary
+    return Score(steps, steps * torchvision_training.BATCH, found.ap, found.ap50, found.ap75)
+
+
+def peer_in_bfloat16(run: Run) -> Score:
+    """The same with autocast, which fast CPUs take more steps with."""
+    return peer(run, bfloat16=True)
+
+
+METHODS: dict[str, Callable[[Run], Score]] = {
+    "ours": ours,
+    "torchvision": peer,
+    "torchvision-bf16": peer_in_bfloat16,
+}
+
+
+def read_table(path: Path) -> list[Row]:
+    """Return the lines of the table; none where there is no table yet.
+
+    Raises:
+        InputError: it lacks a column.
+    """
+    if not path.exists():
+        return []
+    rows: list[Row] = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8"))))
+    for row in rows:
+        if missing := [name for name in (*KEY, "AP", "cores") if not row.get(name)]:
+            raise InputError(f"{path} has a line without {missing[0]}; delete that line, or the file")
+    return rows
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write the table, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of the children that have ended."""
+    return sum(os.times()[:4])
+
+
+def _positive(word: str) -> float:
+    """Read a number above 0."""
+    if not (number := float(word)) > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {word}")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="the folder of the sets and of weights/")
+    parser.add_argument("--summary", action="store_true", help="train nothing, print what the table says")
+    parser.add_argument("--sets", nargs="+", default=SETS, help="(default: all three)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=["ours", "torchvision"])
+    parser.add_argument("--minutes", type=_positive, default=10, help="of each training (default: 10)")
+    parser.add_argument("--equal-epochs", type=_positive, metavar="N", help="epochs of each training, instead")
+    parser.add_argument(
+        "--table", type=Path, default=RESULTS / "accuracy.csv", help="what is done, and is gone on with"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder of our runs")
+    parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the recipes, SET.yaml")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,56 @@
+"""The table of benchmarks.accuracy, as a person reads it: per set both by seed, and how much of the gap is closed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+OURS = "ours"
+ASKED = 0.30  # of the gap to AP 1 that the peer leaves in the same wall-clock
+IDLE = 1.8  # of two cores
+
+
+def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the lines, at most 80 columns wide."""
+    if not rows:
+        return ["no run is done yet"]
+    groups = list(dict.fromkeys((row["length"], row["set"]) for row in rows))
+    lines: list[str] = []
+    for length, name in groups:
+        lines += [*_of_set(name, length, [r for r in rows if (r["length"], r["set"]) == (length, name)]), ""]
+    commits = len({row["commit"] for row in rows})
+    busy = sum(float(row["cores"]) < IDLE for row in rows)
+    lines.append(
+        f"{len(rows)} runs of {commits} commit{'s' * (commits > 1)}; {busy} of them had less than {IDLE} cores"
+    )
+    return lines
+
+
+def _of_set(name: str, length: str, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield the heading, a line for each method, and for each peer what ours closes of its gap."""
+    seeds = sorted({int(row["seed"]) for row in rows})
+    yield f"{name + ', ' + length:36}" + "".join(f"{f'seed {seed}':>9}" for seed in seeds) + f"{'mean':>9}"
+    aps = {m: {int(r["seed"]): float(r["AP"]) for r in rows if r["method"] == m} for m in _methods(rows)}
+    for method, by_seed in aps.items():
+        yield _line(f"  AP of {method}", seeds, by_seed, ".3f")
+    for method, by_seed in aps.items():
+        if method != OURS and OURS in aps:
+            both = {seed: aps[OURS][seed] for seed in seeds if seed in aps[OURS] and seed in by_seed}
+            closed = {seed: gap_closed(ap, by_seed[seed]) for seed, ap in both.items()}
+            asked = "at least as good" if "epoch" in length else f"asked {ASKED:.0%}"
+            yield _line(f"  gap closed ({asked})", seeds, closed, ".0%")
+
+
+def gap_closed(ours: float, peer: float) -> float:
+    """The part of the gap to AP 1 that the peer leaves and ours does not; negative where ours is worse."""
+    return (ours - peer) / max(1 - peer, 1e-9)
+
+
+def _methods(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    return sorted({row["method"] for row in rows}, key=lambda name: (name != OURS, name))
+
+
+def _line(title: str, seeds: Sequence[int], values: Mapping[int, float], form: str) -> str:
+    cells = [format(values[seed], form) if seed in values else "-" for seed in seeds]
+    mean = format(statistics.mean(values.values()), form) if values else "-"
+    return f"{title:36}" + "".join(f"{cell:>9}" for cell in (*cells, mean))
