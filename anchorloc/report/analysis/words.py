@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from anchorloc.metrics import Interval
+from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeYield
 from anchorloc.report.words import decimal
 
@@ -49,6 +49,11 @@ INTERVAL = "95% interval over images: how far the number moves with other images
 def interval_text(interval: Interval | None) -> str:
     """Write an interval, or nothing."""
     return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def interval_sentence(intervals: Bootstrap) -> str:
+    """Say in one line of a terminal how the intervals were made."""
+    return f"95% interval over images ({intervals.resamples:,} resamples), not over trainings"
 
 
 def localization_numbers(analysis: Analysis) -> dict[str, float | None]:
