@@ -94,9 +94,8 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
 
     model = load_model(checkpoint, overrides)
     source: Source = model.config.data.open("val")
-    broken: list[str] = []
     refuse_other_counts(model.config, source, "val")
-    warnings = list(source.warnings)
+    warnings, broken = list(source.warnings), list[str]()
     try:
         warnings += source.check_images()
         detections, padded = find(model, source)
@@ -106,8 +105,7 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
         source, broken = readable(source)
         if not broken or not len(source):
             raise
-        verb = "counts" if len(broken) == 1 else "count"
-        warnings.append(f"{counted(len(broken), 'image')} could not be read and {verb} for nothing")
+        warnings.append(f"left out of all numbers: {counted(len(broken), 'image')} that could not be read")
         detections, padded = find(model, source)
     evaluation = score(detections, source, model.config)
     work = anchor_work(model.config, detections, padded)

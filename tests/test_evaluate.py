@@ -309,7 +309,7 @@ def test_a_broken_image_is_told_and_the_others_judged(tmp_path: Path, capsys: py
     assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'one'}"]) == 1
     out, err = capsys.readouterr()
     assert "3 images" in out
-    assert "warning: 1 image could not be read and counts for nothing" in err
+    assert "warning: left out of all numbers: 1 image that could not be read" in err
     assert err.count("error:") == 1
     assert first.name in err.splitlines()[-1]
     second.write_text("no image")

@@ -109,9 +109,8 @@ def less_work(name: str, rest: list[str]) -> list[str]:
         return [] if resumed else [*network(rest), *(f"train.{less}" for less in SHORT)]
     if kind not in ("evaluate", "report", "fit", "compare", "sheet"):
         return []
-    new = (
-        [] if "--out" in rest else ["--out", f"runs/{kind}-{len(list(Path().glob('runs/*')))}.png"]
-    )  # not by the clock
+    number = len(list(Path().glob("runs/*")))
+    new = [] if "--out" in rest else ["--out", f"runs/{number}.png"]  # the clock would name two alike
     if kind == "fit":
         new += ["--passes", "1", "--restarts", "1", "--resamples", "1"]
     elif kind == "sheet":
@@ -151,6 +150,15 @@ def test_the_commands_of_a_page_run(desk: Path, page: str) -> None:
     assert known
     for words in known:
         run(words)
+
+
+def test_the_settings_of_models_fit_the_config_that_the_page_names() -> None:
+    """Its commands run with a smaller model above."""
+    with_config = [words[3:] for words in commands("models.md") if words[3].endswith(".yaml")]
+    assert len(with_config) == 2
+    for words in with_config:
+        overrides = [word for word in words[1:] if "=" in word]
+        assert read_config(ROOT / words[0], overrides).detector.weights == "ssd300_vgg16_coco-b556d3b4.pth"
 
 
 def test_the_commands_of_scaling_are_read(desk: Path) -> None:
