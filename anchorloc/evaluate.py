@@ -12,7 +12,6 @@ docs/report.md tells how to read the report.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +19,15 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from anchorloc.data import Annotations, CocoSource, read_annotations, read_results
+from anchorloc.data import Annotations, CocoSource, Source, read_annotations, read_results, readable
 from anchorloc.data.images import MAX_PIXELS
+from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
 from anchorloc.errors import InputError, printable, run_command
 from anchorloc.metrics import Evaluation, Localization, evaluate
-from anchorloc.metrics.analysis import Analysis, Demands, analyze
+from anchorloc.metrics.analysis import Analysis, Demands
 from anchorloc.report import Picture, best_and_worst, print_evaluation, write_report
 from anchorloc.report.localization import print_localization, write_localization
-from anchorloc.structures import Detections
+from anchorloc.report.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +42,7 @@ class Judgement:
     analysis: Analysis
     names: list[str]  # of the image files
     localization: Localization | None = None
+    broken: Sequence[str] = ()  # a sentence on each image that could not be read and is in no number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,18 +55,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     page = _write(folder, judgement)
     for warning in judgement.warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
-    print_evaluation(judgement.evaluation)
+    print_evaluation(judgement.evaluation, judgement.analysis.bootstrap)
     if judgement.localization is not None:
         write_localization(folder, judgement.localization)
         print_localization(judgement.localization)
     print(f"report: {printable(str(page))}")
-    return 0
+    for sentence in judgement.broken:
+        print(f"error: {printable(sentence)}", file=sys.stderr)
+    return 1 if judgement.broken else 0
 
 
 def _judge(arguments: argparse.Namespace) -> Judgement:
     files = (arguments.detections, arguments.annotations)
-    threads = min(2, os.cpu_count() or 1)
-    demands = Demands(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=threads)
+    demands = Demands(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=THREADS)
     if arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
@@ -82,6 +82,8 @@ def _judge(arguments: argparse.Namespace) -> Judgement:
 def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: Demands | None = None) -> Judgement:
     """Run a trained model over the val split of its config, as `overrides` change it, and score it.
 
+    Images that cannot be read are left out, as long as there are others.
+
     Raises:
         InputError: the checkpoint, an override or the data cannot be used.
     """
@@ -91,19 +93,29 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
     from anchorloc.engine.validation import score
 
     model = load_model(checkpoint, overrides)
-    source = model.config.data.open("val")
+    source: Source = model.config.data.open("val")
     refuse_other_counts(model.config, source, "val")
-    warnings = [*source.warnings, *source.check_images()]
-    detections, padded = find(model, source)
+    warnings, broken = list(source.warnings), list[str]()
+    try:
+        warnings += source.check_images()
+        detections, padded = find(model, source)
+    except InputError:
+        if source.categories != model.categories:
+            raise
+        source, broken = readable(source)
+        if not broken or not len(source):
+            raise
+        warnings.append(f"left out of all numbers: {counted(len(broken), 'image')} that could not be read")
+        detections, padded = find(model, source)
     evaluation = score(detections, source, model.config)
     work = anchor_work(model.config, detections, padded)
-    analysis = _analyze(source, detections, evaluation, replace(demands or Demands(), work=work))
+    analysis = analyze_split(source, detections, evaluation, replace(demands or Demands(), work=work))
     pictures, problems = best_and_worst(source, detections, evaluation, analysis)
     facts = {"checkpoint": checkpoint, **facts_of(model)}
     warnings = [*warnings, *_summary(problems)]
     found = localization_of(model.config, detections, source)
     title = f"{checkpoint}: validation"
-    return Judgement(title, evaluation, pictures, facts, warnings, analysis, _names(source), found)
+    return Judgement(title, evaluation, pictures, facts, warnings, analysis, _names(source), found, broken)
 
 
 def judge_files(
@@ -123,7 +135,7 @@ def judge_files(
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
     evaluation = evaluate(targets, found, truth.categories, limits)
-    analysis = _analyze(truth, found, evaluation, demands or Demands())
+    analysis = analyze_split(truth, found, evaluation, demands or Demands())
     pictures: list[Picture] = []
     problems: list[str] = []
     if images is not None:
@@ -140,15 +152,6 @@ def judge_files(
         analysis=analysis,
         names=_names(truth),
     )
-
-
-def _analyze(
-    truth: Annotations, detections: Sequence[Detections], evaluation: Evaluation, demands: Demands
-) -> Analysis:
-    sizes = np.array([truth.size(index) for index in range(len(truth))], np.int64).reshape(-1, 2)
-    targets = [truth.target(index) for index in range(len(truth))]
-    limits = evaluation.summary.max_detections
-    return analyze(targets, detections, truth.categories, limits, replace(demands, sizes=sizes))
 
 
 def _names(truth: Annotations) -> list[str]:
@@ -191,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of the images, for pictures in the report")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder of the report (runs/evaluate-DATE-TIME)")
     parser.add_argument("--max-detections", type=_positive, metavar="N", help="that count, a class and image (100)")
-    parser.add_argument("--resamples", type=_count, default=1000, metavar="N", help="of the intervals (1000); 0: none")
+    parser.add_argument(
+        "--resamples", type=_count, default=RESAMPLES, metavar="N", help="of the intervals (1000); 0: none"
+    )
     parser.add_argument("--seed", type=_count, default=0, metavar="N", help="of the resamples (0)")
     parser.add_argument("--precision", type=_share, metavar="P", help="that recommended thresholds keep (best F1)")
     return parser

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from random_models import save_random
 
 from anchorloc import __main__ as console
 from anchorloc import evaluate
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError, printable, run_command
 
 BOX = [10, 10, 20, 20]
@@ -291,3 +294,32 @@ def test_ignore_is_refused_and_never_dropped(tmp_path: Path, capsys: pytest.Capt
     truth["annotations"][0]["iscrowd"] = 1
     assert evaluate.main(files(tmp_path, truth)) == 0
     assert summary(tmp_path)["AP"] is None
+
+
+def test_a_broken_image_is_told_and_the_others_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "data"
+    shapes = ShapesData(train_images=1, val_images=4, size=96)
+    write_coco({"val": shapes.open("val")}, root)
+    first, second = sorted((root / "images").iterdir())[:2]
+    data = f"data={{kind: CocoData, root: '{root}', train: annotations/instances_val.json}}"
+    words = [str(save_random(tmp_path / "best.pt", data)), "--resamples=5"]
+    assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'whole'}"]) == 0
+    capsys.readouterr()
+    first.write_bytes(first.read_bytes()[:-400])  # its header is as good as before
+    assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'one'}"]) == 1
+    out, err = capsys.readouterr()
+    assert "3 images" in out
+    assert "warning: left out of all numbers: 1 image that could not be read" in err
+    assert err.count("error:") == 1
+    assert first.name in err.splitlines()[-1]
+    second.write_text("no image")
+    assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'two'}"]) == 1
+    assert capsys.readouterr().err.count("error:") == 2
+    record = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert record["counts"]["images"] == 2
+    names = [f"{name}," for name in (first.name, second.name)]
+    assert not any(name in (tmp_path / "two" / "images.csv").read_text() for name in names)
+    for path in (root / "images").iterdir():
+        path.write_text("no image")
+    assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'none'}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -115,7 +115,7 @@ def test_names_cannot_break_the_markdown(hostile: Path) -> None:
 def test_names_cannot_break_the_terminal() -> None:
     evaluation, _ = case(HOSTILE)
     file = io.StringIO()
-    print_evaluation(evaluation, Console(file=file, width=80, force_terminal=False))
+    print_evaluation(evaluation, console=Console(file=file, width=80, force_terminal=False))
     assert not controls(file.getvalue())
     assert max(map(cell_len, file.getvalue().splitlines())) <= 80
     assert "[red]rich[/red]" in file.getvalue()
@@ -151,7 +151,7 @@ def test_the_numbers_are_the_same_everywhere(tmp_path: Path) -> None:
     assert record["operating_point"]["recall"] == 0.5
     html, markdown = page.read_text(), (tmp_path / "report.md").read_text()
     file = io.StringIO()
-    print_evaluation(evaluation, Console(file=file, width=80))
+    print_evaluation(evaluation, console=Console(file=file, width=80))
     expected = [("n/a" if value is None else f"{value:.3f}") for value in evaluation.summary.named().values()]
     for text in (html, markdown, file.getvalue()):
         words = re.sub(r"<style>.*</style>|base64,[^\"]*", "", text, flags=re.DOTALL)
@@ -171,7 +171,7 @@ def test_many_classes_keep_the_terminal_short() -> None:
         tuple(Category(i, name) for i, name in enumerate(names)),
     )
     file = io.StringIO()
-    print_evaluation(evaluation, Console(file=file, width=80))
+    print_evaluation(evaluation, console=Console(file=file, width=80))
     shown = re.findall(r"class (\d+) ", file.getvalue())
     assert len(shown) == 25
     assert shown == sorted(shown, key=int)

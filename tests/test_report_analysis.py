@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_cases import found, target
+from rich.cells import cell_len
+from rich.console import Console
 from test_metrics import from_coco
 from test_metrics_fast import without_ties
 from test_report import HOSTILE, Page, controls
@@ -17,7 +20,7 @@ from test_report_figures import Photos
 
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.metrics.analysis import KINDS, Analysis, AnchorWork, Demands, analyze
-from anchorloc.report import best_and_worst, write_report
+from anchorloc.report import best_and_worst, print_evaluation, write_report
 from anchorloc.report.analysis import words
 from anchorloc.structures import Category, Detections, Target
 
@@ -50,6 +53,24 @@ def test_names_cannot_break_anything(tmp_path: Path, start: int) -> None:
             rows = list(csv.reader(file))
         assert len({len(row) for row in rows}) == 1, path.name
         assert not any(cell.startswith(("=", "@")) for row in rows for cell in row)
+
+
+def test_a_terminal_shows_the_intervals_of_the_page() -> None:
+    evaluation, analysis = case(HOSTILE[:4])
+    bootstrap = analysis.bootstrap
+    assert bootstrap is not None
+    file = io.StringIO()
+    print_evaluation(evaluation, bootstrap, Console(file=file, width=80))
+    text = file.getvalue()
+    assert max(map(cell_len, text.splitlines())) <= 80
+    assert "95% interval over images (20 resamples)" in text
+    shown = [tuple(map(float, pair)) for pair in re.findall(r"(\d?\.\d{3})-(\d?\.\d{3})", text)]
+    known = [one for one in (*bootstrap.summary.values(), *bootstrap.classes) if one is not None]
+    assert len(known) > 12
+    assert shown == [(round(one.low, 3), round(one.high, 3)) for one in known]
+    file = io.StringIO()
+    print_evaluation(evaluation, console=Console(file=file, width=80))
+    assert "interval" not in file.getvalue()
 
 
 def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from anchorloc import evaluate, train
 from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
+from anchorloc.engine import session
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.log import read_log
 from anchorloc.errors import run_command
@@ -63,16 +64,23 @@ def test_twenty_seconds_on_shapes_learn_something(tmp_path: Path, capsys: pytest
 
 
 def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
-    tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The report at its end has the analysis of `evaluate`, or tells how to get it where that would take long."""
     assert run(tmp_path / "a", coco) == 0
     again = [str(tmp_path / "a" / "config.yaml"), "--out", str(tmp_path / "b")]
+    monkeypatch.setattr(session, "MOST_ANALYZED", -1)
+    assert "anchorloc.evaluate" not in capsys.readouterr().out
     assert run_command(train.main, again) == 0
+    assert f"python -m anchorloc.evaluate {tmp_path / 'b' / 'best.pt'}\n" in capsys.readouterr().out
     first, second = ((tmp_path / name / "metrics.json").read_text(encoding="utf-8") for name in "ab")
     assert json.loads(first)["summary"] == json.loads(second)["summary"]
     judged = [str(tmp_path / "a" / "best.pt"), "--out", str(tmp_path / "c")]
     assert run_command(evaluate.main, judged) == 0
     assert json.loads((tmp_path / "c" / "metrics.json").read_text())["summary"] == json.loads(first)["summary"]
+    assert json.loads((tmp_path / "c" / "metrics.json").read_text())["analysis"] == json.loads(first)["analysis"]
+    assert "analysis" not in json.loads(second)
+    assert "Why not better" in (tmp_path / "a" / "report.html").read_text()
     assert run_command(train.main, ["--resume", "--out", str(tmp_path / "a")]) == 0  # done already: reports again
     assert [row["step"] for row in read_log(tmp_path / "a")][-1] == 4
     assert run_command(train.main, ["train.seed=1", "--resume", "--out", str(tmp_path / "a")]) == 2

@@ -13,6 +13,7 @@ from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShor
 from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import OneShapeData, ShapesData
 from anchorloc.data.source import Annotations, Source, Split, check_same_categories
+from anchorloc.data.subset import Subset, readable
 
 if TYPE_CHECKING:
     from anchorloc.data.composition import compose
@@ -38,6 +39,7 @@ __all__ = [
     "ShortestSide",
     "Source",
     "Split",
+    "Subset",
     "TorchvisionShortestSide",
     "TorchvisionStretch",
     "Transform",
@@ -47,6 +49,7 @@ __all__ = [
     "randomness",
     "read_annotations",
     "read_results",
+    "readable",
 ]
 
 # On first use, since scoring a file of detections needs neither torch nor the seconds it takes to load.

@@ -115,7 +115,9 @@ def find(
 def anchor_work(
     config: Config, detections: Sequence[Detections], padded: Sequence[tuple[int, int]]
 ) -> AnchorWork | None:
-    """Return the level and the shape of the anchor of every detection; None where there are no images."""
+    """Return the level and the shape of the anchor of every detection; None without images or anchors."""
+    if config.localizer is not None:
+        return None
     grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
     if not grids:
         return None

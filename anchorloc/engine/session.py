@@ -16,9 +16,10 @@ from anchorloc.config import Config, read_config, to_plain
 from anchorloc.coverage.findings import coverage_sentence
 from anchorloc.coverage.views import Views
 from anchorloc.data import Source, check_same_categories
+from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
 from anchorloc.engine.changes import find_changes, identity_of
 from anchorloc.engine.display import Display, duration
-from anchorloc.engine.judging import TrainedModel, facts_of, find, load_model
+from anchorloc.engine.judging import TrainedModel, anchor_work, facts_of, find, load_model
 from anchorloc.engine.localizing import localization_of, refuse_other_counts
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import read_log
@@ -30,8 +31,13 @@ from anchorloc.engine.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.engine.validation import score
 from anchorloc.errors import InputError, printable
-from anchorloc.report import pick_pictures, print_evaluation, training_charts, write_report
+from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis, Demands
+from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, training_charts, write_report
 from anchorloc.report.localization import print_localization, write_localization
+from anchorloc.structures import Detections
+
+MOST_ANALYZED = 100_000  # detections: with more, the report of a run leaves the analysis (some 15 s) to `evaluate`
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
@@ -177,20 +183,43 @@ def report(training: Training, console: Console, started: float) -> None:
         learner = training.learner
         model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
     processes.copy_first(model.network)
-    detections, _ = find(model, val, processes)
+    detections, padded = find(model, val, processes)
     if not processes.first:
         return
     evaluation = score(detections, val, model.config)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
-    pictures, problems = pick_pictures(val, detections, evaluation)
+    analysis = _analysis(model, val, detections, padded, evaluation)
+    if analysis is None:
+        pictures, problems = pick_pictures(val, detections, evaluation)
+    else:
+        pictures, problems = best_and_worst(val, detections, evaluation, analysis)
     total = duration(time.perf_counter() - started)
     facts = {**facts_of(model), "training": duration(trained), "from start to report": total}
     title = f"{folder.name}: validation"
     charts = training_charts(history)
-    page = write_report(folder, evaluation, title, pictures, charts, facts, [*val.warnings, *problems])
-    print_evaluation(evaluation, console)
+    warnings, names = [*val.warnings, *problems], [val.name(index) for index in range(len(val))]
+    page = write_report(folder, evaluation, title, pictures, charts, facts, warnings, analysis, names)
+    print_evaluation(evaluation, None if analysis is None else analysis.bootstrap, console)
     if (found := localization_of(model.config, detections, val)) is not None:
         write_localization(folder, found)
         print_localization(found, console)
+    if analysis is None:
+        command = shlex.join(["python", "-m", "anchorloc.evaluate", str(folder / BEST)])
+        console.print(f"over {MOST_ANALYZED:,} detections: for intervals, errors and thresholds run", highlight=False)
+        console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
+
+
+def _analysis(
+    model: TrainedModel,
+    val: Source,
+    detections: Sequence[Detections],
+    padded: Sequence[tuple[int, int]],
+    evaluation: Evaluation,
+) -> Analysis | None:
+    """What `evaluate` would look into; None where that takes long."""
+    if evaluation.detections > MOST_ANALYZED:
+        return None
+    work = anchor_work(model.config, detections, padded)
+    return analyze_split(val, detections, evaluation, Demands(work=work, resamples=RESAMPLES, threads=THREADS))

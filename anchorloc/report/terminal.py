@@ -9,48 +9,73 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anchorloc.metrics import ClassMetrics, Evaluation
+from anchorloc.metrics import Bootstrap, ClassMetrics, Evaluation, Interval
+from anchorloc.report.analysis.words import interval_sentence
 from anchorloc.report.words import counted, decimal, name, operating_sentence, sizes
 
 MOST_CLASSES = 25  # rows of the class table
 
 
-def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> None:
-    """Print COCO's 12 numbers, the classes and the warnings."""
+def print_evaluation(
+    evaluation: Evaluation, intervals: Bootstrap | None = None, console: Console | None = None
+) -> None:
+    """Print COCO's 12 numbers, the classes and the warnings; `intervals` of them where they are known."""
     console = console or Console(highlight=False)
     console.print(Text(sizes(evaluation), "dim"))
-    console.print(_numbers(evaluation))
-    console.print(_classes(evaluation))
+    console.print(_numbers(evaluation, intervals))
+    if intervals is not None:
+        console.print(Text(f"below a number: {interval_sentence(intervals)}", "dim"))
+    console.print(_classes(evaluation, intervals))
     if sentence := operating_sentence(evaluation):
         console.print(Text(sentence))
     for warning in evaluation.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
 
 
-def _numbers(evaluation: Evaluation) -> Table:
-    """Precision in one line, recall in the next, each number under its name."""
+def _numbers(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
+    """Precision in one line, recall in the next, each number under its name and above its interval."""
     numbers = list(evaluation.summary.named().items())
-    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
+    table = Table(box=None, show_header=False, padding=(0, 3 if intervals is None else 2, 0, 0))
     for half in (numbers[:6], numbers[6:]):
         table.add_row(*(Text(key, "dim", justify="right") for key, _ in half))
         table.add_row(*(Text(decimal(value), "bold", justify="right") for _, value in half))
+        if intervals is not None:
+            table.add_row(*(Text(short(intervals.summary[key]), "dim", justify="right") for key, _ in half))
     return table
 
 
-def _classes(evaluation: Evaluation) -> Table:
+def short(interval: Interval | None) -> str:
+    """Write an interval in ten characters at most, or nothing."""
+    return "" if interval is None else f"{interval.low:.3f}-{interval.high:.3f}".replace("0.", ".")
+
+
+def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
     shown = _shown(evaluation.classes)
     hidden = len(evaluation.classes) - len(shown)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("class")  # the one column that gives way where the lines are too long
     limit = evaluation.summary.max_detections[-1]
-    for heading in ("AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"):
+    between = {} if intervals is None else dict(zip(evaluation.classes, intervals.classes, strict=True))
+    for heading in (
+        "AP",
+        *(["interval"] if between else []),
+        "AP50",
+        "AP75",
+        f"AR{limit}",
+        "images",
+        "boxes",
+        "detections",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for metrics in shown:
         values = (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)
         counts = (metrics.images, metrics.boxes, metrics.detections)
+        cells = [Text(decimal(value), "" if metrics.boxes else "dim") for value in values]
+        if between:
+            cells.insert(1, Text(short(between[metrics]), "dim"))
         table.add_row(
             Text(name(metrics.category.name), no_wrap=True, overflow="ellipsis"),
-            *(Text(decimal(value), "" if metrics.boxes else "dim") for value in values),
+            *cells,
             *(f"{count:,}" for count in counts),
         )
     if hidden:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from anchorloc.metrics import Interval
+from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeYield
-from anchorloc.report.words import decimal
+from anchorloc.report.words import counted, decimal
 
 ERRORS: Final = {
     "class": "a box is there (IoU ≥ 0.5), but of another class",
@@ -51,6 +51,11 @@ def interval_text(interval: Interval | None) -> str:
     return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
+def interval_sentence(intervals: Bootstrap) -> str:
+    """Say in one line of a terminal how the intervals were made."""
+    return f"95% interval over images ({intervals.resamples:,} resamples), not over trainings"
+
+
 def localization_numbers(analysis: Analysis) -> dict[str, float | None]:
     """Return the numbers of LOCALIZATION."""
     values = (
@@ -75,7 +80,7 @@ def wanted_sentence(analysis: Analysis) -> str:
     if analysis.precision is None:
         return "Recommended thresholds are those of the best F1."
     missed = [curve for curve in analysis.classes if curve.best and not curve.wanted]
-    rest = f"; {len(missed)} classes reach it at none, and have that of the best F1" if missed else ""
+    rest = f"; that of the best F1 where none reaches it ({counted(len(missed), 'class')})" if missed else ""
     return f"Recommended thresholds are those of most recall at precision {analysis.precision:g} or more{rest}."
 
 

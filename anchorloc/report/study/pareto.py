@@ -82,7 +82,7 @@ def _panel(key: str, start: float, rows: Sequence[tuple[int, SettingRow]]) -> Pa
     column = next(column for column in COLUMNS if column.key == key)
     costs = [float(getattr(row.measures, key)) for _, row in rows]
     aps = [row.ap for _, row in rows if row.ap is not None]
-    x_ticks, y_ticks = ticks(max(costs)), ticks(max(ap.high for ap in aps))
+    x_ticks, y_ticks = ticks(max(costs)), ticks(max(0.01, *(ap.high for ap in aps)))
 
     def x(cost: float) -> float:
         return start + LEFT + cost / x_ticks[-1] * (PANEL - LEFT - RIGHT)

@@ -1,0 +1,294 @@
+"""The commands of the pages, as they stand, in a folder that has what they name; only the work is made smaller."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from guides import PAGES, ROOT, blocks, commands, mentions
+from PIL import Image
+from random_models import save_network, save_random
+from torch.distributed.run import get_args_parser
+
+from anchorloc import __main__ as console
+from anchorloc import compare, train
+from anchorloc.checkpoint import load_checkpoint
+from anchorloc.config import config_from_plain, read_config
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
+from anchorloc.engine import session
+from anchorloc.study.plan import read_study
+from benchmarks.torchvision_parity import peer
+
+TINY = [
+    "transform.resize={kind: ShortestSide, size: 96, max_size: 128}",
+    "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1], first: 8}",
+    "detector.pyramid={channels: 16}",
+    "detector.head={channels: 16, depth: 1}",
+]
+SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
+LITE = "ssdlite320_mobilenet_v3_large"
+RUN = ["README.md", "anchors.md", "doctor.md", "models.md", "report.md", "training.md"]
+ELSEWHERE = {"predict.md"}  # test_predict_command.py and test_export.py run it
+ALONE = {"comparing.md", "getting-started.md", "scaling.md"}  # by tests of their own below
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new current folder with what the pages name, but for what their own commands make."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "RESAMPLES", 20)
+    shapes = ShapesData(train_images=12, val_images=6, size=96)
+    write_coco({split: shapes.open(split) for split in ("train", "val")}, Path("path/to/data"))
+    annotations = Path("path/to/data/annotations")
+    for split in ("train", "val"):
+        for name in (f"{split}.json", f"instances_{split}.json", annotations / f"{split}.json"):
+            text = (annotations / f"instances_{split}.json").read_text()
+            Path(name).write_text(text)
+    for name in ("images", "photos"):
+        shutil.copytree("path/to/data/images", name)
+    for name in ("path/to/mine", "coco128"):
+        shutil.copytree("path/to/data", name)
+    shutil.copytree(ROOT / "configs", "configs")
+    for name in ("mine.yaml", "a.yaml", "b.yaml"):
+        Path(name).write_text(blocks("README.md", "yaml")[0])
+    Path("results.json").write_text("[]")
+    return tmp_path
+
+
+def prepare(page: str) -> None:
+    """What one page alone needs."""
+    if page == "report.md":
+        Path("runs/mine").mkdir(parents=True)
+        data = "data={train_images: 2, val_images: 4, size: 96}"
+        save_random(Path("runs/mine/best.pt"), data)
+    elif page == "doctor.md":
+        whole = json.loads(Path("train.json").read_text())
+        for number, image in enumerate(whole["images"]):
+            image |= {"patient": f"p{number // 2}", "file_name": f"walk{number // 2}_frame{number}.png"}
+        Path("all.json").write_text(json.dumps(whole))
+    elif page == "models.md":  # the smallest of the four models, on classes that COCO has
+        shutil.copy(f"configs/{LITE}.yaml", "configs/ssd300_vgg16.yaml")
+        torch.save(peer(LITE).state_dict(), "ssd300_vgg16_coco-b556d3b4.pth")
+        names = {"ellipse": "cat", "rectangle": "car", "triangle": "dog", "cross": "bus"}
+        Path("path/to/coco/annotations").mkdir(parents=True)
+        for split in ("train", "val"):
+            shutil.copytree("images", f"path/to/coco/{split}2017")
+            text = re.sub("|".join(names), lambda found: names[found[0]], Path(f"{split}.json").read_text())
+            Path(f"path/to/coco/annotations/instances_{split}2017.json").write_text(text)
+
+
+def run(words: list[str]) -> None:
+    """Run or, where that takes many processes, read a command."""
+    if words[0] == "torchrun":
+        read_torchrun(words)
+    elif words[0] == "python":
+        assert words[1] == "-m"
+        name, rest = words[2].removeprefix("anchorloc."), words[3:]
+        if name == "export" and rest[1].endswith(".onnx"):
+            finds_something(Path(rest[0]))
+        status = console.main([name, *rest, *less_work(name, rest)])
+        assert status in ((0, 1) if name == "doctor" else (0,)), words
+    else:
+        assert words[0] in ("pip", "pytest"), words
+
+
+def less_work(name: str, rest: list[str]) -> list[str]:
+    """What is appended to a command."""
+    kind = rest[0] if name == "lab" else name
+    if kind == "train":
+        if "--resume" in rest:
+            return []
+        taken_over = any(word.startswith("detector.weights") for word in rest)
+        return [*([] if taken_over else TINY), *(f"train.{less}" for less in SHORT)]
+    if kind not in ("evaluate", "report", "fit", "compare", "sheet"):
+        return []
+    number = len(list(Path().glob("runs/*")))
+    new = [] if "--out" in rest else ["--out", f"runs/{number}.png"]  # the clock would name two alike
+    if kind == "fit":
+        new += ["--passes", "1", "--restarts", "1", "--resamples", "1"]
+    elif kind == "sheet":
+        new += ["--images", "2"]
+    elif kind == "evaluate":
+        new += ["--resamples", "20", *([] if "--detections" in rest else ["train.workers=0"])]
+    return new
+
+
+def finds_something(checkpoint: Path) -> None:
+    """Give a hardly trained network weights that find something, as the check of an export wants it."""
+    state = load_checkpoint(checkpoint)
+    config = config_from_plain(state["config"], str(checkpoint))
+    save_network(checkpoint, config, tuple((one, name) for one, name in state["categories"]))
+
+
+def read_torchrun(words: list[str]) -> None:
+    arguments = get_args_parser().parse_args(words[1:])
+    assert arguments.module
+    assert arguments.training_script == "anchorloc.train"
+    ours = train._parser().parse_intermixed_args(arguments.training_script_args)
+    path, overrides = train._split(ours.settings)
+    read_config(path, overrides)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_the_commands_of_a_page_run(desk: Path, page: str) -> None:
+    prepare(page)
+    known = commands(page)
+    assert known
+    for words in known:
+        if page != "README.md" or not runs_elsewhere(words):
+            run(words)
+
+
+def runs_elsewhere(words: list[str]) -> bool:
+    """Whether a command of the README is one that test_train.py or the test of another page runs."""
+    known = ("anchorloc.lab", "anchorloc.export")
+    return words[2:] == ["anchorloc.train"] or "--resume" in words or (len(words) > 2 and words[2] in known)
+
+
+def test_the_settings_of_models_fit_the_config_that_the_page_names() -> None:
+    """Its commands run with a smaller model above."""
+    with_config = [words[3:] for words in commands("models.md") if words[3].endswith(".yaml")]
+    assert len(with_config) == 2
+    for words in with_config:
+        overrides = [word for word in words[1:] if "=" in word]
+        assert read_config(ROOT / words[0], overrides).detector.weights == "ssd300_vgg16_coco-b556d3b4.pth"
+
+
+def test_the_commands_of_scaling_are_read(desk: Path) -> None:
+    assert [words[0] for words in commands("scaling.md")] == ["torchrun", "torchrun"]
+    for words in commands("scaling.md"):
+        run(words)
+
+
+def test_no_page_with_commands_is_left_out() -> None:
+    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *ALONE}
+
+
+def test_comparing_is_read(desk: Path) -> None:
+    """Both commands and the study of the page; test_compare.py runs studies, and Ray."""
+    (desk / "studies").mkdir()
+    Path("mine.yaml").write_text("train: {warmup: 10}")
+    Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
+    assert read_study(Path("studies/study.yaml")).pairs
+    here, with_ray = (compare._parser().parse_args(words[3:]) for words in commands("comparing.md"))
+    assert read_study(here.study).baseline == "ATSS, 1 shape"
+    assert with_ray.engine == "ray"
+
+
+def test_getting_started(desk: Path) -> None:
+    """From each of the three formats to the same boxes, and on to a model in use."""
+    write_labels(Path("photos"), Path("train.json"))
+    Path("mine.yaml").write_text(blocks("getting-started.md", "yaml")[0])
+    converted = []
+    for words in commands("getting-started.md"):
+        if words[0] == "uvx":
+            kind = words[words.index("--format") + 1]
+            shutil.rmtree("labels", ignore_errors=True)
+            shutil.copytree(kind, "labels")
+            code = "from globox.cli import main; main()"
+            subprocess.run([sys.executable, "-W", "ignore", "-c", code, *words[2:]], check=True, capture_output=True)
+            converted.append(boxes_of(json.loads(Path("all.json").read_text())))
+        else:
+            run(words)
+    assert len(converted) == 3
+    assert converted[0] == converted[1] == converted[2] == boxes_of(json.loads(Path("train.json").read_text()))
+    exec(blocks("getting-started.md", "python")[0], {})
+    document = json.loads(blocks("getting-started.md", "json")[0])
+    Path("three.json").write_text(json.dumps(document))
+    assert console.main(["doctor", "three.json"]) == 0
+
+
+def write_labels(photos: Path, annotations: Path) -> None:
+    """Write JPEGs, and their boxes in whole pixels into folders named as globox names the formats."""
+    document = json.loads(annotations.read_text())
+    names = {one["id"]: one["name"] for one in document["categories"]}
+    order = sorted(names.values())
+    Path("classes.txt").write_text("\n".join(order))
+    for kind in ("pascalvoc", "yolov5", "labelme"):
+        Path(kind).mkdir()
+    for number, image in enumerate(document["images"]):
+        stem = "a" if number == 0 else Path(image["file_name"]).stem
+        Image.open(photos / image["file_name"]).convert("RGB").save(photos / f"{stem}.jpg")
+        (photos / image["file_name"]).unlink()
+        image["file_name"] = f"{stem}.jpg"
+        width, height = image["width"], image["height"]
+        voc = ElementTree.Element("annotation")
+        ElementTree.SubElement(voc, "filename").text = f"{stem}.jpg"
+        add(voc, "size", {"width": width, "height": height, "depth": 3})
+        yolo, shapes = [], []
+        for one in (one for one in document["annotations"] if one["image_id"] == image["id"]):
+            one["bbox"] = [round(number) for number in one["bbox"]]
+            x, y, w, h = one["bbox"]
+            name = names[one["category_id"]]
+            thing = add(voc, "object", {"name": name})
+            add(thing, "bndbox", {"xmin": x, "ymin": y, "xmax": x + w, "ymax": y + h})
+            yolo.append(f"{order.index(name)} {(x + w / 2) / width} {(y + h / 2) / height} {w / width} {h / height}")
+            shapes.append({"label": name, "shape_type": "rectangle", "points": [[x + w, y], [x, y + h]]})
+        ElementTree.ElementTree(voc).write(f"pascalvoc/{stem}.xml")
+        Path(f"yolov5/{stem}.txt").write_text("\n".join(yolo))
+        page = {"imagePath": f"{stem}.jpg", "imageWidth": width, "imageHeight": height, "shapes": shapes}
+        Path(f"labelme/{stem}.json").write_text(json.dumps(page))
+    for stray in photos.glob("*.png"):
+        stray.unlink()
+    annotations.write_text(json.dumps(document))
+
+
+def add(parent: ElementTree.Element, name: str, values: dict[str, object]) -> ElementTree.Element:
+    child = ElementTree.SubElement(parent, name)
+    for key, value in values.items():
+        ElementTree.SubElement(child, key).text = str(value)
+    return child
+
+
+def boxes_of(document: dict[str, list[dict[str, object]]]) -> set[tuple[object, ...]]:
+    """(file, class, corners) of every box, whatever the ids."""
+    files = {one["id"]: one["file_name"] for one in document["images"]}
+    names = {one["id"]: one["name"] for one in document["categories"]}
+    return {
+        (files[one["image_id"]], names[one["category_id"]], *(round(float(v)) for v in one["bbox"]))  # type: ignore[attr-defined]
+        for one in document["annotations"]
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_mentions_exists(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Modules, sub-commands and options of every command in the text, and the extras of the package."""
+    for module, *words in mentions(page):
+        path = ROOT / f"{module.replace('.', '/')}.py"
+        assert path.is_file(), module
+        options = {word.split("=")[0].rstrip(".,:;)") for word in words if re.match(r"--[a-z]", word)}
+        sub = words[:1] if module == "anchorloc.lab" and words and words[0].isalpha() else []
+        if module.startswith("anchorloc.") and options:
+            with pytest.raises(SystemExit):
+                console.main([module.removeprefix("anchorloc."), *sub, "--help"])
+            known = capsys.readouterr().out
+        else:
+            known = path.read_text()
+        for option in options:
+            assert re.search(rf"{option}\b", known), (module, option)
+    extras = re.findall(r"anchorloc\[(\w+)\]", PAGES[page].read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras) <= set(project["optional-dependencies"])
+
+
+def test_the_examples_of_the_box_library() -> None:
+    results = doctest.testfile(str(PAGES["boxes.md"]), module_relative=False)
+    assert results.attempted > 5
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("text", blocks("training.md", "yaml"))
+def test_the_settings_of_training_are_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    read_config(path)
