@@ -126,6 +126,7 @@ def sheet(words: Sequence[str]) -> int:
     """Draw pictures of one epoch as the network gets them, with their boxes and the anchors that learn them."""
     arguments = _sheet_parser().parse_intermixed_args(words)
     from anchorloc.coverage.scenes import scenes
+    from anchorloc.engine.localizing import refuse_other_counts
     from anchorloc.files import write_bytes
     from anchorloc.report.sheet import draw_sheet
 
@@ -136,6 +137,7 @@ def sheet(words: Sequence[str]) -> int:
         raise InputError(f"{path} exists already; give another --out")
     _, config = _settings(arguments.settings)
     source = config.data.open("train")
+    refuse_other_counts(config, source, "train")
     drawn = list(scenes(config, source, arguments.images, arguments.epoch))
     if not path.parent.is_dir():
         try:
@@ -218,7 +220,8 @@ def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m anchorloc.lab {command}", description=description)
     parser.add_argument("settings", nargs="*", metavar=WORDS, help="what to look at, and overrides as train.seed=1")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="what is written, new (runs/...-DATE-TIME)")
+    written = "FILE.png" if command == "sheet" else "DIR"
+    parser.add_argument("--out", type=Path, metavar=written, help="what is written, new (runs/...-DATE-TIME)")
     return parser
 
 
@@ -231,7 +234,7 @@ def _inspecting(command: str, description: str) -> argparse.ArgumentParser:
 def _sheet_parser() -> argparse.ArgumentParser:
     parser = _parser("sheet", "What the network is trained on: one PNG of pictures, boxes and anchors.")
     parser.add_argument("--images", type=_positive, default=12, metavar="N", help="pictures, spread over the data (12)")
-    parser.add_argument("--epoch", type=int, default=0, metavar="N", help="another one is augmented otherwise (0)")
+    parser.add_argument("--epoch", type=_whole, default=0, metavar="N", help="another one is augmented otherwise (0)")
     return parser
 
 
@@ -256,6 +259,12 @@ def _fit_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resamples", type=int, default=4, metavar="N", help="fits to images drawn anew (4)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (0)")
     return parser
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"need a whole number from 0, got {text!r}")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -187,6 +187,36 @@ def test_a_failed_run_does_not_take_the_others_along(tmp_path: Path, capsys: pyt
     assert any("learning_rate" in row["failure"] for row in table(tmp_path / "out" / "runs.csv"))
 
 
+def test_a_network_without_anchors_beside_one_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = {**COMMON, "task": "localization", "data": {**COMMON["data"], "kind": "OneShapeData"}}
+    path = study_file(tmp_path, common=common, settings={"one": {}, "single": {"localizer": {}}})
+    assert run(path, "--out", tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "top-1" not in out  # the line of a validation, that of no run by name
+    for place in (match.start() for match in re.finditer("warning: the predicted boxes", out)):
+        assert re.search(r"(one|single) seed \d: $", out[:place])
+    anchors, single = table(tmp_path / "out" / "settings.csv")
+    assert float(anchors["anchors"]) > 1
+    assert float(anchors["match_ms"]) > 0
+    assert (single["assigned"], single["ceiling"]) == ("", "")
+    assert [float(single[name]) for name in ("anchors", "match_ms", "nms_ms")] == [0, 0, 0]
+    assert float(single["latency_ms"]) > 0
+
+
+def test_a_closed_pipe_leaves_the_report(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anchorloc.study import session
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    shutil.copytree(finished / "out", tmp_path / "out")
+    (tmp_path / "out" / "study.html").unlink()
+    monkeypatch.setattr(session, "print_study", closed)
+    with pytest.raises(BrokenPipeError):
+        compare.main([str(finished / "study.yaml"), "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "study.html").exists()
+
+
 def test_a_bug_in_one_run_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from anchorloc.study import runs
 
@@ -241,6 +271,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"one": {}, "two": {"train": {"batch_size": 2}}}}, "settings.two: train.batch_size is 2, but 4 for"),
     ({"settings": {"one": {}, "two": {"train": {"length": "4 iterations"}}}}, "settings.two: train.length is 4 iter"),
     ({"settings": {"one": {}, "two": {"train": {"seed": 4}}}}, "settings.two: train.seed=4: a study sets it"),
+    ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: the same as 'one'"),
+    ({"settings": {"one": {}, "two": {"task": "localization"}}}, "settings.two: task is localization, but detection"),
+    ({"common": {**COMMON, "data": {"val_images": 1}}}, "data: val has 1 of the 2 images that intervals need"),
+    ({"common": {**COMMON, "task": "localization"}}, "task=localization needs one usable box an image, but train"),
     ({"common": {"train": {"length": "1 minute"}}}, "train.length='1 minute': a study counts"),
     ({"common": {"train": {"length": "9 epochs", "patience": 2}}}, "train.patience=2: every run has the same budget"),
     ({"config": 3}, "config: expected the path of a config, got 3"),
@@ -277,8 +311,8 @@ def test_mistakes_on_the_command_line(finished: Path, tmp_path: Path, capsys: py
 
 def test_the_folder_of_another_study(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for changes, message in (
-        ({"settings": {"three": {}, "one": {}}}, "its runs of 'three' have anchors.height_to_width="),
-        ({"settings": {"two": {}, "four": {}}, "baseline": "two"}, "of another study, with the settings one, three"),
+        ({"settings": {"three": {}, "one": THREE}}, "its runs of 'three' have anchors.height_to_width="),
+        ({"settings": {"two": {}, "four": THREE}, "baseline": "two"}, "of another study, with the settings one, three"),
     ):
         assert run(study_file(tmp_path, **changes), "--out", finished / "out") == 2
         assert message in capsys.readouterr().err

@@ -43,6 +43,11 @@ def test_a_sheet_of_an_augmented_epoch(tmp_path: Path, capsys: pytest.CaptureFix
         assert sheet.width == 4 * (CELL + GAP) + GAP
     assert run("sheet", SHAPES, "--out", out) == 2
     assert "exists already" in capsys.readouterr().err
+    assert run("sheet", SHAPES, "task=localization") == 2
+    assert "needs one usable box an image, but train image" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        run("sheet", SHAPES, "--epoch=-1")
+    assert "need a whole number from 0, got '-1'" in capsys.readouterr().err
     again = tmp_path / "again.png"
     assert run("sheet", SHAPES, ALL, "--images", 5, "--epoch", 2, "--out", again) == 0
     assert again.read_bytes() == out.read_bytes()

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from anchorloc.config import Config
 from anchorloc.coverage.ceiling import ceiling
 from anchorloc.coverage.survey import survey
 from anchorloc.coverage.views import Views
 from anchorloc.data import Samples, Source
+from anchorloc.detector import whole_image
 from anchorloc.engine.build import build_collate
 from anchorloc.engine.inference import aligned, autocast
 from anchorloc.engine.judging import TrainedModel
@@ -39,43 +41,59 @@ def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measur
 
 
 def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
-    config = model.config
-    views = Views(config, val)
-    found = survey(views, rescue_curve=False)
-    limit = None if config.align else ceiling(views).perfect.summary.ap
     stages = {stage: 1000 * median(seconds[WARM_UP:] or seconds) for stage, seconds in times.items()}
+    assigned, limit, anchors = _coverage(model.config, val)
     return Measures(
-        assigned=None if config.align else found.assigned,
+        assigned=assigned,
         ceiling=limit,
-        anchors=found.anchors / max(1, found.images),
-        match_ms=stages["match"] + stages.get("align", 0.0),
+        anchors=anchors,
+        match_ms=stages.get("match", 0.0) + stages.get("align", 0.0),
         head_mflops=_head_flops(model, val) / 1e6,
         parameters=sum(parameter.numel() for parameter in model.network.parameters()),
-        latency_ms=stages["network"] + stages["decode"] + stages["nms"],
-        nms_ms=stages["nms"],
+        latency_ms=stages["network"] + stages["decode"] + stages.get("nms", 0.0),
+        nms_ms=stages.get("nms", 0.0),
     )
+
+
+def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, float]:
+    """Return the share of boxes that some anchor learns, the ceiling, and the anchors of the mean image.
+
+    The first two are not known where predictions choose the anchors; a network that regresses its box has none.
+    """
+    if config.localizer is not None:
+        return None, None, 0.0
+    views = Views(config, val)
+    found = survey(views, rescue_curve=False)
+    anchors = found.anchors / max(1, found.images)
+    return (None, None, anchors) if config.align else (found.assigned, ceiling(views).perfect.summary.ap, anchors)
 
 
 @torch.inference_mode()
 def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> None:
-    """Run one image through matching, network, decoding and suppression."""
+    """Run one image through matching, network, decoding and suppression, as far as the setting has them."""
     config = model.config
     batch = build_collate(config)([samples[0, index]])
-    grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
+    size = (batch.images.shape[2], batch.images.shape[3])
+    grid = config.anchors(size) if config.localizer is None else whole_image(size)
     sample = batch.samples[0]
-    with _clocked(model.device, times, "match"):
-        config.assign(grid, sample.target.boxes, sample.target.crowd)
+    if config.localizer is None:
+        with _clocked(model.device, times, "match"):
+            config.assign(grid, sample.target.boxes, sample.target.crowd)
     batch = batch.to(model.device)
     with _clocked(model.device, times, "network"), autocast(config, model.device):
         predictions = model.network(batch.images)
+    if config.localizer is not None:
+        with _clocked(model.device, times, "decode"):
+            config.localizer.decode(predictions, grid, batch.samples)
+        return
     if config.align is not None:
         with _clocked(model.device, times, "align"):
             aligned(config, predictions, batch)
     with _clocked(model.device, times, "decode"):
-        candidates = config.decode.choose(predictions.scores()[0])
-        found = config.decode.decode(candidates, predictions.deltas[0], grid, sample, config.coder)
+        candidates = config.decoder.choose(predictions.scores()[0])
+        found = config.decoder.decode(candidates, predictions.deltas[0], grid, sample, config.coder)
     with _clocked(model.device, times, "nms"):
-        config.decode.suppress(found)
+        config.decoder.suppress(found)
 
 
 @contextmanager

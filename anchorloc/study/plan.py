@@ -15,7 +15,7 @@ from anchorloc.config.yaml import read_yaml
 from anchorloc.errors import InputError
 
 KEYS = ("config", "common", "settings", "seeds", "baseline", "pairs")
-FIXED = ("data", "train.length", "train.batch_size", "train.threads", "train.device")  # alike in all settings
+FIXED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # alike in all settings
 LONGEST_NAME, MOST_SEEDS, MOST_SETTINGS = 60, 1000, 100
 NEVER = 1e9  # epochs between validations: a run is judged at its end, by the weights that it ends with
 
@@ -160,15 +160,23 @@ def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
 
 
 def _refuse_differences(study: Study) -> None:
-    """Raise InputError where settings would see other data, another order of it, or another budget."""
+    """Raise InputError where two settings are the same, or differ in what all share: task, data, its order, budget."""
     first, *others = study.settings.items()
+    known: list[tuple[str, Config]] = []
+    for name, config in study.settings.items():
+        if twin := next((other for other, before in known if before == config), None):
+            raise InputError(
+                f"{study.path}: settings.{name}: the same as {twin!r}, with defaults filled in, so there is "
+                "nothing to compare; change one or leave it out"
+            )
+        known.append((name, config))
     for key in FIXED:
         wanted = _get(first[1], key)
         for name, config in others:
             if _get(config, key) != wanted:
                 raise InputError(
                     f"{study.path}: settings.{name}: {key} is {_get(config, key)}, but {wanted} for {first[0]!r}; "
-                    "what is compared has the same data, order of data and budget"
+                    "what is compared has the same task, data, order of data and budget"
                 )
 
 

@@ -56,9 +56,11 @@ class Progress(Display):
         return max(0.0, sum(expected) / self.parallel - (now if self.current else 0.0))
 
     def say(self, text: str) -> None:
-        """Print what a run warns of; its single validation is told by `end`."""
-        if not text.startswith("epoch "):
-            super().say(printable(text))
+        """Print what a run warns of, and which; its single validation is told by `end`."""
+        if text.startswith(("epoch ", "  ")):
+            return
+        whose = f"{self.current.setting} seed {self.current.seed}: " if self.current else ""
+        super().say(printable(f"{whose}{text}"))
 
     def update(self, progress: float, text: str) -> None:
         """Show how far the study is; `progress` and `text` are of the run in progress."""

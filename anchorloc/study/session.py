@@ -12,8 +12,9 @@ from rich.console import Console
 
 from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.display import duration
+from anchorloc.engine.localizing import refuse_other_counts
 from anchorloc.engine.signals import Stopped
-from anchorloc.errors import printable
+from anchorloc.errors import InputError, printable
 from anchorloc.report.study import print_study, write_study
 from anchorloc.study.folder import StudyFolder, open_folder
 from anchorloc.study.local import run_here
@@ -37,8 +38,9 @@ def compare(path: Path, out: Path, engine: str, address: str | None, command: st
     try:
         results = _run(folder, train, val, engine, address, command, console)
         result = outcome(folder, results, val)
-        print_study(result, Console(highlight=False))
+        # Written before anything is printed: a closed pipe (`| head`) ends the command there.
         page = write_study(folder.path, result, {"command": command, **_machine(results)})
+        print_study(result, Console(highlight=False))
         console.print(f"report: {printable(str(page))}", highlight=False, markup=False, soft_wrap=True)
         return 1 if any(isinstance(result, Failure) for result in results) else 0
     except Stopped as stopped:
@@ -53,6 +55,10 @@ def _open_data(study: Study, console: Console) -> tuple[Source, Source]:
     """Open both splits and look at every file once, before the work begins."""
     train, val = study.data.data.open("train"), study.data.data.open("val")
     check_same_categories(train, val)
+    if len(val) < 2:
+        raise InputError(f"{study.path}: data: val has {len(val)} of the 2 images that intervals need; give more")
+    for split, source in (("train", train), ("val", val)):
+        refuse_other_counts(study.data, source, split)
     for source in (train, val):
         for warning in (*source.warnings, *source.check_images()):
             console.print(f"warning: {printable(warning)}", markup=False, highlight=False)

@@ -33,12 +33,10 @@ def family_wise_p(differences: Float64Array, seed: int = 0) -> Float64Array:
     scaled = np.divide(differences, spread, out=np.zeros_like(differences), where=spread > 0)
     observed = np.abs(scaled.sum(axis=0))
     swapped = np.abs(_swaps(seeds, seed) @ scaled)  # (P, K)
-    p, floor, left = np.ones(contrasts), 0.0, np.arange(contrasts)
-    for contrast in np.argsort(-observed, kind="stable"):
-        greatest = swapped[:, left].max(axis=1)
-        floor = max(floor, float((greatest >= observed[contrast] - 1e-12).mean()))
-        p[contrast] = floor
-        left = left[left != contrast]
+    order = np.argsort(-observed, kind="stable")  # from the clearest down
+    greatest = np.maximum.accumulate(swapped[:, order[::-1]], axis=1)[:, ::-1]  # of each contrast and those below it
+    p = np.empty(contrasts)
+    p[order] = np.maximum.accumulate((greatest >= observed[order] - 1e-12).mean(axis=0))
     return p
 
 
