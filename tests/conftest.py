@@ -13,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores; read by
 
 # The first call of a kernel compiles, which a deadline would take for a slow example; seeds are fixed in CI only.
 settings.register_profile("anchorloc", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("few-examples", deadline=None, derandomize=True, database=None, max_examples=20)
 settings.load_profile("anchorloc")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

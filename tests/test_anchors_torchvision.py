@@ -28,6 +28,11 @@ sides = st.integers(1, 700)
 numbers = st.floats(0.125, 600, width=32)
 
 
+def has_exact_root(ratio: float) -> bool:
+    """MKL's square root, which torch takes on some processors, is not always the nearest float."""
+    return bool(torch.tensor([ratio]).sqrt().item() == np.sqrt(np.float32(ratio)))
+
+
 def torchvisions(generator: Any, grid: AnchorGrid) -> NDArray[np.float32]:
     """(A, 4) what a torchvision generator makes for the image and the feature maps of `grid`."""
     images = ImageList(torch.zeros(1, 3, *grid.image_size), [grid.image_size])
@@ -50,8 +55,10 @@ def test_retinanet_anchors_of_any_image(height: int, width: int) -> None:
 @given(st.data())
 def test_anchors_of_any_sizes_ratios_and_feature_maps(data: st.DataObject) -> None:
     levels = data.draw(st.integers(1, 3))
-    rows = st.tuples(*[st.lists(numbers, min_size=1, max_size=3).map(tuple)] * levels)
-    sizes, ratios = data.draw(rows), data.draw(rows)
+    sizes, ratios = (
+        data.draw(st.tuples(*[st.lists(values, min_size=1, max_size=3).map(tuple)] * levels))
+        for values in (numbers, numbers.filter(has_exact_root))
+    )
     grid_sizes = data.draw(st.tuples(*[st.tuples(st.integers(1, 30), st.integers(1, 30))] * levels))
     grid = AnchorGenerator.torchvision(sizes, ratios)((data.draw(sides), data.draw(sides)), grid_sizes)
     assert_same_bits(grid.boxes, torchvisions(TorchvisionGenerator(sizes, ratios), grid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -17,6 +18,7 @@ from anchorloc.data import Samples
 from anchorloc.detector import SGD, Batch, Detector
 from anchorloc.engine.build import batches, train_loader, validation_loader
 from anchorloc.engine.learner import Learner
+from anchorloc.engine.log import read_log
 from anchorloc.engine.order import TrainOrder
 from anchorloc.engine.processes import ALONE
 from anchorloc.engine.schedule import Clock
@@ -140,6 +142,53 @@ def test_sgd_takes_the_steps_of_its_formula() -> None:
         assert model.weight.item() == pytest.approx(expected)
     with pytest.raises(ValueError, match="momentum"):
         SGD(0.1, momentum=1.0)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Let the network see an image of infinite brightness at these updates, the first being 0."""
+    forward, seen = Detector.forward, iter(range(1000))
+
+    def poisoned(self: Detector, images: Tensor) -> Any:
+        bad = self.training and next(seen) in steps
+        return forward(self, images.float() * torch.inf if bad else images)
+
+    monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
+    monkeypatch.setattr(Detector, "forward", poisoned)
+
+
+def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither weights nor statistics nor the optimizer's state know of them; the log counts them."""
+    words = ["train.skip_nonfinite=2", "train.validate_every=100", "train.warmup=0"]
+    config = small("train.length=6 iterations", *words)
+    twin = Learner(config, config.data.open("train").categories, ALONE)
+    with monkeypatch.context() as patch:
+        patch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
+        poison(patch, {1, 2, 4})
+        training = run(config, tmp_path / "run")
+    stream = batches(train_loader(config, config.data.open("train"), 0))
+    clock = Clock(config.train, images=24)
+    for step in range(6):
+        batch = [next(stream)]
+        if step not in (1, 2, 4):
+            twin.update(batch, clock.rate(step / 6))
+    assert_same(training.learner.state(), twin.state())
+    assert any("running_mean" in name for name in twin.model.state_dict())
+    assert [row["skipped"] for row in read_log(tmp_path / "run") if "lr" in row] == [1, 2, 3]
+    assert (training.standing.skipped, training.standing.skipped_in_a_row) == (3, 0)
+    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert written["step"] == 4
+    assert len(written["images"]) == 4
+
+
+def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, {1, 3, 4, 5, 6, 7})
+    with pytest.raises(InputError, match=r"became (nan|inf) at step 5 after 2 skipped updates in a row, by one"):
+        run(small("train.length=9 iterations", "train.skip_nonfinite=2"), tmp_path / "run")
+    state = weights(tmp_path / "run")
+    assert (state["step"], state["training"]["skipped"]) == (3, 1)
+    assert all(tensor.isfinite().all() for tensor in (*state["model"].values(), *state["training"]["model"].values()))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 from small_runs import SMALL, assert_same_run, small, weights
+from torch._C._distributed_c10d import HashStore
 
 from anchorloc import train
 from anchorloc.data import ShapesData
@@ -71,6 +73,37 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
     assert "Traceback" not in done.stderr
     assert done.stdout.count("training for 12 iterations") == 2
     assert_same_run(whole, folder)
+
+
+def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = torchrun(["tests/torchrun_script.py", "absent", *settings, "--out", str(folder)])
+    assert done.returncode != 0
+    assert "exitcode  : 3 " in done.stderr
+    assert "anchorloc" not in done.stderr  # no traceback of ours
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"MASTER_PORT": "1"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*timed out"),
+        ({"GLOO_SOCKET_IFNAME": "none0"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*none0"),
+        ({"RANK": ""}, "WORLD_SIZE=2 asks for several processes, but .* RANK expected.*; start them by torchrun"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two asks for several processes, but invalid literal"),
+    ],
+)
+def test_a_process_that_cannot_reach_the_others_is_told(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], told: str
+) -> None:
+    where = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", **changes}
+    for name, value in where.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    if "GLOO_SOCKET_IFNAME" in changes:  # the store is reached, the peers are not
+        monkeypatch.setattr(processes, "rendezvous", lambda *_, **__: iter([(HashStore(), 1, 2)]))
+    monkeypatch.setattr(processes, "CONNECTING", timedelta(seconds=1))
+    with pytest.raises(InputError, match=told), joined_processes():
+        raise AssertionError("it joined")
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:

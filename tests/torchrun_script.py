@@ -1,4 +1,4 @@
-"""A training in which one process meets a fate at its 5th step, once; started by torchrun."""
+"""A training in which one process meets a fate at its 5th step, once, or is never there; started by torchrun."""
 
 import os
 import signal
@@ -23,5 +23,7 @@ def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, fl
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "absent" and os.environ["RANK"] == "1":
+        sys.exit(3)
     Training.step = stepped  # type: ignore[method-assign]
     sys.exit(run_command(train.main, sys.argv[2:]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import FunctionCache
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -19,7 +21,32 @@ def kernel(function: F) -> F:
 
     numba's cache does not see a change in a kernel of another file, so kernels that call each other share a file.
     """
-    try:
-        return cast(F, njit(nogil=True, error_model="numpy", cache=True)(function))
-    except RuntimeError:  # "no locator available"
-        return cast(F, njit(nogil=True, error_model="numpy")(function))
+    compiled: Any = njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # "no locator available"
+        compiled._cache = _Cache(function)  # what cache=True does, with another class
+    return cast(F, compiled)
+
+
+class _Cache(FunctionCache):
+    """numba's cache, but one that cannot be read (cut short by a power cut, say) or written only costs time."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the machine code for a signature, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unpickling a damaged file raises nearly every type
+            self._start_anew()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the machine code for a signature, if the file system lets us."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            self.disable()
+
+    def _start_anew(self) -> None:
+        try:
+            self.flush()
+        except OSError:
+            self.disable()

@@ -48,6 +48,7 @@ class TrainSettings:
     rate_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off
     warmup: int = 50  # steps from 0 to the full learning rate
     clip_norm: float = 10.0  # gradients are scaled down to this norm
+    skip_nonfinite: int = 0  # updates in a row that are skipped where a loss or gradient is NaN or infinite; 0 stops
     ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 is off
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device is fast at it
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
@@ -67,7 +68,7 @@ class TrainSettings:
         for name in ("batch_size", "accumulate", "validate_every", "save_every", "keep", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("workers", "rate_batch_size", "warmup", "patience", "image_cache_mb", "threads"):
+        for name in ("workers", "rate_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,6 +146,7 @@ def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, in
         batch_sampler=order,
         collate_fn=_CarefulCollate(build_collate(config)),
         num_workers=workers,
+        multiprocessing_context=_start_method() if workers else None,
         pin_memory=pick_device(config.train.device).type == "cuda",
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
@@ -152,13 +155,22 @@ def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, in
     )
 
 
+def _start_method() -> str | None:
+    """Fork on Linux, where workers then start at once and fill one image cache, unless the program has chosen; from
+    Python 3.14 on its own choice there is another. Elsewhere, Python's choice.
+    """
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    return chosen or ("fork" if sys.platform == "linux" else None)
+
+
 def _start_worker(number: int) -> None:
     """Leave signals to the main process, which ends its step first and then its workers; one thread a worker.
 
     A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
     torch.set_num_threads(1)
 
 

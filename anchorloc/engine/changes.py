@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-# They say where and how fast the work is done, not what comes out.
-FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep")
+# They say where and how fast the work is done, or what becomes of a run that would have ended, not what comes out.
+FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep", "train.skip_nonfinite")
 
 
 def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

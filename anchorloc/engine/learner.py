@@ -61,8 +61,11 @@ class Learner:
             The losses of the whole batch, of all processes, as `loss` and each part.
 
         Raises:
-            NotFiniteError: a loss or a gradient is not a number; the weights are as they were.
+            NotFiniteError: a loss or a gradient is not a number; the weights are as they were, and where such updates
+                are skipped, statistics of batch normalization too.
         """
+        buffers = list(self.model.buffers()) if self.config.train.skip_nonfinite else []
+        before = [buffer.clone() for buffer in buffers]
         sums: dict[str, float] = {}
         for place, part in enumerate(batch):
             for name, value in self._add_gradients(part, last=place == len(batch) - 1).items():
@@ -76,6 +79,9 @@ class Learner:
         values = {"loss": sum(values.values()), **values}
         for what, value in (("the loss", values["loss"]), ("the norm of the gradients", scale * norm)):
             if not math.isfinite(value):
+                self.model.zero_grad()
+                for buffer, then in zip(buffers, before, strict=True):
+                    buffer.copy_(then)
                 raise NotFiniteError(what, value)
         torch._foreach_mul_(gradients, scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6)))
         self.optimizer.step(rate)

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from anchorloc.errors import InputError
 
+CONNECTING = timedelta(minutes=5)  # for all processes to find each other
 PATIENCE = timedelta(minutes=30)  # for the others while one reads its data, writes, or scores what all have found
 T = TypeVar("T")
 
@@ -107,21 +108,21 @@ def joined_processes() -> Iterator[Processes]:
     """Join the group that torchrun describes in the environment; without one, be alone.
 
     Raises:
-        InputError: another process has ended, so that this one cannot go on; or there are too few GPUs.
+        InputError: the environment is not torchrun's, the others cannot be reached, there are too few GPUs; or
+            another process has ended, so that this one cannot go on.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count == "1":
         yield ALONE
         return
-    if cuda := torch.cuda.is_available():
-        _take_gpu(int(os.environ["LOCAL_RANK"]))
-    # The store outlives a restart: without a prefix of its own, an attempt may read where the dead one listened.
-    store, rank, _ = next(rendezvous("env://", timeout=PATIENCE))
-    store = PrefixStore(f"attempt-{_attempt()}", store)
-    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), count)
+        _join(int(count))
+    except (KeyError, ValueError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(_why_alone(count, error)) from None
+    try:
+        yield Processes(dist.get_rank(), int(count))
     except RuntimeError as error:
         if not _is_of_a_lost_process(error):
             raise
@@ -130,6 +131,29 @@ def joined_processes() -> Iterator[Processes]:
         ) from None
     finally:
         dist.destroy_process_group()
+
+
+def _join(count: int) -> None:
+    """Find the other processes and connect to them."""
+    if cuda := torch.cuda.is_available():
+        _take_gpu(int(os.environ["LOCAL_RANK"]))
+    # The store outlives a restart: without a prefix of its own, an attempt may read where the dead one listened.
+    store, rank, _ = next(rendezvous("env://", timeout=CONNECTING))
+    store = PrefixStore(f"attempt-{_attempt()}", store)
+    backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+
+
+def _why_alone(count: str, error: Exception) -> str:
+    """Return the sentence of a process that does not find the others."""
+    reason = str(error).partition("\n")[0]
+    rank, address, port = (os.environ.get(name) for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"))
+    if isinstance(error, KeyError) or not (rank and address and port and count.isdecimal()):
+        return f"WORLD_SIZE={count} asks for several processes, but {reason}; start them by torchrun, or unset it"
+    return (
+        f"process {rank} of {count} cannot connect to the others by {address}:{port} ({reason}); see that each machine "
+        "reaches that address, and that GLOO_SOCKET_IFNAME, if set, names the network between them"
+    )
 
 
 def _attempt() -> int:

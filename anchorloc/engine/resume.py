@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from anchorloc.errors import InputError
 from anchorloc.files import writing
 
 LAST, BEST = "last.pt", "best.pt"
+
+
+def resume_command(folder: Path) -> str:
+    """Return what to type to go on with the run in `folder`."""
+    return shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(folder)])
 
 
 def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> None:

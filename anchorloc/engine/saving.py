@@ -38,6 +38,8 @@ class Standing:
     validated: int = 0  # the step of the last validation
     best: Best = field(default_factory=Best)
     means: Means = field(default_factory=Means)  # of the losses since the last line of the log
+    skipped: int = 0  # updates that were left out, as a number was none
+    skipped_in_a_row: int = 0
     log_size: int = 0  # bytes of metrics.jsonl that belong to the state
 
 
@@ -98,6 +100,7 @@ class Saver:
         standing.best, standing.means = Best(**training["best"]), Means(**training["means"])
         standing.next_validation, standing.validated = training["next_validation"], training["validated"]
         standing.log_size = training["log_size"]
+        standing.skipped, standing.skipped_in_a_row = training["skipped"], training["skipped_in_a_row"]
         torch.set_rng_state(training["random"])
         if not self.clock.settings.threads:
             torch.set_num_threads(training["threads"])  # sums on a CPU depend on it, in their last bits

@@ -24,7 +24,7 @@ from anchorloc.engine.localizing import localization_of, refuse_other_counts
 from anchorloc.engine.lock import RunLock
 from anchorloc.engine.log import read_log
 from anchorloc.engine.processes import Processes, can_restart, joined_processes, restarted
-from anchorloc.engine.resume import BEST, load_last
+from anchorloc.engine.resume import BEST, load_last, resume_command
 from anchorloc.engine.run import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
 from anchorloc.engine.saving import Best
 from anchorloc.engine.signals import Stopped
@@ -163,9 +163,9 @@ def _run(training: Training, console: Console, started: float) -> int:
         with Display(console) as display:
             training.run(display)
     except Stopped as stopped:
-        command = shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(folder)])
         console.print(f"stopped at step {training.clock.step}, saved; go on with", highlight=False)
-        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
+        command = f"  {resume_command(folder)}"
+        console.print(command, highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
         return stopped.exit_status
     report(training, console, started)
     return 0

@@ -50,6 +50,8 @@ class _Training(TypedDict):
     means: _Means
     next_validation: Finite
     validated: Count
+    skipped: Count
+    skipped_in_a_row: Count
     log_size: Count
     random: pydantic.InstanceOf[Tensor]
     threads: Annotated[int, pydantic.Field(ge=1, le=4096)]

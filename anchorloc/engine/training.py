@@ -16,10 +16,11 @@ from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.localizing import localization_of, logged
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.processes import ALONE, Processes
+from anchorloc.engine.resume import resume_command
 from anchorloc.engine.saving import Best, Saver, Standing
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.signals import Stopped, caught_signals
-from anchorloc.engine.troubles import memory_told, names_of, not_finite
+from anchorloc.engine.troubles import IMAGES, memory_told, names_of, not_finite, write_images
 from anchorloc.engine.validation import Outcome, joined, look_over, mean_losses, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
@@ -74,7 +75,8 @@ class Training:
         self.clock.start()
         log = MetricsLog(self.saver.folder, self.standing.log_size, self.clock.step) if self.processes.first else None
         try:
-            with caught_signals() as caught, memory_told(self.config, self.processes.count):
+            then = f"; go on with {resume_command(self.saver.folder)}"
+            with caught_signals() as caught, memory_told(self.config, self.processes.count, then):
                 self._loop(display, log, caught)
         finally:
             if log is not None:
@@ -97,7 +99,10 @@ class Training:
             if progress >= 1 or 0 < settings.patience <= self.standing.best.validations_since:
                 return
             batch = [next(stream) for _ in range(settings.accumulate)]
-            self.standing.means.add(self.step(batch, self.clock.rate(progress)))
+            if losses := self.step(batch, self.clock.rate(progress)):
+                self.standing.means.add(losses)
+            else:
+                display.say(f"step {self.clock.step}: no update, {self.standing.skipped} in all (see {IMAGES})")
             if log is not None:
                 self._log_step(display, log)
                 if self.saver.is_due:
@@ -107,14 +112,21 @@ class Training:
         """Update the weights once by the parts of a `batch`, at `rate` times the full learning rate.
 
         Returns:
-            The losses.
+            The losses; none if the update was skipped.
         """
+        standing = self.standing
         try:
             losses = self.learner.update(batch, rate)
+            standing.skipped_in_a_row = 0
         except NotFiniteError as error:
             mine = names_of(self.train, [sample.image_id for part in batch for sample in part.samples])
             names = [name for part in self.processes.gather(mine) for name in part]
-            raise self._not_finite(error, names) from None
+            if standing.skipped_in_a_row >= self.config.train.skip_nonfinite:
+                raise self._not_finite(error, names) from None
+            if self.processes.first:
+                write_images(error, names, self.saver.folder, self.clock.step)
+            standing.skipped, standing.skipped_in_a_row = standing.skipped + 1, standing.skipped_in_a_row + 1
+            losses = {}
         self.clock.step += 1
         return losses
 
@@ -123,7 +135,8 @@ class Training:
             settings = self.config.train
             rate = self.clock.rate(self.clock.progress) * settings.optimizer.learning_rate
             speed = LOG_EVERY * settings.batch_size / self.clock.lap()
-            values = {**self.standing.means.take(), "lr": rate, "images_per_second": speed}
+            counted = {"skipped": self.standing.skipped} if settings.skip_nonfinite else {}
+            values = {**self.standing.means.take(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
@@ -187,7 +200,8 @@ class Training:
         """Return what ends a run whose numbers are none: a sentence in the first process, silence in the others."""
         if not self.processes.first:
             return SystemExit(2)
-        return not_finite(error, names, self.saver.folder, self.clock.step, self.config.train.optimizer.learning_rate)
+        rate, skipped = self.config.train.optimizer.learning_rate, self.standing.skipped_in_a_row
+        return not_finite(error, names, self.saver.folder, self.clock.step, rate, skipped)
 
     def _say_localization(self, found: Localization, display: Display) -> None:
         """Tell how well the top boxes fit, and once, not at the very start, that they have collapsed."""
@@ -199,7 +213,7 @@ class Training:
     def _status(self, values: dict[str, float]) -> str:
         left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)
         return (
-            f"step {self.clock.step} loss {values['loss']:.3f} lr {values['lr']:.1e} "
+            f"step {self.clock.step} loss {values.get('loss', math.nan):.3f} lr {values['lr']:.1e} "
             f"{values['images_per_second']:.0f} img/s, {duration(max(0.0, left))} left"
         )
 

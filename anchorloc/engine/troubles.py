@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ from anchorloc.engine.learner import NotFiniteError
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
 
-IMAGES = "not_finite.json"  # the images of the batch that a run broke off at
+IMAGES = "not_finite.json"  # the images of the last batch whose numbers were none
+_DEATH = re.compile(r"DataLoader worker.*(is killed by signal|exited unexpectedly)|shared memory|\bshm\b")
 
 
 def names_of(source: Source, ids: Iterable[int | str]) -> list[str]:
@@ -24,24 +26,37 @@ def names_of(source: Source, ids: Iterable[int | str]) -> list[str]:
     return [source.name(places[image]) for image in ids]
 
 
-def not_finite(error: NotFiniteError, names: list[str], folder: Path, step: int, rate: float) -> InputError:
+def write_images(error: NotFiniteError, names: list[str], folder: Path, step: int) -> Path:
+    """Write the `names` of the images, of which one made a number none, into the folder of the run."""
+    path = folder / IMAGES
+    write_json(path, {"what": error.what, "value": str(error.value), "step": step, "images": names})
+    return path
+
+
+def not_finite(
+    error: NotFiniteError, names: list[str], folder: Path, step: int, rate: float, skipped: int
+) -> InputError:
     """Write the `names` of the images into the folder of the run, and return what to tell the user.
 
     Args:
         rate: the full learning rate.
+        skipped: updates just before that were skipped for the like.
     """
-    path = folder / IMAGES
-    write_json(path, {"what": error.what, "value": str(error.value), "step": step, "images": names})
+    path = write_images(error, names, folder, step)
+    before = f" after {skipped} skipped updates in a row" if skipped else ""
     return InputError(
-        f"{error.what} became {error.value} at step {step}, by one of {len(names)} images (first: "
-        f"{first_of(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, "
-        f"now {rate}, or look at these images"
+        f"{error.what} became {error.value} at step {step}{before}, by one of {len(names)} images (first: "
+        f"{first_of(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
+        f"{rate}, look at these images, or skip up to N such updates in a row by train.skip_nonfinite=N"
     )
 
 
 @contextmanager
-def memory_told(config: Config, processes: int) -> Iterator[None]:
+def memory_told(config: Config, processes: int, then: str = "") -> Iterator[None]:
     """Turn an error of memory into a sentence that says which setting to lower.
+
+    Args:
+        then: what to do after a worker of a loader was killed, in the sentence's last words.
 
     Raises:
         InputError: memory ran out, here or in a worker of a loader.
@@ -50,13 +65,14 @@ def memory_told(config: Config, processes: int) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
+        if _DEATH.search(str(error)) or "MemoryError in DataLoader worker" in reason:
+            raise InputError(
+                "a loader worker was killed, most often by the system for want of memory, or of shared memory "
+                f"(/dev/shm; of a container: --shm-size): lower train.workers, now {config.train.workers}, or "
+                f"train.image_cache_mb, now {config.train.image_cache_mb} ({reason}){then}"
+            ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
-        if "DataLoader worker" in str(error):
-            raise InputError(
-                f"a loader worker was killed, most often for want of memory: lower train.workers, now "
-                f"{config.train.workers}, or train.image_cache_mb, now {config.train.image_cache_mb} ({reason})"
-            ) from None
         raise
 
 
