@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,14 +67,25 @@ def memory_told(config: Config, processes: int, then: str = "") -> Iterator[None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _DEATH.search(str(error)) or "MemoryError in DataLoader worker" in reason:
+            _let_go(error)
             raise InputError(
                 "a loader worker was killed, most often by the system for want of memory, or of shared memory "
                 f"(/dev/shm; of a container: --shm-size): lower train.workers, now {config.train.workers}, or "
                 f"train.image_cache_mb, now {config.train.image_cache_mb} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            _let_go(error)
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
         raise
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error hold: memory, and loaders, whose other workers, if they died too, would raise
+    in the midst of whatever comes next.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _for_networks(config: Config, processes: int) -> str:
