@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from anchorloc.structures import AnchorGrid, AnchorLevel
 
 LATTICE = np.dtype(
-    [
-        # anchor (row, column) is first + step * (row * columns + column)
-        *((name, np.int64) for name in ("first", "step", "rows", "columns")),
-        # its edges are edges[x1 + column], edges[y1 + row], edges[x2 + column], edges[y2 + row]
-        *((name, np.int64) for name in ("x1", "y1", "x2", "y2")),
-        # of cell (0, 0); from cell to cell; and cells per pixel, 1 for a stride of 0
-        *((name, np.float64) for name in ("center_x", "center_y", "stride_x", "stride_y", "cells_x", "cells_y")),
-        # bounds over all cells: no anchor is longer, smaller, or reaches further from its cell's center
-        *((name, np.float64) for name in ("width", "height", "area", "reach_x", "reach_y")),
-    ]
+    (
+        np.record,  # whose fields are attributes without numba too
+        [
+            # anchor (row, column) is first + step * (row * columns + column)
+            *((name, np.int64) for name in ("first", "step", "rows", "columns")),
+            # its edges are edges[x1 + column], edges[y1 + row], edges[x2 + column], edges[y2 + row]
+            *((name, np.int64) for name in ("x1", "y1", "x2", "y2")),
+            # of cell (0, 0); from cell to cell; and cells per pixel, 1 for a stride of 0
+            *((name, np.float64) for name in ("center_x", "center_y", "stride_x", "stride_y", "cells_x", "cells_y")),
+            # bounds over all cells: no anchor is longer, smaller, or reaches further from its cell's center
+            *((name, np.float64) for name in ("width", "height", "area", "reach_x", "reach_y")),
+        ],
+    )
 )
 
 _known: WeakKeyDictionary[AnchorGrid, tuple[NDArray[np.float32], NDArray[Any]]] = WeakKeyDictionary()

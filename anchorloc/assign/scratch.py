@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-CLAIM = np.dtype([("iou", np.float32), ("row", np.int32)])
+CLAIM = np.dtype((np.record, [("iou", np.float32), ("row", np.int32)]))
 
 
 class _Scratch(threading.local):
