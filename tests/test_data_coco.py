@@ -183,7 +183,7 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "box too far left": (in_annotation(bbox=[-1.1e7, 2, 3, 4]), ["annotation 13", "-11000000.0"]),
     "huge integer": (in_annotation(bbox=[1, 2, 10**250, 4]), ["annotation 13"]),
     "unknown category": (in_annotation(category_id=4), ["annotation 13", "category_id 4"]),
-    "category of another type": (in_annotation(category_id="7"), ["annotation 13", "category_id '7'", "such as 3"]),
+    "category of another type": (in_annotation(category_id="7"), ["annotation 13", "category_id '7'", "is a text"]),
     "category is true": (in_annotation(category_id=True), ["annotation 13", "category_id True"]),
     "no category": (without("annotations", 2, "category_id"), ["annotation 13", "category_id None"]),
     "unknown image": (in_annotation(image_id=4), ["annotation 13", "image_id 4"]),

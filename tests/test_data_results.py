@@ -48,7 +48,12 @@ def test_nothing_found_is_a_result(truth: CocoAnnotations, tmp_path: Path) -> No
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown image": ({"image_id": 9}, "image_id 9 is none of the 2"),
-    "image of another type": ({"image_id": "2"}, "image_id '2' is none of the 2 annotated ids, such as 1"),
+    "image of another type": (
+        {"image_id": "2"},
+        "image_id '2' is a text, the annotated ids are numbers; write it without",
+    ),
+    "file name as id": ({"image_id": "2.jpg"}, "image_id '2.jpg' is none of the 2 annotated ids, such as 1"),
+    "box of no number": ({"bbox": [1, float("nan"), 3, 4]}, "is not finite"),
     "unknown category": ({"category_id": 1}, "category_id 1 is none"),
     "no category": ({"category_id": None}, "category_id None"),
     "score above 1": ({"score": 1.01}, "score 1.01"),
@@ -77,7 +82,7 @@ def test_a_bad_detection_is_refused(case: str, truth: CocoAnnotations, tmp_path:
     [
         ("{}", "holds an object, not a list"),
         ("[5]", "item 0"),
-        (json.dumps([detection()]).replace("0.5", "NaN"), "NaN"),
+        (json.dumps([detection()]).replace("0.5", "NaN"), "score nan"),
         (json.dumps([detection()]).replace("4.5", "1e999"), "not finite"),
         ("[", "not valid JSON"),
     ],

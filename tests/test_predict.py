@@ -102,6 +102,8 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (["x.png"], "x.png does not exist"),
         ("nul\0byte.png", "does not exist"),
         ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, a PIL image or an array, got a int"),
+        (7, "need a path, a PIL image or an array, got a int"),
+        (None, "need a path, a PIL image or an array, got a NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from anchorloc.data.flaws import Flaw, short
@@ -22,6 +23,8 @@ def known(value: Any, places: dict[Id, int], key: str) -> int:
     if type(value) in (int, str) and value in places:
         return places[value]
     example = short(next(iter(places)))
+    if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in places:
+        raise Flaw(f"{key} {short(value)} is a text, the annotated ids are numbers; write it without the quotes")
     raise Flaw(f"{key} {short(value)} is none of the {len(places):,} annotated ids, such as {example}")
 
 

@@ -30,7 +30,7 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
         InputError: the file is no such list, or a detection names an image or a category that `source` does not
             have, or has a bad box, or a score outside [0, 1].
     """
-    items = read_json(path)
+    items = read_json(path, constants=[])  # a NaN is told below, with the detection that has it
     if not isinstance(items, list):
         raise InputError(f"{path} holds {json_type(items)}, not a list of detections; give a COCO result file")
     images = {source.image_id(index): index for index in range(len(source))}

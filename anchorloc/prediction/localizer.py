@@ -9,7 +9,6 @@ from typing import Final, overload
 
 import numpy as np
 import torch
-from PIL import Image
 
 from anchorloc.config import read_config
 from anchorloc.detector import whole_image
@@ -76,7 +75,7 @@ class Localizer:
         Raises:
             InputError: an image cannot be used, or the network gives boxes that are no numbers.
         """
-        if isinstance(images, str | Path | Image.Image | np.ndarray):
+        if isinstance(images, str) or not isinstance(images, Sequence):
             return self._localize([as_pixels(images)])[0]
         found: list[NamedDetections] = []
         for start in range(0, len(images), self.batch_size):  # so that no more of the files are in memory
