@@ -162,7 +162,7 @@ def _set_aside(path: Path, aside: Path) -> None:
     aside.unlink(missing_ok=True)
     try:
         aside.hardlink_to(path)
-    except (OSError, NotImplementedError):
+    except OSError:
         path.replace(aside)
 
 

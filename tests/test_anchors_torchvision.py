@@ -64,6 +64,14 @@ def test_anchors_of_any_sizes_ratios_and_feature_maps(data: st.DataObject) -> No
     assert_same_bits(grid.boxes, torchvisions(TorchvisionGenerator(sizes, ratios), grid))
 
 
+@given(st.lists(numbers, min_size=1, max_size=3).map(tuple), st.lists(numbers, min_size=1, max_size=3).map(tuple))
+def test_ratios_without_an_exact_root_differ_by_a_rounding(sizes: tuple[float, ...], ratios: tuple[float, ...]) -> None:
+    """Edges are whole numbers about a cell's center: a root off by its last bit can turn one over, and no more."""
+    grid = AnchorGenerator.torchvision((sizes,), (ratios,))((64, 64), ((2, 2),))
+    difference = np.abs(grid.boxes - torchvisions(TorchvisionGenerator((sizes,), (ratios,)), grid))
+    assert difference.max() <= 1
+
+
 @settings(max_examples=300)
 @given(st.data(), st.sampled_from([SSD300, SSDLITE, {}, {"clip": False}, {**SSD300, "clip": False}]))
 def test_ssd_anchors_of_any_image_and_feature_maps(data: st.DataObject, chosen: dict[str, Any]) -> None:

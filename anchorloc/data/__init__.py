@@ -13,7 +13,7 @@ from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShor
 from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import OneShapeData, ShapesData
 from anchorloc.data.source import Annotations, Source, Split, check_same_categories
-from anchorloc.data.subset import Subset, readable
+from anchorloc.data.subset import AnnotationSubset, Subset, readable
 
 if TYPE_CHECKING:
     from anchorloc.data.composition import compose
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anchorloc.data.transforms import Transform, randomness
 
 __all__ = [
+    "AnnotationSubset",
     "Annotations",
     "Augment",
     "ClassBalancedSampling",

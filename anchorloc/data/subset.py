@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.source import Source
+from anchorloc.data.source import Annotations, Source
 from anchorloc.errors import InputError
-from anchorloc.structures import Category, Target
+from anchorloc.structures import Category, IntArray, Target
 
 
-@dataclass(frozen=True)
-class Subset:
-    """A `Source` of the images at the places `kept` of another, with all its classes."""
+@dataclass(frozen=True, eq=False)
+class AnnotationSubset:
+    """`Annotations` of the images at the places `kept`, (N,), of others, with all their classes."""
 
-    source: Source
-    kept: tuple[int, ...]
+    source: Annotations
+    kept: IntArray
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -29,41 +29,48 @@ class Subset:
         """Those of the source."""
         return self.source.warnings
 
-    @property
-    def fingerprint(self) -> str:
-        """Another one for other annotations or images."""
-        return f"{self.source.fingerprint} {self.kept}"
-
     def __len__(self) -> int:
         return len(self.kept)
 
     def target(self, index: int) -> Target:
         """Everything annotated."""
-        return self.source.target(self.kept[index])
+        return self.source.target(int(self.kept[index]))
 
     def training_target(self, index: int) -> Target:
         """The boxes to learn."""
-        return self.source.training_target(self.kept[index])
+        return self.source.training_target(int(self.kept[index]))
 
     def image_id(self, index: int) -> int | str:
         """The id that results carry."""
-        return self.source.image_id(self.kept[index])
+        return self.source.image_id(int(self.kept[index]))
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) in pixels."""
-        return self.source.size(self.kept[index])
+        return self.source.size(int(self.kept[index]))
 
     def name(self, index: int) -> str:
         """The file name."""
-        return self.source.name(self.kept[index])
+        return self.source.name(int(self.kept[index]))
 
     def annotation_id(self, row: int) -> int | str:
         """The id of an annotation of the source."""
         return self.source.annotation_id(row)
 
+
+@dataclass(frozen=True, eq=False)
+class Subset(AnnotationSubset):
+    """The same with images: a `Source`."""
+
+    source: Source
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one for other annotations or images."""
+        return f"{self.source.fingerprint} {self.kept.tolist()}"
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB."""
-        return self.source.image(self.kept[index])
+        return self.source.image(int(self.kept[index]))
 
     def check_images(self) -> tuple[str, ...]:
         """Nothing: whoever chose the images has looked at them."""
@@ -79,4 +86,4 @@ def readable(source: Source) -> tuple[Subset, list[str]]:
             kept.append(index)
         except InputError as error:
             broken.append(str(error))
-    return Subset(source, tuple(kept)), broken
+    return Subset(source, np.array(kept, np.int64)), broken

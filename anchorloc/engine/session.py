@@ -37,7 +37,7 @@ from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, tr
 from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.structures import Detections
 
-MOST_ANALYZED = 100_000  # detections: with more, the report of a run leaves the analysis (some 15 s) to `evaluate`
+MOST_ANALYZED = 100_000  # detections: with more, the analysis takes long, and is left to `evaluate`
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:

@@ -9,11 +9,11 @@ import numpy as np
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
-from anchorloc.coverage.fitting.parts import Part, learnable
+from anchorloc.coverage.fitting.parts import learnable
 from anchorloc.coverage.fitting.scoring import LEAST_BOXES, Score, class_losses, score
 from anchorloc.coverage.fitting.search import Problem
 from anchorloc.coverage.views import Views
-from anchorloc.data import Annotations
+from anchorloc.data import Annotations, AnnotationSubset
 from anchorloc.structures import BoolArray
 
 MOST_JUDGED = 300  # train images on which the assigner chooses
@@ -32,7 +32,7 @@ class Judge:
     def of(cls, config: Config, train: Annotations, passes: int, seed: int) -> Judge:
         """Draw the images."""
         busy = np.flatnonzero(learnable(train))
-        part = Part(train, np.random.default_rng((seed, 4)).permutation(busy)[:MOST_JUDGED])
+        part = AnnotationSubset(train, np.random.default_rng((seed, 4)).permutation(busy)[:MOST_JUDGED])
         views = Views(config, part, min(passes, 1))
         return cls(views, score(views, config))
 

@@ -7,55 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, CocoData
-from anchorloc.structures import Category, IntArray, Target
+from anchorloc.data import Annotations, AnnotationSubset, CocoData
 
 HELD_OUT = 0.2  # of the train images, where there is no val split to score on
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some images of a split: `Annotations`."""
-
-    whole: Annotations
-    indices: IntArray  # (N,)
-
-    @property
-    def categories(self) -> tuple[Category, ...]:
-        """Those of the whole."""
-        return self.whole.categories
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Those of the whole."""
-        return self.whole.warnings
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def target(self, index: int) -> Target:
-        """Everything annotated, as it is."""
-        return self.whole.target(int(self.indices[index]))
-
-    def training_target(self, index: int) -> Target:
-        """The boxes to learn."""
-        return self.whole.training_target(int(self.indices[index]))
-
-    def image_id(self, index: int) -> int | str:
-        """The id that results carry."""
-        return self.whole.image_id(int(self.indices[index]))
-
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.whole.size(int(self.indices[index]))
-
-    def name(self, index: int) -> str:
-        """The file name, for messages."""
-        return self.whole.name(int(self.indices[index]))
-
-    def annotation_id(self, row: int) -> int | str:
-        """The id of an annotation."""
-        return self.whole.annotation_id(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +41,8 @@ def parts_of(config: Config, seed: int) -> Parts:
         return Parts(train, train, f"the images fitted to, so the score is too good ({missing}, and they are too few)")
     held = np.random.default_rng((seed, 0)).permutation(busy)[:count]
     rest = np.setdiff1d(np.arange(len(train)), held)
-    return Parts(Part(train, rest), Part(train, np.sort(held)), f"a seeded share of the train images ({missing})")
+    fitted, scored = AnnotationSubset(train, rest), AnnotationSubset(train, np.sort(held))
+    return Parts(fitted, scored, f"a seeded share of the train images ({missing})")
 
 
 def learnable(annotations: Annotations) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
