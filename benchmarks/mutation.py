@@ -6,7 +6,7 @@ Each mutant is one operator, condition or number of one line changed, drawn by a
 of the project; the tests of its room run until the first failure, those of its own file first, property tests with
 few examples. A mutant whose tests take far more time of the processor than usual counts as noticed. Those that live on
 are listed with their lines: a test is missing there, or the change is none (a window one cell wider is slower, not
-wrong).
+wrong). The table is written after each.
 """
 
 from __future__ import annotations
@@ -202,8 +202,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for mutant in random.Random(arguments.seed).sample(every, min(arguments.mutants, len(every))):
             rows.append(trial(copy, mutant, patience[mutant.tests]))
             print(*rows[-1].values(), flush=True)
+            write_table(rows, RESULTS / "mutation.csv")
     print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, of {len(every)} that there are")
-    write_table(rows, RESULTS / "mutation.csv")
 
 
 if __name__ == "__main__":
