@@ -1,16 +1,16 @@
 """The recipes in configs/ against torchvision's RetinaNet on real data.
 
-    python -m benchmarks.accuracy DATA                      # the same wall-clock: 18 runs of 10 minutes, two idle cores
-    python -m benchmarks.accuracy DATA --equal-epochs 5     # every image seen as often, with the same augmentation
-    python -m benchmarks.accuracy --summary                 # what is known so far
+    python -m benchmarks.accuracy DATA               # 27 runs, of 10 minutes and less, on two idle cores
+    python -m benchmarks.accuracy --summary          # what is known so far
 
-DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. Ours is
+DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. "ours" is
 `python -m anchorloc.train` with the config of the set. Only the length is given, and that it validates at the end
 alone, so that no checkpoint is picked on the split that it is scored on. The peer (benchmarks/torchvision_training.py)
-has the same backbone with the same weights, and sees images of the same size: flipped, and at equal epochs augmented as
-ours. Both are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done again;
-one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores others
-worked on the machine, and the run should be done again, by the clock at least: delete its line.
+has the same backbone with the same weights, and sees images of the same size, flipped, for the same wall-clock.
+"ours-equal-epochs" is the config again, with no other augmentation than the peer's, for as many images as the peer
+came to see. All are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done
+again; one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores
+others worked on the machine, and the run should be done again: delete its line.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from benchmarks.timing import RESULTS, circumstances
 SETS = ["bccd", "fruits", "airplanes"]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 WEIGHTS = {"mobilenet_v2": "mobilenet_v2_imagenet_tvnaming.pth"}  # from TensorFlow
-KEY = ("set", "length", "seed", "method")
+FLIPS = Augment(horizontal_flip=0.5)  # what the peer's user gets without asking
+KEY = ("set", "minutes", "seed", "method")
 Row = dict[str, str]
 
 
@@ -68,17 +69,22 @@ class Score:
 
 @dataclass(frozen=True)
 class Run:
-    """One training, of a length such as "10 minutes" or "5 epochs"."""
+    """One training of `minutes`, or on as many images as the peer saw in them."""
 
     task: Task
-    length: str
+    minutes: float
     seed: int
-    folder: Path  # for the files of ours
+    table: Path  # of what is done
+    out: Path  # the folder of our runs
 
-    @property
-    def equal_epochs(self) -> bool:
-        """Whether both see every image as often."""
-        return "epoch" in self.length
+    def key(self, method: str) -> Row:
+        """The columns that tell its line from others."""
+        return dict(zip(KEY, (self.task.name, f"{self.minutes:g}", str(self.seed), method), strict=True))
+
+    def line(self, method: str) -> Row | None:
+        """Its line in the table."""
+        wanted = self.key(method).items()
+        return next((row for row in read_table(self.table) if wanted <= row.items()), None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,13 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.summary:
         if arguments.data is None:
             raise InputError("give DATA, the folder that holds the sets, or --summary")
-        length = f"{arguments.equal_epochs:g} epochs" if arguments.equal_epochs else f"{arguments.minutes:g} minutes"
         tasks = [task_of(name, arguments.data, arguments.configs) for name in arguments.sets]
         for seed in arguments.seeds:
             for task in tasks:
                 for method in arguments.by:
-                    run = Run(task, length, seed, arguments.out / f"{task.name}-{length}-{seed}".replace(" ", "-"))
-                    fill(table, run, method)
+                    fill(Run(task, arguments.minutes, seed, table, arguments.out), method)
     print("\n".join(summary(read_table(table))))
     return 0
 
@@ -124,18 +128,17 @@ def task_of(name: str, data: Path, configs: Path) -> Task:
     return Task(name, tuple(words), config)
 
 
-def fill(table: Path, run: Run, method: str) -> None:
+def fill(run: Run, method: str) -> None:
     """Train and add a line to the table, unless it is there."""
-    key = {"set": run.task.name, "length": run.length, "seed": str(run.seed), "method": method}
-    if any(all(row[name] == key[name] for name in KEY) for row in read_table(table)):
+    if run.line(method):
         return
-    print(", ".join(key.values()), "...", flush=True)
+    print(", ".join(run.key(method).values()), "...", flush=True)
     start, cpu = time.perf_counter(), _cpu_seconds()
     found = METHODS[method](run)
     seconds = time.perf_counter() - start
     told = circumstances(("anchorloc", "torch", "torchvision", "pycocotools"))
     row = {
-        **key,
+        **run.key(method),
         **{name: f"{value or 0:.4f}" for name, value in (("AP", found.ap), ("AP50", found.ap50), ("AP75", found.ap75))},
         "steps": str(found.steps),
         "epochs": f"{found.images / len(run.task.config.data.open('train')):.2f}",
@@ -143,20 +146,35 @@ def fill(table: Path, run: Run, method: str) -> None:
         "cores": f"{(_cpu_seconds() - cpu) / seconds:.2f}",
         **{name: told[name] for name in ("date", "commit", "versions", "machine")},
     }
-    write_rows(table, [*read_table(table), row])
+    write_rows(run.table, [*read_table(run.table), row])
     print("  " + ", ".join(f"{name} {row[name]}" for name in ("AP", "AP50", "epochs", "seconds", "cores")), flush=True)
 
 
 def ours(run: Run) -> Score:
     """Run the command."""
-    shutil.rmtree(run.folder, ignore_errors=True)
-    settings = [f"train.length={run.length}", f"train.seed={run.seed}", "train.validate_every=1000000"]
-    command = [sys.executable, "-m", "anchorloc.train", *run.task.words, *settings, "--out", str(run.folder)]
+    return _command(run, "ours", [f"train.length={run.minutes:g} minutes"])
+
+
+def ours_at_equal_epochs(run: Run) -> Score:
+    """Run the command on as many images as the peer saw, with its augmentation."""
+    line = run.line("torchvision")
+    if line is None:
+        raise InputError("ours-equal-epochs sees as many images as torchvision; add torchvision to --by, before it")
+    steps = round(int(line["steps"]) * torchvision_training.BATCH / run.task.config.train.batch_size)
+    augment = f"transform.augment={{horizontal_flip: {FLIPS.horizontal_flip}}}"
+    return _command(run, "ours-equal-epochs", [f"train.length={steps} iterations", augment])
+
+
+def _command(run: Run, method: str, words: Sequence[str]) -> Score:
+    folder = run.out / "-".join(run.key(method).values())
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = [*words, f"train.seed={run.seed}", "train.validate_every=1000000"]
+    command = [sys.executable, "-m", "anchorloc.train", *run.task.words, *settings, "--out", str(folder)]
     status = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
     if status:
-        raise InputError(f"the training in {run.folder} ended with status {status}; the reason stands above")
-    numbers = read_json(run.folder / "metrics.json")["summary"]
-    steps = max(line["step"] for line in read_log(run.folder))
+        raise InputError(f"the training in {folder} ended with status {status}; the reason stands above")
+    numbers = read_json(folder / "metrics.json")["summary"]
+    steps = max(line["step"] for line in read_log(folder))
     return Score(steps, steps * run.task.config.train.batch_size, numbers["AP"], numbers["AP50"], numbers["AP75"])
 
 
@@ -170,8 +188,8 @@ def peer(run: Run, *, bfloat16: bool = False) -> Score:
     model = torchvision_training.retinanet(
         config.detector.backbone(), len(train.categories), resize.size, resize.max_size
     )
-    transform = config.transform if run.equal_epochs else Transform(resize=resize, augment=Augment(horizontal_flip=0.5))
-    steps = torchvision_training.train(model, train, transform, run.length, run.seed, bfloat16=bfloat16)
+    transform, length = Transform(resize=resize, augment=FLIPS), f"{run.minutes:g} minutes"
+    steps = torchvision_training.train(model, train, transform, length, run.seed, bfloat16=bfloat16)
     found = torchvision_training.score(model, val, transform).summary
     return Score(steps, steps * torchvision_training.BATCH, found.ap, found.ap50, found.ap75)
 
@@ -182,8 +200,9 @@ def peer_in_bfloat16(run: Run) -> Score:
 
 
 METHODS: dict[str, Callable[[Run], Score]] = {
-    "ours": ours,
     "torchvision": peer,
+    "ours": ours,
+    "ours-equal-epochs": ours_at_equal_epochs,
     "torchvision-bf16": peer_in_bfloat16,
 }
 
@@ -231,9 +250,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--summary", action="store_true", help="train nothing, print what the table says")
     parser.add_argument("--sets", nargs="+", default=SETS, help="(default: all three)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=["ours", "torchvision"])
+    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=list(METHODS)[:3])
     parser.add_argument("--minutes", type=_positive, default=10, help="of each training (default: 10)")
-    parser.add_argument("--equal-epochs", type=_positive, metavar="N", help="epochs of each training, instead")
     parser.add_argument(
         "--table", type=Path, default=RESULTS / "accuracy.csv", help="what is done, and is gone on with"
     )

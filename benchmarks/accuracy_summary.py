@@ -5,8 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-OURS = "ours"
-ASKED = 0.30  # of the gap to AP 1 that the peer leaves in the same wall-clock
+OURS, EQUAL, PEER = "ours", "ours-equal-epochs", "torchvision"
 IDLE = 1.8  # of two cores
 
 
@@ -14,10 +13,10 @@ def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the lines, at most 80 columns wide."""
     if not rows:
         return ["no run is done yet"]
-    groups = list(dict.fromkeys((row["length"], row["set"]) for row in rows))
+    groups = list(dict.fromkeys((row["minutes"], row["set"]) for row in rows))
     lines: list[str] = []
-    for length, name in groups:
-        lines += [*_of_set(name, length, [r for r in rows if (r["length"], r["set"]) == (length, name)]), ""]
+    for minutes, name in groups:
+        lines += [*_of_set(name, minutes, [r for r in rows if (r["minutes"], r["set"]) == (minutes, name)]), ""]
     commits = len({row["commit"] for row in rows})
     busy = sum(float(row["cores"]) < IDLE for row in rows)
     lines.append(
@@ -26,19 +25,23 @@ def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return lines
 
 
-def _of_set(name: str, length: str, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Yield the heading, a line for each method, and for each peer what ours closes of its gap."""
+def _of_set(name: str, minutes: str, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yield the heading, a line for each method, and what ours has over each peer."""
     seeds = sorted({int(row["seed"]) for row in rows})
-    yield f"{name + ', ' + length:36}" + "".join(f"{f'seed {seed}':>9}" for seed in seeds) + f"{'mean':>9}"
+    yield (
+        f"{name + ', ' + minutes + ' minutes':36}" + "".join(f"{f'seed {seed}':>9}" for seed in seeds) + f"{'mean':>9}"
+    )
     aps = {m: {int(r["seed"]): float(r["AP"]) for r in rows if r["method"] == m} for m in _methods(rows)}
     for method, by_seed in aps.items():
         yield _line(f"  AP of {method}", seeds, by_seed, ".3f")
     for method, by_seed in aps.items():
-        if method != OURS and OURS in aps:
-            both = {seed: aps[OURS][seed] for seed in seeds if seed in aps[OURS] and seed in by_seed}
-            closed = {seed: gap_closed(ap, by_seed[seed]) for seed, ap in both.items()}
-            asked = "at least as good" if "epoch" in length else f"asked {ASKED:.0%}"
-            yield _line(f"  gap closed ({asked})", seeds, closed, ".0%")
+        if method not in (OURS, EQUAL):
+            closed = {seed: gap_closed(ap, by_seed[seed]) for seed, ap in aps.get(OURS, {}).items() if seed in by_seed}
+            yield _line(f"  gap of {method} closed", seeds, closed, ".0%")
+    both = aps.get(EQUAL, {}).keys() & aps.get(PEER, {}).keys()
+    if both:
+        more = {seed: aps[EQUAL][seed] - aps[PEER][seed] for seed in both}
+        yield _line("  more AP at equal epochs", seeds, more, "+.3f")
 
 
 def gap_closed(ours: float, peer: float) -> float:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import RESULTS, save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for mutant in random.Random(arguments.seed).sample(every, min(arguments.mutants, len(every))):
             rows.append(trial(copy, mutant, patience[mutant.tests]))
             print(*rows[-1].values(), flush=True)
-            write_table(rows, RESULTS / "mutation.csv")
+            save_table(rows, RESULTS / "mutation.csv")
     print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, of {len(every)} that there are")
 
 

@@ -36,8 +36,13 @@ def median_seconds(calls: Mapping[str, Call], rounds: int = 9, sample: float = 0
 
 
 def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iterable[str] = ()) -> None:
-    """Write rows with equal keys as CSV to `path`, under lines of '#' that tell how they came about, and print them as
-    a Markdown table.
+    """Write rows as `save_table` does, and print them as a Markdown table."""
+    save_table(rows, path, packages)
+    print(markdown(rows))
+
+
+def save_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iterable[str] = ()) -> None:
+    """Write rows with equal keys as CSV to `path`, under lines of '#' that tell how they came about.
 
     Args:
         packages: the installed packages whose versions bear on the figures, beside numpy and numba.
@@ -49,7 +54,6 @@ def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iter
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
-    print(markdown(rows))
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:

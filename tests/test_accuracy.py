@@ -12,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anchorloc.data import CocoData, ShapesData, ShortestSide, Transform
+from anchorloc.config import read_config
+from anchorloc.data import Augment, CocoData, ShapesData, ShortestSide, Transform
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import ResidualBackbone
 from anchorloc.detector.layers import Backbone
@@ -20,6 +21,7 @@ from anchorloc.errors import run_command
 from benchmarks import accuracy, torchvision_training
 from benchmarks.accuracy_summary import gap_closed, summary
 
+OURS = ["ours", "ours-equal-epochs"]
 TINY = """
 data: {kind: CocoData, root: nowhere}
 transform: {resize: {kind: ShortestSide, size: 48, max_size: 64}}
@@ -63,22 +65,24 @@ def table(place: Path) -> Path:
     return place / "results" / "accuracy.csv"
 
 
-def test_both_train_and_are_not_trained_again(
+def test_all_train_and_are_not_trained_again(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert accuracy.main(words(place, "--equal-epochs", "1")) == 0
+    monkeypatch.setattr(torchvision_training, "train", lambda *others, **options: 3)  # 24 images, thrice the set
+    assert accuracy.main(words(place, "--minutes", "0.02")) == 0
     rows = list(csv.DictReader(table(place).read_text().splitlines()))
-    assert [row["method"] for row in rows] == ["ours", "torchvision"]
-    assert [(row["steps"], row["epochs"]) for row in rows] == [("2", "1.00"), ("1", "1.00")]
+    assert [row["method"] for row in rows] == ["torchvision", "ours", "ours-equal-epochs"]
+    assert [(row["steps"], row["epochs"]) for row in rows[::2]] == [("3", "3.00"), ("6", "3.00")]
+    assert int(rows[1]["steps"]) > 0
     for row in rows:
         assert 0 <= float(row["AP"]) <= float(row["AP50"]) <= 1
-        assert row["length"] == "1 epochs"
+        assert row["minutes"] == "0.02"
         assert float(row["cores"]) > 0
         assert row["commit"]
         assert "pycocotools" in row["versions"]
     printed = capsys.readouterr().out
-    assert "tiny, 1 epochs" in printed
-    assert "gap closed (at least as good)" in printed
+    assert "tiny, 0.02 minutes" in printed
+    assert "more AP at equal epochs" in printed
 
     before = table(place).read_bytes()
     trained: list[accuracy.Run] = []
@@ -89,22 +93,22 @@ def test_both_train_and_are_not_trained_again(
 
     for method in accuracy.METHODS:
         monkeypatch.setitem(accuracy.METHODS, method, note)
-    assert accuracy.main(words(place, "--equal-epochs", "1")) == 0
+    assert accuracy.main(words(place, "--minutes", "0.02")) == 0
     assert not trained
     assert table(place).read_bytes() == before
     assert accuracy.main(words(place, "--minutes", "2", "--by", "ours")) == 0
-    assert [(run.length, run.equal_epochs) for run in trained] == [("2 minutes", False)]
+    assert [run.minutes for run in trained] == [2]
     assert table(place).read_bytes().startswith(before)
 
 
 def test_a_run_that_fails_leaves_the_table_as_it_is(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([accuracy.Score(1, 8, 0.5, 0.75, None)])
-    monkeypatch.setitem(accuracy.METHODS, "ours", lambda run: next(scores))
-    monkeypatch.setitem(accuracy.METHODS, "torchvision", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setitem(accuracy.METHODS, "torchvision", lambda run: next(scores))
+    monkeypatch.setitem(accuracy.METHODS, "ours", lambda run: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         accuracy.main(words(place))
     (row,) = accuracy.read_table(table(place))
-    assert (row["method"], row["AP"], row["AP75"]) == ("ours", "0.5000", "0.0000")
+    assert (row["method"], row["AP"], row["AP75"]) == ("torchvision", "0.5000", "0.0000")
 
 
 def body() -> Backbone:
@@ -132,24 +136,22 @@ def test_the_peer_learns_and_its_boxes_are_in_original_pixels(tmp_path: Path) ->
     assert 60 < corners.max() <= 64
 
 
-def test_the_peer_sees_the_recipes_augmentation_at_equal_epochs_alone(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    augmented = TINY.replace("64}}", "64}, augment: {vertical_flip: 0.25}}")
+def test_at_equal_epochs_ours_has_the_peers_augmentation_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    augmented = TINY.replace("64}}", "64}, augment: {horizontal_flip: 0.25, scale_jitter: [0.5, 2]}}")
     (place / "configs" / "tiny.yaml").write_text(augmented)
-    seen: list[Transform] = []
+    seen: list[Augment] = []
 
     def look(model: object, source: object, transform: Transform, *others: object, **options: object) -> int:
-        seen.append(transform)
+        seen.append(transform.augment)
+        assert transform.resize == ShortestSide(48, 64)
         return 1
 
     monkeypatch.setattr(torchvision_training, "train", look)
-    task = accuracy.task_of("tiny", place / "data", place / "configs")
-    for length in ("10 minutes", "5 epochs"):
-        accuracy.peer(accuracy.Run(task, length, 0, place))
-    assert [transform.augment.vertical_flip for transform in seen] == [0.0, 0.25]
-    assert [transform.augment.horizontal_flip for transform in seen] == [0.5, 0.5]
-    assert all(transform.resize == ShortestSide(48, 64) for transform in seen)
+    assert accuracy.main(words(place, "--minutes", "0.02")) == 0
+    trained = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
+    assert seen == [Augment(horizontal_flip=0.5)] == [trained[1].transform.augment]
+    assert trained[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
+    assert trained[1].train.length == "2 iterations"
 
 
 def refused(argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -160,6 +162,11 @@ def refused(argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: py
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     return line
+
+
+def test_equal_epochs_need_the_peer(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(accuracy.main, words(place, "--by", "ours-equal-epochs")) == 2
+    assert "add torchvision to --by, before it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -183,7 +190,7 @@ def test_other_bad_input_is_one_sentence(
     assert "give DATA" in refused([], capsys, monkeypatch)
     table(place).parent.mkdir()
     table(place).write_text("set,AP\ntiny,1\n")
-    assert f"{table(place)} has a line without length" in refused(words(place), capsys, monkeypatch)
+    assert f"{table(place)} has a line without minutes" in refused(words(place), capsys, monkeypatch)
     recipe = place / "configs" / "tiny.yaml"
     backbone = TINY.replace("ResidualBackbone, channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1], first: 8", "{}")
     recipe.write_text(backbone.replace("{}", "TorchvisionBackbone, name: resnet18"))
@@ -199,10 +206,10 @@ def test_a_length_that_is_none_is_refused(word: str, capsys: pytest.CaptureFixtu
     assert "--minutes" in capsys.readouterr().err
 
 
-def line(method: str, seed: int, ap: float, length: str = "10 minutes", cores: float = 1.95) -> dict[str, str]:
+def line(method: str, seed: int, ap: float, minutes: str = "10", cores: float = 1.95) -> dict[str, str]:
     return {
         "set": "airplanes",
-        "length": length,
+        "minutes": minutes,
         "seed": str(seed),
         "method": method,
         "AP": f"{ap:.4f}",
@@ -217,20 +224,26 @@ def test_the_summary_by_hand() -> None:
         line("ours", 0, 0.8),
         line("ours", 1, 0.9),
         line("torchvision", 1, 0.8, cores=1),
+        line("torchvision", 2, 0.7),
+        line("ours-equal-epochs", 0, 0.625),
+        line("ours-equal-epochs", 2, 0.65),
+        line("ours", 0, 0.5, "2"),
+        line("torchvision-bf16", 0, 0.6, "2"),
     ]
-    rows += [line("torchvision", 2, 0.7), line("ours", 0, 0.5, "5 epochs"), line("torchvision", 0, 0.6, "5 epochs")]
     text = summary(rows)
     assert [printed.split() for printed in text if printed and "runs" not in printed] == [
         ["airplanes,", "10", "minutes", "seed", "0", "seed", "1", "seed", "2", "mean"],
         ["AP", "of", "ours", "0.800", "0.900", "-", "0.850"],
+        ["AP", "of", "ours-equal-epochs", "0.625", "-", "0.650", "0.637"],
         ["AP", "of", "torchvision", "0.600", "0.800", "0.700", "0.700"],
-        ["gap", "closed", "(asked", "30%)", "50%", "50%", "-", "50%"],
-        ["airplanes,", "5", "epochs", "seed", "0", "mean"],
+        ["gap", "of", "torchvision", "closed", "50%", "50%", "-", "50%"],
+        ["more", "AP", "at", "equal", "epochs", "+0.025", "-", "-0.050", "-0.012"],
+        ["airplanes,", "2", "minutes", "seed", "0", "mean"],
         ["AP", "of", "ours", "0.500", "0.500"],
-        ["AP", "of", "torchvision", "0.600", "0.600"],
-        ["gap", "closed", "(at", "least", "as", "good)", "-25%", "-25%"],
+        ["AP", "of", "torchvision-bf16", "0.600", "0.600"],
+        ["gap", "of", "torchvision-bf16", "closed", "-25%", "-25%"],
     ]
-    assert text[-1] == "7 runs of 1 commit; 1 of them had less than 1.8 cores"
+    assert text[-1] == "9 runs of 1 commit; 1 of them had less than 1.8 cores"
     assert max(map(len, text)) <= 80
     assert summary([]) == ["no run is done yet"]
 
