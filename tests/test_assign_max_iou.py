@@ -16,6 +16,8 @@ from torchvision.ops import box_iou
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import MaxIoUAssigner
+from anchorloc.assign.lattices import lattices_of
+from anchorloc.assign.max_iou_kernels import FUDGE, window
 from anchorloc.structures import BACKGROUND, IGNORE
 
 SQUARES = AnchorGenerator(strides=(10,), shapes=(((10, 10),),))  # a board of squares, edge to edge
@@ -125,6 +127,50 @@ def test_rescue_prefers_the_near_center_then_the_low_index() -> None:
     np.testing.assert_array_equal(MaxIoUAssigner(0.5, 0.4, 0)(grid, [[8, 6, 12, 14]]).anchors, [0])
     wide = AnchorGenerator(strides=(10,), shapes=(((40, 40),),))((10, 20))  # both hold the box: IoU is flat
     np.testing.assert_array_equal(MaxIoUAssigner(0.5, 0.4, 0)(wide, [[10, 4, 12, 6]]).anchors, [1])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_rescue_prefers_the_near_center_on_either_axis_and_side(turned: bool) -> None:
+    """All four anchors hold the box, so that IoU is flat; the box lies by the second, the third, ... of them."""
+    large = AnchorGenerator(strides=(10,), shapes=(((90, 90),),))
+    for near in range(4):
+        box = np.array([10.0 * near + 4, 4, 10 * near + 6, 6]) + 0.5
+        grid = large((40, 10) if turned else (10, 40))
+        found = MaxIoUAssigner(0.5, 0.4, 0)(grid, [box[[1, 0, 3, 2]] if turned else box])
+        np.testing.assert_array_equal(found.anchors, [near])
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 1))
+def test_no_more_is_searched_than_can_overlap_enough(seed: int, part: float) -> None:
+    """Anchors all alike, so that the border of a window is exact but for what rounding may move."""
+    generator = np.random.default_rng(seed)
+    width, height = np.exp(generator.uniform(0, 5, 2)).round(1)
+    grid = AnchorGenerator(strides=(8,), shapes=(((width, height),),))((120, 160))
+    edges, (lattice,) = lattices_of(grid)
+    x1, y1 = generator.uniform(-20, 180, 2)
+    box = tuple(np.float32([x1, y1, x1 + np.exp(generator.uniform(-1, 5)), y1 + np.exp(generator.uniform(-1, 5))]))
+    needed = part * min(box[2] - box[0], width) * min(box[3] - box[1], height) * generator.choice([1, 1.5])
+    top, bottom, left, right = window(box, lattice, needed)
+    columns = np.minimum(edges[lattice.x2 :][: lattice.columns], box[2]) - np.maximum(
+        edges[lattice.x1 :][: lattice.columns], box[0]
+    )
+    rows = np.minimum(edges[lattice.y2 :][: lattice.rows], box[3]) - np.maximum(
+        edges[lattice.y1 :][: lattice.rows], box[1]
+    )
+    slack = 8 * FUDGE + 1e-3
+    least_x, least_y = needed / min(box[3] - box[1], height), needed / min(box[2] - box[0], width)
+    if top == bottom:
+        assert (top, bottom, left, right) == (0, 0, 0, 0)
+        assert (columns < least_x + slack).all() or (rows < least_y + slack).all()
+        return
+    inside = np.zeros(lattice.columns, bool)
+    inside[left:right] = True
+    assert (columns[inside] > least_x - slack).all()
+    assert (columns[~inside] < least_x + slack).all()
+    inside = np.zeros(lattice.rows, bool)
+    inside[top:bottom] = True
+    assert (rows[inside] > least_y - slack).all()
+    assert (rows[~inside] < least_y + slack).all()
 
 
 def test_rescue_takes_no_other_boxs_only_positive() -> None:

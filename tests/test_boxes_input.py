@@ -101,6 +101,8 @@ def test_every_public_function_is_in_the_list() -> None:
         ([0, np.nan, 1, 1], r" is \(0.0, nan, 1.0, 1.0\): every number must be finite"),
         ([0, 0, np.inf, 1], r" is \(0.0, 0.0, inf, 1.0\): every number must be finite"),
         ([0, -np.inf, 1, 1], r" is \(0.0, -inf, 1.0, 1.0\): every number must be finite"),
+        ([-np.inf, 0, 1, 1], r" is \(-inf, 0.0, 1.0, 1.0\): every number must be finite"),
+        ([0, 0, 1, np.inf], r" is \(0.0, 0.0, 1.0, inf\): every number must be finite"),
     ],
 )
 def test_a_bad_box_is_named_with_its_row_and_numbers(name: str, call: Any, row: list[float], rule: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anchorloc.boxes import batched_nms, box_area, box_iou, nms, soft_nms
 from anchorloc.boxes.nms_kernels import nms as nms_kernel
+from anchorloc.boxes.nms_kernels import reach
 from anchorloc.boxes.order import descending
 from anchorloc.boxes.tables import box_table
 
@@ -323,3 +324,14 @@ def test_classes_that_are_no_integers_are_refused() -> None:
         batched_nms([[0, 0, 1, 1]], [1], [0.5], 0.5)
     with pytest.raises(ValueError, match=r"idxs must have one value a box, shape \(1,\), got \(2,\)"):
         batched_nms([[0, 0, 1, 1]], [1], [0, 1], 0.5)
+
+
+@given(st.floats(0.5, 100), st.floats(0, 1), st.floats(0.02, 1))
+def test_the_search_reaches_as_far_as_a_box_can_overlap_and_no_further(side: float, part: float, share: float) -> None:
+    """Of all lengths another interval may have, the one whose center can be furthest away; a step of them is missed."""
+    longest = side * share * (2 / share**2) ** part  # from the shortest that can be, to twice the longest
+    others = np.linspace(0, longest, 4001)
+    shared = share * np.maximum(side, others)  # the least that two boxes of that IoU share along an axis
+    possible = others >= shared
+    furthest = ((side + others) / 2 - shared)[possible].max(initial=0)
+    assert furthest - 1e-9 * side <= reach(side, longest, share) <= max(furthest, 0) + longest / 4000 + 1e-9 * side
