@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import MaxIoUAssigner
 from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.max_iou_kernels import FUDGE, window
+from anchorloc.assign.max_iou_kernels import FUDGE, cells_around, window
 from anchorloc.structures import BACKGROUND, IGNORE
 
 SQUARES = AnchorGenerator(strides=(10,), shapes=(((10, 10),),))  # a board of squares, edge to edge
@@ -138,6 +138,20 @@ def test_rescue_prefers_the_near_center_on_either_axis_and_side(turned: bool) ->
         grid = large((40, 10) if turned else (10, 40))
         found = MaxIoUAssigner(0.5, 0.4, 0)(grid, [box[[1, 0, 3, 2]] if turned else box])
         np.testing.assert_array_equal(found.anchors, [near])
+
+
+@pytest.mark.parametrize(
+    ("box", "cells"),
+    [
+        ((12, 22, 16, 26), (1, 3, 0, 2)),  # the center (14, 24) is right of and below that of cell (1, 0)
+        ((-90, -90, -80, -80), (0, 2, 0, 2)),
+        ((90, 90, 92, 92), (3, 4, 1, 2)),
+    ],
+)
+def test_a_first_bound_comes_from_the_cells_about_the_center(box: Any, cells: Any) -> None:
+    """Of a board of 4 x 2 cells; a box outside of it looks at those of the border."""
+    _, (lattice,) = lattices_of(SQUARES((40, 20)))
+    assert cells_around(tuple(np.float32(box)), lattice) == cells
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anchorloc.boxes import batched_nms, box_area, box_iou, nms, soft_nms
+from anchorloc.boxes.nms_kernels import fits_grid, reach
 from anchorloc.boxes.nms_kernels import nms as nms_kernel
-from anchorloc.boxes.nms_kernels import reach
 from anchorloc.boxes.order import descending
 from anchorloc.boxes.tables import box_table
 
@@ -332,6 +332,15 @@ def test_the_search_reaches_as_far_as_a_box_can_overlap_and_no_further(side: flo
     longest = side * share * (2 / share**2) ** part  # from the shortest that can be, to twice the longest
     others = np.linspace(0, longest, 4001)
     shared = share * np.maximum(side, others)  # the least that two boxes of that IoU share along an axis
-    possible = others >= shared
+    possible = np.minimum(side, others) >= shared
     furthest = ((side + others) / 2 - shared)[possible].max(initial=0)
     assert furthest - 1e-9 * side <= reach(side, longest, share) <= max(furthest, 0) + longest / 4000 + 1e-9 * side
+
+
+def test_the_grid_is_for_areas_far_from_the_end_of_float32() -> None:
+    sides = np.float32([[0, 1, 1e-15, 1e-17], [3, 1, 1e-15, 1e-17]])
+    table = np.vstack([np.zeros((2, 4), np.float32), sides, sides.prod(axis=0)[None]])
+    assert fits_grid(table, 0, 3)  # a box without area overlaps nothing
+    assert not fits_grid(table, 0, 4)
+    assert not fits_grid(table, 3, 4)
+    assert fits_grid(table, 3, 3)
