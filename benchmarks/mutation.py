@@ -6,13 +6,15 @@ Each mutant is one operator, condition or number of one line changed, drawn by a
 of the project; the tests of its room run until the first failure, those of its own file first, property tests with
 few examples. A mutant whose tests take far more time of the processor than usual counts as noticed. Those that live on
 are listed with their lines: a test is missing there, or the change is none (a window one cell wider is slower, not
-wrong). The table is written after each.
+wrong). The table is written after each; once tests were added, or a run was stopped, `--again` takes from it the
+mutants that were noticed, and tries the others.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import os
 import random
 import resource
@@ -51,6 +53,7 @@ CHANGES: dict[type[ast.AST], tuple[str, str]] = {
     ast.And: ("and", "or"),
     ast.Or: ("or", "and"),
 }
+Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,13 @@ class Mutant:
     def apply(self, source: str) -> str:
         """The changed source."""
         return source[: self.start] + self.after + source[self.start + len(self.before) :]
+
+    @property
+    def row(self) -> Row:
+        """What tells it from the others: its file, its line, and what the line becomes."""
+        lines = self.apply(self.file.read_text(encoding="utf-8")).splitlines()
+        name = self.file.relative_to(ROOT).as_posix()
+        return {"file": name, "line": str(self.line), "becomes": lines[self.line - 1].strip()}
 
 
 def mutants_of(file: Path, tests: str) -> list[Mutant]:
@@ -163,22 +173,25 @@ def patience_of(copy: Path, tests: str) -> float:
     return 30 + 2 * spent
 
 
-def trial(copy: Path, mutant: Mutant, patience: float) -> dict[str, object]:
-    """One row: a mutant, and whether its tests notice."""
+def trial(copy: Path, mutant: Mutant, patience: float) -> bool:
+    """Whether a mutant's tests notice it."""
     file = copy / mutant.file.relative_to(ROOT)
     source = file.read_text(encoding="utf-8")
     try:
         file.write_text(mutant.apply(source), encoding="utf-8")
-        found = noticed(copy, files_of(copy, mutant.tests, file.stem), patience)
+        return noticed(copy, files_of(copy, mutant.tests, file.stem), patience)
     finally:
         file.write_text(source, encoding="utf-8")
-    return {
-        "file": mutant.file.relative_to(ROOT).as_posix(),
-        "line": mutant.line,
-        "before": mutant.before,
-        "after": mutant.after,
-        "noticed": "yes" if found else "no",
-    }
+
+
+def noticed_before(table: Path) -> list[Row]:
+    """The rows of mutants that a table says were noticed."""
+    lines = [line for line in table.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return [
+        {name: row[name] for name in ("file", "line", "becomes")}
+        for row in csv.DictReader(lines)
+        if row["noticed"] == "yes"
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -186,6 +199,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", action="store_true", help="go on with the table: try what is not noticed in it")
     arguments = parser.parse_args(argv)
     every = [
         mutant
@@ -194,14 +208,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         if file.name not in WORDS
         for mutant in mutants_of(file, tests)
     ]
-    rows: list[dict[str, object]] = []
+    drawn = random.Random(arguments.seed).sample(every, min(arguments.mutants, len(every)))
+    known = noticed_before(RESULTS / "mutation.csv") if arguments.again else []
+    left = [mutant for mutant in drawn if mutant.row not in known]
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "runs", "results", "uv.lock"))
-        patience = {tests: patience_of(copy, tests) for tests in TESTS.values()}
-        for mutant in random.Random(arguments.seed).sample(every, min(arguments.mutants, len(every))):
-            rows.append(trial(copy, mutant, patience[mutant.tests]))
-            print(*rows[-1].values(), flush=True)
+        patience = {tests: patience_of(copy, tests) for tests in dict.fromkeys(mutant.tests for mutant in left)}
+        for mutant in drawn:
+            found = mutant not in left or trial(copy, mutant, patience[mutant.tests])
+            rows.append({**mutant.row, "noticed": "yes" if found else "no"})
+            if mutant in left:
+                print(*rows[-1].values(), flush=True)
             save_table(rows, RESULTS / "mutation.csv")
     print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, of {len(every)} that there are")
 

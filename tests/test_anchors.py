@@ -82,6 +82,13 @@ def test_the_default_is_the_grid_of_the_benchmarks() -> None:
     assert len(AnchorGenerator()((800, 1344))) == 201_600
 
 
+def test_the_default_shapes_are_squares_and_boxes_of_one_to_two_both_ways() -> None:
+    table = AnchorGenerator()((256, 256)).levels[1]
+    width, height = (table.x2 - table.x1)[:, 0], (table.y2 - table.y1)[:, 0]
+    np.testing.assert_allclose(height / width, np.repeat([0.5, 1, 2], 3), rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(width * height), np.tile([64, 80, 100.8], 3), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("lists", "tuples"),
     [

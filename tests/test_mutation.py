@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutation import ROOT, TESTS, WORDS, mutants_of
+from benchmarks.mutation import ROOT, TESTS, WORDS, mutants_of, noticed_before
 
 FILES = [file for pattern in TESTS for file in sorted(ROOT.glob(pattern)) if file.name not in WORDS]
 
@@ -21,6 +21,18 @@ def test_every_mutant_is_another_program(file: Path) -> None:
         assert source.startswith(mutant.before, mutant.start)
         assert source.count("\n", 0, mutant.start) + 1 >= mutant.line
         assert ast.dump(ast.parse(changed)) != tree, mutant
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_rows_tell_mutants_apart(file: Path) -> None:
+    rows = [tuple(mutant.row.items()) for mutant in mutants_of(file, "")]
+    assert len(set(rows)) == len(rows)
+
+
+def test_those_noticed_are_read_from_the_table(tmp_path: Path) -> None:
+    table = tmp_path / "mutation.csv"
+    table.write_text('# command: python\nfile,line,becomes,noticed\na.py,3,"f(1, 2)",yes\na.py,4,x = 2,no\n')
+    assert noticed_before(table) == [{"file": "a.py", "line": "3", "becomes": "f(1, 2)"}]
 
 
 def test_each_kind_of_change_is_found(tmp_path: Path) -> None:
