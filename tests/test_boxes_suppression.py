@@ -155,6 +155,16 @@ def test_the_grid_finds_partners_at_the_end_of_their_reach(threshold: float, ori
     assert not keep[count:].any()
 
 
+def test_the_grid_finds_partners_about_the_origin() -> None:
+    """Boxes of one center, on either axis or both, each a little larger than the one before."""
+    sides = np.repeat([[1.0, 1], [1.1, 1.1], [40, 40], [41, 41]], 3, axis=0)
+    centers = np.tile([[0.0, 0], [0, 300], [300, 0]], (4, 1))
+    some = np.concatenate([centers - sides / 2, centers + sides / 2], axis=1)
+    keep = np.zeros(len(some), np.bool_)
+    nms_kernel(box_table(some), np.array([0, len(some)]), 0.5, 0, keep)
+    np.testing.assert_array_equal(keep, np.repeat([True, False, True, False], 3))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.3, 0.5, 0.7, 0.95])
 @pytest.mark.parametrize("spread", [1.0, 20.0])
