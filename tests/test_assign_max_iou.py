@@ -151,7 +151,7 @@ def test_rescue_prefers_the_near_center_on_either_axis_and_side(turned: bool) ->
 def test_a_first_bound_comes_from_the_cells_about_the_center(box: Any, cells: Any) -> None:
     """Of a board of 4 x 2 cells; a box outside of it looks at those of the border."""
     _, (lattice,) = lattices_of(SQUARES((40, 20)))
-    assert cells_around(tuple(np.float32(box)), lattice) == cells
+    assert cells_around(tuple(np.array(box, np.float32)), lattice) == cells
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1))
@@ -162,7 +162,9 @@ def test_no_more_is_searched_than_can_overlap_enough(seed: int, part: float) -> 
     grid = AnchorGenerator(strides=(8,), shapes=(((width, height),),))((120, 160))
     edges, (lattice,) = lattices_of(grid)
     x1, y1 = generator.uniform(-20, 180, 2)
-    box = tuple(np.float32([x1, y1, x1 + np.exp(generator.uniform(-1, 5)), y1 + np.exp(generator.uniform(-1, 5))]))
+    box = tuple(
+        np.array([x1, y1, x1 + np.exp(generator.uniform(-1, 5)), y1 + np.exp(generator.uniform(-1, 5))], np.float32)
+    )
     needed = part * min(box[2] - box[0], width) * min(box[3] - box[1], height) * generator.choice([1, 1.5])
     top, bottom, left, right = window(box, lattice, needed)
     columns = np.minimum(edges[lattice.x2 :][: lattice.columns], box[2]) - np.maximum(

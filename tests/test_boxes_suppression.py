@@ -348,7 +348,7 @@ def test_the_search_reaches_as_far_as_a_box_can_overlap_and_no_further(side: flo
 
 
 def test_the_grid_is_for_areas_far_from_the_end_of_float32() -> None:
-    sides = np.float32([[0, 1, 1e-15, 1e-17], [3, 1, 1e-15, 1e-17]])
+    sides = np.array([[0, 1, 1e-15, 1e-17], [3, 1, 1e-15, 1e-17]], np.float32)
     table = np.vstack([np.zeros((2, 4), np.float32), sides, sides.prod(axis=0)[None]])
     assert fits_grid(table, 0, 3)  # a box without area overlaps nothing
     assert not fits_grid(table, 0, 4)
