@@ -44,6 +44,7 @@ from anchorloc.boxes import (
     scale_boxes,
     soft_nms,
 )
+from anchorloc.boxes.table_kernels import all_boxes
 
 Array = NDArray[Any]
 OTHERS = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [50, 60, 70, 80.0]])
@@ -108,6 +109,22 @@ def test_every_public_function_is_in_the_list() -> None:
 def test_a_bad_box_is_named_with_its_row_and_numbers(name: str, call: Any, row: list[float], rule: str) -> None:
     with pytest.raises(ValueError, match=rf"^{name}\[2\]{rule}$"):
         call([[0, 0, 1, 1], [1, 1, 2, 2], row])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", range(4))
+def test_every_number_is_looked_at(dtype: type, value: float, place: int) -> None:
+    some = OTHERS.astype(dtype)
+    assert all_boxes(some)
+    some[1, place] = value
+    assert not all_boxes(some)
+
+
+def test_a_point_is_a_box_and_a_negative_side_is_not() -> None:
+    assert all_boxes(np.array([[1, 2, 1, 2.0]]))
+    assert not all_boxes(np.array([[1, 2, 0, 2.0]]))
+    assert not all_boxes(np.array([[1, 2, 1, 1.0]]))
 
 
 @each
