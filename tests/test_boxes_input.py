@@ -115,7 +115,7 @@ def test_a_bad_box_is_named_with_its_row_and_numbers(name: str, call: Any, row: 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("place", range(4))
 def test_every_number_is_looked_at(dtype: type, value: float, place: int) -> None:
-    some = OTHERS.astype(dtype)
+    some: Array = OTHERS.astype(dtype)
     assert all_boxes(some)
     some[1, place] = value
     assert not all_boxes(some)
