@@ -21,15 +21,16 @@ class InputError(ValueError):
 def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run the `main` of a command and return its exit status, with no traceback for what is not a bug.
 
-    An InputError is one line on stderr and status 2, Ctrl-C is 130, a closed pipe (`| head`) is a quiet 141.
-    A terminal that cannot show a character gets it as an escape.
+    An InputError is one line on stderr and status 2, as is what the system refuses, such as output to a full disk.
+    Ctrl-C is 130, a closed pipe (`| head`) is a quiet 141. A terminal that cannot show a character gets an escape.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         status = command(argv)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the shell has closed it (`>&-`)
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
@@ -37,9 +38,22 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would complain
+        _drop_output()
         return 141
+    except OSError as error:
+        if error.errno is None:  # not of the system
+            raise
+        if error.filename is None:
+            _drop_output()
+        what = "the output cannot be written" if error.filename is None else f"{error.filename!r} cannot be used"
+        print(f"error: {printable(what)}: {error.strerror}", file=sys.stderr)
+        return 2
     return status
+
+
+def _drop_output() -> None:
+    """Let what stdout could not take go nowhere, or the flush at exit would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printable(text: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         if limit is not None and size > limit:
             raise InputError(f"{path} has {size:,} bytes, more than the {limit:,} that are read; split the file")
         return path.read_bytes()
+    except MemoryError:
+        raise InputError(f"{path} has {size:,} bytes, more than memory holds; give another file") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         if isinstance(error, InputError):
             raise
@@ -62,8 +65,7 @@ def read_json(
     def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         items = dict(pairs)
         if len(items) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
             raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
         for key in skip:
             items.pop(key, None)

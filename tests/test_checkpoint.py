@@ -144,6 +144,9 @@ WEIGHT = "head.logits.0.bias"
     ("keys", "value", "words"),
     [
         (("model", WEIGHT), torch.zeros(3), f"{WEIGHT} is float32 (3,), not float32"),
+        (("model", WEIGHT), torch.zeros(4).to_sparse(), f"{WEIGHT} is sparse float32 (4,), not float32 (4,)"),
+        (("model", WEIGHT), torch.zeros(4, device="meta"), f"{WEIGHT} is empty float32 (4,), not float32 (4,)"),
+        (("categories",), [], "its entry 'categories'"),
         (("training", "model", WEIGHT), torch.zeros(4, dtype=torch.float64), f"{WEIGHT} is float64 (4,), not"),
         (("training", "model", "more"), torch.zeros(3), "more has no place"),
         (("training", "model"), {}, "is missing"),
@@ -206,3 +209,23 @@ def test_a_resumed_run_says_that_its_checkpoint_is_damaged(tmp_path: Path, capsy
     assert "warning: " in said
     assert "cut short" in said
     assert "of step 3" in said
+
+
+@pytest.mark.parametrize("state", [{"a": 1}, {"step": 4}, {"step": "x"}])
+def test_a_best_checkpoint_of_another_making_is_told_and_made_anew(
+    folder: Path, state: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = load_checkpoint(folder / "last.pt")["training"]["best"]["step"]
+    save_checkpoint(folder / "best.pt", state)
+    run(small("train.length=8 iterations", "train.validate_every=0.3", "train.keep=3"), folder, resume=True)
+    told = f"{folder / 'best.pt'} cannot be used, its entry 'config'" in capsys.readouterr().out
+    assert told == (best != 6)  # that of the same step is made anew at once
+    assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "model"}
+
+
+def test_a_file_larger_than_memory_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    with path.open("wb") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(InputError, match="8,796,093,022,208 bytes, more than memory holds"):
+        load_checkpoint(path)

@@ -236,6 +236,12 @@ def test_all_duplicates_are_named_up_to_five(path: Path) -> None:
         read_annotations(write_document(path, content))
 
 
+def test_a_key_given_twice_among_many_is_found_at_once(path: Path) -> None:
+    keys = [f'"k{number}": 0' for number in range(200_000)]
+    with pytest.raises(InputError, match="the key 'k199999' twice"):
+        read_annotations(write_document(path, f"{{{', '.join([*keys, keys[-1]])}}}"))
+
+
 PLACES: list[tuple[Any, ...]] = [
     ("images",), ("images", 0), ("annotations",), ("annotations", 1), ("categories",), ("categories", 0),
     *[("images", 0, key) for key in document()["images"][0]],

@@ -12,7 +12,7 @@ import torch
 from small_runs import assert_same, run, small, weights
 
 from anchorloc.config import TrainSettings
-from anchorloc.detector import AdamW, Detector, Muon
+from anchorloc.detector import SGD, AdamW, Detector, Muon
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.display import duration
@@ -105,6 +105,21 @@ def test_optimizers_reach_every_weight_and_lower_the_loss(optimizer: AdamW | Muo
     assert losses[-1] < 0.5 * losses[0]
     assert all(not torch.equal(weight, before[name]) for name, weight in model.named_parameters())
     assert all(weight.grad is None for weight in model.parameters())
+
+
+@pytest.mark.parametrize("optimizer", [AdamW, SGD, Muon])
+def test_settings_of_an_optimizer_are_those_it_was_built_with(optimizer: type[AdamW | SGD | Muon]) -> None:
+    """A run resumed with another learning rate, by --allow-changes, learns at that one."""
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    then, now = optimizer(0.01, weight_decay=0.3)(model), optimizer(0.0001, weight_decay=0.2)(model)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    then.step(0.5)
+    now.load_state_dict(then.state_dict())
+    groups = [group for part in now.parts for group in part.param_groups]
+    assert {group["full_rate"] for group in groups} == {0.0001}
+    assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+    assert all(part.state for part in now.parts)
 
 
 def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:

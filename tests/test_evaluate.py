@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -230,6 +231,24 @@ def test_a_closed_pipe_is_quiet() -> None:
     done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_is_one_sentence() -> None:
+    code = "import sys\nfrom anchorloc.errors import run_command\nsys.exit(run_command(lambda argv: print('x') or 0))"
+    for stdout, status, words in (
+        (">/dev/full", 2, "error: the output cannot be written: No space left on device\n"),
+        (">&-", 0, ""),
+    ):
+        line = shlex.join([sys.executable, "-c", code]) + f" {stdout}"
+        done = subprocess.run(line, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (status, words)
+
+
+def test_a_path_that_the_system_refuses_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    name = 300 * "x"
+    assert run_command(evaluate.main, [name, f"--out={name}"]) == 2
+    assert capsys.readouterr().err == f"error: '{name}' cannot be used: File name too long\n"
 
 
 @pytest.mark.parametrize(

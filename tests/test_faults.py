@@ -78,6 +78,26 @@ def test_a_worker_killed_in_mid_epoch_loses_nothing(
     assert timeless(read_log(tmp_path / "whole")) == timeless(read_log(tmp_path / "run"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_workers_of_a_killed_run_end() -> None:
+    """They have made batches that nobody reads, and a process waits at its end until such are read."""
+    code = (
+        "import multiprocessing, os, signal, time\n"
+        "from anchorloc.config import read_config\n"
+        "from anchorloc.engine.build import train_loader\n"
+        "config = read_config(None, ['data.train_images=32', 'train.workers=2'])\n"
+        "batches = iter(train_loader(config, config.data.open('train'), 0))\n"
+        "next(batches)\n"
+        "print(*[worker.pid for worker in multiprocessing.active_children()], flush=True)\n"
+        "time.sleep(3)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    out, _ = process.communicate(timeout=120)  # which waits for the workers too: their stdout is the same
+    assert process.returncode == -signal.SIGKILL
+    assert len(out.split()) == 2
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [

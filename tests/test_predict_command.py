@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
 import warnings
@@ -22,9 +23,10 @@ from anchorloc import __main__ as console
 from anchorloc import evaluate, predict
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.errors import run_command
+from anchorloc.errors import InputError, run_command
 from anchorloc.prediction.drawing import draw
 from anchorloc.prediction.localizer import NamedDetections
+from anchorloc.prediction.pixels import find_images
 from anchorloc.prediction.results import picture_paths
 from anchorloc.structures import Category
 
@@ -230,3 +232,18 @@ def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             words = shlex.split(line)
             assert words[:2] == ["python", "-m"]
             assert console.main([words[2].removeprefix("anchorloc."), *words[3:]]) == 0
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sealed").mkdir()
+    (tmp_path / "a.jpg").touch()
+    scan = os.scandir
+
+    def sealed(folder: str) -> object:
+        if str(folder).endswith("sealed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", sealed)
+    with pytest.raises(InputError, match="sealed cannot be read: Permission denied"):
+        find_images([tmp_path])

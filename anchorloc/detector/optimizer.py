@@ -112,9 +112,12 @@ class Stepper:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Take up what `state_dict` gave."""
+        """Take up what `state_dict` gave but for settings, such as the learning rate: they stay as they were built."""
         for part, state in zip(self.parts, states, strict=True):
+            settings = [{key: value for key, value in group.items() if key != "params"} for group in part.param_groups]
             part.load_state_dict(state)
+            for group, ours in zip(part.param_groups, settings, strict=True):
+                group.update(ours)
 
 
 def as_matrix(kernel: Tensor) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Any
 
 import torch
@@ -166,12 +168,20 @@ def _start_method() -> str | None:
 def _start_worker(number: int) -> None:
     """Leave signals to the main process, which ends its step first and then its workers; one thread a worker.
 
-    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever.
+    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever. Where the
+    main process was killed, a worker notices within seconds, but would then wait for ever to send what nobody reads.
     """
+    Finalize(None, _leave_if_alone, args=(os.getppid(),), exitpriority=100)  # before the queues, which wait
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
     torch.set_num_threads(1)
+
+
+def _leave_if_alone(parent: int) -> None:
+    """End this process at once if the one that started it has ended."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def pick_device(name: str) -> torch.device:

@@ -16,7 +16,7 @@ from anchorloc.engine.learner import Learner
 from anchorloc.engine.log import MetricsLog
 from anchorloc.engine.resume import BEST, LAST, save_last
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.stored import NETWORK, check_optimizer, check_tensors
+from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_optimizer, check_tensors
 from anchorloc.engine.validation import Means
 from anchorloc.errors import InputError
 
@@ -128,8 +128,10 @@ class Saver:
         """Make sure that best.pt is there, from the state itself if need be."""
         best = self.standing.best
         try:
-            written = load_checkpoint(self.folder / BEST)["step"] if best.step else 0
-            self.best_written = written if written == best.step else 0  # a later one will be written again
+            if best.step:
+                state = load_checkpoint(self.folder / BEST)
+                check_entries(self.folder / BEST, state, Weights)
+                self.best_written = best.step if state["step"] == best.step else 0  # a later one: written again
         except InputError as error:
             if best.step != self.clock.step:
                 say(f"{error}; the best of the validations to come is kept in its place")

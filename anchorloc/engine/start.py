@@ -9,10 +9,11 @@ from pathlib import Path
 from torch import Tensor
 
 from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights
-from anchorloc.config import Config
+from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.initial_weights import load_initial, logits_of_an_anchor
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
+from anchorloc.engine.stored import Weights, check_entries
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
 
@@ -76,9 +77,8 @@ def _read(path: Path) -> _Given:
     """Read a file of either kind; the names in it are ours then."""
     if is_checkpoint(path):
         state = load_checkpoint(path)
-        if missing := {"config", "categories", "model"} - set(state):
-            raise InputError(f"{path} lacks {sorted(missing)[0]!r}; give the best.pt of a run")
-        first = int(state["config"]["detector"]["head"].get("background", False))
+        check_entries(path, state, Weights)
+        first = int(config_from_plain(state["config"], str(path)).detector.head.background)
         rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
         return _Given(state["model"], rows, first, "take the settings of the run that it is from")
     weights = load_weights(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
+import torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -16,6 +17,7 @@ from anchorloc.errors import InputError
 NETWORK = "the network of its settings"
 Count = Annotated[int, pydantic.Field(ge=0)]
 Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+_Category = Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2)]  # id and name
 Tensors = dict[str, pydantic.InstanceOf[Tensor]]
 
 
@@ -23,7 +25,7 @@ class Weights(TypedDict):
     """What is needed to use a model: best.pt."""
 
     config: dict[str, Any]
-    categories: list[Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2)]]
+    categories: Annotated[list[_Category], pydantic.Field(min_length=1)]
     step: Count
     model: Tensors
 
@@ -107,5 +109,6 @@ def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]
 
 
 def describe(tensor: Tensor) -> str:
-    """Return e.g. "float32 (16, 3, 3, 3)"."""
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    """Return e.g. "float32 (16, 3, 3, 3)", which is another text for a tensor that is sparse or without values."""
+    kind = "" if tensor.layout == torch.strided else "sparse "
+    return f"{'empty ' if tensor.is_meta else kind}{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

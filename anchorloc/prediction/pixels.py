@@ -82,7 +82,11 @@ def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
 
 def _inside(folder: Path) -> Iterable[Path]:
     suffixes = tuple(suffix for group in SUFFIXES.values() for suffix in group)
-    for parent, folders, files in os.walk(folder):
+
+    def refuse(error: OSError) -> None:  # os.walk would leave the folder out
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}; give another folder")
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(suffixes) and not name.startswith("."):
