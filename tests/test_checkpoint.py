@@ -155,6 +155,8 @@ WEIGHT = "head.logits.0.bias"
         (("training", "optimizer", 1, "state", 0, "exp_avg"), torch.zeros(2, 2), "is float32 (2, 2), not float32"),
         (("training", "random"), torch.zeros(3, dtype=torch.uint8), "torch's generator"),
         (("training", "threads"), -1, "'training.threads'"),
+        (("training", "threads"), 4096, "'training.threads'"),
+        (("model", WEIGHT), torch.full((4,), float("nan")), f"{WEIGHT} is NaN or infinite in places"),
         (("training", "seconds"), float("nan"), "'training.seconds'"),
         (("step",), "7", "'step'"),
         (("categories",), [[1]], "'categories.0'"),
@@ -172,7 +174,13 @@ def test_entries_sizes_and_types_are_checked(
 
 
 @pytest.mark.parametrize(
-    ("keys", "value"), [(("model", WEIGHT), torch.zeros(4, dtype=torch.float16)), (("config",), 3), (("step",), -1)]
+    ("keys", "value"),
+    [
+        (("model", WEIGHT), torch.zeros(4, dtype=torch.float16)),
+        (("model", WEIGHT), torch.tensor([0, 0, float("inf"), 0])),
+        (("config",), 3),
+        (("step",), -1),
+    ],
 )
 def test_evaluate_checks_them_too(
     folder: Path, tmp_path: Path, keys: tuple[str, ...], value: object, capsys: pytest.CaptureFixture[str]

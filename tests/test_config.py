@@ -78,6 +78,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.batch_size=four"], "train.batch_size: Input should be a valid integer, got 'four'"),
         (["train.batch_size='4'"], "train.batch_size"),
         (["train.batch_size=2.5"], "train.batch_size"),
+        (["train.threads=4096"], "train: threads must be at most 512, got 4096"),
         (["train.batch_size=0"], "train: batch_size must be above 0, got 0"),
         (["train.batch_size=true"], "train.batch_size"),
         (["train.seed=null"], "train.seed"),

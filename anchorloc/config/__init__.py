@@ -1,6 +1,15 @@
 """The tree of settings, and its reading and writing as YAML."""
 
 from anchorloc.config.reader import config_from_plain, list_settings, read_config, to_plain, to_yaml
-from anchorloc.config.settings import Config, TrainSettings
+from anchorloc.config.settings import MAX_THREADS, Config, TrainSettings
 
-__all__ = ["Config", "TrainSettings", "config_from_plain", "list_settings", "read_config", "to_plain", "to_yaml"]
+__all__ = [
+    "MAX_THREADS",
+    "Config",
+    "TrainSettings",
+    "config_from_plain",
+    "list_settings",
+    "read_config",
+    "to_plain",
+    "to_yaml",
+]

@@ -32,6 +32,7 @@ from anchorloc.detector import (
     TaskAlignedAssigner,
 )
 
+MAX_THREADS = 512  # thousands, once made, hardly let a process end
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
 
 
@@ -71,6 +72,8 @@ class TrainSettings:
         for name in ("workers", "rate_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.threads > MAX_THREADS:
+            raise ValueError(f"threads must be at most {MAX_THREADS}, got {self.threads}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 

@@ -12,7 +12,7 @@ import yaml
 from anchorloc.errors import InputError
 from anchorloc.files import read_bytes
 
-MAX_YAML_BYTES = 1 << 20
+MAX_YAML_BYTES = 1 << 17  # a hundred times what all settings take, and read within seconds
 
 
 class _Loader(yaml.SafeLoader):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from anchorloc.config import MAX_THREADS
 from anchorloc.detector.optimizer import Stepper
 from anchorloc.errors import InputError
 
@@ -56,7 +57,7 @@ class _Training(TypedDict):
     skipped_in_a_row: Count
     log_size: Count
     random: pydantic.InstanceOf[Tensor]
-    threads: Annotated[int, pydantic.Field(ge=1, le=4096)]
+    threads: Annotated[int, pydantic.Field(ge=1, le=MAX_THREADS)]
 
 
 class Everything(Weights):
@@ -78,13 +79,16 @@ def check_entries(path: Path, state: Mapping[str, Any], kind: type[Weights] | ty
 
 
 def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what: str) -> None:
-    """Raise InputError unless both have the same names, shapes and types; `what` they should fit is named."""
+    """Raise InputError unless both have the same names, shapes and types, and all numbers found are finite; `what` they
+    should fit is named."""
     if names := sorted(expected.keys() ^ found.keys()):
         problem = "is missing" if names[0] in expected else "has no place"
         raise InputError(f"{path} does not fit {what}: {names[0]} {problem}")
     for name, tensor in expected.items():
         if describe(tensor) != describe(found[name]):
             raise InputError(f"{path} does not fit {what}: {name} is {describe(found[name])}, not {describe(tensor)}")
+        if not torch.isfinite(found[name]).all():
+            raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give an earlier checkpoint")
 
 
 def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]) -> None:
