@@ -73,7 +73,7 @@ def test_negative_sizes_are_refused_in_every_format(fmt: str, others: list[list[
     with pytest.raises(ValueError, match=r"boxes\[1\] is \(0.0, 0.0, 5.0, -1.0\): width and height must not be neg"):
         box_convert([[0, 0, 0, 0], [0, 0, 5, -1]], fmt, "xyxy")
     with pytest.raises(ValueError, match=r"boxes\[1\] is \(0.0, 0.0, -5.0, 1.0\): width and height must not be neg"):
-        box_convert([[0, 0, 0, 0], [0, 0, -5, 1], *others], fmt, "xyxy")
+        box_convert(np.array([[0, 0, 0, 0], [0, 0, -5, 1], *others], float), fmt, "xyxy")
     with pytest.raises(ValueError, match=r"boxes\[0\] is \(0.0, inf, 5.0, 1.0\): every number must be finite"):
         box_convert([[0, np.inf, 5, 1]], fmt, "xyxy")
 
