@@ -231,6 +231,19 @@ def test_a_best_checkpoint_of_another_making_is_told_and_made_anew(
     assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "model"}
 
 
+def test_a_finished_run_whose_best_checkpoint_is_damaged_keeps_its_last_weights(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(folder / "last.pt", "training", "best", value={"ap": 0.5, "step": 2, "validations_since": 2})
+    (folder / "best.pt").write_bytes((folder / "best.pt").read_bytes()[:-1000])
+    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=3"), folder, resume=True)
+    assert "the weights of the last step take its place" in capsys.readouterr().out
+    best, last = (load_checkpoint(folder / name) for name in ("best.pt", "last.pt"))
+    assert best["step"] == last["step"] == 6
+    for name, weight in last["model"].items():
+        assert torch.equal(best["model"][name], weight)
+
+
 def test_a_file_larger_than_memory_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     with path.open("wb") as file:
