@@ -6,8 +6,8 @@
 DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. "ours" is
 `python -m anchorloc.train` with the config of the set. Only the length is given, and that it validates at the end
 alone, so that no checkpoint is picked on the split that it is scored on. The peer (benchmarks/torchvision_training.py)
-has the same backbone with the same weights, and sees images of the same size, flipped, for the same wall-clock.
-"ours-equal-epochs" is the config again, with no other augmentation than the peer's, for as many images as the peer
+has the same backbone with the same weights, and sees images of at most 320 px, flipped, for the same wall-clock.
+"ours-equal-epochs" is the config again, with the peer's image size and augmentation, for as many images as the peer
 came to see. All are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done
 again; one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores
 others worked on the machine, and the run should be done again: delete its line.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ from pathlib import Path
 
 import torch
 
-from anchorloc.config import Config, read_config
+from anchorloc.config import Config, read_config, to_plain
 from anchorloc.data import Augment, ShortestSide, Transform
 from anchorloc.detector import TorchvisionBackbone
 from anchorloc.engine.log import read_log
@@ -42,7 +43,8 @@ from benchmarks.timing import RESULTS, circumstances
 SETS = ["bccd", "fruits", "airplanes"]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 WEIGHTS = {"mobilenet_v2": "mobilenet_v2_imagenet_tvnaming.pth"}  # from TensorFlow
-FLIPS = Augment(horizontal_flip=0.5)  # what the peer's user gets without asking
+SIDE = 320
+PEERS = Transform(resize=ShortestSide(SIDE, SIDE), augment=Augment(horizontal_flip=0.5))  # the same for all sets
 KEY = ("set", "minutes", "seed", "method")
 Row = dict[str, str]
 
@@ -161,8 +163,8 @@ def ours_at_equal_epochs(run: Run) -> Score:
     if line is None:
         raise InputError("ours-equal-epochs sees as many images as torchvision; add torchvision to --by, before it")
     steps = round(int(line["steps"]) * torchvision_training.BATCH / run.task.config.train.batch_size)
-    augment = f"transform.augment={{horizontal_flip: {FLIPS.horizontal_flip}}}"
-    return _command(run, "ours-equal-epochs", [f"train.length={steps} iterations", augment])
+    transform = f"transform={json.dumps(to_plain(PEERS))}"  # JSON is YAML
+    return _command(run, "ours-equal-epochs", [f"train.length={steps} iterations", transform])
 
 
 def _command(run: Run, method: str, words: Sequence[str]) -> Score:
@@ -180,17 +182,12 @@ def _command(run: Run, method: str, words: Sequence[str]) -> Score:
 
 def peer(run: Run, *, bfloat16: bool = False) -> Score:
     """Train torchvision's RetinaNet."""
-    config, resize = run.task.config, run.task.config.transform.resize
-    if not isinstance(resize, ShortestSide):
-        raise InputError(f"the recipe of {run.task.name} resizes by {type(resize).__name__}; use ShortestSide")
+    config = run.task.config
     torch.manual_seed(run.seed)
     train, val = config.data.open("train"), config.data.open("val")
-    model = torchvision_training.retinanet(
-        config.detector.backbone(), len(train.categories), resize.size, resize.max_size
-    )
-    transform, length = Transform(resize=resize, augment=FLIPS), f"{run.minutes:g} minutes"
-    steps = torchvision_training.train(model, train, transform, length, run.seed, bfloat16=bfloat16)
-    found = torchvision_training.score(model, val, transform).summary
+    model = torchvision_training.retinanet(config.detector.backbone(), len(train.categories), SIDE, SIDE)
+    steps = torchvision_training.train(model, train, PEERS, f"{run.minutes:g} minutes", run.seed, bfloat16=bfloat16)
+    found = torchvision_training.score(model, val, PEERS).summary
     return Score(steps, steps * torchvision_training.BATCH, found.ap, found.ap50, found.ap75)
 
 

@@ -136,20 +136,22 @@ def test_the_peer_learns_and_its_boxes_are_in_original_pixels(tmp_path: Path) ->
     assert 60 < corners.max() <= 64
 
 
-def test_at_equal_epochs_ours_has_the_peers_augmentation_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_equal_epochs_ours_has_the_peers_size_and_augmentation(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     augmented = TINY.replace("64}}", "64}, augment: {horizontal_flip: 0.25, scale_jitter: [0.5, 2]}}")
     (place / "configs" / "tiny.yaml").write_text(augmented)
-    seen: list[Augment] = []
+    peers = Transform(resize=ShortestSide(40, 40), augment=Augment(horizontal_flip=0.5))
+    monkeypatch.setattr(accuracy, "PEERS", peers)
+    seen: list[Transform] = []
 
     def look(model: object, source: object, transform: Transform, *others: object, **options: object) -> int:
-        seen.append(transform.augment)
-        assert transform.resize == ShortestSide(48, 64)
+        seen.append(transform)
         return 1
 
     monkeypatch.setattr(torchvision_training, "train", look)
     assert accuracy.main(words(place, "--minutes", "0.02")) == 0
     trained = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
-    assert seen == [Augment(horizontal_flip=0.5)] == [trained[1].transform.augment]
+    assert seen == [peers] == [trained[1].transform]
+    assert trained[0].transform.resize == ShortestSide(48, 64)
     assert trained[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
     assert trained[1].train.length == "2 iterations"
 
