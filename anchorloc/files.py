@@ -19,6 +19,14 @@ MAX_JSON_BYTES = 1 << 30  # past this, parsing alone would take some 10 GB of me
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
+def is_file(word: str) -> bool:
+    """Whether a word of the command line names a file, which one that is too long for a name does not."""
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """Return what the regular file at `path` holds.
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorloc.errors import InputError, printable, run_command
+from anchorloc.files import is_file
 
 if TYPE_CHECKING:
     from anchorloc.config import Config
@@ -213,7 +214,7 @@ def _new_folder(out: Path | None, what: str) -> Iterator[Path]:
 
 def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Tell files from overrides."""
-    files = [word for word in words if "=" not in word or Path(word).is_file()]
+    files = [word for word in words if "=" not in word or is_file(word)]
     return list(map(Path, files)), [word for word in words if word not in files]
 
 

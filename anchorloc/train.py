@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anchorloc.errors import InputError, run_command
+from anchorloc.files import is_file
 
 START = time.perf_counter()
 
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Tell the config file from the overrides."""
-    files = [word for word in settings if "=" not in word or Path(word).is_file()]
+    files = [word for word in settings if "=" not in word or is_file(word)]
     if len(files) > 1:
         raise InputError(f"one config at most, got {', '.join(files)}; overrides read key=value")
     return (Path(files[0]) if files else None), [word for word in settings if word not in files]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anchorloc import evaluate, train
+from anchorloc import evaluate, lab, train
 from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
@@ -198,6 +198,14 @@ def test_bad_commands_are_one_sentence(
     assert run_command(train.main, arguments) == 2
     assert_one_sentence(capsys, words)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("main", "words"), [(train.main, []), (lab.main, ["report"])])
+def test_an_override_may_be_longer_than_a_file_name(
+    main: Any, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(main, [*words, f"train.batch_size=0  # {300 * 'x'}"]) == 2
+    assert_one_sentence(capsys, ["train: batch_size must be above 0"])
 
 
 def test_every_setting_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
