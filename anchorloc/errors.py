@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -9,6 +10,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 _JOINERS = "\u200c\u200d"  # Persian words and family emoji need them
+
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class InputError(ValueError):
@@ -41,11 +45,13 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
         _drop_output()
         return 141
     except OSError as error:
-        if error.errno is None:  # not of the system
-            raise
-        if error.filename is None:
+        if error.filename is not None:
+            what = f"{error.filename!r} cannot be used"
+        elif error.errno in UNWRITABLE:  # writes to files name theirs
+            what = "the output cannot be written"
             _drop_output()
-        what = "the output cannot be written" if error.filename is None else f"{error.filename!r} cannot be used"
+        else:
+            raise
         print(f"error: {printable(what)}: {error.strerror}", file=sys.stderr)
         return 2
     return status

@@ -247,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--summary", action="store_true", help="train nothing, print what the table says")
     parser.add_argument("--sets", nargs="+", default=SETS, help="(default: all three)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=list(METHODS)[:3])
+    parser.add_argument("--by", nargs="+", choices=list(METHODS), default=["torchvision", "ours", "ours-equal-epochs"])
     parser.add_argument("--minutes", type=_positive, default=10, help="of each training (default: 10)")
     parser.add_argument(
         "--table", type=Path, default=RESULTS / "accuracy.csv", help="what is done, and is gone on with"

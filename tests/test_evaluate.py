@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -243,6 +244,14 @@ def test_output_that_cannot_be_written_is_one_sentence() -> None:
         line = shlex.join([sys.executable, "-c", code]) + f" {stdout}"
         done = subprocess.run(line, shell=True, stderr=subprocess.PIPE, text=True, check=False)
         assert (done.returncode, done.stderr) == (status, words)
+
+
+def test_what_else_the_system_refuses_is_not_taken_for_the_output() -> None:
+    def fail(argv: object) -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        run_command(fail)
 
 
 def test_a_path_that_the_system_refuses_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

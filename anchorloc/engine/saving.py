@@ -133,10 +133,12 @@ class Saver:
                 check_entries(self.folder / BEST, state, Weights)
                 self.best_written = best.step if state["step"] == best.step else 0  # a later one: written again
         except InputError as error:
-            if best.step != self.clock.step and self.clock.progress >= 1:
+            if best.step == self.clock.step:
+                pass  # it is made anew below, bit for bit
+            elif self.clock.progress >= 1:
                 say(f"{error}; the weights of the last step take its place")
                 best.step = self.clock.step
-            elif best.step != self.clock.step:
+            else:
                 say(f"{error}; the best of the validations to come is kept in its place")
                 best.ap = -1.0
         self._write_best()
