@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from anchorloc.engine.log import read_log
 from benchmarks.timing import RESULTS, write_table
 
@@ -102,12 +104,8 @@ def row(task: Task, model: str, seed: int, numbers: dict[str, Any]) -> dict[str,
 
 def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
     """Draw mean IoU and top-1 LOC error over the spread of the shapes, and those of the airplanes beside them."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2)
     places = sorted({float(str(one["spread"])) for one in rows if one["spread"] != ""})
     photographs = places[-1] + 0.25
     for panel, column in zip(panels, ("mean IoU", "top-1 LOC error"), strict=True):
@@ -132,7 +130,6 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
         panel.grid(alpha=0.3)
     panels[0].legend(fontsize=9)
     figure.savefig(path, dpi=130)
-    pyplot.close(figure)
 
 
 def _parser() -> argparse.ArgumentParser:
