@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from anchorloc.files import read_bytes, write_bytes
 _COMMENT = b"anchorloc sha256 "
 _LENGTH = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"
+_TORCH = (b"PK", b"\x80")  # how a file of torch.save starts: a zip archive, or in old ones a pickle
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
@@ -69,12 +71,22 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Read a plain state dict of any origin, such as torchvision's files; no code in the file is run.
 
     Raises:
-        InputError: the file is missing, unreadable, or not a flat dict of tensors.
+        InputError: the file is missing, unreadable, not a flat dict of tensors, or a number in it is none.
     """
     state = _load(path, read_bytes(path))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} is not a state dict (names to tensors); save one with torch.save(model.state_dict())")
+    refuse_unusable(path, state)
     return state
+
+
+def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Raise InputError if a tensor of `state`, from `path`, is sparse, without values, or NaN or infinite in places."""
+    for name, tensor in state.items():
+        if tensor.is_meta or tensor.layout != torch.strided:
+            raise InputError(f"{path} cannot be used: {name} is {'empty' if tensor.is_meta else 'sparse'}")
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give an earlier checkpoint")
 
 
 def _load(path: Path, data: bytes) -> Any:
@@ -86,7 +98,6 @@ def _load(path: Path, data: bytes) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # on damaged files it raises nearly every type
-        reason = (
-            "it asks for code to be run" if "weights_only" in str(error) else "it is not a torch file or is damaged"
-        )
+        code = "weights_only" in str(error) and data.startswith(_TORCH)
+        reason = "it asks for code to be run" if code else "it is not a torch file or is damaged"
         raise InputError(f"{path} cannot be loaded: {reason}") from None

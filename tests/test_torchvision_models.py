@@ -155,8 +155,43 @@ def test_files_that_cannot_be_taken_over_are_one_sentence(lite: Path, tmp_path: 
     del state["backbone.extra.2.0.0.weight"]
     torch.save(state, path)
     assert f"it lacks pyramid.extra.2.0.conv.weight (1 such tensors); it is a {LITE}, see configs" in fails([weights])
+    nan = lite_state(lite)
+    nan["backbone.extra.2.0.0.weight"][0] = torch.nan
+    torch.save(nan, path)
+    assert "x.pth cannot be used: backbone.extra.2.0.0.weight is NaN or infinite in places" in fails([weights])
     wider = ["detector.pyramid={kind: SSDLitePyramid, channels: [512, 256, 256, 256]}"]
     assert "it has another shape of pyramid.extra.3" in fails([f"detector.weights={lite}", *wider])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "told"),
+    [
+        ("classification_head.module_list.3.0.1.bias", None, "lacks head.logits.3.0.norm.bias"),
+        ("classification_head.module_list.3.1.bias", None, "lacks head.logits.3.1.bias"),
+        ("regression_head.module_list.3.1.weight", None, "lacks head.deltas.3.1.weight"),
+        ("regression_head.module_list.3.0.1.bias", (7,), "has another shape of head.deltas.3.0.norm.bias"),
+        ("regression_head.module_list.3.1.bias", (7,), "has another shape of head.deltas.3.1.bias"),
+        ("classification_head.module_list.3.1.bias", (7,), "has another shape of head.logits.3.1.bias"),
+        ("classification_head.module_list.3.1.weight", (7, 512, 1, 1), "has another shape of head.logits.3.1.weight"),
+    ],
+)
+def test_a_head_of_which_a_part_is_missing_is_refused(
+    lite: Path, tmp_path: Path, name: str, shape: tuple[int, ...] | None, told: str
+) -> None:
+    state = lite_state(lite)
+    given = state.pop(f"head.{name}")
+    if shape is not None:
+        state[f"head.{name}"] = torch.zeros(shape, dtype=given.dtype)
+    torch.save(state, tmp_path / "x.pth")
+    assert f"it {told} (1 such tensors)" in fails([f"detector.weights={tmp_path / 'x.pth'}"])
+
+
+def test_a_level_that_is_absent_as_a_whole_is_listed(lite: Path, tmp_path: Path) -> None:
+    state = {name: value for name, value in lite_state(lite).items() if ".module_list.3." not in name}
+    torch.save(state, tmp_path / "x.pth")
+    config = read_config(LITE_CONFIG, [f"detector.weights={tmp_path / 'x.pth'}"])
+    left_out = start_from(build_detector(config, 90), config, [Category(n, f"c{n}") for n in range(90)])
+    assert left_out == ["head.logits.3.1 and head.deltas.3.1: not in the file"]
 
 
 def test_a_model_of_other_classes_is_not_judged(lite: Path, tmp_path: Path) -> None:
@@ -176,6 +211,9 @@ def test_a_size_that_the_network_is_not_made_for_is_one_sentence() -> None:
         "detector.pyramid={kind: SSDPyramid, dense: 16, channels: [16, 16, 16, 16]}",
     ]
     build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", small), 3)
+    shrunk = [*small, "transform.augment.multi_scale=[0.75, 1]"]
+    with pytest.raises(InputError, match=r"cannot take an image of 225 x 225 px \(.*Kernel size.*\); change transform"):
+        build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", shrunk), 3)
     words = [*small, "transform.resize={kind: TorchvisionStretch, height: 512, width: 512}"]
     with pytest.raises(InputError, match=r"predicts for .* anchors in an image of 512 x 512 px, but there are"):
         build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", words), 3)

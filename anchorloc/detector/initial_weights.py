@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from anchorloc.detector.level_head import last_convolution
@@ -30,30 +31,41 @@ def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> 
     """Load `state`, under the names of `network`, and return what was not loaded, a phrase each.
 
     What depends on neither anchors nor classes must fit. The last layers are loaded where a cell has as many anchors
-    as in the file, the classes row by row.
+    as in the file, the classes row by row; a level may be absent as a whole, but not in part.
 
     Raises:
         InputError: the tensors are those of another network.
     """
     own = network.state_dict()
-    last = _last_layers(network)
-    _refuse_others(own, state, [name for pair in last for name in pair])
-    loaded = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
     count = logits_of_an_anchor(state)
+    loaded = _shared(own, state)
     left_out = []
-    for logits, deltas in last:
-        here, there = (len(tensors[f"{deltas}.weight"]) // 4 for tensors in (own, {**own, **state}))
-        for part in ("weight", "bias"):
-            loaded.pop(f"{logits}.{part}", None)
-        if f"{deltas}.weight" not in loaded or f"{logits}.weight" not in state:
-            what = f"{there} anchors a cell in the file, {here} here" if there != here else "not in the file"
-            left_out.append(f"{logits} and {deltas}: {what}")
+    for logits, deltas in _last_layers(network):
+        here = len(own[f"{deltas}.weight"]) // 4
+        names = [name for name in own if name.startswith((_layer_of(logits), _layer_of(deltas)))]
+        if not any(name in state for name in names):
+            left_out.append(f"{logits} and {deltas}: not in the file")
             continue
+        there = len(state.get(f"{deltas}.weight", ())) // 4
+        shapes = {name: own[name].shape for name in names}
+        for layer, width in ((logits, there * count), (deltas, there * 4)):
+            for part in ("weight", "bias"):
+                shapes[f"{layer}.{part}"] = torch.Size([width, *own[f"{layer}.{part}"].shape[1:]])
+        given = {name: state[name] for name in _fitting(shapes, state)}
+        if there != here:
+            left_out.append(f"{logits} and {deltas}: {there} anchors a cell in the file, {here} here")
         for part in ("weight", "bias"):
-            name = f"{logits}.{part}"
-            loaded[name] = _rows_taken(own[name], state[name], count, rows)
-    if any(name.startswith("head.quality.") and name not in loaded for name in own):
-        left_out.append("head.quality: not in the file")
+            scores, boxes = given.pop(f"{logits}.{part}"), given.pop(f"{deltas}.{part}")
+            if there == here:
+                loaded[f"{logits}.{part}"] = _rows_taken(own[f"{logits}.{part}"], scores, count, rows)
+                loaded[f"{deltas}.{part}"] = boxes
+        loaded |= given
+    quality = {name: state.get(name) for name in own if name.startswith("head.quality.")}
+    fitting = {name: value for name, value in quality.items() if value is not None and value.shape == own[name].shape}
+    if len(fitting) == len(quality):
+        loaded |= fitting
+    else:
+        left_out.append("head.quality: not in the file, or for other anchors")
     network.load_state_dict(loaded, strict=False)
     return left_out
 
@@ -70,16 +82,39 @@ def _layers(head: nn.Module, name: str) -> list[nn.Module]:
     return list(head.get_submodule(name).children())
 
 
-def _refuse_others(own: Mapping[str, Tensor], state: Mapping[str, Tensor], last: Sequence[str]) -> None:
-    """Raise InputError where a tensor that depends on neither anchors nor classes is on one side only."""
+def _layer_of(convolution: str) -> str:
+    """Return what the names of a whole layer start with, e.g. head.logits.0."""
+    return ".".join(convolution.split(".")[:3]) + "."
+
+
+def _shared(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that depend on neither anchors nor classes.
+
+    Raises:
+        InputError: one of them is on one side only, or of another shape.
+    """
     levels = tuple(f"head.{branch}." for branch in ("logits", "deltas", "quality"))
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    foreign = [name for name in state if name not in own and not name.endswith("num_batches_tracked")]
-    shaped = [name for name in own if name in state and own[name].shape != state[name].shape]
-    shaped = [name for name in shaped if name.rpartition(".")[0] not in last and not name.startswith("head.quality.")]
-    for problem, names in (("lacks", missing), ("has", foreign), ("has another shape of", shaped)):
-        if body := [name for name in names if problem == "has another shape of" or not name.startswith(levels)]:
-            raise InputError(f"it {problem} {body[0]} ({len(body)} such tensors)")
+    foreign = [name for name in state if name not in own and not name.startswith(levels) and not _is_counter(name)]
+    if foreign:
+        raise InputError(f"it has {foreign[0]} ({len(foreign)} such tensors)")
+    shapes = {name: value.shape for name, value in own.items() if not name.startswith(levels)}
+    return {name: state[name] for name in _fitting(shapes, state)}
+
+
+def _fitting(shapes: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of `shapes` in `state`; raise InputError if one is not there, or of another shape."""
+    present = [name for name in shapes if name in state or not _is_counter(name)]
+    missing = [name for name in present if name not in state]
+    shaped = [name for name in present if name in state and state[name].shape != shapes[name]]
+    for problem, names in (("lacks", missing), ("has another shape of", shaped)):
+        if names:
+            raise InputError(f"it {problem} {names[0]} ({len(names)} such tensors)")
+    return present
+
+
+def _is_counter(name: str) -> bool:
+    """Whether it is what old files of batch normalization lack, and nothing reads."""
+    return name.endswith("num_batches_tracked")
 
 
 def _rows_taken(own: Tensor, given: Tensor, count: int, rows: Rows) -> Tensor:

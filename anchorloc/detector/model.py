@@ -30,11 +30,12 @@ class DetectorSettings:
     head: Head | LevelHead = Head()
     mean: Color = (0.485, 0.456, 0.406)  # RGB from 0 to 1, subtracted from the pixels
     std: Color = (0.229, 0.224, 0.225)  # and what they are divided by then
-    weights: str = ""  # file that the whole network starts from: a torchvision detector's state dict, or a best.pt
+    weights: str = ""  # file that the whole network starts from: a torchvision detector's state dict, or a best.pt;
+    # backbone.weights is not read then
 
     def __post_init__(self) -> None:
-        if min(self.std) <= 0:
-            raise ValueError(f"std must be above 0, got {self.std}")
+        if not (0 <= min(self.mean) <= max(self.mean) <= 1 and 0 < min(self.std) <= max(self.std) <= 1):
+            raise ValueError(f"mean and std are of colors from 0 to 1, not 0 to 255; got {self.mean} and {self.std}")
 
     def __call__(
         self, strides: Sequence[float], shapes_per_level: Sequence[int], classes: int, *, pretrained: bool = True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights
+from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights, refuse_unusable
 from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.initial_weights import load_initial, logits_of_an_anchor
@@ -78,6 +78,7 @@ def _read(path: Path) -> _Given:
     if is_checkpoint(path):
         state = load_checkpoint(path)
         check_entries(path, state, Weights)
+        refuse_unusable(path, state["model"])
         first = int(config_from_plain(state["config"], str(path)).detector.head.background)
         rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
         return _Given(state["model"], rows, first, "take the settings of the run that it is from")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from anchorloc.checkpoint import refuse_unusable
 from anchorloc.config import MAX_THREADS
 from anchorloc.detector.optimizer import Stepper
 from anchorloc.errors import InputError
@@ -87,8 +88,7 @@ def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str
     for name, tensor in expected.items():
         if describe(tensor) != describe(found[name]):
             raise InputError(f"{path} does not fit {what}: {name} is {describe(found[name])}, not {describe(tensor)}")
-        if not torch.isfinite(found[name]).all():
-            raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give an earlier checkpoint")
+    refuse_unusable(path, found)
 
 
 def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]) -> None:
