@@ -127,7 +127,8 @@ def test_frozen_norms_stay_as_they_are(frozen_norm: bool) -> None:
     assert any("running_mean" in key for key in changed) is not frozen_norm
     assert any("bn" in key and key.endswith("weight") for key in changed) is not frozen_norm
     assert "backbone.body.layer4.0.conv1.weight" in changed
-    assert not any(key.startswith(("backbone.body.conv1", "backbone.body.layer1.0.conv")) for key in changed)
+    frozen = ("backbone.body.conv1", "backbone.body.bn1", "backbone.body.layer1")
+    assert not any(key.startswith(frozen) for key in changed)
     assert {getattr(module, "eps", 0.25) for key, module in model.named_modules() if ".bn" in key} == {0.25}
 
 
@@ -157,8 +158,45 @@ def test_parts_that_do_not_fit_are_one_sentence() -> None:
         DetectorSettings(SMALL, SSDLitePyramid((8, 8)))(anchors.strides, shapes, 3)
     with pytest.raises(ValueError, match="multiple of 32"):
         Head(40, norm="group")
-    with pytest.raises(ValueError, match="std must be above 0"):
-        DetectorSettings(std=(1.0, 0.0, 1.0))
+    for mean, std in (((0.5, 0.5, 0.5), (1.0, 0.0, 1.0)), ((123.7, 116.3, 103.5), (1.0, 1.0, 1.0))):
+        with pytest.raises(ValueError, match="mean and std are of colors from 0 to 1, not 0 to 255"):
+            DetectorSettings(mean=mean, std=std)
+    for settings, told in (
+        ({"frozen_stages": -1}, "frozen_stages must not be negative"),
+        ({"norm_eps": 2.0, "frozen_norm": True}, "norm_eps must be from 0 to 1"),
+        ({"norm_eps": 0.0}, "norm_eps=0 is for frozen_norm=true"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            TorchvisionBackbone("resnet18", "none", **settings)
+    with pytest.raises(InputError, match="frozen_stages=11 is more than the network has, 10"):
+        TorchvisionBackbone("resnet18", "none", frozen_stages=11)()
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "told"),
+    [
+        ("mnasnet0_5", (), r"no map of stride 8 between its stages, but of \[32\]; .* by backbone.nodes"),
+        ("regnet_y_400mf", (), r"no map of stride 8 between its stages, but of \[2, 32\]"),
+        ("swin_t", (), "no map of stride 8 between its stages"),
+        ("maxvit_t", (), "no map of stride 8 between its stages"),
+        ("vit_b_16", (), "no map of stride 8 between its stages"),
+        ("vit_b_16", ("encoder",), "vit_b_16 cannot be run on 256 x 256 px: Wrong image height"),
+        ("resnet18", ("flatten",), r"the node flatten of resnet18 gives no map \(channels, height, width\)"),
+    ],
+)
+def test_networks_without_the_maps_are_one_sentence(name: str, nodes: tuple[str, ...], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        TorchvisionBackbone(name, "none", nodes=nodes)()
+
+
+def test_weights_are_read_from_a_file_of_any_name(tmp_path: Path) -> None:
+    state = TorchvisionBackbone("resnet18", "none")._build(None).state_dict()
+    torch.save(state, tmp_path / "weights")
+    loaded = TorchvisionBackbone("resnet18", str(tmp_path / "weights"))().state_dict()
+    torch.testing.assert_close(loaded["body.conv1.weight"], state["conv1.weight"])
+    torch.save({**state, "conv1.weight": torch.full_like(state["conv1.weight"], torch.nan)}, tmp_path / "weights")
+    with pytest.raises(InputError, match=r"weights cannot be used: conv1\.weight is NaN or infinite"):
+        TorchvisionBackbone("resnet18", str(tmp_path / "weights"))()
 
 
 def test_timm_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,9 @@ class TimmBackbone:
         try:
             return timm.create_model(self.name, pretrained=pretrained, features_only=True)
         except Exception as error:  # of many types: unknown name, no features, no network
-            raise InputError(f"timm cannot make {self.name!r} with features: {str(error).splitlines()[0]}") from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
+            raise InputError(f"timm cannot make {self.name!r} with features: {reason}{more}") from None
 
 
 class _Features(Backbone):

@@ -28,7 +28,7 @@ class TorchvisionBackbone:
     name: str = "mobilenet_v2"  # as in torchvision.models.list_models
     weights: str = "default"  # default (downloaded), none (random), a torchvision weight name, or a file
     strides: tuple[int, ...] = (8, 16, 32)  # of the maps that the pyramid gets
-    frozen_stages: int = 0  # leading children of the network that are not trained
+    frozen_stages: int = 0  # leading children of the network that stay as they are, statistics included
     tensorflow_padding: bool = False  # pad stride-2 convolutions like TensorFlow, where the weights come from there
     nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse, in place of `strides`
     reduced_tail: bool = False  # the narrow last stage that MobileNetV3 has in detectors
@@ -36,19 +36,26 @@ class TorchvisionBackbone:
     frozen_norm: bool = False  # batch normalization keeps its statistics, scales and shifts
     norm_eps: float | None = None  # epsilon of batch normalization, where weights were made with another
 
+    def __post_init__(self) -> None:
+        if self.frozen_stages < 0:
+            raise ValueError(f"frozen_stages must not be negative, got {self.frozen_stages}")
+        if self.norm_eps is not None and not 0 <= self.norm_eps <= 1:
+            raise ValueError(f"norm_eps must be from 0 to 1, got {self.norm_eps}")
+        if self.norm_eps == 0 and not self.frozen_norm:
+            raise ValueError("norm_eps=0 is for frozen_norm=true; batch normalization that learns has 1e-5")
+
     def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module and load its weights if `pretrained`.
 
         Raises:
-            InputError: unknown network or weights, a file of another network, or no such stride.
+            InputError: unknown network or weights, a file of another network, or no such stride or stage.
         """
         network = self._network(self.weights if pretrained else "none")
-        for child in list(_stages(network)[1].children())[: self.frozen_stages]:
-            child.requires_grad_(False)
         if self.tensorflow_padding:
             _pad_like_tensorflow(network)
         _speed_up(network)
         self._adjust(network)
+        _freeze_stages(_stages(network)[1], self.frozen_stages)
         return _Extractor(network, self._maps(network), self.name)
 
     def _adjust(self, network: nn.Module) -> None:
@@ -67,7 +74,10 @@ class TorchvisionBackbone:
             return self.nodes
         found = _stages_by_stride(network)
         if missing := [stride for stride in self.strides if stride not in found]:
-            raise InputError(f"{self.name} has no map of stride {missing[0]}; it has {sorted(found)}")
+            raise InputError(
+                f"{self.name} has no map of stride {missing[0]} between its stages, but of {sorted(found)}; change "
+                "backbone.strides, or name maps inside of stages by backbone.nodes"
+            )
         return tuple(found[stride] for stride in self.strides)
 
     def _network(self, weights: str) -> nn.Module:
@@ -75,7 +85,7 @@ class TorchvisionBackbone:
             raise InputError(f"backbone.name={self.name!r} is no torchvision classifier; see torchvision.models")
         if weights == "none":
             return self._build(None)
-        if Path(weights).suffix:
+        if Path(weights).suffix or Path(weights).is_file():
             network = self._build(None)
             _load_body(network, load_weights(Path(weights)), weights, self.name)
             return network
@@ -104,14 +114,19 @@ class TorchvisionBackbone:
 class _Extractor(Backbone):
     def __init__(self, network: nn.Module, nodes: tuple[str, ...], name: str) -> None:
         super().__init__()
+        lists = "torchvision.models.feature_extraction.get_graph_node_names lists them"
         try:
             self.body = create_feature_extractor(network, list(nodes))
+            maps = _try(self.body)
         except ValueError:
-            raise InputError(
-                f"backbone.nodes {list(nodes)} are not all nodes of {name}; "
-                "torchvision.models.feature_extraction.get_graph_node_names lists them"
-            ) from None
-        shapes = [features.shape for features in _try(self.body)]
+            raise InputError(f"backbone.nodes {list(nodes)} are not all nodes of {name}; {lists}") from None
+        except Exception as error:  # of many types: networks that cannot be traced, or take images of one size alone
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another") from None
+        for node, features in zip(nodes, maps, strict=True):
+            if not _is_map(features):
+                raise InputError(f"the node {node} of {name} gives no map (channels, height, width); {lists}")
+        shapes = [features.shape for features in maps]
         self.channels = tuple(shape[1] for shape in shapes)
         self.strides = tuple(SIDE // shape[-1] for shape in shapes)
 
@@ -125,8 +140,17 @@ def _stages(network: nn.Module) -> tuple[str, nn.Module]:
     return ("features.", features) if isinstance(features, nn.Module) else ("", network)
 
 
+def _freeze_stages(stages: nn.Module, count: int) -> None:
+    """Keep the first `count` children as they are."""
+    children = list(stages.named_children())
+    if count > len(children):
+        raise InputError(f"backbone.frozen_stages={count} is more than the network has, {len(children)}; lower it")
+    for name, child in children[:count]:
+        setattr(stages, name, freeze_norms(child.requires_grad_(False)))
+
+
 def _stages_by_stride(network: nn.Module) -> dict[int, str]:
-    """Return stride: node name of the last direct stage that has it."""
+    """Return stride: node name of the last direct stage that has it, as far as they can be run one after the other."""
     prefix, stages = _stages(network)
     found: dict[int, str] = {}
     features = torch.zeros(1, 3, SIDE, SIDE)
@@ -134,9 +158,12 @@ def _stages_by_stride(network: nn.Module) -> dict[int, str]:
     network.eval()  # keeps the statistics of batch norm as they are
     with torch.no_grad():
         for child, module in stages.named_children():
-            if isinstance(module, nn.AdaptiveAvgPool2d | nn.Linear):
+            try:
+                features = module(features)
+            except Exception:  # of many types; what comes now is no stage, but the classifier or a part off the path
                 break
-            features = module(features)
+            if not _is_map(features):
+                break
             found[SIDE // features.shape[-1]] = f"{prefix}{child}"
     network.train(training)
     return found
@@ -152,14 +179,20 @@ def _try(body: nn.Module) -> list[Tensor]:
     return maps
 
 
-def freeze_norms(network: nn.Module) -> None:
-    """Turn every batch normalization below `network` into one that never changes, names kept."""
-    for module in network.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                frozen = FrozenBatchNorm2d(child.num_features, child.eps)
-                frozen.load_state_dict(child.state_dict())
-                setattr(module, name, frozen)
+def _is_map(features: object) -> bool:
+    """Whether these are maps (B, C, H, W) of more than one cell, of a square image."""
+    return isinstance(features, Tensor) and features.ndim == 4 and 1 < features.shape[2] == features.shape[3] <= SIDE
+
+
+def freeze_norms(module: nn.Module) -> nn.Module:
+    """Return `module` with every batch normalization in it turned into one that never changes, names kept."""
+    if isinstance(module, nn.BatchNorm2d):
+        frozen: nn.Module = FrozenBatchNorm2d(module.num_features, module.eps)
+        frozen.load_state_dict(module.state_dict())
+        return frozen
+    for name, child in module.named_children():
+        setattr(module, name, freeze_norms(child))
+    return module
 
 
 def _load_body(network: nn.Module, state: Mapping[str, Tensor], path: str, name: str) -> None:
