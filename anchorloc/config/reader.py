@@ -33,7 +33,7 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     """
     plain = None if path is None else read_yaml(path)
     return config_from_plain(
-        {} if plain is None else plain, "the command line" if path is None else str(path), overrides
+        {} if plain is None else plain, "the built-in settings" if path is None else str(path), overrides
     )
 
 
@@ -48,7 +48,7 @@ def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) ->
     plain = copy.deepcopy(plain)
     for override in overrides:
         _apply(plain, override)
-    config: Config = _read_component(Config, plain, Config(), "", origin)
+    config: Config = _read_component(Config, plain, Config(), "", _Origin(origin, tuple(overrides)))
     return config
 
 
@@ -97,6 +97,25 @@ def list_settings(cls: type = Config, default: object = None, prefix: str = "") 
             yield from list_settings(choice, value, label)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Origin:
+    """Where settings come from, for messages."""
+
+    words: str
+    overrides: tuple[str, ...]
+
+    def __call__(self, path: str) -> str:
+        """Return what gave the setting or group of settings at `path` its value."""
+        keys = {override: override.partition("=")[0] for override in self.overrides}
+        for override, key in keys.items():
+            if path == key or path.startswith(f"{key}."):
+                return f"the override {override!r}"
+        below = [override for override, key in keys.items() if key.startswith(f"{path}.")]
+        if not path and keys:
+            return f"{self.words} with the overrides"
+        return f"{self.words} with {', '.join(below)}" if below else self.words
+
+
 def _apply(plain: dict[str, Any], override: str) -> None:
     """Write one `a.b=value` into the nested dict."""
     key, equals, text = override.partition("=")
@@ -110,54 +129,55 @@ def _apply(plain: dict[str, Any], override: str) -> None:
     plain[last] = parse_yaml(text, f"the override {override!r}")
 
 
-def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: str) -> Any:
+def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin) -> Any:
     """Build `cls` from `plain`; what is not given comes from `default` where it is of that class, else from `cls`."""
     hints = _hints(cls)
     for key in plain:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(hints)}"
-            raise InputError(f"{origin}: {path}{key}: unknown key, {hint}")
+            raise InputError(f"{origin(path + str(key))}: {path}{key}: unknown key, {hint}")
     values = {}
     for field in dataclasses.fields(cls):
         inherited = getattr(default, field.name) if type(default) is cls else _default(field)
         if field.name in plain:
             values[field.name] = _read(hints[field.name], plain[field.name], inherited, f"{path}{field.name}", origin)
         elif inherited is dataclasses.MISSING:
-            raise InputError(f"{origin}: {path}{field.name} is missing; {cls.__name__} needs it")
+            raise InputError(f"{origin(path + field.name)}: {path}{field.name} is missing; {cls.__name__} needs it")
         else:
             values[field.name] = inherited
     try:
         return cls(**values)
     except ValueError as error:
-        raise InputError(f"{origin}: {path.rstrip('.') or 'config'}: {error}") from None
+        here = path.rstrip(".")
+        raise InputError(f"{origin(here)}: {here or 'config'}: {error}") from None
 
 
-def _read(hint: Any, value: Any, inherited: object, path: str, origin: str) -> Any:
+def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) -> Any:
     """Read one setting: a component, one of several components, or a plain value."""
     choices = _choices(hint)
     if not choices or value is None:
         return _read_value(hint, value, path, origin)
     if not isinstance(value, dict):
-        raise InputError(f"{origin}: {path}: expected a group of settings, got {value!r}")
+        raise InputError(f"{origin(path)}: {path}: expected a group of settings, got {value!r}")
     names = {choice.__name__: choice for choice in choices}
     kind = value.get("kind", (type(inherited) if type(inherited) in choices else choices[0]).__name__)
     if not isinstance(kind, str) or kind not in names:
-        raise InputError(f"{origin}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
+        raise InputError(f"{origin(path)}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
     rest = {key: item for key, item in value.items() if key != "kind"}
     return _read_component(names[kind], rest, inherited, f"{path}.", origin)
 
 
-def _read_value(hint: Any, value: Any, path: str, origin: str) -> Any:
+def _read_value(hint: Any, value: Any, path: str, origin: _Origin) -> Any:
     """Let pydantic check a plain value against its type; JSON's strict mode takes lists for tuples, not '3' for 3."""
     if not all(map(math.isfinite, _floats(value))):
-        raise InputError(f"{origin}: {path}: need finite numbers, got {value!r}")
+        raise InputError(f"{origin(path)}: {path}: need finite numbers, got {value!r}")
     try:
         return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         inner = "".join(f"[{item}]" for item in first["loc"] if isinstance(item, int))
-        raise InputError(f"{origin}: {path}{inner}: {first['msg']}, got {first['input']!r}") from None
+        raise InputError(f"{origin(path)}: {path}{inner}: {first['msg']}, got {first['input']!r}") from None
 
 
 def _floats(value: Any) -> list[float]:
