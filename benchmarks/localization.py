@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for task in tasks(arguments.minutes, arguments.spreads, arguments.data, arguments.weights):
         for model, words in MODELS.items():
             for seed in arguments.seeds:
-                folder = arguments.out / f"{task.name}-{model}-{seed}".replace(" ", "_").replace(",", "")
+                name = f"{task.name}-{task.minutes:g}min-{model}-{seed}".replace(" ", "_").replace(",", "")
+                folder = arguments.out / name
                 rows.append(row(task, model, seed, trained(task, words, seed, folder)))
                 print(rows[-1], flush=True)
     write_table(rows, arguments.results / "localization.csv", ("torch", "torchvision"))

@@ -94,7 +94,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
         (["loss.classification.kind=HardNegativeLoss"], "HardNegativeLoss needs detector.head.background=true"),
         (["detector.head.background=true"], "QualityFocalLoss needs detector.head.background=false"),
-        (["transform.multiple=-1"], "multiple must not be negative, got -1"),
+        (["transform.multiple=-1"], "multiple must be from 0 to 4096, got -1"),
         (["align={top: 0}"], "need top >= 1"),
         (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
         (["loss.box_weight=-1"], "box_weight and quality_weight must not be negative"),
@@ -112,6 +112,13 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train=4"], "train"),
         (["train.batch_size.x=4"], "train.batch_size"),
         (["train.seed=[1"], "the override"),
+        (["train.batch_size=1000000000000"], "batch_size must be at most 65536"),
+        ([f"train.length={'9' * 400} minutes"], "length must read 'N minutes'"),
+        (["train.optimizer={kind: Muon, iterations: 1000}"], "1 <= iterations < 100"),
+        (["detector.pyramid={kind: SSDPyramid, channels: []}"], "valid from 0 to the number of channels"),
+        (["transform.resize={kind: Letterbox, height: 100000}"], "height and width must be from 1 to 32768 px"),
+        (["transform.resize={kind: ShortestSide, max_size: 100000}"], "size <= max_size <= 32768"),
+        (["task=localization", "localizer={}", "align={}"], "localizer has no anchors, and align chooses some"),
     ],
 )
 def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
@@ -119,6 +126,29 @@ def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
         read_config(None, overrides)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([], "x.yaml: train: batch_size must be above 0, got 0"),
+        (["data.size=64"], "x.yaml: train: batch_size must be above 0, got 0"),
+        (["train.batch_size=-1"], "x.yaml with train.batch_size=-1: train: batch_size must be above 0, got -1"),
+        (
+            ["train={batch_size: -1}"],
+            "the override 'train={batch_size: -1}': train: batch_size must be above 0, got -1",
+        ),
+        (["train.batch_size=a"], "the override 'train.batch_size=a': train.batch_size: Input should be"),
+        (["train.batch=1"], "the override 'train.batch=1': train.batch: unknown key"),
+        (["train.batch_size=1", "align={}", "localizer={}"], "x.yaml with the overrides: config: localizer finds"),
+    ],
+)
+def test_a_mistake_is_blamed_on_what_made_it(tmp_path: Path, overrides: list[str], told: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("train: {batch_size: 0}")
+    with pytest.raises(InputError) as caught:
+        read_config(path, overrides)
+    assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(told)
 
 
 @pytest.mark.parametrize(

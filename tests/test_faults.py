@@ -23,7 +23,7 @@ from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
 from anchorloc.engine.log import read_log
 from anchorloc.engine.training import Training
-from anchorloc.engine.troubles import memory_told
+from anchorloc.engine.troubles import troubles_told
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 
@@ -106,15 +106,16 @@ def test_the_workers_of_a_killed_run_end() -> None:
         (RuntimeError("unable to allocate shared memory(shm) for file </torch_7>: No space left"), "worker was killed"),
         (MemoryError("Caught MemoryError in DataLoader worker process 0.\nOriginal Traceback"), "worker was killed"),
         (MemoryError(), "memory ran out in a network"),
+        (ValueError("Expected more than 1 value per channel when training"), "normalization has a single value"),
     ],
 )
-def test_each_shape_of_too_little_memory_is_told(error: Exception, told: str) -> None:
-    with pytest.raises(InputError, match=told), memory_told(small(), 1):
+def test_each_trouble_is_told(error: Exception, told: str) -> None:
+    with pytest.raises(InputError, match=told), troubles_told(small(), 1):
         raise error
 
 
 def test_a_bug_in_a_worker_is_not_taken_for_its_death() -> None:
-    with pytest.raises(RuntimeError, match="Original Traceback"), memory_told(small(), 1):
+    with pytest.raises(RuntimeError, match="Original Traceback"), troubles_told(small(), 1):
         raise RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback")
 
 

@@ -33,7 +33,8 @@ from anchorloc.detector import (
 )
 
 MAX_THREADS = 512  # thousands, once made, hardly let a process end
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?) (minutes?|epochs?|iterations?)")
+MAX_BATCH = 1 << 16
+_LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class TrainSettings:
         for name in ("workers", "rate_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if self.threads > MAX_THREADS:
-            raise ValueError(f"threads must be at most {MAX_THREADS}, got {self.threads}")
+        for name, most in (("threads", MAX_THREADS), ("batch_size", MAX_BATCH)):
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 
@@ -102,7 +104,8 @@ class Config:
     assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
     align: TaskAlignedAssigner | None = None  # {} chooses positives anew by predictions; `assign` still ignores crowds
     detector: DetectorSettings = DetectorSettings()
-    localizer: SingleBoxLocalizer | None = None  # {} regresses the one box from pooled features, without anchors
+    localizer: SingleBoxLocalizer | None = None  # {} regresses the one box from pooled features, without anchors; then
+    # anchors, assign, coder, loss and decode have no part
     coder: DeltaCoder = DeltaCoder()
     loss: Criterion = Criterion()
     decode: Decoder = Decoder()
@@ -121,6 +124,8 @@ class Config:
     def _check_localizer(self) -> None:
         if self.task != "localization":
             raise ValueError(f"localizer finds one box an image; set task=localization, now {self.task}")
+        if self.align is not None:
+            raise ValueError("localizer has no anchors, and align chooses some; leave one of them out")
         if self.detector.weights:
             raise ValueError(f"localizer cannot start from detector.weights={self.detector.weights!r}; leave it out")
         one_size = isinstance(self.transform.resize, Letterbox | TorchvisionStretch) or isinstance(

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from anchorloc.errors import InputError
 
+MAX_SIDE = 1 << 15  # pixels: more fit no memory
 Size = tuple[int, int]  # (height, width)
 Scale = tuple[float, float]  # (vertical, horizontal)
 
@@ -21,8 +22,8 @@ class ShortestSide:
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= self.max_size:
-            raise InputError(f"need 1 <= size <= max_size, got {self.size} and {self.max_size}")
+        if not 1 <= self.size <= self.max_size <= MAX_SIDE:
+            raise InputError(f"need 1 <= size <= max_size <= {MAX_SIDE}, got {self.size} and {self.max_size}")
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the scaled size and the scale."""
@@ -39,8 +40,8 @@ class Letterbox:
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise InputError(f"height and width must be at least 1 pixel, got {self.height} and {self.width}")
+        if not 1 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
+            raise InputError(f"height and width must be from 1 to {MAX_SIDE} px, got {self.height} and {self.width}")
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return (height, width) and the scale that fits an image into it."""
@@ -71,8 +72,8 @@ class TorchvisionShortestSide:
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= self.max_size:
-            raise InputError(f"need 1 <= size <= max_size, got {self.size} and {self.max_size}")
+        if not 1 <= self.size <= self.max_size <= MAX_SIDE:
+            raise InputError(f"need 1 <= size <= max_size <= {MAX_SIDE}, got {self.size} and {self.max_size}")
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the scaled size and the scale down and across, which differ by the rounding."""
@@ -90,8 +91,8 @@ class TorchvisionStretch:
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise InputError(f"height and width must be at least 1 pixel, got {self.height} and {self.width}")
+        if not 1 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
+            raise InputError(f"height and width must be from 1 to {MAX_SIDE} px, got {self.height} and {self.width}")
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return (height, width) and the scale down and across."""

@@ -50,8 +50,8 @@ class Transform:
     multiple: int = 0  # the sides of a padded batch are multiples of this; 0 takes the coarsest stride
 
     def __post_init__(self) -> None:
-        if self.multiple < 0:
-            raise InputError(f"multiple must not be negative, got {self.multiple}")
+        if not 0 <= self.multiple <= 4096:
+            raise InputError(f"multiple must be from 0 to 4096, got {self.multiple}")
 
     def __call__(
         self, image: Pixels, target: Target, random: Random | None = None

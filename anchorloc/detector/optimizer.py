@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+LAST = ("head.logits", "head.deltas", "head.quality")  # the layers that end a network
+
 
 @dataclass(frozen=True)
 class AdamW:
@@ -61,8 +63,10 @@ class Muon:
 
     def __post_init__(self) -> None:
         _check(self)
-        if not 0 <= self.momentum < 1 or self.iterations < 1:
-            raise ValueError(f"need 0 <= momentum < 1 and iterations >= 1, got {self.momentum} and {self.iterations}")
+        if not 0 <= self.momentum < 1 or not 1 <= self.iterations < 100:
+            raise ValueError(
+                f"need 0 <= momentum < 1 and 1 <= iterations < 100, got {self.momentum} and {self.iterations}"
+            )
 
     def __call__(self, model: nn.Module) -> Stepper:
         """Return the optimizer of the trainable weights of `model`, whose memory format must be final."""
@@ -132,7 +136,7 @@ def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 def _is_hidden(name: str, weight: Tensor) -> bool:
     """A convolution that mixes channels and is neither the first layer nor one of the last."""
-    return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(("head.logits", "head.deltas"))
+    return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(LAST)
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | SGD | Muon) -> list[dict[str, Any]]:

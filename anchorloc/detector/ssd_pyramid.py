@@ -22,7 +22,7 @@ class SSDPyramid:
     valid: int = 2  # levels at the end that shrink by 2 cells, by a 3×3 without padding; the others halve
 
     def __post_init__(self) -> None:
-        if min(self.dense, *self.channels) < 2 or not 0 <= self.valid <= len(self.channels):
+        if min((self.dense, *self.channels)) < 2 or not 0 <= self.valid <= len(self.channels):
             raise ValueError(
                 "need dense and channels of at least 2 and valid from 0 to the number of channels, "
                 f"got {self.dense}, {self.channels} and {self.valid}"

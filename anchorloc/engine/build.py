@@ -52,8 +52,15 @@ def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] 
     for factor in sorted({1.0, *config.transform.augment.multi_scale}):
         height, width = (max(1, round(side * factor)) for side in canvas)
         height, width = (-(-side // config.multiple) * config.multiple for side in (height, width))
-        with torch.no_grad():
-            predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
+        try:
+            with torch.no_grad():
+                predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"the network cannot take an image of {height} x {width} px ({reason}); change transform.resize, "
+                "transform.augment.multi_scale or detector.pyramid"
+            ) from None
         anchors = len(config.anchors((height, width)))
         if predicted != anchors:
             raise InputError(
@@ -69,6 +76,16 @@ def to_device(model: Detector, device: torch.device) -> Detector:
     return model
 
 
+def refuse_small_batches(config: Config, processes: int) -> None:
+    """Raise InputError if there are fewer images in a step than parts of it."""
+    settings = config.train
+    if processes * settings.accumulate > settings.batch_size:
+        raise InputError(
+            f"train.batch_size={settings.batch_size} cannot be parted among {processes} processes and "
+            f"train.accumulate={settings.accumulate}; raise it"
+        )
+
+
 def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
     if config.localizer is not None:
@@ -80,16 +97,8 @@ def train_loader(config: Config, source: Source, start: int, part: tuple[int, in
     """Return an endless loader that begins with step `start`; `part` is this process's (rank, count).
 
     A step has `train.accumulate` batches of it.
-
-    Raises:
-        InputError: there are fewer images in a step than parts of it.
     """
     settings = config.train
-    if part[1] * settings.accumulate > settings.batch_size:
-        raise InputError(
-            f"train.batch_size={settings.batch_size} cannot be parted among {part[1]} processes and "
-            f"train.accumulate={settings.accumulate}; raise it"
-        )
     samples = Samples(source, config.transform, settings.seed, True, settings.image_cache_mb << 20)
     weights = settings.sampling(source)
     order = TrainOrder(len(source), settings.batch_size, settings.seed, start, part, settings.accumulate, weights)

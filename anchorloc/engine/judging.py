@@ -19,7 +19,7 @@ from anchorloc.engine.inference import detect_batch
 from anchorloc.engine.processes import ALONE, Processes
 from anchorloc.engine.start import start_from
 from anchorloc.engine.stored import NETWORK, Weights, check_entries, check_tensors
-from anchorloc.engine.troubles import memory_told
+from anchorloc.engine.troubles import troubles_told
 from anchorloc.engine.validation import joined, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
@@ -106,7 +106,7 @@ def find(
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
     mine = []
-    with memory_told(model.config, processes.count):
+    with troubles_told(model.config, processes.count):
         for batch in batches(validation_loader(model.config, source, processes.part)):
             size = (batch.images.shape[2], batch.images.shape[3])
             mine.append([(found, size) for found in detect_batch(model.network, batch, model.config, model.device)])

@@ -10,7 +10,7 @@ from typing import Any
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
 from anchorloc.detector import Batch
-from anchorloc.engine.build import batches, train_loader, validation_loader
+from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_loader
 from anchorloc.engine.display import Display, duration
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.localizing import localization_of, logged
@@ -20,7 +20,7 @@ from anchorloc.engine.resume import resume_command
 from anchorloc.engine.saving import Best, Saver, Standing
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.signals import Stopped, caught_signals
-from anchorloc.engine.troubles import IMAGES, memory_told, names_of, not_finite, write_images
+from anchorloc.engine.troubles import IMAGES, VALIDATION, names_of, not_finite, troubles_told, write_images
 from anchorloc.engine.validation import Outcome, joined, look_over, mean_losses, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
@@ -45,7 +45,9 @@ class Training:
     ) -> None:
         """`pretrained=False` spares the download of weights that `resume` replaces."""
         self.config, self.train, self.val, self.processes = config, train, val, processes
-        self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
+        refuse_small_batches(config, processes.count)
+        with troubles_told(config, processes.count):
+            self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
         self.standing = Standing(config.train.validate_every)
         self.warned = False  # that predicted boxes have collapsed
@@ -76,7 +78,7 @@ class Training:
         log = MetricsLog(self.saver.folder, self.standing.log_size, self.clock.step) if self.processes.first else None
         try:
             then = f"; go on with {resume_command(self.saver.folder)}"
-            with caught_signals() as caught, memory_told(self.config, self.processes.count, then):
+            with caught_signals() as caught, troubles_told(self.config, self.processes.count, then):
                 self._loop(display, log, caught)
         finally:
             if log is not None:
@@ -179,7 +181,7 @@ class Training:
         if not math.isfinite(losses["loss"]):
             bad = next(outcome for outcome in outcomes if not math.isfinite(outcome.losses["loss"]))
             names = names_of(self.val, [found.image_id for found in bad.detections])
-            raise self._not_finite(NotFiniteError("the validation loss", losses["loss"]), names)
+            raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
         found = [detections for outcome in outcomes for detections in outcome.detections]
         summary = score(found, self.val, self.config, fast=True).summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0

@@ -17,6 +17,7 @@ from anchorloc.engine.learner import NotFiniteError
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
 
+VALIDATION = "the validation loss"
 IMAGES = "not_finite.json"  # the images of the last batch whose numbers were none
 _DEATH = re.compile(r"DataLoader worker.*(is killed by signal|exited unexpectedly)|shared memory|\bshm\b")
 
@@ -45,25 +46,34 @@ def not_finite(
     """
     path = write_images(error, names, folder, step)
     before = f" after {skipped} skipped updates in a row" if skipped else ""
+    skip = "" if error.what == VALIDATION else ", or skip up to N such updates in a row by train.skip_nonfinite=N"
     return InputError(
         f"{error.what} became {error.value} at step {step}{before}, by one of {len(names)} images (first: "
         f"{first_of(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
-        f"{rate}, look at these images, or skip up to N such updates in a row by train.skip_nonfinite=N"
+        f"{rate}, or look at these images{skip}"
     )
 
 
 @contextmanager
-def memory_told(config: Config, processes: int, then: str = "") -> Iterator[None]:
-    """Turn an error of memory into a sentence that says which setting to lower.
+def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[None]:
+    """Turn an error of memory, or of batches too small to be normalized, into a sentence that says what to set.
 
     Args:
         then: what to do after a worker of a loader was killed, in the sentence's last words.
 
     Raises:
-        InputError: memory ran out, here or in a worker of a loader.
+        InputError: memory ran out, here or in a worker of a loader, or normalization has one value to go by.
     """
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise InputError(
+            "batch normalization has a single value at a level of one cell: it needs two images at a time at least "
+            f"(train.batch_size, now {config.train.batch_size}, over processes and train.accumulate, now "
+            f"{config.train.accumulate}), larger images, fewer levels, or detector.head.norm=group"
+        ) from None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _DEATH.search(str(error)) or "MemoryError in DataLoader worker" in reason:
