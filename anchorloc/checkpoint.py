@@ -86,7 +86,7 @@ def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
         if tensor.is_meta or tensor.layout != torch.strided:
             raise InputError(f"{path} cannot be used: {name} is {'empty' if tensor.is_meta else 'sparse'}")
         if not torch.isfinite(tensor).all():
-            raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give an earlier checkpoint")
+            raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give another file")
 
 
 def _load(path: Path, data: bytes) -> Any:
