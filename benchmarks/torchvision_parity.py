@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.detection._utils import overwrite_eps
+from torchvision.ops import FrozenBatchNorm2d
 
 from anchorloc.config import Config, read_config
 from anchorloc.detector import Detector, Predictions
-from anchorloc.detector.torchvision_backbone import freeze_norms
 from anchorloc.engine.build import build_collate, build_detector, to_device
 from anchorloc.engine.start import start_from
 from anchorloc.structures import Category, Detections, Sample, Target
@@ -131,9 +131,19 @@ def peer(name: str, sizes: tuple[int, int] | None = None, seed: int = 0) -> nn.M
         if name.startswith("retinanet"):  # row 0 is no class: training keeps it silent
             model.head.classification_head.cls_logits.bias.view(-1, 91)[:, 0] = -30.0
     if name == "retinanet_resnet50_fpn":  # as published
-        freeze_norms(model.backbone.body)
+        _freeze_as_published(model.backbone.body)
         overwrite_eps(model, 0.0)
     return model  # type: ignore[no-any-return]
+
+
+def _freeze_as_published(body: nn.Module) -> None:
+    """Turn every batch normalization into torchvision's frozen one, names kept."""
+    for module in body.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                frozen = FrozenBatchNorm2d(child.num_features, child.eps)
+                frozen.load_state_dict(child.state_dict())
+                setattr(module, name, frozen)
 
 
 def _spread(head: Any, outputs: Tensor, mean: float, deviation: float) -> None:

@@ -220,3 +220,13 @@ def test_timm_backbones_learn(tmp_path: Path) -> None:
         TimmBackbone("resnet_1000", "none")()
     with pytest.raises(InputError, match="no map of stride 64"):
         TimmBackbone("resnet10t", "none", strides=(64,))()
+
+
+def test_frozen_norms_of_timm_keep_their_activations() -> None:
+    """There a normalization and the activation behind it may be one module."""
+    pytest.importorskip("timm")
+    plain, frozen = (TimmBackbone("mobilenetv3_small_050", "none", frozen_norm=value)() for value in (False, True))
+    frozen.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    for ours, theirs in zip(frozen.train()(images), plain.eval()(images), strict=True):
+        torch.testing.assert_close(ours, theirs)

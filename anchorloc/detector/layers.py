@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 from torch import Tensor, nn
 
 
@@ -10,6 +13,14 @@ class Backbone(nn.Module):
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    frozen: Sequence[nn.Module] = ()  # batch normalization that keeps its statistics
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation, in which `frozen` always is."""
+        super().train(mode)
+        for norm in self.frozen:
+            norm.eval()
+        return self
 
 
 class ConvNormAct(nn.Module):
@@ -43,3 +54,8 @@ class ConvNormAct(nn.Module):
 def flatten_level(output: Tensor, channels: int) -> Tensor:
     """Reorder a (B, K*channels, H, W) level to (B, H*W*K, channels), the order of AnchorGrid."""
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, channels)
+
+
+def freeze_norms(module: nn.Module) -> list[nn.Module]:
+    """Return the batch normalizations in `module`, whose scales and shifts are not trained from now on."""
+    return [part.requires_grad_(False) for part in module.modules() if isinstance(part, nn.BatchNorm2d)]

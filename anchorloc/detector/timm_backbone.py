@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorloc.checkpoint import load_weights
-from anchorloc.detector.layers import Backbone
-from anchorloc.detector.torchvision_backbone import freeze_norms
+from anchorloc.detector.layers import Backbone, freeze_norms
 from anchorloc.errors import InputError
 
 
@@ -35,8 +34,6 @@ class TimmBackbone:
         network = self._network(pretrained and self.weights == "default")
         if pretrained and self.weights not in ("default", "none"):
             _load(network, load_weights(Path(self.weights)), self)
-        if self.frozen_norm:
-            freeze_norms(network)
         return _Features(network, self)
 
     def _network(self, pretrained: bool) -> Any:
@@ -64,7 +61,8 @@ class _Features(Backbone):
         self.channels = tuple(network.feature_info.channels()[place] for place in self.places)
         with torch.no_grad():
             maps = network.eval()(torch.zeros(1, 3, 256, 256))
-        network.train()
+        self.frozen = freeze_norms(network) if settings.frozen_norm else []
+        self.train()
         if any(maps[place].shape[1] != width for place, width in zip(self.places, self.channels, strict=True)):
             raise InputError(f"{settings.name} gives maps with channels last; take a network of convolutions")
 

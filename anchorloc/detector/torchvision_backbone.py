@@ -12,10 +12,9 @@ import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
-from torchvision.ops import FrozenBatchNorm2d
 
 from anchorloc.checkpoint import load_weights
-from anchorloc.detector.layers import Backbone
+from anchorloc.detector.layers import Backbone, freeze_norms
 from anchorloc.errors import InputError
 
 SIDE = 256  # of the image that a network is tried on
@@ -55,8 +54,10 @@ class TorchvisionBackbone:
             _pad_like_tensorflow(network)
         _speed_up(network)
         self._adjust(network)
-        _freeze_stages(_stages(network)[1], self.frozen_stages)
-        return _Extractor(network, self._maps(network), self.name)
+        frozen = _freeze_stages(_stages(network)[1], self.frozen_stages)
+        if self.frozen_norm:
+            frozen = freeze_norms(network)
+        return _Extractor(network, self._maps(network), self.name, frozen)
 
     def _adjust(self, network: nn.Module) -> None:
         """Set what other than the weights belongs to the file they come from."""
@@ -65,8 +66,6 @@ class TorchvisionBackbone:
                 module.ceil_mode = True
             if isinstance(module, nn.BatchNorm2d) and self.norm_eps is not None:
                 module.eps = self.norm_eps
-        if self.frozen_norm:
-            freeze_norms(network)
 
     def _maps(self, network: nn.Module) -> tuple[str, ...]:
         """Return the names of the maps."""
@@ -112,7 +111,7 @@ class TorchvisionBackbone:
 
 
 class _Extractor(Backbone):
-    def __init__(self, network: nn.Module, nodes: tuple[str, ...], name: str) -> None:
+    def __init__(self, network: nn.Module, nodes: tuple[str, ...], name: str, frozen: list[nn.Module]) -> None:
         super().__init__()
         lists = "torchvision.models.feature_extraction.get_graph_node_names lists them"
         try:
@@ -129,6 +128,8 @@ class _Extractor(Backbone):
         shapes = [features.shape for features in maps]
         self.channels = tuple(shape[1] for shape in shapes)
         self.strides = tuple(SIDE // shape[-1] for shape in shapes)
+        self.frozen = frozen
+        self.train()
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return list(self.body(images).values())
@@ -140,13 +141,12 @@ def _stages(network: nn.Module) -> tuple[str, nn.Module]:
     return ("features.", features) if isinstance(features, nn.Module) else ("", network)
 
 
-def _freeze_stages(stages: nn.Module, count: int) -> None:
-    """Keep the first `count` children as they are."""
-    children = list(stages.named_children())
+def _freeze_stages(stages: nn.Module, count: int) -> list[nn.Module]:
+    """Keep the first `count` children as they are; return their batch normalizations."""
+    children = list(stages.children())
     if count > len(children):
         raise InputError(f"backbone.frozen_stages={count} is more than the network has, {len(children)}; lower it")
-    for name, child in children[:count]:
-        setattr(stages, name, freeze_norms(child.requires_grad_(False)))
+    return [norm for child in children[:count] for norm in freeze_norms(child.requires_grad_(False))]
 
 
 def _stages_by_stride(network: nn.Module) -> dict[int, str]:
@@ -182,17 +182,6 @@ def _try(body: nn.Module) -> list[Tensor]:
 def _is_map(features: object) -> bool:
     """Whether these are maps (B, C, H, W) of more than one cell, of a square image."""
     return isinstance(features, Tensor) and features.ndim == 4 and 1 < features.shape[2] == features.shape[3] <= SIDE
-
-
-def freeze_norms(module: nn.Module) -> nn.Module:
-    """Return `module` with every batch normalization in it turned into one that never changes, names kept."""
-    if isinstance(module, nn.BatchNorm2d):
-        frozen: nn.Module = FrozenBatchNorm2d(module.num_features, module.eps)
-        frozen.load_state_dict(module.state_dict())
-        return frozen
-    for name, child in module.named_children():
-        setattr(module, name, freeze_norms(child))
-    return module
 
 
 def _load_body(network: nn.Module, state: Mapping[str, Tensor], path: str, name: str) -> None:
