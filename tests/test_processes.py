@@ -18,7 +18,7 @@ from anchorloc import train
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import processes
-from anchorloc.engine.build import train_loader
+from anchorloc.engine.build import refuse_small_batches
 from anchorloc.engine.log import read_log
 from anchorloc.engine.processes import ALONE, Processes, joined_processes
 from anchorloc.engine.validation import joined
@@ -147,11 +147,14 @@ def test_one_process_needs_nobody() -> None:
         assert alone == Processes(0, 1)
 
 
-def test_a_batch_cannot_have_more_parts_than_images() -> None:
-    source = small().data.open("train")
+def test_a_batch_cannot_have_more_parts_than_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = r"train\.batch_size=4 cannot be parted among 2 processes and train\.accumulate=3; raise it"
     with pytest.raises(InputError, match=told):
-        train_loader(small("train.accumulate=3"), source, 0, (0, 2))
+        refuse_small_batches(small("train.accumulate=3"), 2)
+    refuse_small_batches(small("train.accumulate=2"), 2)
+    assert run_command(train.main, [*SMALL, "train.accumulate=5", "--out", str(tmp_path / "run")]) == 2
+    assert "cannot be parted among 1 processes" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_restarts_need_a_folder_to_find(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
