@@ -139,6 +139,7 @@ def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
             "the override 'train={batch_size: -1}': train: batch_size must be above 0, got -1",
         ),
         (["train.batch_size=a"], "the override 'train.batch_size=a': train.batch_size: Input should be"),
+        (["train.batch_size=1", "train.batch_size=a"], "the override 'train.batch_size=a': train.batch_size: Input"),
         (["train.batch=1"], "the override 'train.batch=1': train.batch: unknown key"),
         (["train.batch_size=1", "align={}", "localizer={}"], "x.yaml with the overrides: config: localizer finds"),
     ],

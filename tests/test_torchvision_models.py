@@ -186,6 +186,12 @@ def test_a_head_of_which_a_part_is_missing_is_refused(
     assert f"it {told} (1 such tensors)" in fails([f"detector.weights={tmp_path / 'x.pth'}"])
 
 
+def test_a_number_in_place_of_a_layer_is_refused(lite: Path, tmp_path: Path) -> None:
+    state = {**lite_state(lite), "head.regression_head.module_list.3.1.weight": torch.tensor(1.0)}
+    torch.save(state, tmp_path / "x.pth")
+    assert "it has another shape of head.logits.3.1.weight (4 such" in fails([f"detector.weights={tmp_path / 'x.pth'}"])
+
+
 def test_a_level_that_is_absent_as_a_whole_is_listed(lite: Path, tmp_path: Path) -> None:
     state = {name: value for name, value in lite_state(lite).items() if ".module_list.3." not in name}
     torch.save(state, tmp_path / "x.pth")

@@ -107,7 +107,7 @@ class _Origin:
     def __call__(self, path: str) -> str:
         """Return what gave the setting or group of settings at `path` its value."""
         keys = {override: override.partition("=")[0] for override in self.overrides}
-        for override, key in keys.items():
+        for override, key in reversed(keys.items()):  # the last one counts
             if path == key or path.startswith(f"{key}."):
                 return f"the override {override!r}"
         below = [override for override, key in keys.items() if key.startswith(f"{path}.")]

@@ -33,7 +33,7 @@ from anchorloc.detector import (
 )
 
 MAX_THREADS = 512  # thousands, once made, hardly let a process end
-MAX_BATCH = 1 << 16
+MAX_BATCH = 1 << 16  # images: more keep a machine busy before its memory ends
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
 
 

@@ -22,8 +22,7 @@ class ShortestSide:
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= self.max_size <= MAX_SIDE:
-            raise InputError(f"need 1 <= size <= max_size <= {MAX_SIDE}, got {self.size} and {self.max_size}")
+        _check_sides(self.size, self.max_size)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the scaled size and the scale."""
@@ -40,8 +39,7 @@ class Letterbox:
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 1 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
-            raise InputError(f"height and width must be from 1 to {MAX_SIDE} px, got {self.height} and {self.width}")
+        _check_canvas(self.height, self.width)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return (height, width) and the scale that fits an image into it."""
@@ -72,8 +70,7 @@ class TorchvisionShortestSide:
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= self.max_size <= MAX_SIDE:
-            raise InputError(f"need 1 <= size <= max_size <= {MAX_SIDE}, got {self.size} and {self.max_size}")
+        _check_sides(self.size, self.max_size)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return the scaled size and the scale down and across, which differ by the rounding."""
@@ -91,8 +88,7 @@ class TorchvisionStretch:
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 1 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
-            raise InputError(f"height and width must be from 1 to {MAX_SIDE} px, got {self.height} and {self.width}")
+        _check_canvas(self.height, self.width)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
         """Return (height, width) and the scale down and across."""
@@ -107,3 +103,13 @@ def scaled(size: Size, scale: Scale) -> Size:
 def resized(size: Size, factor: float) -> Size:
     """Scale (height, width) by one factor; by 1 nothing changes."""
     return scaled(size, (factor, factor))
+
+
+def _check_sides(size: int, max_size: int) -> None:
+    if not 1 <= size <= max_size <= MAX_SIDE:
+        raise InputError(f"need 1 <= size <= max_size <= {MAX_SIDE}, got {size} and {max_size}")
+
+
+def _check_canvas(height: int, width: int) -> None:
+    if not 1 <= min(height, width) <= max(height, width) <= MAX_SIDE:
+        raise InputError(f"height and width must be from 1 to {MAX_SIDE} px, got {height} and {width}")

@@ -46,7 +46,7 @@ def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> 
         if not any(name in state for name in names):
             left_out.append(f"{logits} and {deltas}: not in the file")
             continue
-        there = len(state.get(f"{deltas}.weight", ())) // 4
+        there = sum(state.get(f"{deltas}.weight", torch.empty(0)).shape[:1]) // 4
         shapes = {name: own[name].shape for name in names}
         for layer, width in ((logits, there * count), (deltas, there * 4)):
             for part in ("weight", "bias"):

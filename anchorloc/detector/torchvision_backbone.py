@@ -16,6 +16,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from anchorloc.checkpoint import load_weights
 from anchorloc.detector.layers import Backbone, freeze_norms
 from anchorloc.errors import InputError
+from anchorloc.files import is_file
 
 SIDE = 256  # of the image that a network is tried on
 
@@ -84,7 +85,7 @@ class TorchvisionBackbone:
             raise InputError(f"backbone.name={self.name!r} is no torchvision classifier; see torchvision.models")
         if weights == "none":
             return self._build(None)
-        if Path(weights).suffix or Path(weights).is_file():
+        if Path(weights).suffix or is_file(weights):
             network = self._build(None)
             _load_body(network, load_weights(Path(weights)), weights, self.name)
             return network
