@@ -38,28 +38,12 @@ def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> 
     """
     own = network.state_dict()
     count = logits_of_an_anchor(state)
-    loaded = _shared(own, state)
-    left_out = []
+    loaded, left_out = _shared(own, state), []
     for logits, deltas in _last_layers(network):
-        here = len(own[f"{deltas}.weight"]) // 4
-        names = [name for name in own if name.startswith((_layer_of(logits), _layer_of(deltas)))]
-        if not any(name in state for name in names):
-            left_out.append(f"{logits} and {deltas}: not in the file")
-            continue
-        there = sum(state.get(f"{deltas}.weight", torch.empty(0)).shape[:1]) // 4
-        shapes = {name: own[name].shape for name in names}
-        for layer, width in ((logits, there * count), (deltas, there * 4)):
-            for part in ("weight", "bias"):
-                shapes[f"{layer}.{part}"] = torch.Size([width, *own[f"{layer}.{part}"].shape[1:]])
-        given = {name: state[name] for name in _fitting(shapes, state)}
-        if there != here:
-            left_out.append(f"{logits} and {deltas}: {there} anchors a cell in the file, {here} here")
-        for part in ("weight", "bias"):
-            scores, boxes = given.pop(f"{logits}.{part}"), given.pop(f"{deltas}.{part}")
-            if there == here:
-                loaded[f"{logits}.{part}"] = _rows_taken(own[f"{logits}.{part}"], scores, count, rows)
-                loaded[f"{deltas}.{part}"] = boxes
-        loaded |= given
+        taken, reason = _of_level(own, state, (logits, deltas), count, rows)
+        loaded |= taken
+        if reason:
+            left_out.append(f"{logits} and {deltas}: {reason}")
     quality = {name: state.get(name) for name in own if name.startswith("head.quality.")}
     fitting = {name: value for name, value in quality.items() if value is not None and value.shape == own[name].shape}
     if len(fitting) == len(quality):
@@ -68,6 +52,33 @@ def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> 
         left_out.append("head.quality: not in the file, or for other anchors")
     network.load_state_dict(loaded, strict=False)
     return left_out
+
+
+def _of_level(
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], last: tuple[str, str], count: int, rows: Rows
+) -> tuple[dict[str, Tensor], str]:
+    """Return what the layers of a level take of `state`, and why their `last` convolutions take nothing, or "".
+
+    Raises:
+        InputError: some of the level is there and some is not, or of another shape.
+    """
+    logits, deltas = last
+    names = [name for name in own if name.startswith((_layer_of(logits), _layer_of(deltas)))]
+    if not any(name in state for name in names):
+        return {}, "not in the file"
+    here = len(own[f"{deltas}.weight"]) // 4
+    there = sum(state.get(f"{deltas}.weight", torch.empty(0)).shape[:1]) // 4
+    shapes = {name: own[name].shape for name in names}
+    for layer, width in ((logits, there * count), (deltas, there * 4)):
+        for part in ("weight", "bias"):
+            shapes[f"{layer}.{part}"] = torch.Size([width, *own[f"{layer}.{part}"].shape[1:]])
+    taken = {name: state[name] for name in _fitting(shapes, state)}
+    for part in ("weight", "bias"):
+        scores, boxes = taken.pop(f"{logits}.{part}"), taken.pop(f"{deltas}.{part}")
+        if there == here:
+            taken[f"{logits}.{part}"] = _rows_taken(own[f"{logits}.{part}"], scores, count, rows)
+            taken[f"{deltas}.{part}"] = boxes
+    return taken, "" if there == here else f"{there} anchors a cell in the file, {here} here"
 
 
 def _last_layers(network: Detector) -> list[tuple[str, str]]:
