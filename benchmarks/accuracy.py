@@ -10,7 +10,7 @@ has the same backbone with the same weights, and sees images of at most 320 px, 
 "ours-equal-epochs" is the config again, with the peer's image size and augmentation, for as many images as the peer
 came to see. All are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done
 again; one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores
-others worked on the machine, and the run should be done again: delete its line.
+others worked on the machine, and a run of 10 minutes should be done again: delete its line.
 """
 
 from __future__ import annotations
