@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, and write the table and the picture."""
     arguments = _parser().parse_args(argv)
     rows = []
-    for task in tasks(arguments.minutes, arguments.spreads, arguments.data, arguments.weights):
+    for task in tasks(arguments):
         for model, words in MODELS.items():
             for seed in arguments.seeds:
                 name = f"{task.name}-{task.minutes:g}min-{model}-{seed}".replace(" ", "_").replace(",", "")
@@ -61,16 +61,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     draw(rows, arguments.results / "localization.png")
 
 
-def tasks(minutes: float, spreads: Sequence[float], data: Path | None, weights: Path | None) -> Iterator[Task]:
+def tasks(arguments: argparse.Namespace) -> Iterator[Task]:
     """Yield the shapes from no variance to all of it, and the airplanes if there are any."""
-    for spread in spreads:
+    for spread in arguments.spreads:
         scenes = f"data={{kind: OneShapeData, train_images: 4000, val_images: 400, size: 64, spread: {spread}}}"
-        yield Task(f"shapes {spread:g}", spread, minutes, (scenes, "train.batch_size=16"))
-    if data is not None:
-        words = [str(AIRPLANES), f"data.root={data}", "transform.resize={kind: Letterbox, height: 192, width: 256}"]
-        if weights is not None:
-            words += [f"detector.backbone.weights={weights}", "detector.backbone.tensorflow_padding=true"]
-        yield Task("airplanes", None, 2 * minutes, tuple(words))
+        yield Task(f"shapes {spread:g}", spread, arguments.minutes, (scenes, "train.batch_size=16"))
+    if arguments.data is not None:
+        size = "transform.resize={kind: Letterbox, height: 192, width: 256}"
+        words = [str(AIRPLANES), f"data.root={arguments.data}", size]
+        if arguments.weights is not None:
+            words += [f"detector.backbone.weights={arguments.weights}", "detector.backbone.tensorflow_padding=true"]
+        yield Task("airplanes", None, arguments.airplane_minutes, tuple(words))
 
 
 def trained(task: Task, words: Sequence[str], seed: int, folder: Path) -> dict[str, Any]:
@@ -108,6 +109,7 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, 2)
     places = sorted({float(str(one["spread"])) for one in rows if one["spread"] != ""})
+    photographed = any(one["spread"] == "" for one in rows)
     photographs = places[-1] + 0.25
     for panel, column in zip(panels, ("mean IoU", "top-1 LOC error"), strict=True):
         for model in MODELS:
@@ -124,7 +126,8 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
         if column == "mean IoU":
             constant = {str(one["spread"]): float(str(one["constant box's IoU"])) for one in rows}
             panel.plot(places, [constant[str(x)] for x in places], ":", color="gray", label="one constant box")
-        photographed = any(one["spread"] == "" for one in rows)
+            if photographed:
+                panel.plot([photographs], [constant[""]], "_", color="gray", markersize=14)
         names = [*(f"{x:g}" for x in places), *(["airplanes"] if photographed else [])]
         panel.set_xticks([*places, *([photographs] if photographed else [])], names)
         panel.set(xlabel="spread of place, size and proportions", ylabel=column, ylim=(0, 1.02))
@@ -135,7 +138,8 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=0.3, help="of training on shapes; twice on airplanes")
+    parser.add_argument("--minutes", type=float, default=0.3, help="of training on shapes (default: 0.3)")
+    parser.add_argument("--airplane-minutes", type=float, default=2, help="of training on airplanes (default: 2)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format; without it shapes alone")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")
