@@ -132,7 +132,7 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
         panel.set_xticks([*places, *([photographs] if photographed else [])], names)
         panel.set(xlabel="spread of place, size and proportions", ylabel=column, ylim=(0, 1.02))
         panel.grid(alpha=0.3)
-    panels[0].legend(fontsize=9)
+    panels[0].legend(fontsize=9, loc="lower left")
     figure.savefig(path, dpi=130)
 
 
