@@ -2,6 +2,7 @@
 
     python -m benchmarks.training_speed                                   # 7 rounds: some 10 minutes on two idle cores
     python -m benchmarks.training_speed --cpu-time --threads 1            # on a machine that others share
+    python -m benchmarks.training_speed --compile                         # ours by torch.compile too
 
 Both have ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9 anchors a cell, focal and L1
 loss, 80 classes as COCO has, AdamW (fused) and clipping; 8 scenes of 320 px a step. A step of ours begins with a batch
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from anchorloc.config import Config, read_config
 from anchorloc.data import Samples
-from anchorloc.detector import Criterion, Detector, Stepper, TorchvisionBackbone
+from anchorloc.detector import Batch, Criterion, Detector, Stepper, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.processes import ALONE
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--classes", type=int, default=80, help="at least the 4 of the scenes")
     parser.add_argument("--threads", type=int, default=0, help="of torch (its own choice)")
     parser.add_argument("--cpu-time", action="store_true", help="count what this process computes, not the wall-clock")
+    parser.add_argument("--compile", action="store_true", help="add our step with the network by torch.compile")
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -66,16 +68,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     for precision in ("float32", "bfloat16"):
         steps[f"anchorloc {precision}"] = ours(clock, arguments.classes, f"train.precision={precision}")
         steps[f"torchvision {precision}"] = peers(precision, arguments.classes)
+        if arguments.compile:
+            steps[f"compiled {precision}"] = compiled(arguments.classes, f"train.precision={precision}")
     times = measure(clock, steps, arguments.rounds)
     write_table([row(name, times) for name in times], RESULTS / "training_speed.csv", ("torch", "torchvision"))
 
 
 def ours(clock: Clock, classes: int, *words: str) -> Step:
     """Return a step of anchorloc."""
-    config = read_config(None, [*SETTINGS, *words])
-    source = config.data.open("train")
-    learner = Learner(config, [Category(label, str(label)) for label in range(classes)], ALONE)
-    stream = batches(train_loader(config, source, 0))
+    learner, stream = started(classes, words)
 
     def step() -> dict[str, float]:
         start = clock()
@@ -86,6 +87,26 @@ def ours(clock: Clock, classes: int, *words: str) -> Step:
         return {"wait": waited, **parts}
 
     return step
+
+
+def compiled(classes: int, *words: str) -> Step:
+    """Return the same step with the network by torch.compile, of which no part is timed."""
+    learner, stream = started(classes, words)
+    learner.model.compile()
+
+    def step() -> dict[str, float]:
+        learner.update([next(stream)], 0.1)
+        return {}
+
+    return step
+
+
+def started(classes: int, words: Sequence[str]) -> tuple[Learner, Iterator[Batch]]:
+    """Return the network at its start, and its batches."""
+    config = read_config(None, [*SETTINGS, *words])
+    source = config.data.open("train")
+    learner = Learner(config, [Category(label, str(label)) for label in range(classes)], ALONE)
+    return learner, batches(train_loader(config, source, 0))
 
 
 @contextmanager
