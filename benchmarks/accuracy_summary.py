@@ -18,7 +18,7 @@ def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
     for minutes, name in groups:
         lines += [*_of_set(name, minutes, [r for r in rows if (r["minutes"], r["set"]) == (minutes, name)]), ""]
     commits = len({row["commit"] for row in rows})
-    busy = sum(float(row["cores"]) < IDLE for row in rows if row["method"] != EQUAL)  # which no clock ends
+    busy = sum(float(row["cores"]) < IDLE for row in rows if row["method"] != EQUAL)  # those end after given steps
     lines.append(
         f"{len(rows)} runs of {commits} commit{'s' * (commits > 1)}; {busy} of the timed had less than {IDLE} cores"
     )
