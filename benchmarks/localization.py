@@ -138,8 +138,8 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1, help="of training on shapes (default: 1)")
-    parser.add_argument("--airplane-minutes", type=float, default=4, help="of training on airplanes (default: 4)")
+    parser.add_argument("--minutes", type=float, default=0.7, help="of training on shapes (default: 0.7)")
+    parser.add_argument("--airplane-minutes", type=float, default=2, help="of training on airplanes (default: 2)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format; without it shapes alone")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")

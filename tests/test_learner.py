@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable, Iterator
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,38 @@ def plain_update(learner: Learner, parts: list[Batch], rate: float) -> dict[str,
     nn.utils.clip_grad_norm_(model.parameters(), config.train.clip_norm)
     learner.optimizer.step(rate)
     return {f"{name}_loss": sum(part[name].item() for part in losses) for name in losses[0]}
+
+
+@pytest.fixture
+def compile_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
+    """Lets torch.compile work without a C++ compiler, which takes a minute: all that it does before that is done."""
+
+    def use(backend: Any) -> None:
+        monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend, fullgraph=True))
+
+    yield use
+    torch.compiler.reset()
+
+
+def test_a_compiled_network_is_one_graph_that_learns_the_same(compile_by: Callable[[Any], None]) -> None:
+    compile_by("aot_eager")
+    plain, compiled, parts = learner(), learner("train.compile=true"), parts_of_a_step()
+    for _ in range(2):
+        losses = plain.update(parts, 1.0)
+        assert compiled.update(parts, 1.0) == pytest.approx(losses, rel=1e-5)
+    for name, value in plain.average.module.state_dict().items():
+        torch.testing.assert_close(compiled.average.module.state_dict()[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_network_that_cannot_be_compiled_is_told_in_a_sentence(
+    tmp_path: Path, compile_by: Callable[[Any], None]
+) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found")
+
+    compile_by(broken)
+    with pytest.raises(InputError, match=r"cannot compile the network .*C\+\+ compiler.*train.compile=false$"):
+        run(small("train.compile=true"), tmp_path / "run")
 
 
 @pytest.mark.parametrize("words", [[], ["train.accumulate=2"], ["train.accumulate=3"], ["train.clip_norm=0.01"]])

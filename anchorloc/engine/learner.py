@@ -94,6 +94,8 @@ class Learner:
         Processes exchange gradients in the `last` part alone.
         """
         if self._network is None:
+            if self.config.train.compile:
+                self.model.compile()
             self._network = self.processes.wrap(self.model)
         self._network.train()
         batch = batch.to(self.device)

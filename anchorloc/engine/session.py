@@ -159,6 +159,8 @@ def _run(training: Training, console: Console, started: float) -> int:
     threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
     shared = f", {training.processes.count} processes" if training.processes.count > 1 else ""
     console.print(f"training for {training.config.train.length} on {device} ({threads} threads{shared}) in {folder}")
+    if training.config.train.compile:
+        console.print("the first steps compile the network, which may take minutes", highlight=False)
     try:
         with Display(console) as display:
             training.run(display)

@@ -56,13 +56,15 @@ def not_finite(
 
 @contextmanager
 def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[None]:
-    """Turn an error of memory, or of batches too small to be normalized, into a sentence that says what to set.
+    """Turn an error of memory, of torch.compile, or of batches too small to be normalized, into a sentence that says
+    what to set.
 
     Args:
         then: what to do after a worker of a loader was killed, in the sentence's last words.
 
     Raises:
-        InputError: memory ran out, here or in a worker of a loader, or normalization has one value to go by.
+        InputError: memory ran out, here or in a worker of a loader, the network cannot be compiled, or normalization
+            has one value to go by.
     """
     try:
         yield
@@ -86,7 +88,18 @@ def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[No
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _let_go(error)
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
+        if config.train.compile and _is_of_compilation(error):
+            raise InputError(
+                f"torch.compile cannot compile the network ({reason}): on a CPU it needs a C++ compiler, g++ or what "
+                "CXX names; or do without it, by train.compile=false"
+            ) from None
         raise
+
+
+def _is_of_compilation(error: Exception) -> bool:
+    from torch._dynamo.exc import TorchDynamoException  # which takes seconds, unless something has been compiled
+
+    return isinstance(error, TorchDynamoException)
 
 
 def _let_go(error: BaseException | None) -> None:
