@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--part", type=Path, metavar="DIR", help="be one of the processes that work in DIR")
     arguments = parser.parse_args(argv)
     if arguments.part:
-        with joined_processes() as processes:
+        with joined_processes("cpu") as processes:
             work(read_config(None, SETTINGS), processes, arguments.updates, arguments.part)
         return 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,15 +1,17 @@
-"""A training step beside torchvision's RetinaNet: the same network, the same images, on this machine's CPU.
+"""A training step beside torchvision's RetinaNet: the same network, the same images.
 
     python -m benchmarks.training_speed                           # 7 rounds: some 10 minutes on two idle cores
     python -m benchmarks.training_speed --cpu-time --threads 1    # on a machine that others share
     python -m benchmarks.training_speed --compile                 # ours by torch.compile too; a table of its own
+    python -m benchmarks.training_speed --device cuda --backbone resnet50 --side 800 --batch 16 --workers 8 --profile
 
-Both have ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9 anchors a cell, focal and L1
-loss, 80 classes as COCO has, AdamW (fused) and clipping; 8 scenes of 320 px a step. A step of ours begins with a batch
-from our loader, whose worker has assigned the anchors, and ends with the average of the weights, which torchvision has
-not; a step of torchvision begins with images and boxes as its models take them. All take turns; medians, without the
-first round, whose time has a column: compiling is in it. The last columns tell where our time goes: waiting for the
-loader, and all else but forward (with the losses), backward and optimizer.
+Both have, if not asked for another, ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9
+anchors a cell, focal and L1 loss, 80 classes as COCO has, AdamW (fused) and clipping; 8 scenes of 320 px a step. A step
+of ours begins with a batch from our loader, whose worker has assigned the anchors, and ends with the average of the
+weights, which torchvision has not; a step of torchvision begins with images and boxes as its models take them. All take
+turns; medians, without the first round, whose time has a column: compiling is in it. The last columns tell how much of
+our step lies outside of forward (with the losses), backward and optimizer, and how much is waiting for the loader.
+--profile prints in which operations one more step of each spends its time. Only the CPU has been measured.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from anchorloc.config import Config, read_config
 from anchorloc.data import Samples
@@ -34,17 +38,13 @@ from anchorloc.structures import Category
 from benchmarks.timing import RESULTS, significant, write_table
 from benchmarks.torchvision_training import retinanet, tensors
 
-SIDE = 320
 SETTINGS = [
-    f"data={{train_images: 256, val_images: 1, size: {SIDE}}}",
     "transform.multiple=32",  # as torchvision pads
     "anchors={strides: [8, 16, 32, 64, 128], scales: [4, 5.04, 6.35], height_to_width: [0.5, 1, 2]}",
     "assign={kind: MaxIoUAssigner, positive_iou: 0.5, negative_iou: 0.4}",
-    "detector.backbone={kind: TorchvisionBackbone, name: resnet18, weights: none}",
     "detector.pyramid={channels: 256, extra: 2, norm: none}",
     "detector.head={channels: 256, depth: 4, norm: none}",
     "loss={classification: {kind: FocalLoss}, box: {kind: SmoothL1Loss, beta: 0}, box_weight: 1}",
-    "train={batch_size: 8, workers: 1, device: cpu}",
     "train.optimizer={kind: AdamW, learning_rate: 1.0e-4}",
 ]
 INSIDE = ("forward", "loss", "backward", "optimizer")
@@ -52,32 +52,76 @@ Clock = Callable[[], float]
 Step = Callable[[], dict[str, float]]  # a step, which returns the seconds of its parts
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What is the same for both."""
+
+    backbone: str
+    side: int  # of the images, px
+    batch: int
+    classes: int
+    device: str
+    workers: int  # of our loader
+
+    def config(self, *words: str) -> Config:
+        """Return the settings of ours."""
+        return read_config(
+            None,
+            [
+                *SETTINGS,
+                f"data={{train_images: {32 * self.batch}, val_images: 1, size: {self.side}}}",
+                f"detector.backbone={{kind: TorchvisionBackbone, name: {self.backbone}, weights: none}}",
+                f"train.batch_size={self.batch}",
+                f"train.workers={self.workers}",
+                f"train.device={self.device}",
+                *words,
+            ],
+        )
+
+    def clock(self) -> float:
+        """Return the seconds of the wall-clock when all that was asked of the device is done."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--classes", type=int, default=80, help="at least the 4 of the scenes")
+    parser.add_argument("--backbone", default="resnet18", help="of torchvision (resnet18)")
+    parser.add_argument("--side", type=int, default=320, help="of the images, px (320)")
+    parser.add_argument("--batch", type=int, default=8, help="images a step (8)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--workers", type=int, default=1, help="of our loader (1)")
+    parser.add_argument("--profile", action="store_true", help="print the operations of a step of each")
     parser.add_argument("--threads", type=int, default=0, help="of torch (its own choice)")
     parser.add_argument("--cpu-time", action="store_true", help="count what this process computes, not the wall-clock")
     parser.add_argument("--compile", action="store_true", help="add our step with the network by torch.compile")
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    clock = time.process_time if arguments.cpu_time else time.perf_counter
+    named = (arguments.backbone, arguments.side, arguments.batch, arguments.classes, arguments.device)
+    setup = Setup(*named, arguments.workers)
+    clock = time.process_time if arguments.cpu_time else setup.clock
     steps: dict[str, Step] = {}
     for precision in ("float32", "bfloat16"):
-        steps[f"anchorloc {precision}"] = ours(clock, arguments.classes, f"train.precision={precision}")
-        steps[f"torchvision {precision}"] = peers(precision, arguments.classes)
+        steps[f"anchorloc {precision}"] = ours(clock, setup, f"train.precision={precision}")
+        steps[f"torchvision {precision}"] = peers(precision, setup)
         if arguments.compile:
-            steps[f"compiled {precision}"] = compiled(arguments.classes, f"train.precision={precision}")
+            steps[f"compiled {precision}"] = compiled(setup, f"train.precision={precision}")
     times = measure(clock, steps, arguments.rounds)
-    table = RESULTS / ("training_speed_compiled.csv" if arguments.compile else "training_speed.csv")
+    where = "" if setup.device == "cpu" else f"_{setup.device}"
+    table = RESULTS / f"training_speed{where}{'_compiled' if arguments.compile else ''}.csv"
     write_table([row(name, times) for name in times], table, ("torch", "torchvision"))
+    for name, step in steps.items() if arguments.profile else ():
+        print(f"\n{name}\n{profiled(step, setup.device)}")
 
 
-def ours(clock: Clock, classes: int, *words: str) -> Step:
+def ours(clock: Clock, setup: Setup, *words: str) -> Step:
     """Return a step of anchorloc."""
-    learner, stream = started(classes, words)
+    learner, stream = started(setup, words)
 
     def step() -> dict[str, float]:
         start = clock()
@@ -90,9 +134,9 @@ def ours(clock: Clock, classes: int, *words: str) -> Step:
     return step
 
 
-def compiled(classes: int, *words: str) -> Step:
+def compiled(setup: Setup, *words: str) -> Step:
     """Return the same step with the network by torch.compile, of which no part is timed."""
-    learner, stream = started(classes, [*words, "train.compile=true"])
+    learner, stream = started(setup, [*words, "train.compile=true"])
 
     def step() -> dict[str, float]:
         learner.update([next(stream)], 0.1)
@@ -101,11 +145,11 @@ def compiled(classes: int, *words: str) -> Step:
     return step
 
 
-def started(classes: int, words: Sequence[str]) -> tuple[Learner, Iterator[Batch]]:
+def started(setup: Setup, words: Sequence[str]) -> tuple[Learner, Iterator[Batch]]:
     """Return the network at its start, and its batches."""
-    config = read_config(None, [*SETTINGS, *words])
+    config = setup.config(*words)
     source = config.data.open("train")
-    learner = Learner(config, [Category(label, str(label)) for label in range(classes)], ALONE)
+    learner = Learner(config, [Category(label, str(label)) for label in range(setup.classes)], ALONE)
     return learner, batches(train_loader(config, source, 0))
 
 
@@ -136,21 +180,23 @@ def _timed(function: Callable[..., Any], name: str, seconds: dict[str, float], c
     return timed
 
 
-def peers(precision: str, classes: int) -> Step:
+def peers(precision: str, setup: Setup) -> Step:
     """Return a step of torchvision."""
-    config: Config = read_config(None, SETTINGS)
+    config = setup.config()
     source = config.data.open("train")
     samples = Samples(source, config.transform, training=True)
-    prepared = [tensors([samples[0, 8 * batch + place] for place in range(8)]) for batch in range(4)]
+    prepared = [tensors([samples[0, setup.batch * part + place] for place in range(setup.batch)]) for part in range(4)]
     torch.manual_seed(0)
-    body = TorchvisionBackbone(name="resnet18", weights="none")()
-    model = retinanet(body, classes, SIDE, SIDE).train()
+    body = TorchvisionBackbone(name=setup.backbone, weights="none")()
+    model = retinanet(body, setup.classes, setup.side, setup.side).train().to(setup.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
     turn = iter(range(1 << 30))
 
     def step() -> dict[str, float]:
         images, targets = prepared[next(turn) % len(prepared)]
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        images = [image.to(setup.device, non_blocking=True) for image in images]
+        targets = [{key: value.to(setup.device, non_blocking=True) for key, value in one.items()} for one in targets]
+        with torch.autocast(setup.device, torch.bfloat16, enabled=precision == "bfloat16"):
             loss = torch.stack(list(model(images, targets).values())).sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -177,6 +223,15 @@ def measure(clock: Clock, steps: dict[str, Step], rounds: int) -> dict[str, dict
     return times
 
 
+def profiled(step: Step, device: str) -> str:
+    """Return a table of the operations that one more step spends most time in."""
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with profile(activities=activities) as found:
+        step()
+    table: str = found.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=15, max_name_column_width=40)
+    return table
+
+
 def row(name: str, times: dict[str, dict[str, list[float]]]) -> dict[str, str]:
     """One line of the table; a ratio is the median of those of the rounds, so that slow minutes count for both."""
     mine = times[name]
@@ -185,13 +240,12 @@ def row(name: str, times: dict[str, dict[str, list[float]]]) -> dict[str, str]:
         pairs = zip(times[other]["step"], mine["step"], strict=True)
         return significant(statistics.median(theirs / own for theirs, own in pairs))
 
-    shares = {"waiting, %": "", "outside, %": ""}
+    shares = {"outside, %": "", "of that waiting, %": ""}
     if "wait" in mine:
         inside = [sum(mine[part][turn] for part in INSIDE if part in mine) for turn in range(len(mine["step"]))]
-        rest = zip(mine["step"], mine["wait"], inside, strict=True)
-        outside = statistics.median(100 * (whole - wait - work) / whole for whole, wait, work in rest)
+        outside = statistics.median(100 * (1 - work / whole) for whole, work in zip(mine["step"], inside, strict=True))
         waiting = statistics.median(100 * wait / whole for wait, whole in zip(mine["wait"], mine["step"], strict=True))
-        shares = {"waiting, %": significant(waiting), "outside, %": significant(outside)}
+        shares = {"outside, %": significant(outside), "of that waiting, %": significant(waiting)}
     precision = name.split()[1]
     return {
         "step": name,

@@ -222,6 +222,24 @@ def test_timm_backbones_learn(tmp_path: Path) -> None:
         TimmBackbone("resnet10t", "none", strides=(64,))()
 
 
+def test_a_timm_backbone_has_no_stage_that_learns_nothing() -> None:
+    """Gradients that never come would end a run of several processes."""
+    pytest.importorskip("timm")
+    backbone = TimmBackbone("resnet10t", "none", strides=(8, 16))()
+    assert backbone.strides == (8, 16)
+    maps = backbone(torch.randn(2, 3, 64, 64))
+    torch.stack([features.sum() for features in maps]).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None for weight in backbone.parameters())
+
+
+def test_a_timm_network_of_one_image_size_is_refused() -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(
+        InputError, match=r"swin_tiny_patch4_window7_224 cannot be run on 256 x 256 px: .*; take another"
+    ):
+        TimmBackbone("swin_tiny_patch4_window7_224", "none")()
+
+
 def test_frozen_norms_of_timm_keep_their_activations() -> None:
     """There a normalization and the activation behind it may be one module."""
     pytest.importorskip("timm")

@@ -78,6 +78,24 @@ def test_a_worker_killed_in_mid_epoch_loses_nothing(
     assert timeless(read_log(tmp_path / "whole")) == timeless(read_log(tmp_path / "run"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_a_worker_outlives_the_first_signal_to_its_group() -> None:
+    """Its main process ends the step first, and that takes its time; a second signal acts at once."""
+    code = (
+        "import signal, time\n"
+        "from anchorloc.engine.build import GRACE, _start_worker\n"
+        "_start_worker(0)\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+        "assert GRACE - 5 < signal.alarm(0) <= GRACE\n"
+        "print('alive', flush=True)\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+        "time.sleep(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "alive\n"
+    assert done.returncode == -signal.SIGTERM
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_the_workers_of_a_killed_run_end() -> None:
     """They have made batches that nobody reads, and a process waits at its end until such are read."""

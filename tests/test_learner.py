@@ -75,14 +75,30 @@ def test_a_compiled_network_is_one_graph_that_learns_the_same(compile_by: Callab
         torch.testing.assert_close(compiled.average.module.state_dict()[name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
+def test_a_compiled_mobilenet_takes_batches_of_several_sizes_in_bfloat16(compile_by: Callable[[Any], None]) -> None:
+    compile_by("aot_eager")
+    words = [
+        "detector.backbone={kind: TorchvisionBackbone, name: mobilenet_v2, strides: [8, 16, 32], weights: none}",
+        "anchors.strides=[8, 16, 32]",
+        "train.precision=bfloat16",
+    ]
+    plain, compiled = learner(*words), learner(*words, "train.compile=true")
+    for size in (96, 128, 160):
+        parts = parts_of_a_step(*words, f"data.size={size}")
+        losses = plain.update(parts, 0.01)
+        assert compiled.update(parts, 0.01) == pytest.approx(losses, rel=0.05)
+
+
 def test_a_network_that_cannot_be_compiled_is_told_in_a_sentence(
     tmp_path: Path, compile_by: Callable[[Any], None]
 ) -> None:
     def broken(graph: Any, inputs: Any) -> Any:
-        raise RuntimeError("No working C++ compiler found")
+        raise RuntimeError("\nC++ compile error\n\ncore.h:7: fatal error: Python.h: No such file\nstopped")
 
     compile_by(broken)
-    with pytest.raises(InputError, match=r"cannot compile the network .*C\+\+ compiler.*train.compile=false$"):
+    with pytest.raises(
+        InputError, match=r"cannot compile the network \(core.h:7: fatal error: Python.h: No such file\): .*false$"
+    ):
         run(small("train.compile=true"), tmp_path / "run")
 
 
@@ -149,10 +165,16 @@ def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:
         assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
 
 
-def test_a_validation_batch_is_as_large_as_a_part() -> None:
-    config = small("train.accumulate=2")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(["train.accumulate=2"], [2, 2, 2]), (["train.batch_size=64", "data.val_images=20"], [16, 4])],
+)
+def test_a_validation_batch_is_as_large_as_a_part_but_no_larger_than_one_process_can_hold(
+    words: list[str], expected: list[int]
+) -> None:
+    config = small(*words)
     sizes = [len(batch.samples) for batch in batches(validation_loader(config, config.data.open("val")))]
-    assert sizes == [2, 2, 2]
+    assert sizes == expected
 
 
 def test_the_learning_rate_grows_with_the_batch_where_asked_for() -> None:

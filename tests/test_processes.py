@@ -169,3 +169,19 @@ def test_a_process_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(InputError, match=r"process 3 of this machine has no GPU, there are 2; lower --nproc-per-node"):
         processes._take_gpu(2)
+
+
+@pytest.mark.parametrize(("device", "takes"), [("auto", True), ("cuda", True), ("cpu", False)])
+def test_a_gpu_is_taken_only_to_be_used(monkeypatch: pytest.MonkeyPatch, device: str, takes: bool) -> None:
+    joined: list[bool] = []
+
+    def join(count: int, cuda: bool) -> None:
+        joined.append(cuda)
+        raise InputError("far enough")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(processes, "_join", join)
+    with pytest.raises(InputError, match="far enough"), joined_processes(device):
+        raise AssertionError("it joined")
+    assert joined == [takes]

@@ -327,6 +327,16 @@ def test_changes_are_refused_by_name_unless_asked_for(
     assert command(tmp_path / "run", "--resume") == 0  # the new settings are those of the run now
 
 
+def test_a_setting_that_is_newer_than_the_run_is_no_change(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    state = weights(tmp_path / "run")
+    del state["config"]["train"]["compile"]
+    save_checkpoint(tmp_path / "run" / "last.pt", state)
+    assert command(tmp_path / "run", "--resume") == 0
+
+
 def test_another_network_is_refused_even_so_and_the_run_can_still_go_on(
     tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -225,5 +225,11 @@ def test_a_size_that_the_network_is_not_made_for_is_one_sentence() -> None:
         build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", words), 3)
 
 
+def test_ssd_needs_two_maps() -> None:
+    words = ["detector.backbone.strides=[16]"]
+    with pytest.raises(InputError, match="two maps of the backbone at least, as conv4_3 and fc7; got 1"):
+        build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", words), 3, pretrained=False)
+
+
 def test_the_number_of_classes_is_that_of_the_file(lite: Path) -> None:
     assert logits_of_an_anchor(translate(lite_state(lite))) == 91

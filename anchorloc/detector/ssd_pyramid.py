@@ -36,7 +36,15 @@ class SSDPyramid:
         return [*inputs[:-1], self.dense, *self.channels]
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
-        """Build the module for maps of `inputs` channels, fine to coarse."""
+        """Build the module for maps of `inputs` channels, fine to coarse.
+
+        Raises:
+            ValueError: there are fewer than two.
+        """
+        if len(inputs) < 2:
+            raise ValueError(
+                f"SSDPyramid takes two maps of the backbone at least, as conv4_3 and fc7; got {len(inputs)}"
+            )
         return _SSDPyramid(self, inputs)
 
 

@@ -15,6 +15,8 @@ from anchorloc.checkpoint import load_weights
 from anchorloc.detector.layers import Backbone, freeze_norms
 from anchorloc.errors import InputError
 
+SIDE = 256  # of the image that a network is tried on
+
 
 @dataclass(frozen=True)
 class TimmBackbone:
@@ -31,18 +33,27 @@ class TimmBackbone:
         Raises:
             InputError: timm is not installed, or the network, its weights or a stride do not exist.
         """
-        network = self._network(pretrained and self.weights == "default")
+        places = self._places(self._network().feature_info)
+        network = self._network(pretrained and self.weights == "default", out_indices=places)
         if pretrained and self.weights not in ("default", "none"):
             _load(network, load_weights(Path(self.weights)), self)
         return _Features(network, self)
 
-    def _network(self, pretrained: bool) -> Any:
+    def _places(self, maps: Any) -> list[int]:
+        """Return where the map of each stride is among those that the network can give."""
+        found = {int(stride): place for stride, place in zip(maps.reduction(), maps.out_indices, strict=True)}
+        if missing := [stride for stride in self.strides if stride not in found]:
+            raise InputError(f"{self.name} has no map of stride {missing[0]}; it has {sorted(found)}")
+        return [found[stride] for stride in self.strides]
+
+    def _network(self, pretrained: bool = False, **options: Any) -> Any:
+        """Return the network of feature maps; where `out_indices` are given, without what stands behind them."""
         try:
             timm = import_module("timm")
         except ImportError:
             raise InputError('backbone.kind=TimmBackbone needs timm: pip install "anchorloc[timm]"') from None
         try:
-            return timm.create_model(self.name, pretrained=pretrained, features_only=True)
+            return timm.create_model(self.name, pretrained=pretrained, features_only=True, **options)
         except Exception as error:  # of many types: unknown name, no features, no network
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
@@ -52,23 +63,22 @@ class TimmBackbone:
 class _Features(Backbone):
     def __init__(self, network: Any, settings: TimmBackbone) -> None:
         super().__init__()
-        found = {int(stride): place for place, stride in enumerate(network.feature_info.reduction())}
-        if missing := [stride for stride in settings.strides if stride not in found]:
-            raise InputError(f"{settings.name} has no map of stride {missing[0]}; it has {sorted(found)}")
         self.body = network
-        self.places = [found[stride] for stride in settings.strides]
-        self.strides = settings.strides
-        self.channels = tuple(network.feature_info.channels()[place] for place in self.places)
-        with torch.no_grad():
-            maps = network.eval()(torch.zeros(1, 3, 256, 256))
+        self.strides = tuple(int(stride) for stride in network.feature_info.reduction())
+        self.channels = tuple(network.feature_info.channels())
+        try:
+            with torch.no_grad():
+                maps = network.eval()(torch.zeros(1, 3, SIDE, SIDE))
+        except Exception as error:  # of many types: networks that take images of one size alone
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{settings.name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another") from None
         self.frozen = freeze_norms(network) if settings.frozen_norm else []
         self.train()
-        if any(maps[place].shape[1] != width for place, width in zip(self.places, self.channels, strict=True)):
+        if any(features.shape[1] != width for features, width in zip(maps, self.channels, strict=True)):
             raise InputError(f"{settings.name} gives maps with channels last; take a network of convolutions")
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps = self.body(images)
-        return [maps[place] for place in self.places]
+        return list(self.body(images))
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], settings: TimmBackbone) -> None:

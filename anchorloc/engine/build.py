@@ -22,7 +22,8 @@ from anchorloc.engine.order import TrainOrder, ValidationOrder
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 
-GRACE = 8  # seconds that a worker lives on after SIGTERM
+GRACE = 600  # seconds that a worker lives on after SIGTERM: as long as a step, or compiling, may take
+VALIDATION_BATCH = 16  # images at most, however many learn at a time over all processes
 
 
 def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> Detector:
@@ -37,8 +38,6 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
         network = config.detector(
             config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained
         )
-    except InputError:
-        raise
     except ValueError as error:
         raise InputError(str(error)) from None
     refuse_other_grids(network, config)
@@ -106,10 +105,11 @@ def train_loader(config: Config, source: Source, start: int, part: tuple[int, in
 
 
 def validation_loader(config: Config, source: Source, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
-    """Return a loader of every image once, in order, in batches as large as a part of a step with accumulation."""
+    """Return a loader of every image once, in order, in batches that do not depend on the number of processes."""
     settings = config.train
+    size = min(VALIDATION_BATCH, -(-settings.batch_size // settings.accumulate))
     samples = Samples(source, config.transform, settings.seed, False, settings.image_cache_mb << 20)
-    return _loader(config, samples, ValidationOrder(len(source), -(-settings.batch_size // settings.accumulate), part))
+    return _loader(config, samples, ValidationOrder(len(source), size, part))
 
 
 def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
@@ -177,14 +177,20 @@ def _start_method() -> str | None:
 def _start_worker(number: int) -> None:
     """Leave signals to the main process, which ends its step first and then its workers; one thread a worker.
 
-    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever. Where the
-    main process was killed, a worker notices within seconds, but would then wait for ever to send what nobody reads.
+    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever; a second
+    one ends it. Where the main process was killed, a worker notices within seconds, but would then wait for ever to
+    send what nobody reads.
     """
     Finalize(None, _leave_if_alone, args=(os.getppid(),), exitpriority=100)  # before the queues, which wait
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
+        signal.signal(signal.SIGTERM, _end_later)
     torch.set_num_threads(1)
+
+
+def _end_later(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.alarm(GRACE)
 
 
 def _leave_if_alone(parent: int) -> None:

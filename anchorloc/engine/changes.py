@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from anchorloc.config import config_from_plain, to_plain
+
 # They say where and how fast the work is done, or what becomes of a run that would have ended, not what comes out.
 FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep", "train.skip_nonfinite")
 
@@ -24,7 +26,8 @@ def identity_of(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    before, after = dict(flatten(then["config"])), dict(flatten(now["config"]))
+    known = to_plain(config_from_plain(then["config"], "the run before"))  # with defaults for settings that are newer
+    before, after = dict(flatten(known)), dict(flatten(now["config"]))
     for key in {**before, **after}:
         if before.get(key) != after.get(key) and key not in FREE_SETTINGS:
             yield f"{key}={before.get(key)}, not {after.get(key)}"

@@ -33,7 +33,9 @@ class Learner:
 
     A batch may come in parts, one after the other and over several processes. Losses are sums until the end of a
     batch: then the gradients are divided by what all its parts weigh (`Batch.weight`), and clipped by the same
-    multiplication. So every way to part a batch gives the same update, but for rounding and batch normalization.
+    multiplication. So every way to part a batch gives the same update, but for rounding and batch normalization. What a
+    batch in one part weighs is known at once: its losses are divided before, which spares a pass over the gradients
+    unless they need clipping.
     """
 
     def __init__(
@@ -67,13 +69,14 @@ class Learner:
         buffers = list(self.model.buffers()) if self.config.train.skip_nonfinite else []
         before = [buffer.clone() for buffer in buffers]
         sums: dict[str, float] = {}
+        whole = self.processes.count == len(batch) == 1
         for place, part in enumerate(batch):
-            for name, value in self._add_gradients(part, last=place == len(batch) - 1).items():
+            for name, value in self._add_gradients(part, whole, last=place == len(batch) - 1).items():
                 sums[name] = sums.get(name, 0.0) + value
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients).item()
         weight, *losses = self.processes.total(list(sums.values()))
-        weight = max(1.0, weight)
+        weight = 1.0 if whole else max(1.0, weight)
         scale = self.processes.count / weight  # the mean over processes is what DistributedDataParallel leaves
         values = {name: loss / weight for name, loss in zip(list(sums)[1:], losses, strict=True)}
         values = {"loss": sum(values.values()), **values}
@@ -83,14 +86,17 @@ class Learner:
                 for buffer, then in zip(buffers, before, strict=True):
                     buffer.copy_(then)
                 raise NotFiniteError(what, value)
-        torch._foreach_mul_(gradients, scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6)))
+        factor = scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6))
+        if factor != 1:
+            torch._foreach_mul_(gradients, factor)
         self.optimizer.step(rate)
         self.average.update()
         return values
 
-    def _add_gradients(self, batch: Batch, last: bool) -> dict[str, float]:
-        """Add the gradients of the summed losses of a part; return what it weighs, and those losses.
+    def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, float]:
+        """Add the gradients of the losses of a part; return what it weighs, and those losses.
 
+        They are sums, or, where it is the `whole` batch, divided by what that weighs.
         Processes exchange gradients in the `last` part alone.
         """
         if self._network is None:
@@ -103,7 +109,7 @@ class Learner:
             with autocast(self.config, self.device):
                 predictions = self._network(batch.images)
             batch = aligned(self.config, predictions, batch)
-            losses = losses_of(self.config, predictions, batch, 1.0)
+            losses = losses_of(self.config, predictions, batch, max(1.0, batch.weight) if whole else 1.0)
             total = torch.stack(list(losses.values()))
             total.sum().backward()  # type: ignore[no-untyped-call]
         names = [f"{name}_loss" for name in losses]

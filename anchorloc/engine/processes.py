@@ -104,8 +104,10 @@ def can_restart() -> bool:
 
 
 @contextmanager
-def joined_processes() -> Iterator[Processes]:
+def joined_processes(device: str = "auto") -> Iterator[Processes]:
     """Join the group that torchrun describes in the environment; without one, be alone.
+
+    Each takes a GPU of its own where there are any, unless `device` is another.
 
     Raises:
         InputError: the environment is not torchrun's, the others cannot be reached, there are too few GPUs; or
@@ -116,7 +118,7 @@ def joined_processes() -> Iterator[Processes]:
         yield ALONE
         return
     try:
-        _join(int(count))
+        _join(int(count), torch.cuda.is_available() and device.startswith(("auto", "cuda")))
     except (KeyError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
@@ -133,9 +135,9 @@ def joined_processes() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _join(count: int) -> None:
+def _join(count: int, cuda: bool) -> None:
     """Find the other processes and connect to them."""
-    if cuda := torch.cuda.is_available():
+    if cuda:
         _take_gpu(int(os.environ["LOCAL_RANK"]))
     # The store outlives a restart: without a prefix of its own, an attempt may read where the dead one listened.
     store, rank, _ = next(rendezvous("env://", timeout=CONNECTING))

@@ -48,7 +48,7 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
     Raises:
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
-    with joined_processes() as processes, ExitStack() as stack:
+    with joined_processes(config.train.device) as processes, ExitStack() as stack:
         if out is None and can_restart():
             raise InputError("torchrun --max-restarts needs --out, so that restarted processes find the run")
         (again,) = processes.agree(out is not None and restarted() and (out / CONFIG).is_file())
@@ -57,7 +57,7 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         if processes.first:
             refuse_existing(out)
         console = Console(quiet=not processes.first)
-        training = Training(config, Path(), *open_data(config, console), processes)
+        training = Training(config, out or Path(), *open_data(config, console), processes)
         for part in training.learner.left_out:
             text = f"not loaded from {config.detector.weights}: {part}"
             console.print(printable(text), markup=False, highlight=False)
@@ -81,8 +81,8 @@ def continue_run(
     saved = folder / CONFIG
     if not saved.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
-    with joined_processes() as processes, ExitStack() as stack:
-        config = read_config(path or saved, overrides)
+    config = read_config(path or saved, overrides)
+    with joined_processes(config.train.device) as processes, ExitStack() as stack:
         return _continue(folder, config, command, started, allow_changes, processes, stack)
 
 

@@ -77,7 +77,8 @@ class Training:
         self.clock.start()
         log = MetricsLog(self.saver.folder, self.standing.log_size, self.clock.step) if self.processes.first else None
         try:
-            then = f"; go on with {resume_command(self.saver.folder)}"
+            named = self.saver.folder.name  # which only the first process knows, unless --out was given
+            then = f"; go on with {resume_command(self.saver.folder)}" if named else ""
             with caught_signals() as caught, troubles_told(self.config, self.processes.count, then):
                 self._loop(display, log, caught)
         finally:

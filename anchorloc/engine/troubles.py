@@ -90,8 +90,8 @@ def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[No
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
         if config.train.compile and _is_of_compilation(error):
             raise InputError(
-                f"torch.compile cannot compile the network ({reason}): on a CPU it needs a C++ compiler, g++ or what "
-                "CXX names; or do without it, by train.compile=false"
+                f"torch.compile cannot compile the network ({_cause(error)}): on a CPU it needs a C++ compiler, g++ or "
+                "what CXX names, and Python's headers; or do without it, by train.compile=false"
             ) from None
         raise
 
@@ -100,6 +100,12 @@ def _is_of_compilation(error: Exception) -> bool:
     from torch._dynamo.exc import TorchDynamoException  # which takes seconds, unless something has been compiled
 
     return isinstance(error, TorchDynamoException)
+
+
+def _cause(error: Exception) -> str:
+    """Return the line that says most of why something could not be compiled."""
+    lines = [line for line in str(getattr(error, "inner_exception", error)).splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
 
 
 def _let_go(error: BaseException | None) -> None:
