@@ -53,7 +53,7 @@ class TrainSettings:
     skip_nonfinite: int = 0  # updates in a row that are skipped where a loss or gradient is NaN or infinite; 0 stops
     ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 is off
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device is fast at it
-    compile: bool = False  # the network by torch.compile: faster steps after minutes, for each size of batch at first
+    compile: bool = False  # trains the network by torch.compile, which takes a minute or more first
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
     threads: int = 0  # of torch on a CPU; 0 leaves its own choice
     seed: int = 0
