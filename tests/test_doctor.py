@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from data_sets import write_document
 from doctor_cases import clean
+from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 from test_doctor_findings import FOUND
@@ -205,3 +206,18 @@ def test_the_page_lists_every_kind_as_it_is() -> None:
     page = DOCS.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z-]+)` \| (error|warning|information) \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
     assert rows == [(kind.key, kind.severity.name.lower(), kind.title, kind.remedy) for kind in KINDS]
+
+
+def test_a_box_beyond_an_image_whose_size_only_its_file_tells_is_clipped_by_that(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    document = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [-5, 5, 60, 10], "area": 600, "iscrowd": 0}],
+    }
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(document))
+    main([str(path), "--images", str(tmp_path), "--fix", str(tmp_path / "fixed.json")])
+    fixed = json.loads((tmp_path / "fixed.json").read_text())
+    assert (fixed["images"][0]["height"], fixed["images"][0]["width"]) == (30, 40)
+    assert fixed["annotations"][0]["bbox"] == [0, 5, 40, 10]

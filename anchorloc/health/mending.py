@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,8 @@ def mend_boxes(draft: Draft, diagnosis: Diagnosis) -> None:
     table = diagnosis.tables[0]
     sizes = dict(zip(table.rows.tolist(), table.box_sizes.tolist(), strict=True))
     for row in sorted(draft.findings.rows(kinds.PARTLY_OUTSIDE, "annotations")):
+        if not isfinite(max(sizes[row])):
+            continue  # its image has just got its size from the file: the next pass goes by that
         draft.edit("annotations", [row], kinds.PARTLY_OUTSIDE.title, "clipped", partial(_clipped, sizes[row]))
     for kind in (kinds.BAD_AREA, kinds.NO_AREA):
         draft.edit_kind("annotations", kind, "area is width x height now", _box_area)
