@@ -21,7 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -102,8 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    named = (arguments.backbone, arguments.side, arguments.batch, arguments.classes, arguments.device)
-    setup = Setup(*named, arguments.workers)
+    setup = Setup(**{field.name: getattr(arguments, field.name) for field in fields(Setup)})
     clock = time.process_time if arguments.cpu_time else setup.clock
     steps: dict[str, Step] = {}
     for precision in ("float32", "bfloat16"):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+import torch
 from torch import Tensor, nn
+
+from anchorloc.errors import InputError
+
+SIDE = 256  # of the image that a network is tried on
 
 
 class Backbone(nn.Module):
@@ -21,6 +26,29 @@ class Backbone(nn.Module):
         for norm in self.frozen:
             norm.eval()
         return self
+
+
+def try_network(body: nn.Module, name: str) -> list[Tensor]:
+    """Return the maps that a network of another library gives of an empty image of SIDE.
+
+    Raises:
+        InputError: it cannot be run on such an image.
+    """
+    training = body.training
+    body.eval()  # keeps the statistics of batch norm as they are
+    try:
+        with torch.no_grad():
+            maps = body(torch.zeros(1, 3, SIDE, SIDE))
+    except Exception as error:  # of many types: networks that take images of one size alone
+        raise cannot_be_run(name, error) from None
+    body.train(training)
+    return list(maps.values() if isinstance(maps, dict) else maps)
+
+
+def cannot_be_run(name: str, error: Exception) -> InputError:
+    """Return the sentence about a network of another library that is no backbone."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(f"{name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another")
 
 
 class ConvNormAct(nn.Module):

@@ -8,14 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from anchorloc.checkpoint import load_weights
-from anchorloc.detector.layers import Backbone, freeze_norms
+from anchorloc.detector.layers import Backbone, freeze_norms, try_network
 from anchorloc.errors import InputError
-
-SIDE = 256  # of the image that a network is tried on
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,7 @@ class _Features(Backbone):
         self.body = network
         self.strides = tuple(int(stride) for stride in network.feature_info.reduction())
         self.channels = tuple(network.feature_info.channels())
-        try:
-            with torch.no_grad():
-                maps = network.eval()(torch.zeros(1, 3, SIDE, SIDE))
-        except Exception as error:  # of many types: networks that take images of one size alone
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{settings.name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another") from None
+        maps = try_network(network, settings.name)
         self.frozen = freeze_norms(network) if settings.frozen_norm else []
         self.train()
         if any(features.shape[1] != width for features, width in zip(maps, self.channels, strict=True)):

@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from anchorloc.checkpoint import load_weights
-from anchorloc.detector.layers import Backbone, freeze_norms
+from anchorloc.detector.layers import SIDE, Backbone, cannot_be_run, freeze_norms, try_network
 from anchorloc.errors import InputError
 from anchorloc.files import is_file
-
-SIDE = 256  # of the image that a network is tried on
 
 
 @dataclass(frozen=True)
@@ -117,12 +115,11 @@ class _Extractor(Backbone):
         lists = "torchvision.models.feature_extraction.get_graph_node_names lists them"
         try:
             self.body = create_feature_extractor(network, list(nodes))
-            maps = _try(self.body)
         except ValueError:
             raise InputError(f"backbone.nodes {list(nodes)} are not all nodes of {name}; {lists}") from None
-        except Exception as error:  # of many types: networks that cannot be traced, or take images of one size alone
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another") from None
+        except Exception as error:  # of many types: networks that cannot be traced
+            raise cannot_be_run(name, error) from None
+        maps = try_network(self.body, name)
         for node, features in zip(nodes, maps, strict=True):
             if not _is_map(features):
                 raise InputError(f"the node {node} of {name} gives no map (channels, height, width); {lists}")
@@ -168,16 +165,6 @@ def _stages_by_stride(network: nn.Module) -> dict[int, str]:
             found[SIDE // features.shape[-1]] = f"{prefix}{child}"
     network.train(training)
     return found
-
-
-def _try(body: nn.Module) -> list[Tensor]:
-    """Return the maps of an empty image."""
-    training = body.training
-    body.eval()
-    with torch.no_grad():
-        maps = list(body(torch.zeros(1, 3, SIDE, SIDE)).values())
-    body.train(training)
-    return maps
 
 
 def _is_map(features: object) -> bool:
