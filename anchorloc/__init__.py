@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anchorloc.prediction.localizer import Localizer, load
-    from anchorloc.prediction.tiles import Tiles
+    from anchorloc.predict.localizer import Localizer, load
+    from anchorloc.predict.tiles import Tiles
 
 __version__ = "0.1.0"
 __all__ = ["Localizer", "Tiles", "load"]
@@ -24,4 +24,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"anchorloc.prediction.{_ON_FIRST_USE[name]}"), name)
+    return getattr(import_module(f"anchorloc.predict.{_ON_FIRST_USE[name]}"), name)

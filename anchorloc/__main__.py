@@ -6,7 +6,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from anchorloc import __version__
 from anchorloc.errors import InputError, run_command
@@ -40,8 +40,13 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         guess = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {guess[0]!r}?" if guess else f"choose one of {', '.join(COMMANDS)}"
         raise InputError(f"there is no command {name!r}; {hint}")
-    command = importlib.import_module(f"anchorloc.{name}")
-    return int(command.main(rest))
+    return int(_module(name).main(rest))
+
+
+def _module(name: str) -> Any:
+    """Import the module that runs a command: a single file, or `__main__` of a package."""
+    module = importlib.import_module(f"anchorloc.{name}")
+    return importlib.import_module(f"anchorloc.{name}.__main__") if hasattr(module, "__path__") else module
 
 
 def _help() -> str:

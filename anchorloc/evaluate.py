@@ -88,7 +88,7 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
         InputError: the checkpoint, an override or the data cannot be used.
     """
     # torch takes seconds, and files alone do not need it
-    from anchorloc.engine.judging import anchor_work, facts_of, find, load_model
+    from anchorloc.engine.evaluation import anchor_work, facts_of, find, load_model
     from anchorloc.engine.localizing import localization_of, refuse_other_counts
     from anchorloc.engine.validation import score
 

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_intermixed_args(words)
     from anchorloc.config import list_settings, read_config  # torch takes seconds to import: --help does not wait
-    from anchorloc.engine.session import continue_run, start_run
+    from anchorloc.engine.run import continue_run, start_run
 
     if arguments.list:
         for key, default, meaning in list_settings():

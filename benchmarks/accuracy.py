@@ -33,7 +33,7 @@ import torch
 from anchorloc.config import Config, read_config, to_plain
 from anchorloc.data import Augment, ShortestSide, Transform
 from anchorloc.detector import TorchvisionBackbone
-from anchorloc.engine.log import read_log
+from anchorloc.engine.system.log import read_log
 from anchorloc.errors import InputError, run_command
 from anchorloc.files import read_bytes, read_json, write_text
 from benchmarks import torchvision_training

@@ -16,11 +16,11 @@ from typing import Any, cast
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config
-from anchorloc.coverage.fitting import FitSettings, fit
-from anchorloc.coverage.fitting.parts import Parts, parts_of
-from anchorloc.coverage.fitting.scoring import Score, gain_of, score
-from anchorloc.coverage.fitting.sites import sites_of
-from anchorloc.coverage.views import Views
+from anchorloc.lab.fit import FitSettings, fit
+from anchorloc.lab.fit.box_offsets import sites_of
+from anchorloc.lab.fit.fit_split import Parts, parts_of
+from anchorloc.lab.fit.scoring import Score, gain_of, score
+from anchorloc.lab.network_views import Views
 from benchmarks.kmeans_anchors import Floats, kmeans_levels
 from benchmarks.timing import RESULTS, write_table
 

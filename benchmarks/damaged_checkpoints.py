@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from anchorloc import train
-from anchorloc.engine.resume import LAST, load_last, older
+from anchorloc.engine.state.resume import LAST, load_last, older
 from anchorloc.errors import run_command
 from benchmarks.kill_and_resume import SETTINGS
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from anchorloc.engine.log import read_log
+from anchorloc.engine.system.log import read_log
 from benchmarks.timing import RESULTS, write_table
 
 EVERY = 10.0  # seconds

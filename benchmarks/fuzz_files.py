@@ -29,8 +29,8 @@ from anchorloc.checkpoint import load_checkpoint, load_weights
 from anchorloc.config import read_config
 from anchorloc.data import ShapesData, read_annotations
 from anchorloc.data.coco_export import coco_document
-from anchorloc.data.flaws import Flaw
 from anchorloc.data.images import read_header, read_image
+from anchorloc.data.item_error import Flaw
 from anchorloc.errors import InputError
 from benchmarks.hostile import pictures
 from benchmarks.hostile.base import SIZE

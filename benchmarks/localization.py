@@ -24,7 +24,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from anchorloc.engine.log import read_log
+from anchorloc.engine.system.log import read_log
 from benchmarks.timing import RESULTS, write_table
 
 SPREADS = (0.0, 0.3, 0.6, 1.0)

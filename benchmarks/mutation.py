@@ -30,10 +30,10 @@ from benchmarks.timing import RESULTS, save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
-    "anchorloc/boxes/*.py": "tests/test_boxes_*.py anchorloc/boxes",
-    "anchorloc/anchors/*.py": "tests/test_anchors*.py",
-    "anchorloc/assign/*.py": "tests/test_assign_*.py",
-    "anchorloc/detector/coder.py": "tests/test_detector.py",
+    "anchorloc/boxes/*.py": "tests/boxes anchorloc/boxes",
+    "anchorloc/anchors/*.py": "tests/anchors",
+    "anchorloc/assign/*.py": "tests/assign",
+    "anchorloc/detector/coder.py": "tests/detector/test_detector.py",
 }
 PROFILE = "few-examples"  # of tests/conftest.py
 SLOW = "worker_processes or cache_folder or comes_with"  # tests of processes, which start Python and compile anew

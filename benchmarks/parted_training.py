@@ -28,9 +28,9 @@ from torch import Tensor
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, read_config
 from anchorloc.engine.build import batches, train_loader
-from anchorloc.engine.judging import TrainedModel, find
+from anchorloc.engine.evaluation import TrainedModel, find
 from anchorloc.engine.learner import Learner
-from anchorloc.engine.processes import ALONE, Processes, joined_processes
+from anchorloc.engine.system.processes import ALONE, Processes, joined_processes
 from anchorloc.engine.validation import score
 from anchorloc.structures import Detections
 

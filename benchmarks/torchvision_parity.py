@@ -30,7 +30,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from anchorloc.config import Config, read_config
 from anchorloc.detector import Detector, Predictions
 from anchorloc.engine.build import build_collate, build_detector, to_device
-from anchorloc.engine.start import start_from
+from anchorloc.engine.state.pretrained import start_from
 from anchorloc.structures import Category, Detections, Sample, Target
 from benchmarks.timing import RESULTS, write_table
 

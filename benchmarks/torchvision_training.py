@@ -20,7 +20,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from anchorloc.config import TrainSettings
 from anchorloc.data import Samples, Source, Transform
 from anchorloc.detector.layers import Backbone
-from anchorloc.engine.order import TrainOrder
+from anchorloc.engine.batch_samplers import TrainOrder
 from anchorloc.engine.schedule import Clock
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections, Sample

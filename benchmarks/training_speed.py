@@ -33,7 +33,7 @@ from anchorloc.data import Samples
 from anchorloc.detector import Batch, Criterion, Detector, Stepper, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
-from anchorloc.engine.processes import ALONE
+from anchorloc.engine.system.processes import ALONE
 from anchorloc.structures import Category
 from benchmarks.timing import RESULTS, significant, write_table
 from benchmarks.torchvision_training import retinanet, tensors

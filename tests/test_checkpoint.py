@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-from small_runs import assert_same_run, run, small
 
 from anchorloc import evaluate, train
 from anchorloc.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from anchorloc.engine.resume import load_last, older
+from anchorloc.engine.state.resume import load_last, older
 from anchorloc.errors import InputError, run_command
+from tests.engine.small_runs import assert_same_run, run, small
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from random_models import save_random
 
 from anchorloc import __main__ as console
 from anchorloc import evaluate
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError, printable, run_command
+from tests.detector.random_models import save_random
 
 BOX = [10, 10, 20, 20]
 TRUTH: dict[str, Any] = {

@@ -14,20 +14,21 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from guides import PAGES, ROOT, blocks, commands, mentions
 from PIL import Image
-from random_models import save_network, save_random
 from torch.distributed.run import get_args_parser
 
 from anchorloc import __main__ as console
-from anchorloc import compare, train
+from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint
+from anchorloc.compare import __main__ as compare
+from anchorloc.compare.study_file import read_study
 from anchorloc.config import config_from_plain, read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import session
-from anchorloc.study.plan import read_study
+from anchorloc.engine import run as session
 from benchmarks.torchvision_parity import peer
+from tests.detector.random_models import save_network, save_random
+from tests.guides import PAGES, ROOT, blocks, commands, mentions
 
 TINY = [
     "transform.resize={kind: ShortestSide, size: 96, max_size: 128}",

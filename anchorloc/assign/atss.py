@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.grid_tables import lattices_of
 from anchorloc.assign.inputs import boxes_and_crowd
-from anchorloc.assign.lattices import lattices_of
 from anchorloc.assign.max_iou import MaxIoUAssigner
 from anchorloc.structures import AnchorGrid, Assignment
 

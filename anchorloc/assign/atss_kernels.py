@@ -1,4 +1,4 @@
-"""The loops of ATSSAssigner, over the lattices of `anchorloc.assign.lattices`. Nothing is checked here."""
+"""The loops of ATSSAssigner, over the lattices of `anchorloc.assign.grid_tables`. Nothing is checked here."""
 
 from __future__ import annotations
 

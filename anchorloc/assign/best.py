@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anchorloc.assign.grid_tables import lattices_of
 from anchorloc.assign.inputs import boxes_and_crowd
-from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.scratch import scratch
+from anchorloc.assign.workspace import scratch
 from anchorloc.structures import AnchorGrid, IntArray
 
 

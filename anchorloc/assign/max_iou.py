@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anchorloc.assign.grid_tables import lattices_of
 from anchorloc.assign.inputs import boxes_and_crowd
-from anchorloc.assign.lattices import lattices_of
-from anchorloc.assign.scratch import scratch
+from anchorloc.assign.workspace import scratch
 from anchorloc.structures import AnchorGrid, Assignment
 
 LEAST_FLOAT32 = 2.0**-149  # half of it rounds to 0

@@ -1,4 +1,4 @@
-"""The loops of MaxIoUAssigner, over the lattices of `anchorloc.assign.lattices`. Nothing is checked here.
+"""The loops of MaxIoUAssigner, over the lattices of `anchorloc.assign.grid_tables`. Nothing is checked here.
 
 What is known of an image so far lies in three scratch arrays that are all zero between calls: `claims`, the greatest
 IoU of each anchor and the row of its box; `marks`, one bit for each anchor that is not plain background; and `pages`,

@@ -16,7 +16,7 @@ from anchorloc.data.source import Annotations, Source, Split, check_same_categor
 from anchorloc.data.subset import AnnotationSubset, Subset, readable
 
 if TYPE_CHECKING:
-    from anchorloc.data.composition import compose
+    from anchorloc.data.canvas_plan import compose
     from anchorloc.data.samples import Samples
     from anchorloc.data.transforms import Transform, randomness
 
@@ -57,7 +57,7 @@ __all__ = [
 _ON_FIRST_USE = {
     "Samples": "samples",
     "Transform": "transforms",
-    "compose": "composition",
+    "compose": "canvas_plan",
     "randomness": "transforms",
 }
 

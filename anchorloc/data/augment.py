@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from anchorloc.data.geometry import MIN_VISIBLE, visible_share
+from anchorloc.data.placement import MIN_VISIBLE, visible_share
 from anchorloc.data.resize import Size
 from anchorloc.errors import InputError
 from anchorloc.structures import FloatArray

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
-from anchorloc.data.flaws import Flaw, counted, first_of, short
+from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
-from anchorloc.data.paths import locate
+from anchorloc.data.item_error import Flaw, counted, first_of, short
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError

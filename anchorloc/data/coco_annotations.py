@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anchorloc.data.coco_file import (
+from anchorloc.data.coco_reader import (
     BoxColumns,
     Ids,
     ImageColumns,
@@ -17,7 +17,7 @@ from anchorloc.data.coco_file import (
     read_categories,
     read_images,
 )
-from anchorloc.data.flaws import counted, short
+from anchorloc.data.item_error import counted, short
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Target
 

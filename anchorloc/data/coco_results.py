@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.coco_file import each
-from anchorloc.data.coco_items import checked_box, known
-from anchorloc.data.flaws import Flaw, json_type, short
+from anchorloc.data.coco_fields import checked_box, known
+from anchorloc.data.coco_reader import each
+from anchorloc.data.item_error import Flaw, json_type, short
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError
 from anchorloc.files import read_json

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anchorloc.data.flaws import Flaw
+from anchorloc.data.item_error import Flaw
 
 # Pillow reads more, but some of its readers start other programs (EPS) or have no use here.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")

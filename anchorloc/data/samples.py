@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.cache import ImageCache
-from anchorloc.data.composition import compose
+from anchorloc.data.canvas_plan import compose
 from anchorloc.data.source import Source
 from anchorloc.data.transforms import Transform, randomness
 from anchorloc.structures import Sample

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.flaws import first_of, short
+from anchorloc.data.item_error import first_of, short
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Target
 

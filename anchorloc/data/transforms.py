@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from anchorloc.data.augment import Augment
-from anchorloc.data.geometry import Geometry, place
+from anchorloc.data.placement import Geometry, place
 from anchorloc.data.resize import (
     Keep,
     Letterbox,

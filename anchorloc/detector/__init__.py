@@ -8,13 +8,13 @@ from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.decode import Candidates, Decoder
 from anchorloc.detector.head import Head
 from anchorloc.detector.level_head import LevelHead
-from anchorloc.detector.localizer import SingleBoxLocalizer, learn_the_object, whole_image
 from anchorloc.detector.losses import Criterion
 from anchorloc.detector.model import Detector, DetectorSettings
 from anchorloc.detector.optimizer import SGD, AdamW, Muon, Stepper
 from anchorloc.detector.path_aggregation import PathAggregation
 from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
+from anchorloc.detector.single_box import SingleBoxLocalizer, learn_the_object, whole_image
 from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
 from anchorloc.detector.task_aligned import TaskAlignedAssigner
 from anchorloc.detector.timm_backbone import TimmBackbone

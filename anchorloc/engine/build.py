@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
 from anchorloc.detector import Batch, Collate, Detector, learn_the_object, whole_image
-from anchorloc.engine.order import TrainOrder, ValidationOrder
+from anchorloc.engine.batch_samplers import TrainOrder, ValidationOrder
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 

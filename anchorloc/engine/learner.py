@@ -15,8 +15,8 @@ from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector, pick_device, to_device
 from anchorloc.engine.inference import aligned, autocast, losses_of
-from anchorloc.engine.processes import Processes, without_sync
-from anchorloc.engine.start import start_from
+from anchorloc.engine.state.pretrained import start_from
+from anchorloc.engine.system.processes import Processes, without_sync
 from anchorloc.structures import Category
 
 

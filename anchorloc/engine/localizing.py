@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from anchorloc.config import Config
 from anchorloc.data import Source
-from anchorloc.data.flaws import counted
+from anchorloc.data.item_error import counted
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization, localize
 from anchorloc.structures import Detections

@@ -1,91 +1,227 @@
-"""The folder of a run: everything that is needed to read, judge and repeat it."""
+"""A run from its first line to its report."""
 
 from __future__ import annotations
 
-import platform
-import sys
-from datetime import datetime
-from importlib.metadata import version
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from anchorloc.config import Config, to_yaml
-from anchorloc.engine.lock import LOCK, RunLock
-from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, write_json, write_text
+import torch
+from rich.console import Console
 
-PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
-CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+from anchorloc.config import Config, read_config, to_plain
+from anchorloc.data import Source, check_same_categories
+from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
+from anchorloc.engine.evaluation import TrainedModel, anchor_work, facts_of, find, load_model
+from anchorloc.engine.localizing import localization_of, refuse_other_counts
+from anchorloc.engine.state.lock import RunLock
+from anchorloc.engine.state.resume import BEST, load_last, resume_command
+from anchorloc.engine.state.resume_check import find_changes, identity_of
+from anchorloc.engine.state.run_folder import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
+from anchorloc.engine.state.saving import Best
+from anchorloc.engine.system.display import Display, duration
+from anchorloc.engine.system.log import read_log
+from anchorloc.engine.system.processes import Processes, can_restart, joined_processes, restarted
+from anchorloc.engine.system.signals import Stopped
+from anchorloc.engine.training import Training
+from anchorloc.engine.validation import score
+from anchorloc.errors import InputError, printable
+from anchorloc.lab.findings import coverage_sentence
+from anchorloc.lab.network_views import Views
+from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis, Demands
+from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, training_charts, write_report
+from anchorloc.report.localization import print_localization, write_localization
+from anchorloc.structures import Detections
 
-
-def new_run_folder(out: Path | None) -> Path:
-    """Create the folder of a new run: `out`, or runs/DATE-TIME.
-
-    Raises:
-        InputError: there is something in the folder already, or it cannot be made.
-    """
-    folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    refuse_existing(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the run folder {folder} cannot be made: {error.strerror}") from None
-    return folder
-
-
-def refuse_existing(folder: Path | None) -> None:
-    """Raise InputError if there is something at `folder`: a run overwrites nothing.
-
-    An empty folder is taken, and one whose run was killed before its settings were written.
-    """
-    try:
-        if folder is None or not folder.exists() or (folder.is_dir() and all(map(_is_of_a_start, folder.iterdir()))):
-            return
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}; give another --out") from None
-    raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it")
+MOST_ANALYZED = 100_000  # detections: with more, the analysis takes long, and is left to `evaluate`
 
 
-def start_folder(out: Path | None, config: Config, command: str) -> tuple[Path, RunLock]:
-    """Create the folder of a new run, lock it, and write environment.json and, last, config.yaml.
+def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
+    """Train in a new folder and return the exit status; `started` is when the process began.
+
+    A process that torchrun started in place of one that died goes on with the run in `out`.
 
     Raises:
-        InputError: there is something in the folder already, another run takes it at this moment, or the file
-            system refuses.
+        InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
-    folder = new_run_folder(out)
-    lock = RunLock(folder)
-    try:
-        refuse_existing(folder)  # now that nobody else can fill it
+    with joined_processes(config.train.device) as processes, ExitStack() as stack:
+        if out is None and can_restart():
+            raise InputError("torchrun --max-restarts needs --out, so that restarted processes find the run")
+        (again,) = processes.agree(out is not None and restarted() and (out / CONFIG).is_file())
+        if out is not None and again:
+            return _continue(out, config, command, started, False, processes, stack)
+        if processes.first:
+            refuse_existing(out)
+        console = Console(quiet=not processes.first)
+        training = Training(config, out or Path(), *open_data(config, console), processes)
+        for part in training.learner.left_out:
+            text = f"not loaded from {config.detector.weights}: {part}"
+            console.print(printable(text), markup=False, highlight=False)
+        if processes.first:
+            training.saver.folder, lock = start_folder(out, config, command)
+            stack.callback(lock.release)
+        return _run(training, console, started)
+
+
+def continue_run(
+    folder: Path, path: Path | None, overrides: Sequence[str], command: str, started: float, allow_changes: bool = False
+) -> int:
+    """Go on with the run in `folder` and return the exit status.
+
+    Settings (if given), data and classes must be the same, unless `allow_changes`.
+
+    Raises:
+        InputError: there is no run, another process goes on with it, its checkpoint is damaged, or settings or data
+            have changed.
+    """
+    saved = folder / CONFIG
+    if not saved.is_file():
+        raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
+    config = read_config(path or saved, overrides)
+    with joined_processes(config.train.device) as processes, ExitStack() as stack:
+        return _continue(folder, config, command, started, allow_changes, processes, stack)
+
+
+def _continue(
+    folder: Path,
+    config: Config,
+    command: str,
+    started: float,
+    allow_changes: bool,
+    processes: Processes,
+    stack: ExitStack,
+) -> int:
+    """Do the work of `continue_run`; the lock on the folder is let go by `stack`."""
+    saved = folder / CONFIG
+    if processes.first:
+        stack.callback(RunLock(folder).release)
         remove_temporaries(folder)
-        write_json(folder / ENVIRONMENT, _environment(command))
+    console = Console(quiet=not processes.first)
+    warn = partial(_warn, console)
+    state = load_last(folder, warn, processes.first)
+    training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
+    then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
+    changes = find_changes(then, training.identity)
+    settle_changes(folder, changes, allow_changes, console)
+    if state is None:
+        console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
+    else:
+        training.resume(state, warn)
+        if changes:
+            training.standing.best = Best()  # what was best before is of other settings, data or classes
+    if processes.first and config != read_config(saved):
         write_config(folder, config, command)
-    except InputError:
-        lock.release()
-        raise
-    return folder, lock
+    return _run(training, console, started)
 
 
-def write_config(folder: Path, config: Config, command: str) -> None:
-    """Write config.yaml: every setting, resolved, under the command that made them so."""
-    write_text(folder / CONFIG, f"# {command}\n" + to_yaml(config))
+def _warn(console: Console, text: str) -> None:
+    console.print(f"warning: {printable(text)}", markup=False, highlight=False)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove the files that a killed run had not finished writing."""
-    for path in filter(is_temporary, folder.iterdir()):
-        path.unlink(missing_ok=True)
+def settle_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
+    """Say what has changed since the run in `folder` was left.
+
+    Raises:
+        InputError: something has, and that is not `allowed`.
+    """
+    if changes and not allowed:
+        more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
+        raise InputError(
+            f"the run in {folder} was trained with {changes[0]}{more}; resume it as it was, or give --allow-changes "
+            "to go on with what is new"
+        )
+    for change in changes:
+        console.print(f"changed: the run was trained with {printable(change)}", markup=False, highlight=False)
 
 
-def _is_of_a_start(path: Path) -> bool:
-    return path.name in (LOCK, ENVIRONMENT) or is_temporary(path)
+def open_data(config: Config, console: Console) -> tuple[Source, Source]:
+    """Open both splits, print what is odd about them, and look at every file once before the work begins."""
+    sources = config.data.open("train"), config.data.open("val")
+    check_same_categories(*sources)
+    for split, source in zip(("train", "val"), sources, strict=True):
+        refuse_other_counts(config, source, split)
+    for split, source in zip(("train", "val"), sources, strict=True):
+        boxes = sum(len(source.target(index)) for index in range(len(source)))
+        console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
+        for warning in (*source.warnings, *source.check_images()):
+            _warn(console, warning)
+    if config.localizer is None:
+        console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
+    return sources
 
 
-def _environment(command: str) -> dict[str, str]:
-    """Command, versions and machine."""
-    return {
-        "command": command,
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        **{name: version(name) for name in PACKAGES},
-    }
+def _run(training: Training, console: Console, started: float) -> int:
+    """Train, then judge the best weights and write the report."""
+    threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
+    shared = f", {training.processes.count} processes" if training.processes.count > 1 else ""
+    console.print(f"training for {training.config.train.length} on {device} ({threads} threads{shared}) in {folder}")
+    if training.config.train.compile:
+        console.print("the first steps compile the network, which may take minutes", highlight=False)
+    try:
+        with Display(console) as display:
+            training.run(display)
+    except Stopped as stopped:
+        console.print(f"stopped at step {training.clock.step}, saved; go on with", highlight=False)
+        command = f"  {resume_command(folder)}"
+        console.print(command, highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
+        return stopped.exit_status
+    report(training, console, started)
+    return 0
+
+
+def report(training: Training, console: Console, started: float) -> None:
+    """Judge best.pt on the val split, write the report into the run's folder and print its numbers.
+
+    All processes look over the images; the first one does the rest.
+    """
+    folder, val, processes = training.saver.folder, training.val, training.processes
+    if processes.first:
+        model = load_model(folder / BEST)
+    else:
+        learner = training.learner
+        model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
+    processes.copy_first(model.network)
+    detections, padded = find(model, val, processes)
+    if not processes.first:
+        return
+    evaluation = score(detections, val, model.config)
+    history = read_log(folder)
+    trained = max((row["seconds"] for row in history), default=0.0)
+    analysis = _analysis(model, val, detections, padded, evaluation)
+    if analysis is None:
+        pictures, problems = pick_pictures(val, detections, evaluation)
+    else:
+        pictures, problems = best_and_worst(val, detections, evaluation, analysis)
+    total = duration(time.perf_counter() - started)
+    facts = {**facts_of(model), "training": duration(trained), "from start to report": total}
+    title = f"{folder.name}: validation"
+    charts = training_charts(history)
+    warnings, names = [*val.warnings, *problems], [val.name(index) for index in range(len(val))]
+    page = write_report(folder, evaluation, title, pictures, charts, facts, warnings, analysis, names)
+    print_evaluation(evaluation, None if analysis is None else analysis.bootstrap, console)
+    if (found := localization_of(model.config, detections, val)) is not None:
+        write_localization(folder, found)
+        print_localization(found, console)
+    if analysis is None:
+        command = shlex.join(["python", "-m", "anchorloc.evaluate", str(folder / BEST)])
+        console.print(f"over {MOST_ANALYZED:,} detections: for intervals, errors and thresholds run", highlight=False)
+        console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
+
+
+def _analysis(
+    model: TrainedModel,
+    val: Source,
+    detections: Sequence[Detections],
+    padded: Sequence[tuple[int, int]],
+    evaluation: Evaluation,
+) -> Analysis | None:
+    """What `evaluate` would look into; None where that takes long."""
+    if evaluation.detections > MOST_ANALYZED:
+        return None
+    work = anchor_work(model.config, detections, padded)
+    return analyze_split(val, detections, evaluation, Demands(work=work, resamples=RESAMPLES, threads=THREADS))

@@ -11,16 +11,16 @@ from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
 from anchorloc.detector import Batch
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_loader
-from anchorloc.engine.display import Display, duration
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.localizing import localization_of, logged
-from anchorloc.engine.log import MetricsLog
-from anchorloc.engine.processes import ALONE, Processes
-from anchorloc.engine.resume import resume_command
-from anchorloc.engine.saving import Best, Saver, Standing
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.signals import Stopped, caught_signals
-from anchorloc.engine.troubles import IMAGES, VALIDATION, names_of, not_finite, troubles_told, write_images
+from anchorloc.engine.state.resume import resume_command
+from anchorloc.engine.state.saving import Best, Saver, Standing
+from anchorloc.engine.system.display import Display, duration
+from anchorloc.engine.system.failures import IMAGES, VALIDATION, names_of, not_finite, troubles_told, write_images
+from anchorloc.engine.system.log import MetricsLog
+from anchorloc.engine.system.processes import ALONE, Processes
+from anchorloc.engine.system.signals import Stopped, caught_signals
 from anchorloc.engine.validation import Outcome, joined, look_over, mean_losses, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization

@@ -4,11 +4,11 @@ from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_we
 from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
 from anchorloc.metrics.localization import IOU_THRESHOLDS as LOCALIZATION_IOUS
 from anchorloc.metrics.localization import Localization, localize
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS, Outcomes
-from anchorloc.metrics.scorer import Scores, score
+from anchorloc.metrics.pycocotools_scorer import Scores, score
 from anchorloc.metrics.summary import Summary, summarize
-from anchorloc.metrics.weighted import RECALLS, Curves, weighted_curves
+from anchorloc.metrics.weighted_ap import RECALLS, Curves, weighted_curves
 
 __all__ = [
     "AREAS",

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.columns import Float64Array
-from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS, Outcomes
-from anchorloc.metrics.weighted import Curves, weighted_curves
+from anchorloc.metrics.box_tables import Float64Array
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
+from anchorloc.metrics.weighted_ap import Curves, weighted_curves
 from anchorloc.structures import IntArray
 
 CONFIDENCE: Final = 0.95

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from anchorloc.metrics.columns import DetectionTable, TruthTable, detection_table, truth_table
-from anchorloc.metrics.fast import fast_score
+from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
+from anchorloc.metrics.fast_scorer import fast_score
+from anchorloc.metrics.matching import IOU_THRESHOLDS, Outcomes, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.outcomes import IOU_THRESHOLDS, Outcomes, coco_slices, match_detections
-from anchorloc.metrics.scorer import Scores, score
+from anchorloc.metrics.pycocotools_scorer import Scores, score
 from anchorloc.metrics.summary import Summary, mean_of_known, summarize
 from anchorloc.structures import Category, Detections, IntArray, Target
 

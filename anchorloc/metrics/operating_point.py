@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.columns import Float64Array
+from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.structures import BoolArray, IntArray
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.columns import Float64Array
-from anchorloc.metrics.outcomes import AREAS, IOU_THRESHOLDS
-from anchorloc.metrics.scorer import Scores
+from anchorloc.metrics.box_tables import Float64Array
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS
+from anchorloc.metrics.pycocotools_scorer import Scores
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from anchorloc import __version__
-from anchorloc.coverage.findings import percent
+from anchorloc.lab.findings import percent
 from anchorloc.report.words import decimal, name
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def render(template: str, title: str, facts: Mapping[str, object], warnings: Sequence[str], **values: Any) -> str:
-    """Return a page; `template` is a file beside this one that extends base.html."""
+    """Return a page; `template` is a path in the package that extends report/base.html."""
     return (
         _environment()
         .get_template(template)
@@ -30,7 +32,7 @@ def render(template: str, title: str, facts: Mapping[str, object], warnings: Seq
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -29,7 +29,7 @@ def render_page(
     categories = [metrics.category for metrics in evaluation.classes]
     drawn = [draw_picture(picture, categories, threshold) for picture in pictures]
     return render(
-        "page.html",
+        "report/page.html",
         title,
         facts,
         warnings,

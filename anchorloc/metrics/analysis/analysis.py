@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from anchorloc.metrics.analysis.anchors import AnchorWork, ShapeYield, shape_yields
 from anchorloc.metrics.analysis.calibration import Calibration, calibration
-from anchorloc.metrics.analysis.case import Case
 from anchorloc.metrics.analysis.confusion import Confusion, confusion
 from anchorloc.metrics.analysis.curves import ClassCurve, Froc, class_curves, froc
 from anchorloc.metrics.analysis.errors import Errors, find_errors
 from anchorloc.metrics.analysis.images import ImageScore, Localization, image_scores, localization
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.metrics.analysis.nearest import nearest
 from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
 from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
-from anchorloc.metrics.columns import detection_table, truth_table
+from anchorloc.metrics.box_tables import detection_table, truth_table
 from anchorloc.metrics.evaluation import image_order
-from anchorloc.metrics.outcomes import coco_slices, match_detections
+from anchorloc.metrics.matching import coco_slices, match_detections
 from anchorloc.structures import Category, Detections, IntArray, Target
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
 from anchorloc.metrics.analysis.errors import known_mean
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.metrics.analysis.nearest import Nearest
-from anchorloc.metrics.columns import DetectionTable
-from anchorloc.metrics.outcomes import coco_slices, match_detections
-from anchorloc.metrics.weighted import weighted_curves
+from anchorloc.metrics.box_tables import DetectionTable
+from anchorloc.metrics.matching import coco_slices, match_detections
+from anchorloc.metrics.weighted_ap import weighted_curves
 from anchorloc.structures import BoolArray, IntArray
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
+from anchorloc.metrics.analysis.matched import Case
 
 BINS = 10
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
 from anchorloc.metrics.analysis.errors import CLASS, NONE, Errors
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.structures import IntArray
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
-from anchorloc.metrics.columns import Float64Array
+from anchorloc.metrics.analysis.matched import Case
+from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
 from anchorloc.structures import BoolArray, Category, IntArray
 

@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.metrics.analysis.nearest import Nearest
-from anchorloc.metrics.columns import Float64Array
+from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.metrics.match_kernels import ASIDE, RIGHT
-from anchorloc.metrics.weighted import weighted_curves
+from anchorloc.metrics.weighted_ap import weighted_curves
 from anchorloc.structures import BoolArray, IntArray
 
 FOUND, NEAR = 0.5, 0.1  # IoU: from the first on a box is found, below the second nothing is there

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
 from anchorloc.metrics.analysis.errors import Errors
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.metrics.analysis.nearest import Nearest
 from anchorloc.structures import BoolArray, IntArray
 

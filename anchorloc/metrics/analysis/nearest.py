@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.boxes import box_iou
-from anchorloc.metrics.analysis.case import Case
-from anchorloc.metrics.columns import Float64Array
+from anchorloc.metrics.analysis.matched import Case
+from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.structures import IntArray
 
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.analysis.case import Case
 from anchorloc.metrics.analysis.errors import known_mean
+from anchorloc.metrics.analysis.matched import Case
 from anchorloc.metrics.analysis.nearest import Nearest
-from anchorloc.metrics.columns import Float64Array
-from anchorloc.metrics.outcomes import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_detections
-from anchorloc.metrics.weighted import weighted_curves
+from anchorloc.metrics.box_tables import Float64Array
+from anchorloc.metrics.matching import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_detections
+from anchorloc.metrics.weighted_ap import weighted_curves
 from anchorloc.structures import BoolArray, IntArray
 
 ASPECTS: Final = (0.5, 0.8, 1.25, 2.0)  # borders of groups of height / width

@@ -1,0 +1,127 @@
+"""What the anchors of a setting can find, from the lab, and what the setting costs, by count and by the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from statistics import median
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from anchorloc.compare.report import Measures
+from anchorloc.config import Config
+from anchorloc.data import Samples, Source
+from anchorloc.detector import whole_image
+from anchorloc.engine.build import build_collate
+from anchorloc.engine.evaluation import TrainedModel
+from anchorloc.engine.inference import aligned, autocast
+from anchorloc.lab.anchor_coverage import survey
+from anchorloc.lab.ceiling import ceiling
+from anchorloc.lab.network_views import Views
+
+TIMED = 40  # val images by the clock, spread over the split
+WARM_UP = 3  # of them, whose times are dropped
+Times = dict[str, list[float]]  # seconds by stage
+
+
+def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measures]:
+    """Measure every setting by one trained network of it; by the clock they take turns, image by image."""
+    samples = {name: Samples(val, model.config.transform, training=False) for name, model in models.items()}
+    times: dict[str, Times] = {name: {} for name in models}
+    threads = torch.get_num_threads()
+    for index in np.linspace(0, len(val) - 1, min(TIMED + WARM_UP, len(val))).astype(int).tolist():
+        for name, model in models.items():
+            torch.set_num_threads(model.config.train.threads or threads)
+            _time(model, samples[name], index, times[name])
+    torch.set_num_threads(threads)
+    return {name: _measures(model, val, times[name]) for name, model in models.items()}
+
+
+def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
+    stages = {stage: 1000 * median(seconds[WARM_UP:] or seconds) for stage, seconds in times.items()}
+    assigned, limit, anchors = _coverage(model.config, val)
+    return Measures(
+        assigned=assigned,
+        ceiling=limit,
+        anchors=anchors,
+        match_ms=stages.get("match", 0.0) + stages.get("align", 0.0),
+        head_mflops=_head_flops(model, val) / 1e6,
+        parameters=sum(parameter.numel() for parameter in model.network.parameters()),
+        latency_ms=stages["network"] + stages["decode"] + stages.get("nms", 0.0),
+        nms_ms=stages.get("nms", 0.0),
+    )
+
+
+def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, float]:
+    """Return the share of boxes that some anchor learns, the ceiling, and the anchors of the mean image.
+
+    The first two are not known where predictions choose the anchors; a network that regresses its box has none.
+    """
+    if config.localizer is not None:
+        return None, None, 0.0
+    views = Views(config, val)
+    found = survey(views, rescue_curve=False)
+    anchors = found.anchors / max(1, found.images)
+    return (None, None, anchors) if config.align else (found.assigned, ceiling(views).perfect.summary.ap, anchors)
+
+
+@torch.inference_mode()
+def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> None:
+    """Run one image through matching, network, decoding and suppression, as far as the setting has them."""
+    config = model.config
+    batch = build_collate(config)([samples[0, index]])
+    size = (batch.images.shape[2], batch.images.shape[3])
+    grid = config.anchors(size) if config.localizer is None else whole_image(size)
+    sample = batch.samples[0]
+    if config.localizer is None:
+        with _clocked(model.device, times, "match"):
+            config.assign(grid, sample.target.boxes, sample.target.crowd)
+    batch = batch.to(model.device)
+    with _clocked(model.device, times, "network"), autocast(config, model.device):
+        predictions = model.network(batch.images)
+    if config.localizer is not None:
+        with _clocked(model.device, times, "decode"):
+            config.localizer.decode(predictions, grid, batch.samples)
+        return
+    if config.align is not None:
+        with _clocked(model.device, times, "align"):
+            aligned(config, predictions, batch)
+    with _clocked(model.device, times, "decode"):
+        candidates = config.decoder.choose(predictions.scores()[0])
+        found = config.decoder.decode(candidates, predictions.deltas[0], grid, sample, config.coder)
+    with _clocked(model.device, times, "nms"):
+        config.decoder.suppress(found)
+
+
+@contextmanager
+def _clocked(device: torch.device, times: Times, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    times.setdefault(stage, []).append(time.perf_counter() - start)
+
+
+@torch.inference_mode()
+def _head_flops(model: TrainedModel, val: Source) -> int:
+    """Count what the head does on the first image of the split, a multiplication and an addition as two."""
+    batch = build_collate(model.config)([Samples(val, model.config.transform, training=False)[0, 0]]).to(model.device)
+    head = model.network.head
+    counter = FlopCounterMode(display=False)
+
+    def begin(*_: object) -> None:
+        counter.__enter__()  # type: ignore[no-untyped-call]
+
+    def end(*_: object) -> None:
+        counter.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    hooks = [head.register_forward_pre_hook(begin), head.register_forward_hook(end)]
+    try:
+        model.network(batch.images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return int(counter.get_total_flops())

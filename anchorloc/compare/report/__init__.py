@@ -1,0 +1,7 @@
+"""What a study found, for a terminal, as one HTML file, a picture, Markdown, CSV and JSON."""
+
+from anchorloc.compare.report.result import Measures, SettingRow, StudyResult
+from anchorloc.compare.report.terminal import print_study
+from anchorloc.compare.report.writer import write_study
+
+__all__ = ["Measures", "SettingRow", "StudyResult", "print_study", "write_study"]

@@ -1,0 +1,110 @@
+"""AP against what it costs, as one SVG that also stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult
+from anchorloc.report.chart import ticks
+from anchorloc.report.html import render
+from anchorloc.report.words import name
+
+COSTS = ("latency_ms", "head_mflops")
+PANEL, HEIGHT = 420, 250  # user units: width of a panel, height without the key
+LEFT, RIGHT, TOP, BOTTOM = 44, 16, 14, 40
+KEY_LINE = 19
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A setting in a panel, in user units."""
+
+    number: int
+    x: float
+    y: float
+    low: float
+    high: float
+    front: bool  # no other setting has more AP for less, or as much of one and better of the other
+    words: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """AP over one cost."""
+
+    left: float
+    label: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    dots: list[Dot]
+    front: str  # points of a polyline
+
+
+def front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Return the places that no other beats: as cheap and as good, and better in one; by ascending cost."""
+    points = list(zip(costs, scores, strict=True))
+
+    def beaten(cost: float, score: float) -> bool:
+        return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
+
+    free = [place for place, point in enumerate(points) if not beaten(*point)]
+    return sorted(free, key=lambda place: points[place])
+
+
+def pareto_svg(result: StudyResult) -> str | None:
+    """Draw the settings that were measured; None where there are none."""
+    rows = [(number, row) for number, row in enumerate(result.rows, 1) if row.measures and row.ap]
+    if not rows:
+        return None
+    panels = [_panel(key, PANEL * place, rows) for place, key in enumerate(COSTS)]
+    half = -(-len(rows) // 2)
+    key = [
+        (PANEL * (place // half) + LEFT, HEIGHT + KEY_LINE * (place % half + 1) - 6, number, name(row.name))
+        for place, (number, row) in enumerate(rows)
+    ]
+    return render(
+        "compare/report/pareto.svg",
+        "AP against cost",
+        {},
+        [],
+        panels=panels,
+        key=key,
+        width=PANEL * len(panels),
+        height=HEIGHT + KEY_LINE * half + 6,
+        top=TOP,
+        bottom=HEIGHT - BOTTOM,
+        width_of_panel=PANEL - LEFT - RIGHT,
+    )
+
+
+def _panel(key: str, start: float, rows: Sequence[tuple[int, SettingRow]]) -> Panel:
+    column = next(column for column in COLUMNS if column.key == key)
+    costs = [float(getattr(row.measures, key)) for _, row in rows]
+    aps = [row.ap for _, row in rows if row.ap is not None]
+    x_ticks, y_ticks = ticks(max(costs)), ticks(max(0.01, *(ap.high for ap in aps)))
+
+    def x(cost: float) -> float:
+        return start + LEFT + cost / x_ticks[-1] * (PANEL - LEFT - RIGHT)
+
+    def y(ap: float) -> float:
+        return HEIGHT - BOTTOM - max(ap, 0.0) / y_ticks[-1] * (HEIGHT - TOP - BOTTOM)
+
+    best = front(costs, [ap.value for ap in aps])
+    dots = [
+        Dot(number, x(cost), y(ap.value), y(ap.low), y(ap.high), place in best, _words(row, column.text(row.measures)))
+        for place, ((number, row), cost, ap) in enumerate(zip(rows, costs, aps, strict=True))
+    ]
+    return Panel(
+        left=start + LEFT,
+        label=column.label,
+        x_ticks=[(x(tick), f"{tick:g}") for tick in x_ticks],
+        y_ticks=[(y(tick), f"{tick:g}") for tick in y_ticks],
+        dots=dots,
+        front=" ".join(f"{dots[place].x:.1f},{dots[place].y:.1f}" for place in best),
+    )
+
+
+def _words(row: SettingRow, cost: str) -> str:
+    ap = f"{row.ap.value:.3f}" if row.ap else "n/a"
+    return f"{name(row.name)}: AP {ap}, {cost}"

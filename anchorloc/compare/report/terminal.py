@@ -1,0 +1,48 @@
+"""A study on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from anchorloc.compare.report.result import COLUMNS, Column, SettingRow, StudyResult, numbers, sentence
+from anchorloc.report.words import decimal, name
+
+STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
+
+
+def print_study(result: StudyResult, console: Console | None = None) -> None:
+    """Print a row a setting, and a verdict on every pair."""
+    console = console or Console(highlight=False)
+    console.print(Text(result.sizes, "dim"))
+    console.print(_table(result, COLUMNS[:3], with_ap=True))
+    console.print(_table(result, COLUMNS[3:], with_ap=False))
+    for verdict in result.verdicts:
+        console.print(Text(sentence(verdict), STYLES[verdict.word]))
+        console.print(Text(f"  {numbers(verdict)}"))
+    console.print(Text(result.reach, "dim"))
+    for warning in result.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+
+
+def _table(result: StudyResult, columns: tuple[Column, ...], with_ap: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("setting", max_width=26)
+    for heading in ("AP", "95% interval") if with_ap else ():
+        table.add_column(heading, justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column.label, justify="right")
+    for row in result.rows:
+        table.add_row(
+            Text(name(row.name)),
+            *((decimal(None if row.ap is None else row.ap.value), interval(row)) if with_ap else ()),
+            *(column.text(row.measures) for column in columns),
+        )
+    return table
+
+
+def interval(row: SettingRow) -> str:
+    """Write the interval of a setting's AP."""
+    return "n/a" if row.ap is None or row.ap.low == row.ap.high else f"{row.ap.low:.3f} to {row.ap.high:.3f}"

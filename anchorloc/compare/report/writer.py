@@ -1,0 +1,116 @@
+"""The files of a study's report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from anchorloc.compare.report.page import render_study
+from anchorloc.compare.report.pareto import pareto_svg
+from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult, numbers, sentence
+from anchorloc.compare.report.terminal import interval
+from anchorloc.compare.statistics.permutation import smallest_p
+from anchorloc.compare.statistics.verdicts import Verdict
+from anchorloc.files import write_json, write_text
+from anchorloc.report.csv import write_csv
+from anchorloc.report.markdown import escape
+from anchorloc.report.words import decimal
+
+
+def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) -> Path:
+    """Write study.html, study.md, settings.csv, verdicts.csv, runs.csv, result.json and pareto.svg; return the first.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    write_json(folder / "result.json", study_record(result, facts))
+    write_csv(
+        folder / "settings.csv",
+        ("setting", "AP", "low", "high", "seeds", "failed", *(column.key for column in COLUMNS)),
+        map(_setting_cells, result.rows),
+    )
+    write_csv(
+        folder / "verdicts.csv",
+        ("setting", "against", "difference", "low", "high", "p", "verdict", "reason"),
+        map(_verdict_cells, result.verdicts),
+    )
+    write_csv(
+        folder / "runs.csv",
+        ("setting", "seed", "AP", "failure"),
+        ((row.name, seed, row.seeds.get(seed), row.failures.get(seed)) for row in result.rows for seed in _seeds(row)),
+    )
+    write_text(folder / "study.md", study_markdown(result))
+    if (picture := pareto_svg(result)) is not None:
+        write_text(folder / "pareto.svg", picture)
+    page = folder / "study.html"
+    write_text(page, render_study(result, facts))
+    return page
+
+
+def study_markdown(result: StudyResult) -> str:
+    """Return the settings and the verdicts as GitHub-flavored Markdown."""
+    header = ["setting", "AP", "95% interval", *(column.label for column in COLUMNS)]
+    rows = [
+        [
+            escape(row.name),
+            decimal(None if row.ap is None else row.ap.value),
+            interval(row),
+            *(column.text(row.measures) for column in COLUMNS),
+        ]
+        for row in result.rows
+    ]
+    table = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    said = [f"- {escape(sentence(verdict))}: {numbers(verdict)}." for verdict in result.verdicts]
+    warned = [f"- **Warning:** {escape(warning)}" for warning in result.warnings]
+    parts = [
+        f"# {escape(result.title)}",
+        result.sizes,
+        "\n".join(f"| {' | '.join(cells)} |" for cells in table),
+        "\n".join(said),
+        result.reach,
+        "\n".join(warned),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def study_record(result: StudyResult, facts: Mapping[str, object]) -> dict[str, Any]:
+    """Return everything as plain values."""
+    return {
+        "title": result.title,
+        "seeds": result.seeds,
+        "images": result.images,
+        "budget": result.budget,
+        "smallest_p": smallest_p(result.seeds),
+        "settings": [
+            {
+                "name": row.name,
+                "ap": None if row.ap is None else asdict(row.ap),
+                "seeds": {str(seed): ap for seed, ap in row.seeds.items()},
+                "failures": {str(seed): reason for seed, reason in row.failures.items()},
+                "measures": None if row.measures is None else asdict(row.measures),
+            }
+            for row in result.rows
+        ],
+        "verdicts": [
+            {**asdict(verdict), "verdict": verdict.word, "reason": verdict.reason} for verdict in result.verdicts
+        ],
+        "unjudged": [list(pair) for pair in result.unjudged],
+        "facts": {key: str(value) for key, value in facts.items()},
+    }
+
+
+def _setting_cells(row: SettingRow) -> tuple[object, ...]:
+    ap = (None, None, None) if row.ap is None else (row.ap.value, row.ap.low, row.ap.high)
+    measures = [None if row.measures is None else getattr(row.measures, column.key) for column in COLUMNS]
+    return (row.name, *ap, len(row.seeds), len(row.failures), *measures)
+
+
+def _verdict_cells(verdict: Verdict) -> tuple[object, ...]:
+    d = verdict.difference
+    return verdict.setting, verdict.against, d.value, d.low, d.high, verdict.p, verdict.word, verdict.reason
+
+
+def _seeds(row: SettingRow) -> list[int]:
+    return sorted({*row.seeds, *row.failures})

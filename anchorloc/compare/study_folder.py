@@ -1,0 +1,92 @@
+"""The folder of a study: what it is, its runs, and what was measured of its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anchorloc.compare.jobs import Job
+from anchorloc.compare.study_file import Study, folder_name
+from anchorloc.config import to_plain
+from anchorloc.data import Source
+from anchorloc.engine.state.lock import RunLock
+from anchorloc.engine.state.resume_check import find_changes
+from anchorloc.errors import InputError
+from anchorloc.files import read_json, write_json
+
+STUDY, RUNS = "study.json", "runs"
+
+
+@dataclass(frozen=True, eq=False)
+class StudyFolder:
+    """A folder that one process at a time works in."""
+
+    path: Path
+    study: Study
+    lock: RunLock
+
+    def jobs(self, command: str) -> list[Job]:
+        """Return all runs, seed by seed: a study that is stopped early has whole seeds."""
+        return [
+            Job(name, seed, self.study.config(name, seed), self.run(name, seed), command)
+            for seed in self.study.seeds
+            for name in self.study.settings
+        ]
+
+    def run(self, setting: str, seed: int) -> Path:
+        """Return the folder of a run."""
+        return self.path / RUNS / folder_name(setting) / f"seed-{seed}"
+
+
+def open_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFolder:
+    """Begin a study in an empty or new folder, or go on with the same one; more seeds and settings may have come.
+
+    Raises:
+        InputError: the folder holds something else, or settings or data are others than those of runs made before.
+    """
+    before = _read(path)
+    study = study.with_threads(study.data.train.threads or before.get("threads") or torch.get_num_threads())
+    data = {"train": train.fingerprint, "val": val.fingerprint}
+    plain = {name: to_plain(config) for name, config in study.settings.items()}
+    if before:
+        _refuse_another(path, before, plain, data)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {path} cannot be made: {error.strerror}; give another --out") from None
+    lock = RunLock(path)
+    settings = {**before.get("settings", {}), **plain}
+    record = {"format": 1, "threads": study.data.train.threads, "data": data, "settings": settings}
+    if record != before:
+        write_json(path / STUDY, record)
+    return StudyFolder(path, study, lock)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what study.json holds, nothing for a folder that is empty or not there."""
+    if not path.exists() or (path.is_dir() and not any(item.name != ".lock" for item in path.iterdir())):
+        return {}
+    if not (path / STUDY).is_file():
+        raise InputError(f"{path} exists already and is not the folder of a study; give another --out")
+    before: dict[str, Any] = read_json(path / STUDY)
+    kinds = {"threads": int, "data": dict, "settings": dict}
+    whole = isinstance(before, dict) and all(isinstance(before.get(key), kind) for key, kind in kinds.items())
+    if not whole or not all(isinstance(config, dict) for config in before["settings"].values()):
+        raise InputError(f"{path / STUDY} is damaged; give another --out")
+    return before
+
+
+def _refuse_another(path: Path, before: dict[str, Any], plain: dict[str, Any], data: dict[str, str]) -> None:
+    known = before["settings"].keys() & plain.keys()
+    if not known:
+        names = ", ".join(before["settings"])
+        raise InputError(f"{path} is the folder of another study, with the settings {names}; give another --out")
+    for name in (name for name in plain if name in known):
+        then = {"config": before["settings"][name], "data": before["data"]}
+        if changes := find_changes(then, {"config": plain[name], "data": data}):
+            raise InputError(
+                f"{path} is the folder of another study: its runs of {name!r} have {changes[0]}; give another --out"
+            )

@@ -1,0 +1,72 @@
+"""All findings as JSON and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from anchorloc.doctor.diagnosis import Diagnosis
+from anchorloc.doctor.findings import Case
+from anchorloc.errors import printable
+
+COLUMNS = ("kind", "severity", "file", "list", "row", "id", "file_name", "value")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+
+
+def findings_record(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the findings as a JSON object."""
+    files = [
+        {
+            "path": str(document.path),
+            "images": len(table.image_rows),
+            "boxes": len(table.rows),
+            "classes": len(table.categories),
+        }
+        for document, table in zip(diagnosis.documents, diagnosis.tables, strict=True)
+    ]
+    findings = [
+        {
+            "kind": kind.key,
+            "severity": kind.severity.name.lower(),
+            "title": kind.title,
+            "remedy": kind.remedy,
+            "count": len(cases),
+            "cases": [_case(case) for case in cases],
+        }
+        for kind, cases in diagnosis.findings.ordered()
+    ]
+    return {"clean": diagnosis.findings.clean, "files": files, "findings": findings}
+
+
+def findings_csv(diagnosis: Diagnosis) -> str:
+    """Return the findings as CSV, a line a case; cells that a spreadsheet would run are made text by a quote."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for kind, cases in diagnosis.findings.ordered():
+        for case in cases:
+            row = {"kind": kind.key, "severity": kind.severity.name.lower(), **_case(case)}
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+    return file.getvalue()
+
+
+def _case(case: Case) -> dict[str, Any]:
+    items = case.document.items(case.items) if case.items else []
+    item = items[case.row] if 0 <= case.row < len(items) else None
+    item_id = item.get("id") if isinstance(item, dict) else None
+    return {
+        "file": str(case.document.path),
+        "list": case.items,
+        "row": case.row if case.row >= 0 else None,
+        "id": item_id if type(item_id) in (int, str) else None,
+        "file_name": case.document.file_name(case.items, case.row),
+        "value": case.value,
+    }
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULA) else text

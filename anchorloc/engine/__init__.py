@@ -1,0 +1,1 @@
+"""A config to a run: the loop, inference, and judging."""

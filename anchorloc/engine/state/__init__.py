@@ -1,0 +1,1 @@
+"""What a run keeps in its folder: settings, checkpoints, and what a resume checks."""

@@ -1,0 +1,93 @@
+"""The weights that a network starts from: a torchvision detector's, or those of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights, refuse_unusable
+from anchorloc.config import Config, config_from_plain
+from anchorloc.detector import Detector
+from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
+from anchorloc.detector.transfer import load_initial, logits_of_an_anchor
+from anchorloc.engine.state.checkpoint_schema import Weights, check_entries
+from anchorloc.errors import InputError
+from anchorloc.structures import Category
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A state dict under our names, and what its logits stand for."""
+
+    state: Mapping[str, Tensor]
+    rows: Mapping[str, int]  # of the classes whose names are known
+    first: int  # row of the first class: 1 behind a background
+    advice: str  # what to do if it does not fit
+
+
+def start_from(network: Detector, config: Config, categories: Sequence[Category]) -> list[str]:
+    """Load the file `detector.weights` into `network`; return what was not loaded, a phrase each.
+
+    Classes are matched by name where the file tells names, as a checkpoint of ours and 91 classes of COCO do, else
+    in order if they are as many.
+
+    Raises:
+        InputError: the file cannot be read, or is that of another network.
+    """
+    path = Path(config.detector.weights)
+    given = _read(path)
+    try:
+        count = logits_of_an_anchor(given.state)
+        classes = _matched(given, count, [category.name for category in categories])
+        background: list[int | None] = [0 if given.first else None] if config.detector.head.background else []
+        left_out = load_initial(network, given.state, [*background, *classes])
+    except InputError as error:
+        raise InputError(f"{path} does not fit the network of these settings: {error}; {given.advice}") from None
+    if missing := [category.name for category, row in zip(categories, classes, strict=True) if row is None]:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        left_out.append(f"{len(missing)} of {len(categories)} classes ({shown}): not among the {count - given.first}")
+    return left_out
+
+
+def known_classes(path: Path) -> tuple[Category, ...] | None:
+    """Return the classes of a file of weights, None where it does not tell them; torchvision's are COCO's.
+
+    Raises:
+        InputError: the file cannot be read, or holds no detector.
+    """
+    given = _read(path)
+    if is_checkpoint(path):
+        return tuple(Category(*pair) for pair in load_checkpoint(path)["categories"])
+    return tuple(Category(row, name) for name, row in given.rows.items()) or None
+
+
+def _matched(given: _Given, count: int, names: Sequence[str]) -> list[int | None]:
+    """Return the row of the file for each class."""
+    if any(name in given.rows for name in names):
+        return [given.rows.get(name) for name in names]
+    if not given.rows or count == COCO_COUNT:  # torchvision's files tell no names
+        return list(range(given.first, count)) if count - given.first == len(names) else [None] * len(names)
+    return [None] * len(names)
+
+
+def _read(path: Path) -> _Given:
+    """Read a file of either kind; the names in it are ours then."""
+    if is_checkpoint(path):
+        state = load_checkpoint(path)
+        check_entries(path, state, Weights)
+        refuse_unusable(path, state["model"])
+        first = int(config_from_plain(state["config"], str(path)).detector.head.background)
+        rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
+        return _Given(state["model"], rows, first, "take the settings of the run that it is from")
+    weights = load_weights(path)
+    kind = family(weights)
+    try:
+        state = translate(weights)
+        count = logits_of_an_anchor(state)
+    except InputError as error:
+        raise InputError(f"{path} cannot be taken over: {error}") from None
+    rows = COCO_ROWS if count == COCO_COUNT else {}
+    return _Given(state, rows, 1, f"it is a {kind}, see configs/{kind}.yaml")

@@ -1,0 +1,1 @@
+"""What surrounds a run: processes, signals, failures, the terminal and the logs."""

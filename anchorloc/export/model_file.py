@@ -1,0 +1,116 @@
+"""A checkpoint to a file that was checked."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anchorloc.detector import Predictions
+from anchorloc.engine.build import build_collate
+from anchorloc.engine.evaluation import TrainedModel
+from anchorloc.errors import InputError
+from anchorloc.export.agreement import Agreement, compare
+from anchorloc.export.graph import Decoded, RawNetwork, Size, refuse_what_graphs_lack
+from anchorloc.export.onnx_file import exported, refuse_without_packages, to_onnx
+from anchorloc.files import write_bytes
+from anchorloc.predict.image_input import Pixels, as_pixels, find_images
+from anchorloc.predict.localizer import NOTHING, load
+from anchorloc.structures import Detections, Sample
+
+CHECKED = 8  # images, spread over those given
+
+
+def export(
+    checkpoint: Path, out: Path, images: Path | None, size: Size | None, overrides: Sequence[str] = ()
+) -> tuple[Agreement, Size]:
+    """Write `out`, and return what the check measured and the (height, width) of images that the file takes.
+
+    Raises:
+        InputError: the model cannot be exported, its images cannot be read, or the file would not find the same.
+    """
+    if out.suffix == ".onnx":
+        refuse_without_packages()
+    model = load(checkpoint, *overrides, device="cpu").model
+    if model.config.localizer is not None:
+        raise InputError(f"{checkpoint} holds a localizer, which cannot be exported; train one with anchors for that")
+    model.network.to(memory_format=torch.contiguous_format)
+    batch, size = _batch(model, _pixels(model, images), size)
+    if out.suffix == ".onnx":
+        refuse_what_graphs_lack(model.config)
+        data = to_onnx(Decoded(model.network, model.config, size), batch[:1].repeat(2, 1, 1, 1))
+        run = _onnx_runner(data)
+    else:
+        program = exported(RawNetwork(model.network), batch[:1].repeat(2, 1, 1, 1))
+        buffer = io.BytesIO()
+        torch.export.save(program, buffer)
+        data, run = buffer.getvalue(), _program_runner(buffer, model, size)
+    with torch.no_grad():
+        ours = [_decode(model, model.network(image[None]), size)[0] for image in batch]
+    theirs = [found for start in range(0, len(batch), 3) for found in run(batch[start : start + 3])]
+    agreement = compare(ours, theirs, model.config.decoder)
+    write_bytes(out, data)
+    return agreement, size
+
+
+def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
+    if images is not None:
+        files = [path for path, _ in find_images([images])]
+        return [as_pixels(files[index]) for index in _spread(len(files))]
+    source = model.config.data.open("val")
+    return [source.image(index) for index in _spread(len(source))]
+
+
+def _spread(count: int) -> list[int]:
+    return sorted(set(np.linspace(0, count - 1, min(count, CHECKED)).round().astype(int).tolist()))
+
+
+def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> tuple[Tensor, Size]:
+    """Return the images (B, 3, H, W) as the network takes them, cut or filled up to one size."""
+    config = model.config
+    if size is None:
+        canvas, _ = config.transform.resize((images[0].shape[0], images[0].shape[1]))
+        size = -(-canvas[0] // config.multiple) * config.multiple, -(-canvas[1] // config.multiple) * config.multiple
+    if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
+        raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
+    shown = [config.transform(image, NOTHING)[0][: size[0], : size[1]] for image in images]
+    frame = np.zeros((*size, 3), shown[0].dtype)
+    return build_collate(config).pad([*shown, frame])[:-1].contiguous(), size
+
+
+def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[Detections]:
+    """Return detections in the pixels of the network."""
+    config = model.config
+    sample = Sample(np.zeros((0, 0, 3), np.uint8), NOTHING, "", (1.0, 1.0), size)
+    samples = [sample] * len(predictions.logits)
+    return config.decoder(predictions, config.anchors(size), samples, config.coder)
+
+
+def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Callable[[Tensor], list[Detections]]:
+    buffer.seek(0)
+    module = torch.export.load(buffer).module()
+
+    def run(batch: Tensor) -> list[Detections]:
+        with torch.no_grad():
+            logits, deltas, *quality = module(batch)
+        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background, *quality), size)
+
+    return run
+
+
+def _onnx_runner(data: bytes) -> Callable[[Tensor], list[Detections]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+    def run(batch: Tensor) -> list[Detections]:
+        boxes, scores, labels, counts = session.run(None, {"images": batch.numpy()})
+        return [
+            Detections(boxes[i, :n], scores[i, :n], labels[i, :n], np.full(n, -1), "") for i, n in enumerate(counts)
+        ]
+
+    return run

@@ -1,0 +1,101 @@
+"""A network to ONNX, with suppression in the graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from anchorloc.errors import InputError
+from anchorloc.export.graph import Decoded
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+def refuse_without_packages() -> None:
+    """Raise InputError unless the optional packages are there."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(f'export to ONNX needs {", ".join(missing)}; install them by: pip install "anchorloc[export]"')
+
+
+def exported(module: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
+    """Trace a module for images (B, 3, H, W) with any B; `images` has at least two."""
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    with torch.no_grad():
+        return torch.export.export(module.eval(), (images,), dynamic_shapes=(batch,))
+
+
+def to_onnx(decoded: Decoded, images: torch.Tensor) -> bytes:
+    """Return a model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
+
+    Of an image the first `counts` rows hold detections, by descending score; the rest is 0.
+    """
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # of the exporter's own making
+        program = torch.onnx.export(
+            exported(decoded, images),
+            dynamo=True,
+            verbose=False,
+            input_names=["images"],
+            output_names=["all_boxes", "all_scores"],
+            dynamic_shapes=(batch,),
+        )
+    assert program is not None
+    return _with_suppression(program.model_proto, decoded)
+
+
+def _with_suppression(model: Any, decoded: Decoded) -> bytes:
+    """Append the nodes: keep what NonMaxSuppression selects, then the best of each image."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    graph = model.graph
+    anchors, classes = len(decoded.anchors), graph.output[1].type.tensor_type.shape.dim[1].dim_value
+    most = min(decoded.decoder.max_detections, classes * anchors)
+    constants: dict[str, NDArray[Any]] = {
+        "most": np.array([most], np.int64),
+        "iou": np.array([decoded.decoder.nms_iou], np.float32),
+        "zero": np.array([0.0], np.float32),
+        "anchors": np.array(anchors, np.int64),
+        "last_axis": np.array([1], np.int64),
+        "per_pair": np.array([-1], np.int64),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, f"nms_{name}") for name, value in constants.items())
+    nodes = [
+        ("NonMaxSuppression", ["all_boxes", "all_scores", "nms_most", "nms_iou", "nms_zero"], "nms_selected", {}),
+        ("GatherND", ["all_scores", "nms_selected"], "nms_kept", {}),
+        ("Mul", ["all_scores", "nms_zero"], "nms_nothing", {}),
+        ("ScatterND", ["nms_nothing", "nms_selected", "nms_kept"], "nms_scores", {}),
+        ("Flatten", ["nms_scores"], "nms_flat", {"axis": 1}),  # (B, C * A)
+        ("TopK", ["nms_flat", "nms_most"], "scores nms_index", {"axis": 1}),
+        ("Greater", ["scores", "nms_zero"], "nms_real", {}),
+        ("Cast", ["nms_real"], "nms_ones", {"to": TensorProto.INT64}),
+        ("ReduceSum", ["nms_ones", "nms_last_axis"], "counts", {"keepdims": 0}),
+        ("Div", ["nms_index", "nms_anchors"], "nms_labels", {}),
+        ("Mul", ["nms_labels", "nms_ones"], "labels", {}),
+        ("Mod", ["nms_index", "nms_anchors"], "nms_anchor", {}),
+        ("Unsqueeze", ["nms_anchor", "nms_per_pair"], "nms_rows", {}),
+        ("GatherND", ["all_boxes", "nms_rows"], "nms_boxes", {"batch_dims": 1}),
+        ("Unsqueeze", ["nms_real", "nms_per_pair"], "nms_real_rows", {}),
+        ("Where", ["nms_real_rows", "nms_boxes", "nms_zero"], "boxes", {}),
+    ]
+    for kind, inputs, outputs, attributes in nodes:
+        graph.node.append(helper.make_node(kind, inputs, outputs.split(), **attributes))  # type: ignore[arg-type]
+    del graph.output[:]
+    for name, number, shape in (
+        ("boxes", TensorProto.FLOAT, ["batch", most, 4]),
+        ("scores", TensorProto.FLOAT, ["batch", most]),
+        ("labels", TensorProto.INT64, ["batch", most]),
+        ("counts", TensorProto.INT64, ["batch"]),
+    ):
+        graph.output.append(helper.make_tensor_value_info(name, number, shape))
+    checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())

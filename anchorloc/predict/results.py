@@ -1,0 +1,79 @@
+"""What was found, as files for other tools: COCO's result format and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from anchorloc.files import write_json
+from anchorloc.predict.localizer import NamedDetections
+from anchorloc.report.csv import write_csv
+from anchorloc.structures import Category
+
+RESULTS, IMAGES, TABLE, PICTURES = "results.json", "images.json", "detections.csv", "pictures"
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """One image and what was found in it."""
+
+    image_id: int | str
+    name: str
+    size: tuple[int, int]  # (height, width) of the pixels that the boxes are in
+    found: NamedDetections
+
+
+def write_results(folder: Path, images: Sequence[Located], categories: Sequence[Category]) -> None:
+    """Write results.json, images.json (the images and categories that it speaks of) and detections.csv.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    write_json(folder / RESULTS, [row for image in images for row in _results(image)])
+    document = {
+        "images": [
+            {"id": image.image_id, "file_name": image.name, "height": image.size[0], "width": image.size[1]}
+            for image in images
+        ],
+        "categories": [{"id": category.id, "name": category.name} for category in categories],
+    }
+    write_json(folder / IMAGES, document)
+    header = ["image", "image_id", "class", "score", "x1", "y1", "x2", "y2"]
+    write_csv(folder / TABLE, header, (row for image in images for row in _rows(image)))
+
+
+def _results(image: Located) -> list[dict[str, Any]]:
+    found = image.found
+    return [
+        {
+            "image_id": image.image_id,
+            "category_id": found.categories[label].id,
+            "bbox": [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)],
+            "score": round(score, 6),
+        }
+        for (x1, y1, x2, y2), label, score in zip(
+            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
+        )
+    ]
+
+
+def _rows(image: Located) -> list[list[object]]:
+    found = image.found
+    columns = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
+    return [[image.name, image.image_id, name, score, *box] for name, score, box in columns]
+
+
+def picture_paths(names: Sequence[str]) -> list[PurePosixPath]:
+    """Return a path for the picture of each image, ending in .jpg, no two alike, whatever the case of letters."""
+    taken: set[str] = set()
+    paths = []
+    for name in names:
+        path, number = PurePosixPath(name).with_suffix(".jpg"), 1
+        while str(path).casefold() in taken:
+            number += 1
+            path = path.with_name(f"{PurePosixPath(name).stem}-{number}.jpg")
+        taken.add(str(path).casefold())
+        paths.append(path)
+    return paths

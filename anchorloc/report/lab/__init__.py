@@ -1,7 +1,0 @@
-"""What the anchor lab found, for a terminal, as one HTML file, and as JSON and CSV."""
-
-from anchorloc.report.lab.comparison import print_comparison, write_comparison
-from anchorloc.report.lab.terminal import print_inspections
-from anchorloc.report.lab.writer import write_lab_report
-
-__all__ = ["print_comparison", "print_inspections", "write_comparison", "write_lab_report"]

@@ -1,0 +1,466 @@
+"""A study as its user meets it: files, resuming, failures, mistakes in one sentence, the same results with Ray."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from anchorloc.compare import __main__ as compare
+from anchorloc.compare.record import MATCHES, RECORD, matches_of, read_matches, read_record
+from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
+from anchorloc.compare.report.pareto import front
+from anchorloc.compare.statistics.variance_components import Components
+from anchorloc.compare.statistics.verdicts import Interval, Verdict
+from anchorloc.compare.statistics.weighted_ap import weighted_ap
+from anchorloc.compare.study_file import folder_name, read_study
+from anchorloc.config.yaml import write_yaml
+from anchorloc.engine.training import Training
+from anchorloc.errors import InputError, run_command
+from anchorloc.metrics import evaluate
+from anchorloc.structures import Category, Detections, Target
+from tests.engine.small_runs import assert_same_run
+from tests.report.test_report import HOSTILE, Page, controls
+
+COMMON: dict[str, Any] = {
+    "data": {"train_images": 16, "val_images": 8, "size": 96},
+    "detector": {
+        "backbone": {"channels": [8, 8, 16, 16], "blocks": [1, 1, 1, 1]},
+        "pyramid": {"channels": 16},
+        "head": {"channels": 16, "depth": 1},
+    },
+    "train": {"length": "3 iterations", "batch_size": 4, "workers": 0, "threads": 1, "precision": "float32"},
+}
+WITH_SIGNAL = """
+import os, signal
+from anchorloc.compare import __main__ as compare
+from anchorloc.engine.training import Training
+def signal_at(step, number):
+    whole = Training.step
+    def patched(training, *values):
+        if training.clock.step == step:
+            os.kill(os.getpid(), number)
+        return whole(training, *values)
+    Training.step = patched
+"""
+THREE = {"anchors": {"height_to_width": [0.5, 1, 2]}}
+
+
+def study_file(folder: Path, **changes: Any) -> Path:
+    plain = {"common": COMMON, "seeds": 2, "baseline": "one", "settings": {"one": {}, "three": THREE}, **changes}
+    path = folder / "study.yaml"
+    path.write_text(write_yaml({key: value for key, value in plain.items() if value is not None}), encoding="utf-8")
+    return path
+
+
+def run(*words: object) -> int:
+    return run_command(compare.main, [str(word) for word in words])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def run_folders(out: Path) -> dict[str, Path]:
+    return {f"{path.parent.name}/{path.name}": path for path in sorted(out.glob("runs/*/seed-*"))}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    assert run(study_file(folder), "--out", folder / "out") == 0
+    return folder
+
+
+def test_a_study_leaves_tables_a_picture_and_a_page(finished: Path) -> None:
+    out = finished / "out"
+    rows, verdicts, runs = (table(out / f"{name}.csv") for name in ("settings", "verdicts", "runs"))
+    assert [row["setting"] for row in rows] == ["one", "three"]
+    assert [int(row["parameters"]) for row in rows] == sorted(int(row["parameters"]) for row in rows)
+    assert float(rows[1]["anchors"]) == 3 * float(rows[0]["anchors"])
+    assert all(float(row["latency_ms"]) > float(row["nms_ms"]) > 0 for row in rows)
+    assert [(row["setting"], row["against"], row["verdict"]) for row in verdicts] == [("three", "one", "not shown")]
+    assert [(row["setting"], row["seed"]) for row in runs] == [(s, n) for s in ("one", "three") for n in "01"]
+    record = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert record["smallest_p"] == 0.5
+    page = (out / "study.html").read_text(encoding="utf-8")
+    assert "no winner can be named" in " ".join(page.split())
+    assert "<svg" in page
+    assert (out / "pareto.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert "no winner can be named" in (out / "study.md").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["']?https?:""", page)
+
+
+def test_every_run_has_the_same_data_and_budget(finished: Path) -> None:
+    logs = [read_record(path) for path in run_folders(finished / "out").values()]
+    assert [record.steps for record in logs if record] == [3] * 4
+    first, second = (folder / "last.pt" for name, folder in run_folders(finished / "out").items() if "one" in name)
+    assert first.read_bytes() != second.read_bytes()  # other seeds, other runs
+
+
+def test_the_weighted_ap_of_a_run_is_the_ap_that_was_scored(finished: Path) -> None:
+    for folder in run_folders(finished / "out").values():
+        record = read_record(folder)
+        assert record is not None
+        assert weighted_ap(read_matches(folder), np.ones((1, 8)))[0] == pytest.approx(record.ap, abs=1e-12)
+
+
+def test_the_same_command_makes_nothing_anew(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.pt")}
+    assert run(finished / "study.yaml", "--out", finished / "out") == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.pt")} == before
+    assert "4/4 three seed 1: AP" in capsys.readouterr().out
+
+
+def test_more_seeds_and_settings_are_added_to_what_is_there(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "out", tmp_path / "out")
+    more = study_file(tmp_path, seeds=[0, 1, 5], settings={"one": {}, "three": THREE, "two": {"align": {}}})
+    assert run(more, "--out", tmp_path / "out") == 0
+    assert len(run_folders(tmp_path / "out")) == 9
+    for name, path in run_folders(finished / "out").items():
+        assert (path / RECORD).read_bytes() == (tmp_path / "out" / "runs" / name / RECORD).read_bytes()
+    rows = {row["setting"]: row for row in table(tmp_path / "out" / "settings.csv")}
+    assert rows["two"]["assigned"] == rows["two"]["ceiling"] == ""  # predictions choose
+    assert float(rows["two"]["match_ms"]) > 0
+
+
+def test_a_stopped_study_goes_on_with_the_run_in_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed in a run, then told to stop in the next; what comes out is the same to the last bit."""
+    train = {**COMMON["train"], "length": "12 iterations", "save_every": 1e-6}
+    path = study_file(tmp_path, common={**COMMON, "train": train})
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run(path, "--out", whole) == 0
+    killed = f"{WITH_SIGNAL}\nsignal_at(7, signal.SIGKILL)\ncompare.main({[str(path), '--out', str(parts)]})"
+    done = subprocess.run([sys.executable, "-c", killed], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (first,) = run_folders(parts).values()
+    assert (first / "last.pt").exists()
+    assert not (first / RECORD).exists()
+    steps = []
+
+    def step(training: Training, *values: Any) -> dict[str, float]:
+        steps.append(training.clock.step)
+        if len(steps) == 12:  # some steps of the first run, then some of the second
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole_step(training, *values)
+
+    whole_step = Training.step
+    monkeypatch.setattr(Training, "step", step)
+    assert run(path, "--out", parts) == 128 + signal.SIGTERM
+    assert steps[0] == 7  # the killed run went on
+    assert "stopped, saved; the same command goes on:" in capsys.readouterr().out
+    assert not (parts / "study.html").exists()
+    assert run(path, "--out", parts) == 0
+    for name, folder in run_folders(whole).items():
+        assert_same_run(folder, parts / "runs" / name)
+        assert (folder / MATCHES).read_bytes() == (parts / "runs" / name / MATCHES).read_bytes()
+
+
+def test_a_failed_run_does_not_take_the_others_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wild = {"train": {"optimizer": {"learning_rate": 1e30}, "warmup": 0}}
+    path = study_file(tmp_path, settings={"one": {}, "wild": wild, "three": THREE})
+    assert run(path, "--out", tmp_path / "out") == 1
+    out = capsys.readouterr().out
+    assert "2/6 wild  seed 0: failed: the " in out
+    assert "no verdict on wild against one: a run failed" in " ".join(out.split())
+    rows = {row["setting"]: row for row in table(tmp_path / "out" / "settings.csv")}
+    assert (rows["wild"]["AP"], rows["wild"]["failed"]) == ("", "2")
+    assert rows["three"]["AP"]
+    assert [row["setting"] for row in table(tmp_path / "out" / "verdicts.csv")] == ["three"]
+    assert any("learning_rate" in row["failure"] for row in table(tmp_path / "out" / "runs.csv"))
+
+
+def test_a_network_without_anchors_beside_one_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = {**COMMON, "task": "localization", "data": {**COMMON["data"], "kind": "OneShapeData"}}
+    path = study_file(tmp_path, common=common, settings={"one": {}, "single": {"localizer": {}}})
+    assert run(path, "--out", tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "top-1" not in out  # the line of a validation, that of no run by name
+    for place in (match.start() for match in re.finditer("warning: the predicted boxes", out)):
+        assert re.search(r"(one|single) seed \d: $", out[:place])
+    anchors, single = table(tmp_path / "out" / "settings.csv")
+    assert float(anchors["anchors"]) > 1
+    assert float(anchors["match_ms"]) > 0
+    assert (single["assigned"], single["ceiling"]) == ("", "")
+    assert [float(single[name]) for name in ("anchors", "match_ms", "nms_ms")] == [0, 0, 0]
+    assert float(single["latency_ms"]) > 0
+
+
+def test_a_closed_pipe_leaves_the_report(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anchorloc.compare import session
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    shutil.copytree(finished / "out", tmp_path / "out")
+    (tmp_path / "out" / "study.html").unlink()
+    monkeypatch.setattr(session, "print_study", closed)
+    with pytest.raises(BrokenPipeError):
+        compare.main([str(finished / "study.yaml"), "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "study.html").exists()
+
+
+def test_a_bug_in_one_run_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anchorloc.compare import jobs as runs
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr(runs, "judge", broken)
+    assert run(study_file(tmp_path), "--out", tmp_path / "out") == 1
+    (reason, *_) = {row["failure"] for row in table(tmp_path / "out" / "runs.csv")}
+    assert "ZeroDivisionError: by design" in reason
+    assert "Traceback" in next((tmp_path / "out").glob("runs/*/seed-0/failure.txt")).read_text(encoding="utf-8")
+    monkeypatch.undo()
+    assert run(tmp_path / "study.yaml", "--out", tmp_path / "out") == 0  # what failed is tried again
+    assert not list((tmp_path / "out").glob("runs/*/*/failure.txt"))
+
+
+def test_ray_gives_the_same(finished: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is an optional extra")
+    out = tmp_path / "out"
+    assert run(finished / "study.yaml", "--out", out, "--engine", "ray") == 0
+    for name, folder in run_folders(finished / "out").items():
+        assert_same_run(folder, out / "runs" / name)
+        assert (folder / MATCHES).read_bytes() == (out / "runs" / name / MATCHES).read_bytes()
+    assert (out / "verdicts.csv").read_bytes() == (finished / "out" / "verdicts.csv").read_bytes()
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"seed": 3}, "seed: unknown key, did you mean 'seeds'?"),
+    ({"baseline": None}, "baseline is missing: name the setting that the others are held against"),
+    ({"baseline": "on"}, "baseline: there is no setting 'on'; did you mean 'one'?"),
+    ({"baseline": ["one"]}, "baseline: there is no setting ['one']"),
+    ({"pairs": [["one", "four"]]}, "pairs: there is no setting 'four'"),
+    ({"pairs": [["one", "three"]]}, "pairs: ['three', 'one'] is compared twice"),
+    ({"pairs": [["one"]]}, "pairs: expected [setting, against], got ['one']"),
+    ({"pairs": "one"}, "pairs: expected a list of [setting, against], got 'one'"),
+    ({"seeds": 1}, "seeds: need 2 to 1000, got 1; one run tells nothing about chance"),
+    ({"seeds": [4]}, "seeds: need 2 to 1000, got 1; one run tells nothing about chance"),
+    ({"seeds": [1, 1]}, "seeds: need different whole numbers, got [1, 1]"),
+    ({"seeds": [1, True]}, "seeds: need different whole numbers"),
+    ({"seeds": 10**12}, "seeds: need 2 to 1000, got 1001"),
+    ({"seeds": "many"}, "seeds: expected how many, or a list of whole numbers from 0, got 'many'"),
+    ({"seeds": [-1, 2]}, "seeds: expected how many, or a list of whole numbers from 0, got [-1, 2]"),
+    ({"settings": {"one": {}}}, "settings: need 2 to 100 of them, got 1"),
+    ({"settings": None}, "settings: need 2 to 100 of them, got 0"),
+    ({"settings": ["one"]}, "settings: expected a group of settings, got ['one']"),
+    ({"settings": {"one": {}, "three": 3}}, "settings.three: expected a group of settings, got 3"),
+    ({"settings": {"one": {}, 3: {}}}, "settings: 3 cannot name a setting"),
+    ({"settings": {"one": {}, " ": {}}}, "settings: ' ' cannot name a setting"),
+    ({"settings": {"one": {}, "n" * 61: {}}}, "cannot name a setting; take a word of 1 to 60 characters"),
+    ({"settings": {"one": {}, "two": {"asign": {}}}}, "settings.two: asign: unknown key, did you mean 'assign'?"),
+    ({"settings": {"one": {}, "two": {"data": {"seed": 1}}}}, "settings.two: data is ShapesData("),
+    ({"settings": {"one": {}, "two": {"train": {"batch_size": 2}}}}, "settings.two: train.batch_size is 2, but 4 for"),
+    ({"settings": {"one": {}, "two": {"train": {"length": "4 iterations"}}}}, "settings.two: train.length is 4 iter"),
+    ({"settings": {"one": {}, "two": {"train": {"seed": 4}}}}, "settings.two: train.seed=4: a study sets it"),
+    ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: the same as 'one'"),
+    ({"settings": {"one": {}, "two": {"task": "localization"}}}, "settings.two: task is localization, but detection"),
+    ({"common": {**COMMON, "data": {"val_images": 1}}}, "data: val has 1 of the 2 images that intervals need"),
+    ({"common": {**COMMON, "task": "localization"}}, "task=localization needs one usable box an image, but train"),
+    ({"common": {"train": {"length": "1 minute"}}}, "train.length='1 minute': a study counts"),
+    ({"common": {"train": {"length": "9 epochs", "patience": 2}}}, "train.patience=2: every run has the same budget"),
+    ({"config": 3}, "config: expected the path of a config, got 3"),
+    ({"config": "nowhere.yaml"}, "nowhere.yaml does not exist"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES)
+def test_mistakes_in_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
+) -> None:
+    assert run(study_file(tmp_path, **changes), "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_mistakes_on_the_command_line(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = study_file(tmp_path)
+    (tmp_path / "list.yaml").write_text("- one\n", encoding="utf-8")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("", encoding="utf-8")
+    for words, message in (
+        ([path, "--address", "auto"], "--address is for --engine ray; give both"),
+        ([tmp_path / "list.yaml"], "list.yaml is no study"),
+        ([tmp_path / "none.yaml"], "none.yaml does not exist"),
+        ([path, "--out", tmp_path / "full"], "exists already and is not the folder of a study; give another --out"),
+        ([path, "--out", path], "exists already and is not the folder of a study; give another --out"),
+    ):
+        assert run(*words) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_folder_of_another_study(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for changes, message in (
+        ({"settings": {"three": {}, "one": THREE}}, "its runs of 'three' have anchors.height_to_width="),
+        ({"settings": {"two": {}, "four": THREE}, "baseline": "two"}, "of another study, with the settings one, three"),
+    ):
+        assert run(study_file(tmp_path, **changes), "--out", finished / "out") == 2
+        assert message in capsys.readouterr().err
+    shutil.copytree(finished / "out", tmp_path / "out")
+    for text in ("{}", "[]", '{"threads": 1, "data": {}, "settings": {"one": 1}}'):
+        (tmp_path / "out" / "study.json").write_text(text, encoding="utf-8")
+        assert run(finished / "study.yaml", "--out", tmp_path / "out") == 2
+        assert "study.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [RECORD, MATCHES, "measures.json"])
+def test_a_damaged_file_is_told(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    shutil.copytree(finished / "out", tmp_path / "out")
+    path = next((tmp_path / "out").rglob(name))
+    good = path.read_bytes()
+    for data in (good[: len(good) // 2], b"{}" if name != "measures.json" else b'{"one": {}}', b""):
+        path.write_bytes(data)
+        assert run(finished / "study.yaml", "--out", tmp_path / "out") == 2
+        error = capsys.readouterr().err
+        assert path.name in error
+        assert error.count("\n") == 1
+
+
+def test_settings_are_laid_over_what_they_share(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("assign: {kind: ATSSAssigner, candidates: 5}\n", encoding="utf-8")
+    path = study_file(
+        tmp_path,
+        config="base.yaml",
+        settings={"one": {}, "max": {"assign": {"kind": "MaxIoUAssigner"}}, "more": {"assign": {"candidates": 7}}},
+        pairs=[["max", "more"]],
+    )
+    study = read_study(path)
+    assert [str(config.assign) for config in study.settings.values()] == [
+        "ATSSAssigner(candidates=5)",
+        "MaxIoUAssigner(positive_iou=0.5, negative_iou=0.4, rescue_iou=None)",
+        "ATSSAssigner(candidates=7)",
+    ]
+    assert study.pairs == (("max", "one"), ("more", "one"), ("max", "more"))
+    assert study.config("max", 4).train.seed == 4
+    assert study.config("max", 4).train.length == "3 iterations"
+
+
+@given(names=st.lists(st.text(min_size=1, max_size=60), min_size=2, max_size=6, unique=True))
+@settings(max_examples=50)
+def test_every_setting_has_a_harmless_folder_of_its_own(names: list[str]) -> None:
+    folders = [folder_name(name) for name in names]
+    assert len({folder.lower() for folder in folders}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,49}", folder) for folder in folders)
+
+
+def random_detections(seed: int, images: int = 6, classes: int = 3) -> tuple[list[Target], list[Detections]]:
+    """Crowds, empty images, a class without boxes, and scores that other images have too."""
+    random = np.random.default_rng(seed)
+    targets, found = [], []
+    for image in range(images):
+        count = int(random.integers(0, 5))
+        corners = random.uniform(0, 60, (count, 2))
+        boxes = np.concatenate([corners, corners + random.uniform(5, 40, (count, 2))], axis=1)
+        crowd = random.random(count) < 0.2
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        targets.append(Target(boxes, random.integers(0, classes - 1, count), crowd, sizes.prod(1), np.arange(count)))
+        moved = np.concatenate([boxes, boxes[:, [0, 1, 2, 3]]]) + random.normal(0, 3, (2 * count, 4))
+        moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2])
+        labels = np.where(random.random(2 * count) < 0.8, np.tile(targets[-1].labels, 2), classes - 1)
+        scores = np.sort(random.permutation(10)[: 2 * count] / 10 + 0.05)[::-1]
+        found.append(Detections(moved, scores, labels, np.full(2 * count, -1), f"image {image:03}"))
+    return targets, found
+
+
+def copies(targets: list[Target], found: list[Detections], weights: list[int]) -> tuple[list[Target], list[Detections]]:
+    """The set in which image n stands weights[n] times, the copies of an image behind one another."""
+    order = [image for image, weight in enumerate(weights) for _ in range(weight)]
+    renamed = [Detections(**{**vars(found[image]), "image_id": place}) for place, image in enumerate(order)]
+    return [targets[image] for image in order], renamed
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_ap_under_weights_is_that_of_copied_images(seed: int) -> None:
+    targets, found = random_detections(seed)
+    categories = [Category(label, str(label)) for label in range(3)]
+    limits = (1, 10) if seed % 3 else (1, 2)
+    matches = matches_of(evaluate(targets, found, categories, limits), targets, found)
+    random = np.random.default_rng(seed)
+    weights = np.concatenate([np.ones((1, 6), np.int64), random.multinomial(6, np.full(6, 1 / 6), 4)])
+    for row, value in zip(weights.tolist(), weighted_ap(matches, weights.astype(np.float64)), strict=True):
+        expected = evaluate(*copies(targets, found, row), categories, limits).summary.ap
+        assert (expected is None and np.isnan(value)) or value == pytest.approx(expected, abs=1e-12)
+
+
+def test_matches_of_nothing_found() -> None:
+    targets, found = random_detections(1)
+    nothing = [detections.take(np.zeros(0, np.int64)) for detections in found]
+    matches = matches_of(evaluate(targets, nothing, [Category(n, str(n)) for n in range(3)]), targets, nothing)
+    assert weighted_ap(matches, np.ones((2, 6))).tolist() == [0, 0]
+
+
+def test_the_front_is_what_no_other_beats() -> None:
+    assert front([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4]) == [0, 1, 3]
+    assert front([1, 1, 2], [0.2, 0.2, 0.2]) == [0, 1]
+    assert front([2, 1], [0.1, 0.9]) == [1]
+
+
+def result(names: list[str]) -> StudyResult:
+    """A study of settings with given names, one of which failed."""
+    measures = Measures(0.99, None, 21_250.0, 0.1, 1234.5, 12_345_678, 1234.5, 12.34)
+    rows = [
+        SettingRow(name, Interval(0.3 + place / 100, 0.2, 0.5), {0: 0.3, 1: 0.4}, {}, measures)
+        for place, name in enumerate(names)
+    ]
+    failed = SettingRow(names[0] + "2", None, {}, {0: f"the loss became nan in {names[0]}"}, None)
+    noise = Components(1e-4, 1e-4, 1e-4, 8, 99.0)
+    pairs = [Verdict(name, names[0], Interval(0.1, -0.02, 0.3), 0.01, noise, 0.02) for name in names[1:]]
+    pairs.append(Verdict(names[1], names[0], Interval(0.1, 0.02, 0.3), 0.01, noise, 0.02))
+    pairs.append(Verdict(names[1], names[0], Interval(-0.1, -0.3, -0.02), 0.01, noise, 0.02))
+    return StudyResult(names[0], (*rows, failed), tuple(pairs), ((failed.name, names[0]),), 8, 100, "3 iterations each")
+
+
+def test_verdicts_in_words() -> None:
+    words = [(verdict.word, bool(verdict.reason)) for verdict in result(["a", "b"]).verdicts]
+    assert words == [("not shown", True), ("better", False), ("worse", False)]
+
+
+def test_the_terminal_has_80_columns() -> None:
+    file = io.StringIO()
+    print_study(result(["a" * 60, "b" * 60, "ATSS"]), Console(file=file, width=80))
+    assert max(map(cell_len, file.getvalue().splitlines())) <= 80
+    assert "With 8 seeds and 5 pairs no p can be below 0.0078" in file.getvalue()
+
+
+def test_odd_names_stay_harmless(tmp_path: Path) -> None:
+    names = [name[:58] for name in HOSTILE]
+    page = write_study(tmp_path, result(names), {"command": HOSTILE[0]})
+    for path in (page, tmp_path / "study.md", tmp_path / "settings.csv", tmp_path / "pareto.svg"):
+        text = path.read_text(encoding="utf-8", errors="surrogatepass")
+        assert not controls(text), path
+    parsed = Page(page.read_text(encoding="utf-8", errors="surrogatepass"))
+    assert "script" not in parsed.tags
+    assert not any(row["setting"].startswith(("=", "+", "-", "@")) for row in table(tmp_path / "settings.csv"))
+
+
+def test_the_default_study_is_sound() -> None:
+    study = read_study(Path(__file__).parents[2] / "configs" / "studies" / "shapes.yaml")
+    assert (len(study.settings), len(study.seeds), len(study.pairs)) == (7, 8, 6)
+
+
+def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from anchorloc.compare import on_ray
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="needs Ray: pip install"):
+        on_ray._started(None)

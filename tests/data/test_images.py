@@ -1,0 +1,267 @@
+"""Image files: every kind to RGB, and every bad one refused by name."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from anchorloc.data import CocoData
+from anchorloc.data.images import read_header, read_image
+from anchorloc.data.item_error import Flaw
+from anchorloc.errors import InputError
+from tests.data.data_sets import SIZES, write_data_set
+
+GRAY = np.array([[0, 100], [200, 255]], np.uint8)
+
+
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def scene(size: tuple[int, int] = (40, 30)) -> Image.Image:
+    """A picture, (width, height), whose top left corner is red, the rest blue."""
+    image = Image.new("RGB", size, "blue")
+    ImageDraw.Draw(image).rectangle((0, 0, 9, 9), fill="red")
+    return image
+
+
+def is_red(pixel: np.ndarray) -> bool:
+    return bool(pixel[0] > 200 and pixel[2] < 60)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
+    values = GRAY if mode != "1" else np.where(GRAY > 127, 255, 0).astype(np.uint8)
+    image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GRAY).convert(mode)
+    assert image.mode == mode
+    path = save(image, tmp_path / f"gray.{'tif' if mode == 'CMYK' else 'png'}")
+    pixels = read_image(path)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, np.repeat(values[:, :, None], 3, axis=2))
+    assert pixels.flags.writeable  # torch warns otherwise
+    assert read_header(path).size == (2, 2)
+
+
+def test_sixteen_bits_keep_their_levels(tmp_path: Path) -> None:
+    """Pillow's own conversion clips at 255, which leaves 17 of 4096 levels of such a scan."""
+    ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    for name in ("ramp.png", "ramp.tif", "ramp.pgm"):
+        pixels = read_image(save(Image.fromarray(ramp), tmp_path / name))
+        np.testing.assert_allclose(pixels[..., 0], ramp / 257, atol=0.51)
+        assert len(np.unique(pixels)) == 256
+
+
+def test_transparent_pixels_lie_on_white(tmp_path: Path) -> None:
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 0], rgba[0, :, 3] = 255, (0, 128, 255)
+    expected = [[[255, 255, 255], [255, 127, 127], [255, 0, 0]]]
+    np.testing.assert_allclose(read_image(save(Image.fromarray(rgba), tmp_path / "a.png")), expected, atol=1)
+    palette = Image.new("P", (2, 1), 0)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    palette.putpixel((1, 0), 1)
+    pixels = read_image(save(palette, tmp_path / "p.png", transparency=0))
+    np.testing.assert_array_equal(pixels, [[[255, 255, 255], [255, 0, 0]]])
+
+
+def test_an_animation_shows_its_first_frame_and_a_suffix_means_nothing(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "moving.gif").rename(tmp_path / "moving.jpg")
+    pixels = read_image(tmp_path / "moving.jpg")
+    assert pixels.shape == (3, 4, 3)
+    assert is_red(pixels[0, 0])
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_follows_the_declared_size(suffix: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(scene(), tmp_path / f"turned.{suffix}", exif=exif)
+    stored = read_image(path, (30, 40))
+    assert is_red(stored[2, 2])  # never turned when the stored size is the declared one
+    corner = [(2, 2), (2, -3), (-3, -3), (-3, 2), (2, 2), (2, -3), (-3, -3), (-3, 2)][orientation - 1]
+    assert is_red(read_image(path)[corner])  # as a viewer shows it
+    if orientation >= 5:
+        turned = read_image(path, (40, 30))
+        assert turned.shape == (40, 30, 3)
+        assert is_red(turned[corner])
+    else:
+        with pytest.raises(Flaw, match="40 x 30 px, but the annotations declare 30 x 40: with no EXIF tag"):
+            read_image(path, (40, 30))
+    with pytest.raises(Flaw, match="40 x 30 px, but the annotations declare 31 x 40"):
+        read_image(path, (40, 31))
+
+
+def test_a_tiff_is_turned_as_its_format_says(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(scene(), tmp_path / "turned.tif", exif=exif)
+    assert read_header(path).size == (40, 30)
+    for size in (None, (40, 30)):
+        assert is_red(read_image(path, size)[2, -3])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_data_set(tmp_path / "set")
+
+
+def make_bad(kind: str, path: Path) -> None:
+    path.unlink()
+    outside = path.parent.parent / "outside.png"
+    scene((32, 24)).save(outside)
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "html":
+        path.write_text("<html><script>alert(1)</script></html>")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "link":
+        path.symlink_to(outside)
+    elif kind == "dangling":
+        path.symlink_to(path.parent / "nothing.png")
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "eps":
+        scene((32, 24)).save(path, "EPS")
+    elif kind == "other size":
+        scene((33, 24)).save(path)
+    elif kind == "turned":
+        scene((24, 32)).save(path)
+    elif kind == "large":
+        Image.new("1", (3000, 3000)).save(path)
+
+
+HEADER = {
+    "empty": "not an image",
+    "html": "not an image",
+    "missing": "does not exist",
+    "folder": "not a regular file",
+    "pipe": "not a regular file",
+    "device": "is a link to /dev/zero, out of the images folder",
+    "link": "outside.png, out of the images folder",
+    "dangling": "does not exist",
+    "loop": "cannot be read",
+    "eps": "not an image",
+    "other size": "is 33 x 24 px, but the annotations declare 32 x 24",
+    "turned": "is 24 x 32 px, but the annotations declare 32 x 24: with no EXIF",
+    "large": "has more than 1,000,000 pixels",
+}
+
+
+@pytest.mark.parametrize("kind", HEADER)
+def test_a_bad_file_is_named_before_and_while_training(kind: str, root: Path) -> None:
+    make_bad(kind, root / "images" / "b.png")
+    source = CocoData(root, max_pixels=1_000_000).open("train")
+    for attempt in (source.check_images, lambda: source.image(1)):
+        with pytest.raises(InputError) as caught:
+            attempt()
+        message = str(caught.value)
+        assert "instances_train.json: image 2, b.png" in message
+        assert HEADER[kind] in message
+        assert "\n" not in message
+    assert source.image(0).shape == (*SIZES["a.png"], 3)
+
+
+def test_all_bad_files_are_counted(root: Path) -> None:
+    for name in SIZES:
+        (root / "images" / name).unlink()
+    with pytest.raises(InputError, match=r"a\.png, does not exist .*\(1 more cannot be used either\)"):
+        CocoData(root).open("train").check_images()
+
+
+def test_a_link_inside_the_folder_is_fine(root: Path) -> None:
+    images = root / "images"
+    (images / "b.png").rename(images / "original.png")
+    (images / "b.png").symlink_to("original.png")
+    images.rename(root / "elsewhere")
+    images.symlink_to(root / "elsewhere")  # the folder itself may be a link
+    source = CocoData(root).open("train")
+    assert source.check_images() == ()
+    assert source.image(1).shape == (24, 32, 3)
+
+
+def with_orientation(root: Path, name: str, size: tuple[int, int], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    scene(size).save(root / "images" / name, "JPEG", exif=exif)
+
+
+def test_orientation_is_told_before_training(root: Path) -> None:
+    with_orientation(root, "a.png", (30, 40), 6)  # stored upright, declared 40 wide
+    with_orientation(root, "b.png", (32, 24), 3)  # declared as stored
+    source = CocoData(root).open("train")
+    assert source.check_images() == (
+        "1 image is turned by the EXIF tag to the declared size: a.png",
+        "1 image has an EXIF orientation that is not applied, since the stored size is the declared one: b.png",
+    )
+    assert source.image(0).shape == (30, 40, 3)
+    assert is_red(source.image(0)[2, -3])
+    assert is_red(source.image(1)[2, 2])
+
+
+def test_a_bomb_is_refused_and_the_limit_of_pillow_stays(tmp_path: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    path = save(Image.new("1", (2000, 2000)), tmp_path / "bomb.png")
+    for limit in (3_999_999, 1_000_000, 10):
+        for read in (read_header, read_image):
+            with pytest.raises(Flaw, match=f"more than {limit:,} pixels; .*max_pixels"):
+                read(path, max_pixels=limit)
+    assert read_image(path, max_pixels=4_000_000).shape == (2000, 2000, 3)
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Flaw, match="floating-point"):
+        read_image(save(Image.fromarray(np.zeros((3, 3), np.float32)), tmp_path / "f.tif"))
+    for value in (70_000, -1):
+        deep = Image.fromarray(np.array([[0, value]], np.int32))
+        with pytest.raises(Flaw, match="beyond 16 bits"):
+            read_image(save(deep, tmp_path / "i.tif"))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
+def test_damaged_files_are_read_or_refused(form: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, form)
+    whole, path, chance = buffer.getvalue(), tmp_path / "damaged", random.Random(form)
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(chance.choice([1, 3, 30])):
+            data[int(len(data) * chance.random() ** 2)] = chance.randrange(256)  # headers more often
+        path.write_bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
+        try:
+            assert read_image(path, max_pixels=10**7).shape[2] == 3
+        except Flaw as flaw:
+            assert "\n" not in str(flaw)  # noqa: PT017
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(Flaw):
+        read_image(path)
+
+
+def test_the_fruits_with_wrong_suffixes_and_alpha_just_work(real_data: Path) -> None:
+    """37 files named .jpg are PNG, 28 of them with transparency; a sticker keeps its white surroundings."""
+    source = CocoData(real_data / "fruits").open("train")
+    odd = [
+        index
+        for index in range(len(source))
+        if re.search(r"_(1|8|37|42|43|44|72|92)\.", source.name(index)) and not source.name(index).startswith("mixed")
+    ]
+    assert len(odd) > 10
+    assert all(source.image(index).shape == (*source.size(index), 3) for index in odd)
+    sticker = next(index for index in odd if source.name(index) == "apple_37.jpg")
+    np.testing.assert_array_equal(source.image(sticker)[0, 0], 255)

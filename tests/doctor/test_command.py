@@ -1,0 +1,223 @@
+"""The doctor as its user meets it: status, terminal, files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.cells import cell_len
+from rich.console import Console
+
+from anchorloc.data import read_annotations
+from anchorloc.doctor import KINDS, Kind, diagnose, print_diagnosis, read_document
+from anchorloc.doctor.__main__ import main
+from anchorloc.errors import InputError, run_command
+from tests.data.data_sets import write_document
+from tests.doctor.doctor_cases import clean
+from tests.doctor.test_findings import FOUND
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
+NAME = "\x1b]0;owned\x07=cmd|' \u202e"
+
+
+def sick() -> dict[str, Any]:
+    """A file with most of the kinds of findings, and a name that would steer a terminal."""
+    content = clean()
+    for key in ("partly-outside", "ignore-flag", "unknown-image", "negative-box", "bad-size", "repeated-box",
+                "empty-box", "no-crowd", "no-area", "bad-crowd", "no-box", "empty-image", "same-file-name",
+                "bad-item", "same-annotation-id"):  # fmt: skip
+        extra = clean()
+        FOUND[key][0](extra)
+        shift = len(content["images"])
+        for name in ("images", "annotations"):
+            for item in extra[name]:
+                if isinstance(item, dict):
+                    item["image_id" if name == "annotations" else "id"] = _shifted(item, name, shift)
+            content[name] += extra[name]
+    content["categories"].append({"id": 5, "name": NAME})
+    content["images"][1]["file_name"] = NAME
+    return content
+
+
+def _shifted(item: dict[str, Any], name: str, shift: int) -> Any:
+    value = item["image_id" if name == "annotations" else "id"]
+    return value + shift if isinstance(value, int) else value
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(clean(), 0), (sick(), 1), (clean() | {"images": {}}, 2), ([], 2), ("{", 2), ('{"images": [], "images": []}', 2)],
+)
+def test_the_exit_status(content: Any, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(main, [str(write_document(tmp_path / "a.json", content))]) == status
+    out, err = capsys.readouterr()
+    assert bool(out) == (status < 2)
+    assert len(err.splitlines()) == (status == 2)
+
+
+def test_information_alone_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = clean()
+    FOUND["no-box"][0](content)
+    assert main([str(write_document(tmp_path / "a.json", content))]) == 0
+    assert "information\n      1  class without a box\n" in capsys.readouterr().out
+
+
+def test_the_summary_fits_a_terminal_and_cannot_steer_it(tmp_path: Path) -> None:
+    write_document(tmp_path / "a.json", sick())
+    done = subprocess.run(
+        [sys.executable, "-m", "anchorloc.doctor", "a.json"],
+        cwd=tmp_path, capture_output=True, encoding="utf-8", env={"PATH": "", "PYTHONUTF8": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 40
+    assert max(map(cell_len, lines)) <= 80
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
+    order = [done.stdout.index(word) for word in ("errors: training", "warnings: these", "information\n", "of error")]
+    assert order == sorted(order)
+    assert "      1  box of negative width or height\n         annotation 11" in done.stdout
+    assert "→ correct or remove them; --fix removes them" in done.stdout
+
+
+@pytest.mark.parametrize("number", [1, 12, 20, len(KINDS)])
+@pytest.mark.parametrize("files", [1, 2])
+def test_any_number_of_kinds_fits_a_terminal(number: int, files: int, tmp_path: Path) -> None:
+    documents = [read_document(write_document(tmp_path / f"{row}.json", clean())) for row in range(files)]
+    diagnosis = diagnose(documents)
+    diagnosis.findings.cases.clear()
+    for kind in KINDS[:number]:
+        for document in documents:
+            diagnosis.findings.add(kind, document, "images", 0, "名" * 200)
+    console = Console(file=io.StringIO(), width=80)
+    print_diagnosis(diagnosis, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) < 40
+    assert max(map(cell_len, lines)) <= 80
+    more = sum(int(line.split()[1]) for line in lines if " more" in line)
+    told = [kind for kind in KINDS[:number] if any(f"  {kind.counted(files)}"[:70] in line for line in lines)]
+    assert len(told) + more == number
+
+
+def test_every_case_is_in_the_files(tmp_path: Path) -> None:
+    path = write_document(tmp_path / "a.json", sick())
+    main([str(path), "--json", str(tmp_path / "o.json"), "--csv", str(tmp_path / "o.csv")])
+    record = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
+    assert not record["clean"]
+    assert all(finding["count"] == len(finding["cases"]) for finding in record["findings"])
+    negative = next(finding for finding in record["findings"] if finding["kind"] == "negative-box")
+    assert negative["cases"][0].keys() == {"file", "list", "row", "id", "file_name", "value"}
+    assert negative["cases"][0]["id"] == 11
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == sum(finding["count"] for finding in record["findings"])
+    assert not any(cell and cell[0] in "=+-@" for row in rows for cell in row.values())
+    assert "\x1b" not in (tmp_path / "o.csv").read_text(encoding="utf-8")
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text(tmp_path: Path) -> None:
+    content = clean()
+    content["images"][0]["file_name"] = "=1+1.png"
+    FOUND["negative-box"][0](content)
+    main([str(write_document(tmp_path / "a.json", content)), "--csv", str(tmp_path / "o.csv")])
+    rows = list(csv.DictReader((tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["file_name"] for row in rows] == ["'=1+1.png"]
+
+
+def test_fix_writes_a_new_file_and_leaves_the_old_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_document(tmp_path / "a.json", sick())
+    before, out = path.read_bytes(), tmp_path / "b.json"
+    assert main([str(path), "--fix", str(out)]) == 1
+    told = capsys.readouterr().out
+    assert "      1  box of negative width or height: removed\n" in told
+    assert "it has no error, and 2 kinds of warning\n" in told
+    assert path.read_bytes() == before
+    read_annotations(out)
+    with pytest.raises(InputError, match=r"b\.json exists already; give another --fix"):
+        main([str(path), "--fix", str(out)])
+    capsys.readouterr()
+    main([str(out)])
+    assert "errors: " not in capsys.readouterr().out
+
+
+def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_document(tmp_path / "a.json", sick())
+    with pytest.raises(InputError, match="has errors and is not split"):
+        main([str(path), "--split", str(tmp_path / "parts")])
+    main([str(path), "--fix", str(tmp_path / "b.json"), "--split", str(tmp_path / "parts"), "--seed", "3"])
+    table = capsys.readouterr().out.splitlines()[-2:]
+    sizes = [len(read_annotations(tmp_path / "parts" / f"{name}.json")) for name in ("train", "val")]
+    assert sum(sizes) == len(read_annotations(tmp_path / "b.json"))
+    assert [line.split()[:2] for line in table] == [["train", str(sizes[0])], ["val", str(sizes[1])]]
+    with pytest.raises(InputError, match="is not an empty folder"):
+        main([str(path), "--split", str(tmp_path / "parts")])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fix-xyxy"], "needs --fix"),
+        (["--folds", "3"], "need --split"),
+        (["--decode"], "needs --images"),
+        (["--val-images", "."], "needs --val"),
+        (["--split", "p", "--val", "a.json"], "leave out --val"),
+        (["--split", "p", "--fractions", "0.8"], "got 0.8"),
+        (["--split", "p", "--fractions", "0.8", "0.3"], "got 0.8 0.3"),
+        (["--split", "p", "--group-by", "patient"], "has patient None"),
+        (["--images", "nowhere"], "nowhere does not exist"),
+        (["--json", "a.json"], "a.json exists already"),
+        (["--fix", "nowhere/b.json"], "the folder nowhere does not exist"),
+        (["--json", "b.json", "--fix", "b.json"], "name the same path"),
+    ],
+)
+def test_options_that_cannot_be_are_told_in_a_sentence(
+    options: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_document(tmp_path / "a.json", clean())
+    assert run_command(main, ["a.json", *options]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [["--stride", "0"], ["--stride", "x"], ["--folds", "1"], ["--fractions", "0", "1"]])
+def test_numbers_out_of_range_are_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["a.json", *options])
+    assert caught.value.code == 2
+    assert f"got '{options[1]}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.key)
+def test_a_remedy_fits_its_line(kind: Kind) -> None:
+    assert cell_len(kind.remedy) <= 80 - len("         → ")
+    assert cell_len(kind.counted(2)) <= 80 - len("999,999  ")
+
+
+def test_the_page_lists_every_kind_as_it_is() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (error|warning|information) \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    assert rows == [(kind.key, kind.severity.name.lower(), kind.title, kind.remedy) for kind in KINDS]
+
+
+def test_a_box_beyond_an_image_whose_size_only_its_file_tells_is_clipped_by_that(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    document = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [-5, 5, 60, 10], "area": 600, "iscrowd": 0}],
+    }
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(document))
+    main([str(path), "--images", str(tmp_path), "--fix", str(tmp_path / "fixed.json")])
+    fixed = json.loads((tmp_path / "fixed.json").read_text())
+    assert (fixed["images"][0]["height"], fixed["images"][0]["width"]) == (30, 40)
+    assert fixed["annotations"][0]["bbox"] == [0, 5, 40, 10]

@@ -1,0 +1,230 @@
+"""The doctor's findings: what training refuses is an error, what it accepts is none, and each kind is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorloc.boxes import box_iou
+from anchorloc.data import read_annotations
+from anchorloc.doctor import KINDS, Severity, diagnose, read_document
+from anchorloc.doctor.box_format import weigh_xyxy
+from anchorloc.doctor.overlaps import NEAR, earliest_twins
+from anchorloc.errors import InputError
+from tests.data.data_sets import document, write_document
+from tests.data.test_coco import BAD, JSON_VALUES, PLACES
+from tests.doctor.doctor_cases import Changes, clean, examine, keys, mutated
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def refused(path: Path) -> bool:
+    try:
+        read_annotations(path)
+    except InputError:
+        return True
+    return False
+
+
+def has_errors(path: Path) -> bool:
+    try:
+        return bool(diagnose([read_document(path)]).findings.of(Severity.ERROR))
+    except InputError:
+        return True
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_training_refuses_is_an_error_or_unusable(case: str, tmp_path: Path) -> None:
+    content = document()
+    BAD[case][0](content)
+    assert has_errors(write_document(tmp_path / "a.json", content))
+
+
+@given(changes=st.lists(st.tuples(st.sampled_from(PLACES), JSON_VALUES), min_size=1, max_size=3), twice=st.booleans())
+def test_an_error_is_what_training_refuses(
+    changes: Changes, twice: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = mutated(changes)
+    if twice and isinstance(content["annotations"], list):
+        content["annotations"] = content["annotations"] * 2
+    path = write_document(tmp_path_factory.getbasetemp() / "doctor.json", content)
+    assert has_errors(path) == refused(path)
+
+
+def test_a_clean_file_is_clean(tmp_path: Path) -> None:
+    diagnosis = examine(tmp_path / "a.json", clean())
+    assert keys(diagnosis) == set()
+    assert diagnosis.findings.clean
+
+
+def annotation(row: int, **changes: Any) -> Change:
+    return lambda content: content["annotations"][row].update(changes)
+
+
+def image(**changes: Any) -> Change:
+    return lambda content: content["images"][1].update(changes)
+
+
+def category(**changes: Any) -> Change:
+    return lambda content: content["categories"][1].update(changes)
+
+
+def repeat(items: str, row: int, **changes: Any) -> Change:
+    return lambda content: content[items].append({**content[items][row], **changes})
+
+
+# Kind: the change that makes it, the item it is found in, and what is told of it.
+FOUND: dict[str, tuple[Change, str, str]] = {
+    "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
+    "no-images": (lambda c: c.update(images=[]), "a.json", "images: []"),
+    "no-list": (lambda c: c.pop("annotations"), "a.json", "annotations: None"),
+    "no-categories": (lambda c: c.update(categories=[]), "a.json", "categories: []"),
+    "bad-item": (lambda c: c["annotations"].append(5), "annotation at 6", "5"),
+    "bad-id": (annotation(2, id=1.5), "annotation 1.5 (1.png)", "1.5"),
+    "mixed-ids": (annotation(2, id="x"), "annotation 'x' (1.png)", "11 and 'x'"),
+    "same-image-id": (repeat("images", 0, file_name="3.png"), "image 1 (3.png)", "also at 0"),
+    "same-category-id": (repeat("categories", 0), "category 7", "also at 0"),
+    "same-annotation-id": (annotation(2, id=11), "annotation 11 (1.png)", "also at 0"),
+    "bad-category-name": (category(name=5), "category 3", "name 5"),
+    "bad-file-name": (image(file_name="../x.png"), "image 2 (../x.png)", "must be relative"),
+    "bad-size": (image(height=0), "image 2 (2.png)", "height 0"),
+    "bad-box": (annotation(0, bbox=[1, 2, 3]), "annotation 11 (1.png)", "[1, 2, 3]"),
+    "far-box": (annotation(0, bbox=[1, 2, 1e8, 4]), "annotation 11 (1.png)", "100000000.0"),
+    "negative-box": (annotation(0, bbox=[1, 2, -3, 4]), "annotation 11 (1.png)", "-3"),
+    "unknown-image": (annotation(0, image_id="1"), "annotation 11", "image_id '1'"),
+    "unknown-category": (annotation(0, category_id=4), "annotation 11 (1.png)", "category_id 4"),
+    "bad-area": (annotation(0, area=-1), "annotation 11 (1.png)", "area -1"),
+    "bad-crowd": (annotation(0, iscrowd=2), "annotation 11 (1.png)", "iscrowd 2"),
+    "ignore-flag": (annotation(0, ignore=1), "annotation 11 (1.png)", "ignore 1"),
+    "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
+    "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
+    "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),
+    "partly-outside": (annotation(2, bbox=[500, 400, 140.6, 80]), "annotation 13 (1.png)", "140.6, 80] in 640"),
+    "repeated-box": (repeat("annotations", 1, id=30), "annotation 30 (1.png)", "'cat': bbox [300, 200, 80, 90] as ann"),
+    "two-classes": (repeat("annotations", 1, id=30, category_id=7), "annotation 30 (1.png)", "'dog' and 'cat'"),
+    "small-box": (annotation(0, bbox=[5, 5, 7.9, 2], area=16), "annotation 11 (1.png)", "7.9 x 2 px of 'dog'"),
+    "id-zero": (annotation(0, id=0), "annotation 0 (1.png)", "id 0"),
+    "no-annotation-id": (annotation(0, id=None), "annotation at 0 (1.png)", "id None"),
+    "no-crowd": (annotation(0, iscrowd=None), "annotation 11 (1.png)", "iscrowd None"),
+    "no-area": (annotation(0, area=None), "annotation 11 (1.png)", "area None"),
+    "area-differs": (annotation(0, area=4000), "annotation 11 (1.png)", "area 4000, box 100 x 50 px"),
+    "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "as image 1"),
+    "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
+    "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", FOUND)
+def test_each_kind_is_found_where_it_is(key: str, tmp_path: Path) -> None:
+    change, item, value = FOUND[key]
+    content = clean()
+    change(content)
+    diagnosis = examine(tmp_path / "a.json", content)
+    kind = next(kind for kind in KINDS if kind.key == key)
+    case = diagnosis.findings.cases[kind][0]
+    assert case.document.describe(case.items, case.row) == item
+    assert value in case.value
+    assert diagnosis.findings.clean == (kind.severity is Severity.INFORMATION)
+
+
+def test_what_is_only_odd_is_not_found(tmp_path: Path) -> None:
+    """Half a pixel out, an area by counted pixels, a mask smaller than its box, a crowd over boxes, string ids."""
+    content = clean()
+    content["annotations"][2].update(bbox=[500, 400, 140.5, 80])
+    content["annotations"][0].update(area=101 * 51)
+    content["annotations"][1].update(area=100, segmentation=[[300, 200, 380, 200, 340, 290]])
+    content["annotations"].append({**content["annotations"][1], "iscrowd": 1, "id": 30})
+    assert keys(examine(tmp_path / "a.json", content)) == set()
+    content["annotations"][1].update(area=9000)  # more than the whole box
+    assert keys(examine(tmp_path / "a.json", content)) == {"area-differs"}
+
+
+def test_rare_classes_are_counted(tmp_path: Path) -> None:
+    content = clean()
+    content["annotations"] = [{**content["annotations"][0], "id": row, "bbox": [row, row, 50, 2 * row + 90]}
+                              for row in range(1, 60, 3)]  # fmt: skip
+    content["annotations"].append({**content["annotations"][0], "id": 99, "category_id": 3, "bbox": [300, 9, 50, 90]})
+    content["categories"].append({"id": 5, "name": "owl"})
+    content["annotations"] += [{**content["annotations"][0], "id": 100 + row, "category_id": 5,
+                                "bbox": [300, 99 * row, 50, 90]} for row in range(2)]  # fmt: skip
+    found = examine(tmp_path / "a.json", content).findings
+    assert [case.value for kind, cases in found.ordered() if kind.key == "rare-class" for case in cases] == [
+        "'cat': 1 box, 20 of 'dog'"
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, 3)] * 2, *[st.integers(1, 60)] * 2, st.integers(0, 1), st.integers(0, 2)),
+        max_size=30,
+    )
+)
+def test_twins_are_those_of_the_whole_matrix(numbers: list[tuple[int, ...]]) -> None:
+    values = np.array(numbers, np.float64).reshape(-1, 6)
+    boxes = np.concatenate([values[:, :2], values[:, :2] + values[:, 2:4]], axis=1)
+    images, labels = values[:, 4].astype(np.int64), values[:, 5].astype(np.int64)
+    near = (box_iou(boxes, boxes) >= NEAR) & (images[:, None] == images)
+    none = len(boxes)
+    for twins, wanted in zip(earliest_twins(boxes, images, labels), (True, False), strict=True):
+        for row in range(none):
+            rows = [other for other in range(row) if near[row, other] and (labels[row] == labels[other]) == wanted]
+            assert twins[row] == (rows[0] if rows else none)
+
+
+def test_twins_may_begin_some_pixels_apart() -> None:
+    boxes = np.array([[0, 0, 100, 100], [4, 0, 103, 100], [6, 0, 101, 100], [0.5, 0, 100, 100]], np.float64)
+    same, other = earliest_twins(boxes, np.zeros(4, np.int64), np.array([0, 0, 0, 1]))
+    assert same.tolist() == [4, 4, 1, 4]  # IoU .93 of the first and second, .96 of the second and third
+    assert other.tolist() == [4, 4, 4, 0]
+
+
+def xyxy(content: dict[str, Any]) -> dict[str, Any]:
+    boxes = [(item, item["bbox"]) for item in content["annotations"]]
+    return {**content, "annotations": [{**item, "bbox": [x, y, x + w, y + h]} for item, (x, y, w, h) in boxes]}
+
+
+@pytest.mark.parametrize("name", ["bccd", "fruits", "airplanes", "coco128"])
+def test_xyxy_is_suspected_where_it_is_and_nowhere_else(name: str, real_data: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        document = read_document(real_data / name / "annotations" / f"instances_{split}.json")
+        diagnosis = diagnose([document])
+        assert "like-xyxy" not in keys(diagnosis)
+        assert weigh_xyxy(diagnosis.tables[0]).leaving == 0
+        assert "like-xyxy" in keys(examine(tmp_path / "a.json", xyxy(dict(document.content))))
+
+
+def test_few_or_careless_boxes_are_not_suspected(tmp_path: Path) -> None:
+    few = clean()
+    few["annotations"] = few["annotations"][:4]
+    assert "like-xyxy" not in keys(examine(tmp_path / "few.json", xyxy(few)))
+    mixed = clean()  # two files in one, in two formats: COCO's own boxes tell against it
+    mixed["annotations"] += [{**xyxy(clean())["annotations"][0], "id": row, "bbox": [400, 300, 500 + row, 400]}
+                             for row in range(50, 58)]  # fmt: skip
+    assert "like-xyxy" not in keys(examine(tmp_path / "mixed.json", mixed))
+    careless = clean()
+    careless["annotations"] = [{**careless["annotations"][0], "id": row, "bbox": [5 + row, 9, 640, 475]}
+                               for row in range(1, 9)]  # fmt: skip
+    assert "like-xyxy" not in keys(examine(tmp_path / "careless.json", careless))
+
+
+def test_shares_of_the_image_are_suspected(tmp_path: Path) -> None:
+    content = clean()
+    for item in content["annotations"]:
+        x, y, width, height = item["bbox"]
+        item["bbox"] = [x / 640, y / 480, width / 640, height / 480]
+    assert "like-shares" in keys(examine(tmp_path / "a.json", content))
+
+
+def test_classes_are_counted_in_train_alone(tmp_path: Path) -> None:
+    content = clean()
+    content["categories"].append({"id": 9, "name": "bird"})
+    documents = [read_document(write_document(tmp_path / name, content)) for name in ("a.json", "b.json")]
+    found = diagnose(documents).findings
+    cases = [case for kind, cases in found.ordered() if kind.key == "no-box" for case in cases]
+    assert [case.document for case in cases] == documents[:1]

@@ -1,0 +1,258 @@
+"""What the doctor finds in image files, and between train and val."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anchorloc.data import CocoSource, read_annotations
+from anchorloc.data.images import MAX_PIXELS, read_image
+from anchorloc.doctor import Diagnosis, diagnose, read_document, repair, write_json_rows
+from anchorloc.doctor.image_hash import ALIKE, Fingerprint, alike, fingerprint
+from anchorloc.errors import InputError
+from tests.data.data_sets import write_document
+from tests.doctor.doctor_cases import keys
+
+SIZE = (48, 64)  # (height, width)
+
+
+def noise(seed: int, size: tuple[int, int] = SIZE) -> Image.Image:
+    """A picture with structure at every scale."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize(size[::-1])
+    return Image.fromarray(
+        (np.asarray(coarse, np.int16) + random.integers(-9, 9, (*size, 3))).clip(0, 255).astype("u1")
+    )
+
+
+def listing(names: list[str], **sizes: tuple[int, int]) -> dict[str, Any]:
+    """One image and one box for each name."""
+    images = [
+        {"id": row, "file_name": name, "height": sizes.get(Path(name).stem, SIZE)[0],
+         "width": sizes.get(Path(name).stem, SIZE)[1]}
+        for row, name in enumerate(names, start=1)
+    ]  # fmt: skip
+    annotations = [
+        {"id": row, "image_id": row, "category_id": 1, "bbox": [5, 5, 20, 20], "area": 400, "iscrowd": 0}
+        for row in range(1, len(names) + 1)
+    ]
+    return {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": annotations}
+
+
+def found(diagnosis: Diagnosis) -> dict[str, list[tuple[str, str]]]:
+    """Return by kind the file_name and value of each case."""
+    return {
+        kind.key: [(case.document.file_name(case.items, case.row), case.value) for case in cases]
+        for kind, cases in diagnosis.findings.ordered()
+    }
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A folder of image files with one oddity each, and annotations of them."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for seed, name in enumerate(("fine.png", "other.png", "spare.png")):
+        noise(seed).save(folder / name)
+    noise(5, (64, 48)).save(folder / "turned.jpg", exif=exif)
+    noise(6).save(folder / "tagged.jpg", exif=exif)
+    noise(7, (480, 640)).save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:5000])
+    (folder / "page.jpg").write_text("<html>")
+    (folder / "link.png").symlink_to(__file__)
+    noise(8).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(np.full(SIZE, 40000, np.uint16)).save(folder / "deep.png")
+    Image.fromarray(np.ones(SIZE, np.float32)).save(folder / "float.tif")
+    noise(9).save(folder / "png.jpg", format="PNG")
+    noise(10).save(folder / "phone.jpg", format="MPO", save_all=True, append_images=[noise(11)])
+    shutil.copy(folder / "fine.png", folder / "copy.png")
+    names = ["fine.png", "other.png", "turned.jpg", "tagged.jpg", "cut.jpg", "page.jpg", "link.png", "gone.png",
+             "cmyk.jpg", "deep.png", "float.tif", "png.jpg", "copy.png", "phone.jpg"]  # fmt: skip
+    write_document(tmp_path / "a.json", listing(names, other=(40, 60), cut=(480, 640)))
+    return tmp_path
+
+
+EXPECTED = {
+    "no-file": [("link.png", "is a link to"), ("gone.png", "does not exist")],
+    "unreadable": [("page.jpg", "is not an image"), ("float.tif", "floating-point")],
+    "size-differs": [("other.png", "64 x 48 px, declared 60 x 40")],
+    "same-bytes": [("copy.png", "as image 1 (fine.png)")],
+    "orientation": [
+        ("turned.jpg", "orientation 6, turned to the declared size"),
+        ("tagged.jpg", "orientation 6, not applied"),
+    ],
+    "odd-mode": [("cmyk.jpg", "CMYK"), ("deep.png", "I;16")],
+    "odd-format": [("png.jpg", "PNG named .jpg")],
+    "unlisted": [("", "spare.png")],
+}
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_each_oddity_of_a_file_is_found(odd: Path, decode: bool) -> None:
+    expected = {key: list(cases) for key, cases in EXPECTED.items()}
+    if decode:
+        expected["unreadable"].insert(0, ("cut.jpg", "truncated"))
+    cases = found(diagnose([read_document(odd / "a.json", odd / "images")], decode=decode))
+    assert cases.keys() == expected.keys()
+    for key, wanted in expected.items():
+        assert [name for name, _ in cases[key]] == [name for name, _ in wanted]
+        for (_, value), (_, fragment) in zip(cases[key], wanted, strict=True):
+            assert fragment in value
+
+
+def test_a_set_mended_with_its_images_passes_the_checks_of_training(odd: Path) -> None:
+    diagnosis = diagnose([read_document(odd / "a.json", odd / "images", whole=True)], decode=True)
+    mended, changes = repair(diagnosis, 8, True)
+    write_json_rows(odd / "b.json", mended.documents[0].content)
+    source = CocoSource(**vars(read_annotations(odd / "b.json")), folder=odd / "images", max_pixels=MAX_PIXELS)
+    assert len(source) == 9
+    source.check_images()
+    for index in range(len(source)):
+        assert source.image(index).shape == (*source.size(index), 3)
+    assert changes["image of another size than declared", "size taken from the file"] == 1
+    assert changes["annotation of one of the removed images", "removed"] == 5
+
+
+def test_a_size_is_not_taken_from_a_file_that_the_boxes_do_not_fit(tmp_path: Path) -> None:
+    """A shrunk copy of the annotated image: with its size every box would lie somewhere else."""
+    noise(0, (24, 32)).save(tmp_path / "a.png")
+    noise(1).save(tmp_path / "b.png")
+    content = listing(["a.png", "b.png"])
+    content["annotations"][0].update(bbox=[30, 20, 30, 25], area=750)
+    path = write_document(tmp_path / "a.json", content)
+    mended, changes = repair(diagnose([read_document(path, tmp_path, whole=True)]), 8, False)
+    assert [image["file_name"] for image in mended.documents[0].items("images")] == ["b.png"]
+    assert changes["image of another size than declared", "removed"] == 1
+
+
+def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        noise(0, (480, 640)).save(tmp_path / name)
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:5000])
+    content = listing(["a.jpg", "b.jpg"], a=(480, 640), b=(480, 640))
+    content["images"][0]["id"] = 1.0
+    path = write_document(tmp_path / "a.json", content)
+    mended, _ = repair(diagnose([read_document(path, tmp_path, whole=True)], decode=True), 8, True)
+    assert [image["file_name"] for image in mended.documents[0].items("images")] == ["b.jpg"]
+
+
+def test_a_file_that_is_listed_twice_is_no_copy(tmp_path: Path) -> None:
+    noise(0).save(tmp_path / "a.png")
+    path = write_document(tmp_path / "a.json", listing(["a.png", "a.png"]))
+    assert keys(diagnose([read_document(path, tmp_path)])) == {"same-file-name"}
+
+
+def write_splits(root: Path, train: list[str], val: list[str]) -> Diagnosis:
+    documents = [
+        read_document(write_document(root / f"{split}.json", listing(names)), root / split)
+        for split, names in (("train", train), ("val", val))
+    ]
+    return diagnose(documents, decode=True)
+
+
+def test_leaks_are_found_by_bytes_and_suspected_by_looks(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+    for seed in range(4):
+        noise(seed, (240, 320)).resize(SIZE[::-1]).save(tmp_path / "train" / f"t{seed}.png")
+    shutil.copy(tmp_path / "train" / "t2.png", tmp_path / "val" / "v0.png")
+    noise(3, (240, 320)).resize(SIZE[::-1]).save(tmp_path / "val" / "v1.jpg", quality=60)
+    noise(9, (240, 320)).resize(SIZE[::-1]).save(tmp_path / "val" / "t0.png")  # another picture under a name of train
+    cases = found(write_splits(tmp_path, [f"t{seed}.png" for seed in range(4)], ["v0.png", "v1.jpg", "t0.png"]))
+    assert cases["leak"] == [("v0.png", "as image 3 (t2.png)")]
+    assert [name for name, _ in cases["looks-leaked"]] == ["v1.jpg"]
+    assert "as image 4 (t3.png)" in cases["looks-leaked"][0][1]
+    assert "shared-file-name" not in cases  # the files were compared
+    assert len(cases["shared-id"]) == 3
+
+
+def test_without_folders_names_of_train_in_val_are_found(tmp_path: Path) -> None:
+    contents = listing(["a.png", "b.png"]), listing(["c.png", "b.png"])
+    contents[1]["categories"] = [{"id": 1, "name": "THING"}]
+    documents = [
+        read_document(write_document(tmp_path / f"{row}.json", content)) for row, content in enumerate(contents)
+    ]
+    cases = found(diagnose(documents))
+    assert cases["shared-file-name"] == [("b.png", "in train too")]
+    assert [value for _, value in cases["categories-differ"]] == [
+        "'thing', but 'THING' in val",
+        "'THING', but 'thing' in train",
+    ]
+
+
+def test_classes_that_only_one_split_has_boxes_of(tmp_path: Path) -> None:
+    contents = [listing(["a.png"]), listing(["b.png"])]
+    for content, category in zip(contents, (1, 2), strict=True):
+        content["categories"] = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "owl"}]
+        content["annotations"][0]["category_id"] = category
+    documents = [
+        read_document(write_document(tmp_path / f"{row}.json", content)) for row, content in enumerate(contents)
+    ]
+    cases = found(diagnose(documents))
+    assert cases["absent-from-val"] == [("", "'cat': 1 box")]
+    assert cases["absent-from-train"] == [("", "'dog': 1 box")]
+
+
+def test_fingerprints_are_compared_bit_by_bit() -> None:
+    random = np.random.default_rng(0)
+    bits = random.random((40, 256)) < 0.4
+    bits[20:30] = bits[:10] ^ (random.random((10, 256)) < 0.035)
+    bits[39] = bits[38] = False  # plain, hence not compared
+    prints = [Fingerprint(np.packbits(row).view(np.uint64)) for row in bits]
+    rows, columns, distances = alike(prints[:20] + prints[38:39], prints[20:])
+    wanted = {
+        (row, column): int((bits[row] ^ bits[20 + column]).sum())
+        for row in range(20) for column in range(20) if (bits[row] ^ bits[20 + column]).sum() <= ALIKE
+    }  # fmt: skip
+    assert dict(zip(zip(rows.tolist(), columns.tolist(), strict=True), distances.tolist(), strict=True)) == wanted
+    assert 3 <= len(wanted) <= 10
+    assert [len(part) for part in alike([], prints)] == [0, 0, 0]
+
+
+def test_real_images_differ_and_their_copies_do_not(real_data: Path, tmp_path: Path) -> None:
+    """No two of the images of fruits are taken for one; nine of ten shrunk and recompressed ones are recognized."""
+    images = [read_image(path) for path in sorted((real_data / "fruits" / "images").iterdir())[::6]]
+    prints = [fingerprint(image) for image in images]
+    rows, columns, _ = alike(prints, prints)
+    assert (rows == columns).all()
+    copies = []
+    for image in images:
+        height, width, _ = image.shape
+        Image.fromarray(image).resize((width // 2, height // 2)).save(tmp_path / "copy.jpg", quality=60)
+        copies.append(fingerprint(read_image(tmp_path / "copy.jpg")))
+    rows, columns, _ = alike(prints, copies)
+    assert (rows == columns).all()
+    assert len(rows) >= 0.9 * sum(not one.plain for one in prints)
+
+
+@pytest.mark.parametrize(("name", "modes", "formats"), [("bccd", 0, 0), ("fruits", 29, 37), ("coco128", 1, 0)])
+def test_the_doctor_finds_the_anomalies_on_record(name: str, modes: int, formats: int, real_data: Path) -> None:
+    root = real_data / name
+    record = json.loads((root / "annotations" / "anomalies.json").read_text())["items"]
+    record = [item for item in record if (root / "images" / item["image"]).exists()]  # of coco128 most are not
+    which = "_permissive" if name == "coco128" else ""
+    paths = [root / "annotations" / f"instances_{split}{which}.json" for split in ("train", "val")]
+    diagnosis = diagnose([read_document(path, root / "images") for path in paths])
+    cases = found(diagnosis)
+    assert sorted(cases.get("odd-mode", [])) == sorted(
+        (i["image"], i["value"]) for i in record if i["kind"] == "image_mode"
+    )
+    assert sorted(name for name, _ in cases.get("odd-format", [])) == sorted(
+        i["image"] for i in record if i["kind"] == "image_format"
+    )
+    assert (len(cases.get("odd-mode", [])), len(cases.get("odd-format", []))) == (modes, formats)
+    assert not keys(diagnosis) & {"leak", "same-bytes", "unreadable", "no-file", "size-differs"}
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    path = write_document(tmp_path / "a.json", listing(["a.png"]))
+    with pytest.raises(InputError, match=r"the images folder .*nowhere does not exist"):
+        read_document(path, tmp_path / "nowhere")

@@ -1,0 +1,261 @@
+"""One object an image: the numbers, the single-box network, what is refused, and whole runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+import anchorloc
+from anchorloc import evaluate, train
+from anchorloc.boxes import box_iou
+from anchorloc.config import read_config
+from anchorloc.data import OneShapeData
+from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer, learn_the_object, whole_image
+from anchorloc.detector.coder import NormalizedCoder
+from anchorloc.engine.inference import losses_of
+from anchorloc.engine.localizing import refuse_other_counts
+from anchorloc.engine.system.log import read_log
+from anchorloc.errors import InputError, run_command
+from anchorloc.export import __main__ as export
+from anchorloc.lab import __main__ as lab
+from anchorloc.metrics import LOCALIZATION_IOUS, localize
+from anchorloc.structures import Detections, Sample, Target
+from tests.data.data_sets import write_data_set
+from tests.engine.small_runs import SMALL, small
+from tests.lab.lab_cases import source_of
+
+ONE = ["task=localization", "data={kind: OneShapeData, train_images: 24, val_images: 6, size: 96}"]
+SHORT = ["train.length=6 iterations", "train.validate_every=0.5"]
+
+
+def found(box: list[float] | None, label: int = 0, image_id: int = 1) -> Detections:
+    boxes = np.array([] if box is None else [box], np.float64).reshape(-1, 4)
+    count = len(boxes)
+    return Detections(boxes, np.full(count, 0.5), np.full(count, label), np.full(count, -1), image_id)
+
+
+def truths(boxes: list[list[float]], labels: list[int]) -> list[Target]:
+    return list(source_of([[box] for box in boxes], [[label] for label in labels]).targets)
+
+
+def test_the_numbers_by_hand() -> None:
+    targets = truths([[0, 0, 40, 40], [0, 0, 40, 40], [10, 10, 50, 50], [20, 20, 60, 60]], [0, 1, 0, 0])
+    detections = [
+        found([0, 0, 40, 40], 0),  # right
+        found([0, 0, 40, 40], 0),  # wrong class
+        found([10, 10, 50, 34], 0),  # IoU 0.6
+        found(None),
+    ]
+    result = localize(targets, detections, [(100, 200)] * 4)
+    assert result.top1_loc_error == 0.5
+    assert result.top1_class_error == 0.5
+    assert result.corloc == 0.75
+    assert result.mean_iou == pytest.approx(2.6 / 4)
+    assert result.max_box_acc == (0.75, 0.75, 0.5)
+    mean = np.array([[7.5, 7.5, 47.5, 47.5]])
+    assert result.constant_iou == pytest.approx(box_iou(mean, np.concatenate([t.boxes for t in targets])).mean())
+    assert not result.collapsed
+
+
+@given(st.integers(0, 2**32), st.integers(1, 8))
+def test_the_numbers_agree_with_a_loop(seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.integers(0, 90, (2, count, 2))
+    boxes = np.concatenate([corners, corners + random.integers(5, 40, (2, count, 2))], axis=2).astype(np.float64)
+    labels, classes = random.integers(0, 2, (2, count)).tolist()
+    result = localize(
+        truths(boxes[0].tolist(), labels),
+        [found(box, label) for box, label in zip(boxes[1].tolist(), classes, strict=True)],
+        [(130, 130)] * count,
+    )
+    ious = [box_iou(a[None], b[None])[0, 0] for a, b in zip(*boxes, strict=True)]
+    wrong = [iou < 0.5 or a != b for iou, a, b in zip(ious, labels, classes, strict=True)]
+    assert result.top1_loc_error == pytest.approx(np.mean(wrong))
+    assert result.max_box_acc == pytest.approx([np.mean([iou >= t for iou in ious]) for t in LOCALIZATION_IOUS])
+    assert result.corloc == result.max_box_acc[1]
+    assert 0 <= result.constant_iou <= 1
+
+
+def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() -> None:
+    random = np.random.default_rng(0)
+    corners = random.random((50, 2)) * 60
+    boxes = np.concatenate([corners, corners + 40], axis=1)
+    targets, sizes = truths(boxes.tolist(), [0] * 50), [(100, 100)] * 50
+    constant = localize(targets, [found(boxes.mean(axis=0).tolist())] * 50, sizes)
+    assert constant.mean_iou == pytest.approx(constant.constant_iou)
+    assert constant.spread_ratio == pytest.approx(0, abs=1e-9)
+    assert constant.collapsed
+    close = localize(targets, [found((box + 3).tolist()) for box in boxes], sizes)
+    assert close.spread_ratio == pytest.approx(1)
+    assert not close.collapsed
+    still = localize(truths([[10, 10, 50, 50]] * 3, [0] * 3), [found([10, 10, 50, 50])] * 3, [(100, 100)] * 3)
+    assert not still.collapsed  # there is nothing to follow
+
+
+@pytest.mark.parametrize("boxes", [[], [[0.0, 0, 4, 4], [5.0, 5, 9, 9]]])
+def test_other_counts_have_no_numbers(boxes: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="localization needs one"):
+        localize(list(source_of([boxes]).targets), [found(None)], [(10, 10)])
+    with pytest.raises(ValueError, match="as many"):
+        localize([], [], [])
+
+
+@given(st.integers(0, 2**32))
+def test_the_coder_goes_there_and_back(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.random((5, 2)) * 50
+    boxes = torch.from_numpy(np.concatenate([corners, corners + 1 + random.random((5, 2)) * 40], axis=1)).float()
+    anchors = torch.tensor([[0.0, 0, 120, 90]]).expand(5, 4)
+    numbers = NormalizedCoder().encode(boxes, anchors)
+    torch.testing.assert_close(NormalizedCoder().decode(numbers, anchors), boxes, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(numbers[:, 0], boxes[:, [0, 2]].mean(dim=1) / 120)
+    torch.testing.assert_close(numbers[:, 3], (boxes[:, 3] - boxes[:, 1]) / 90)
+
+
+def batch_of(*targets: Target) -> Batch:
+    image = np.zeros((64, 96, 3), np.uint8)
+    samples = [Sample(image, target, place, (0.5, 0.5), (128, 192)) for place, target in enumerate(targets)]
+    return Collate(whole_image, learn_the_object, 32)(samples)
+
+
+def test_the_network_and_its_losses() -> None:
+    torch.manual_seed(0)
+    localizer = SingleBoxLocalizer(pool=2, hidden=16, box_weight=3.0)
+    network = localizer(DetectorSettings(), classes=4).eval()
+    (first,) = truths([[10, 10, 40, 30]], [2])
+    (empty,) = source_of([[]]).targets
+    batch = batch_of(first, empty)
+    predictions = network(torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8))
+    assert predictions.logits.shape == (2, 1, 4)
+    assert predictions.deltas.shape == (2, 1, 4)
+    assert 0 < predictions.deltas.min() <= predictions.deltas.max() < 1
+    losses = localizer.losses(predictions, batch)
+    truth = torch.tensor([25 / 96, 20 / 64, 30 / 96, 20 / 64])
+    torch.testing.assert_close(losses["classification"], -predictions.logits[0, 0].log_softmax(0)[2])
+    expected = F.smooth_l1_loss(predictions.deltas[0, 0], truth, beta=1 / 9, reduction="sum")
+    torch.testing.assert_close(losses["box"], 3 * expected)
+    one, other = localizer.decode(predictions, whole_image((64, 96)), batch.samples)
+    assert (len(one), len(other), other.image_id) == (1, 1, 1)
+    x, y, w, h = (predictions.deltas[0, 0] * torch.tensor([192.0, 128, 192, 128])).tolist()
+    box = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]).clip(0, [192, 128, 192, 128])
+    np.testing.assert_allclose(one.boxes[0], box, rtol=1e-4)
+    assert one.scores[0] == pytest.approx(predictions.logits[0, 0].softmax(0).max().item())
+
+
+def test_a_batch_without_an_object_trains_finitely() -> None:
+    config = small(*ONE, "localizer={}")
+    network = SingleBoxLocalizer()(config.detector, classes=4)
+    (empty,) = source_of([[]]).targets
+    predictions = network(torch.zeros(2, 3, 64, 96, dtype=torch.uint8))
+    losses = losses_of(config, predictions, batch_of(empty, empty))
+    total = losses["classification"] + losses["box"]
+    total.backward()  # type: ignore[no-untyped-call]
+    assert total.item() == 0
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_a_crowd_is_no_object() -> None:
+    crowd = source_of([[[0, 0, 9, 9], [10, 10, 40, 30]]], crowd=[[True, False]]).targets[0]
+    assignment = learn_the_object(whole_image((64, 96)), crowd.boxes, crowd.crowd)
+    assert assignment.matched.tolist() == [1]
+    np.testing.assert_array_equal(whole_image((64, 96)).boxes, [[0, 0, 96, 64]])
+
+
+def test_scenes_of_one_shape_spread_as_asked() -> None:
+    spreads = {}
+    for spread in (0.0, 0.5, 1.0):
+        source = OneShapeData(train_images=150, size=120, spread=spread).open("train")
+        targets = [source.training_target(index) for index in range(150)]
+        assert all(len(target) == 1 for target in targets)
+        boxes = np.concatenate([target.boxes for target in targets])
+        assert (boxes >= 0).all()
+        assert (boxes <= 120).all()
+        spreads[spread] = np.sqrt(boxes.var(axis=0).sum())
+        painted = source.image(0)
+        assert painted.shape == (120, 120, 3)
+    assert spreads[0.0] == 0
+    assert 20 < spreads[0.5] < 0.7 * spreads[1.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["localizer={}"], "set task=localization"),
+        (["task=localization", "transform.augment.mosaic={}"], "mosaic shows several"),
+        ([*ONE, "localizer={}", "transform.augment.multi_scale=[0.5, 1]"], "images of one size"),
+        ([*ONE, "localizer={}", "detector.weights=some.pt"], "leave it out"),
+        ([*ONE, "localizer={pool: 0}"], "need pool >= 1"),
+        (["data={kind: OneShapeData, spread: 2}"], "spread must be from 0 to 1, got 2"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_config(None, words)
+
+
+def test_data_with_more_or_fewer_objects_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_data_set(tmp_path / "set")
+    words = ["task=localization", f"data={{kind: CocoData, root: '{root}'}}", "--out", str(tmp_path / "out")]
+    assert run_command(train.main, words) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "error: task=localization needs one usable box an image, but train image 1, a.png, has 2; leave such images "
+        "out, or set task=detection\n"
+    )
+    assert not (tmp_path / "out").exists()
+    config = read_config(None, ["task=localization"])
+    refuse_other_counts(config, source_of([[[0, 0, 9, 9]]]), "val")
+    with pytest.raises(InputError, match=r"has 0 \(and 1 such image more\)"):
+        refuse_other_counts(config, source_of([[[0, 0, 9, 9]], [], []]), "val")
+
+
+def test_the_lab_has_nothing_to_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for command in ("report", "fit"):
+        assert run_command(lab.main, [command, *ONE, "localizer={}", "--out", str(tmp_path / command)]) == 2
+        assert "without anchors" in capsys.readouterr().err
+    sheet = tmp_path / "sheet.png"
+    assert run_command(lab.main, ["sheet", *ONE, "localizer={}", "--images", "2", "--out", str(sheet)]) == 0
+    assert "2 boxes, 0 without" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("localizer", [[], ["localizer={hidden: 16, box: {kind: MSELoss}}"]])
+def test_a_run_from_start_to_report(localizer: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert run_command(train.main, [*SMALL, *ONE, *SHORT, *localizer, "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "top-1 LOC error" in said
+    table = said[said.index("localization, 6 images") : said.index("report:")].splitlines()
+    assert len(table) >= 13  # a number a line, none wrapped
+    assert max(map(len, table)) <= 80
+    record = json.loads((out / "localization.json").read_text(encoding="utf-8"))
+    assert record["images"] == 6
+    assert set(record["max_box_acc"]) == {"0.3", "0.5", "0.7"}
+    validations = [row for row in read_log(out) if "val/AP" in row]
+    assert all(0 <= row["val/mean_iou"] <= 1 and row["val/constant_iou"] > 0 for row in validations)
+    again = tmp_path / "again"
+    assert run_command(evaluate.main, [str(out / "best.pt"), "--out", str(again)]) == 0
+    assert json.loads((again / "localization.json").read_text(encoding="utf-8")) == record
+    metrics = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["counts"]["detections"] == 6  # one an image
+    model = anchorloc.load(out / "best.pt")
+    assert [len(one) for one in model([np.zeros((96, 96, 3), np.uint8), np.full((50, 90, 3), 200, np.uint8)])] == [1, 1]
+    if localizer:
+        assert run_command(export.main, [str(out / "best.pt"), str(tmp_path / "model.pt2")]) == 2
+        assert "cannot be exported" in capsys.readouterr().err
+
+
+def test_collapse_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frozen = ["localizer={}", "train.optimizer.learning_rate=1e-9", "train.length=18 iterations"]
+    assert run_command(train.main, [*SMALL, *ONE, *SHORT, *frozen, "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert said.count("have collapsed") == 2  # once in training, once below the final numbers
+    rows = [row for row in read_log(tmp_path / "run") if "val/collapsed" in row]
+    assert len(rows) > 3
+    assert rows[-1]["val/collapsed"] == 1

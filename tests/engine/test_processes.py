@@ -1,0 +1,187 @@
+"""Several processes: they train as one would, end together, and go on after one was killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from torch._C._distributed_c10d import HashStore
+
+from anchorloc import train
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
+from anchorloc.engine.build import refuse_small_batches
+from anchorloc.engine.system import processes
+from anchorloc.engine.system.log import read_log
+from anchorloc.engine.system.processes import ALONE, Processes, joined_processes
+from anchorloc.engine.validation import joined
+from anchorloc.errors import InputError, run_command
+from anchorloc.files import read_json, write_json
+from tests.engine.small_runs import SMALL, assert_same_run, small, weights
+
+ROOT = Path(__file__).parents[2]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """12 steps of 4 images, of which most have no object: in most steps a process or both have none."""
+    root = tmp_path_factory.mktemp("data") / "set"
+    data = ShapesData(train_images=24, val_images=7, size=96)
+    write_coco({"train": data.open("train"), "val": data.open("val")}, root)
+    file = root / "annotations" / "instances_train.json"
+    document = read_json(file)
+    document["annotations"] = [item for item in document["annotations"] if item["image_id"] in (3, 8, 15, 20)]
+    write_json(file, document)
+    return [*SMALL[1:], "train.length=12 iterations", f"data={{kind: CocoData, root: '{root}'}}"]
+
+
+def torchrun(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [*TORCHRUN, *words]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, settings: list[str]) -> Path:
+    """A run of two processes that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    done = torchrun(["-m", "anchorloc.train", *settings, "--out", str(folder)])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("report: ") == 1
+    return folder
+
+
+def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> None:
+    assert [row["step"] for row in read_log(whole) if "val/AP" in row] == [3, 6, 9, 12]
+    assert weights(whole)["training"]["machine"] == {"processes": 2, "device": "cpu"}
+    assert read_json(whole / "metrics.json")["counts"]["images"] == 7  # in batches of 4 and 3, one for each process
+
+
+def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[str], tmp_path: Path) -> None:
+    """torchrun starts the processes anew; from last.pt they end as if nothing had happened."""
+    folder = tmp_path / "run"
+    done = torchrun(["--max-restarts=1", "tests/torchrun_script.py", "kill", *settings, "--out", str(folder)])
+    assert done.returncode == 0, done.stderr
+    assert "error: process 0 of 2 stops, as another one has ended" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.count("training for 12 iterations") == 2
+    assert_same_run(whole, folder)
+
+
+def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = torchrun(["tests/torchrun_script.py", "absent", *settings, "--out", str(folder)])
+    assert done.returncode != 0
+    assert "exitcode  : 3 " in done.stderr
+    assert "anchorloc" not in done.stderr  # no traceback of ours
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"MASTER_PORT": "1"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*timed out"),
+        ({"GLOO_SOCKET_IFNAME": "none0"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*none0"),
+        ({"RANK": ""}, "WORLD_SIZE=2 asks for several processes, but .* RANK expected.*; start them by torchrun"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two asks for several processes, but invalid literal"),
+    ],
+)
+def test_a_process_that_cannot_reach_the_others_is_told(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], told: str
+) -> None:
+    where = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", **changes}
+    for name, value in where.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    if "GLOO_SOCKET_IFNAME" in changes:  # the store is reached, the peers are not
+        monkeypatch.setattr(processes, "rendezvous", lambda *_, **__: iter([(HashStore(), 1, 2)]))
+    monkeypatch.setattr(processes, "CONNECTING", timedelta(seconds=1))
+    with pytest.raises(InputError, match=told), joined_processes():
+        raise AssertionError("it joined")
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = torchrun(["tests/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
+    assert "stopped at step 5, saved" in done.stdout
+    assert weights(folder)["step"] == 5
+
+
+def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same() -> None:
+    """Briefly; `python -m benchmarks.parted_training` does 20 updates."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.parted_training", "--updates", "5", "--settling", "8"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "detections of 2 processes and of 1: equal to the last bit" in done.stdout
+
+
+def test_batches_come_back_in_order_however_many_processes_there_are() -> None:
+    for count in (1, 2, 3, 8):
+        parts = [list(range(rank, 7, count)) for rank in range(count)]
+        assert joined(parts) == list(range(7))
+    assert joined([]) == []
+
+
+def test_one_process_needs_nobody() -> None:
+    model = torch.nn.Linear(2, 2)
+    assert ALONE.first
+    assert ALONE.wrap(model) is model
+    assert ALONE.total([1.0, 2.0]) == [1.0, 2.0]
+    assert ALONE.greatest(3.0) == [3.0]
+    assert ALONE.agree(4.0) == (4.0,)
+    assert ALONE.gather("x") == ["x"]
+    with joined_processes() as alone:
+        assert alone == Processes(0, 1)
+
+
+def test_a_batch_cannot_have_more_parts_than_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = r"train\.batch_size=4 cannot be parted among 2 processes and train\.accumulate=3; raise it"
+    with pytest.raises(InputError, match=told):
+        refuse_small_batches(small("train.accumulate=3"), 2)
+    refuse_small_batches(small("train.accumulate=2"), 2)
+    assert run_command(train.main, [*SMALL, "train.accumulate=5", "--out", str(tmp_path / "run")]) == 2
+    assert "cannot be parted among 1 processes" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_restarts_need_a_folder_to_find(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    assert run_command(train.main, SMALL) == 2
+    assert capsys.readouterr().err == (
+        "error: torchrun --max-restarts needs --out, so that restarted processes find the run\n"
+    )
+
+
+def test_a_process_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(InputError, match=r"process 3 of this machine has no GPU, there are 2; lower --nproc-per-node"):
+        processes._take_gpu(2)
+
+
+@pytest.mark.parametrize(("device", "takes"), [("auto", True), ("cuda", True), ("cpu", False)])
+def test_a_gpu_is_taken_only_to_be_used(monkeypatch: pytest.MonkeyPatch, device: str, takes: bool) -> None:
+    joined: list[bool] = []
+
+    def join(count: int, cuda: bool) -> None:
+        joined.append(cuda)
+        raise InputError("far enough")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(processes, "_join", join)
+    with pytest.raises(InputError, match="far enough"), joined_processes(device):
+        raise AssertionError("it joined")
+    assert joined == [takes]

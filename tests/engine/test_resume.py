@@ -1,0 +1,375 @@
+"""A run that is killed, stopped or left, and goes on as if nothing had happened, or says why it cannot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from anchorloc import train
+from anchorloc.checkpoint import save_checkpoint
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
+from anchorloc.detector import Batch
+from anchorloc.engine import training as loop
+from anchorloc.engine.state import resume, saving
+from anchorloc.engine.state.lock import RunLock
+from anchorloc.engine.state.resume import load_last
+from anchorloc.engine.state.run_folder import new_run_folder
+from anchorloc.engine.system.log import MetricsLog, read_log
+from anchorloc.engine.system.signals import Stopped
+from anchorloc.engine.training import Training
+from anchorloc.engine.validation import look_over
+from anchorloc.errors import InputError, run_command
+from tests.engine.small_runs import SMALL, assert_same, assert_same_run, run, small, weights
+
+ROOT = Path(__file__).parents[2]
+LENGTH = "train.length=12 iterations"
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 12 steps that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "LOG_EVERY", 2)
+        run(small(LENGTH), folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def frequent_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "LOG_EVERY", 2)
+
+
+def at_step(number: int, act: Callable[[], object]) -> Callable[..., dict[str, float]]:
+    """Training.step, with `act` after the one of that number."""
+    step = Training.step
+
+    def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
+        losses = step(self, batch, rate)
+        if self.clock.step == number:
+            act()
+        return losses
+
+    return stepped
+
+
+def kill() -> None:
+    raise Killed
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def disturb_generators() -> None:
+    """What a new process has: other states of all global generators."""
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("stop_at", [3, 7])
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, whole: Path, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(stop_at, terminate))
+        with pytest.raises(Stopped) as stopped:
+            run(small(LENGTH), tmp_path / "parts")
+    assert stopped.value.exit_status == 143
+    assert weights(tmp_path / "parts")["step"] == stop_at
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 99}\n')  # written after the checkpoint: to be undone
+    disturb_generators()
+    run(small(LENGTH), tmp_path / "parts", resume=True)
+    assert_same_run(whole, tmp_path / "parts")
+
+
+ALL_AUGMENTS = (
+    "transform.augment={iou_crop: {}, zoom_out: {}, mosaic: {}, multi_scale: [0.75, 1.0], scale_jitter: [0.5, 2.0], "
+    "photometric: 0.3}"
+)
+ONE_OBJECT = ("task=localization", "data={kind: OneShapeData, train_images: 24, val_images: 6, size: 96}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (ALL_AUGMENTS, "train.sampling={kind: ClassBalancedSampling}"),
+        (*ONE_OBJECT, "localizer={hidden: 16}", "transform.augment.iou_crop={}"),
+    ],
+    ids=["augmented", "localizer"],
+)
+def test_other_workers_and_a_stop_change_nothing_of_what_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    length = "train.length=8 iterations"
+    run(small(length, *words), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(5, terminate))
+        with pytest.raises(Stopped):
+            run(small(length, *words, "train.workers=2"), tmp_path / "parts")
+    disturb_generators()
+    run(small(length, *words), tmp_path / "parts", resume=True)
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = weights(tmp_path / "parts", name), weights(tmp_path / "whole", name)
+        ours.pop("config"), theirs.pop("config")  # its number of workers
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_killed_in_mid_epoch_goes_on_from_its_last_save(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    config = small(LENGTH, f"train.workers={workers}", "train.save_every=1.0e-9")
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(5, kill))
+        with pytest.raises(Killed):
+            run(config, tmp_path / "parts")
+    assert weights(tmp_path / "parts")["step"] == 4  # the epoch has 6 steps and its validations come at 3 and 6
+    disturb_generators()
+    run(config, tmp_path / "parts", resume=True)
+    for name in ("last.pt", "best.pt"):
+        ours, theirs = weights(tmp_path / "parts", name), weights(whole, name)
+        ours.pop("config"), theirs.pop("config")
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(5))
+def test_a_run_killed_around_a_write_loses_nothing(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, number: int, after: bool
+) -> None:
+    """The writes are last.pt at the start, then last.pt and perhaps best.pt of each validation."""
+    written: list[str] = []
+    save = save_checkpoint
+
+    def save_and_die(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
+        if len(written) == number and not after:
+            raise Killed
+        save(path, state, aside)
+        written.append(path.name)
+        if len(written) > number:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        for module in (saving, resume):
+            patch.setattr(module, "save_checkpoint", save_and_die)
+        with pytest.raises(Killed):
+            run(small(LENGTH), tmp_path / "parts")
+    assert written == ["last.pt", "last.pt", "best.pt", "last.pt", "best.pt", "last.pt"][: number + after]
+    run(small(LENGTH), tmp_path / "parts", resume=True)
+    assert_same_run(whole, tmp_path / "parts")
+
+
+def test_a_signal_during_validation_leaves_it_for_later(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(model: nn.Module, loader: Iterable[Batch], *rest: Any) -> Any:
+        terminate()
+        return look_over(model, loader, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "look_over", signalled)
+        with pytest.raises(Stopped):
+            run(small(LENGTH), tmp_path / "parts")
+    assert [row["step"] for row in read_log(tmp_path / "parts")] == [2]
+    run(small(LENGTH), tmp_path / "parts", resume=True)
+    assert_same_run(whole, tmp_path / "parts")
+
+
+def test_runs_killed_at_any_moment_end_like_one_that_was_not() -> None:
+    """SIGKILL to real processes, twice inside a write; `python -m benchmarks.kill_and_resume` does 50."""
+    words = ["--kills", "4", "--inside", "2", "--iterations", "12", "--seed", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.kill_and_resume", *words],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "4 of 4 identical" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_run_that_patience_ended_stays_ended(tmp_path: Path) -> None:
+    config = small("train.length=500 iterations", "train.patience=1", "train.optimizer={learning_rate: 1.0e-9}")
+    ended = run(config, tmp_path / "run").clock.step
+    assert ended < 50
+    assert run(config, tmp_path / "run", resume=True).clock.step == ended
+
+
+def test_resume_needs_the_last_checkpoint_of_a_run(tmp_path: Path) -> None:
+    run(small("train.length=2 iterations", "train.keep=1"), tmp_path / "run")
+    last = tmp_path / "run" / "last.pt"
+    last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
+    with pytest.raises(InputError, match=r"last\.pt holds weights alone"):
+        load_last(tmp_path / "run", print)
+    last.unlink()
+    with pytest.raises(InputError, match="does not exist"):
+        load_last(tmp_path / "run", print)
+
+
+def test_a_log_that_lost_lines_is_refused(tmp_path: Path) -> None:
+    run(small("train.length=4 iterations"), tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"metrics\.jsonl has 0 bytes, less than the"):
+        run(small("train.length=4 iterations"), tmp_path / "run", resume=True)
+
+
+def test_a_log_names_the_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").write_text("in the way")
+    with pytest.raises(InputError, match=r"tensorboard.* cannot be written"):
+        MetricsLog(tmp_path)
+
+
+def test_an_empty_folder_is_a_new_one_and_so_is_that_of_a_killed_start(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in (".lock", "environment.json", ".config.yaml.0123abcd.tmp"):
+        (tmp_path / "run" / name).touch()
+    assert new_run_folder(tmp_path / "run") == tmp_path / "run"
+    (tmp_path / "run" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="exists already"):
+        new_run_folder(tmp_path / "run")
+
+
+# The command line
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """A COCO-format folder of 8 train and 4 val scenes."""
+    data = ShapesData(train_images=8, val_images=4, size=96)
+    write_coco({"train": data.open("train"), "val": data.open("val")}, tmp_path / "set")
+    return tmp_path / "set"
+
+
+def command(folder: Path, *words: str) -> int:
+    return run_command(train.main, [*words, "--out", str(folder)])
+
+
+def start(folder: Path, coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train by the command line and stop after 3 of 6 steps."""
+    settings = [*SMALL[1:], "train.length=6 iterations", f"data={{kind: CocoData, root: '{coco}'}}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(3, terminate))
+        assert command(folder, *settings) == 143
+
+
+def test_a_stopped_run_says_how_to_go_on(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "my run", coco, monkeypatch)
+    assert f"python -m anchorloc.train --resume --out '{tmp_path / 'my run'}'\n" in capsys.readouterr().out
+    (tmp_path / "my run" / ".last.pt.0123abcd.tmp").touch()
+    assert command(tmp_path / "my run", "--resume", "train.workers=1") == 0  # changes nothing
+    assert weights(tmp_path / "my run")["step"] == 6
+    assert not list((tmp_path / "my run").glob("*.tmp"))
+    assert not list((tmp_path / "my run").glob(".*.tmp"))
+
+
+def rename_a_class(path: Path) -> None:
+    for split in ("train", "val"):
+        file = path / "annotations" / f"instances_{split}.json"
+        file.write_text(file.read_text().replace("ellipse", "oval"))
+
+
+def move_a_box(path: Path) -> None:
+    file = path / "annotations" / "instances_train.json"
+    file.write_text(file.read_text().replace('"iscrowd": 0', '"iscrowd": 1', 1))
+
+
+@pytest.mark.parametrize(
+    ("edit", "words", "difference"),
+    [
+        (None, ["loss.box_weight=3.0"], "was trained with loss.box_weight=2.0, not 3.0;"),
+        (None, ["loss.box_weight=3.0", "train.seed=1"], "not 3.0 (and 1 more);"),
+        (move_a_box, [], "other train annotations (annotations/instances_train.json has another content now)"),
+        (rename_a_class, [], "the classes ['1 ellipse', '2 rectangle'"),
+    ],
+)
+def test_changes_are_refused_by_name_unless_asked_for(
+    tmp_path: Path,
+    coco: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    edit: Callable[[Path], None] | None,
+    words: list[str],
+    difference: str,
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    if edit is not None:
+        edit(coco)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    assert command(tmp_path / "run", "--resume", *words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert difference in error
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+    assert command(tmp_path / "run", "--resume", "--allow-changes", *words) == 0
+    assert "changed: the run was trained with" in capsys.readouterr().out
+    assert command(tmp_path / "run", "--resume") == 0  # the new settings are those of the run now
+
+
+def test_a_setting_that_is_newer_than_the_run_is_no_change(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    state = weights(tmp_path / "run")
+    del state["config"]["train"]["compile"]
+    save_checkpoint(tmp_path / "run" / "last.pt", state)
+    assert command(tmp_path / "run", "--resume") == 0
+
+
+def test_another_network_is_refused_even_so_and_the_run_can_still_go_on(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    assert command(tmp_path / "run", "--resume", "--allow-changes", "detector.head.channels=24") == 2
+    assert "does not fit the network" in capsys.readouterr().err
+    assert command(tmp_path / "run", "--resume") == 0
+
+
+def test_changes_are_allowed_to_a_resumed_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path / "run", "--allow-changes") == 2
+    assert "--allow-changes is for --resume" in capsys.readouterr().err
+
+
+def test_a_folder_serves_one_run_at_a_time_and_the_next_after_its_death(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    code = (
+        "import sys, time, os; from pathlib import Path; from anchorloc.engine.state.lock import RunLock\n"
+        "lock = RunLock(Path(sys.argv[1]))\n"
+        "if os.fork() == 0: time.sleep(20), os._exit(0)\n"  # like a loader worker, which outlives the run
+        "print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert command(tmp_path / "run", "--resume") == 2
+        assert "another run writes into" in capsys.readouterr().err
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()  # type: ignore[union-attr]
+    RunLock(tmp_path / "run").release()
+    assert command(tmp_path / "run", "--resume") == 0

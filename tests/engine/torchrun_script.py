@@ -1,0 +1,29 @@
+"""A training in which one process meets a fate at its 5th step, once, or is never there; started by torchrun."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from anchorloc import train
+from anchorloc.detector import Batch
+from anchorloc.engine.system.processes import restarted
+from anchorloc.engine.training import Training
+from anchorloc.errors import run_command
+
+FATES = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
+step = Training.step
+
+
+def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
+    losses = step(self, batch, rate)
+    if self.clock.step == 5 and not self.processes.first and not restarted():
+        os.kill(os.getpid(), FATES[sys.argv[1]])
+    return losses
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "absent" and os.environ["RANK"] == "1":
+        sys.exit(3)
+    Training.step = stepped  # type: ignore[method-assign]
+    sys.exit(run_command(train.main, sys.argv[2:]))

@@ -1,0 +1,300 @@
+"""The numbers against pycocotools itself, fed the way its users feed it, and against what was published."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from anchorloc.errors import InputError
+from anchorloc.metrics import Evaluation, best_f1, evaluate
+from anchorloc.structures import Category, Detections, Target
+from tests.metrics.evaluation_cases import found, target
+
+Json = dict[str, Any]
+
+PUBLISHED = {  # of public detectors on coco128: AP, AP50, AP75, AP s/m/l, AR 1/10/100, AR s/m/l
+    "yolox_nano_416": ".3407 .5020 .3741 .1186 .2849 .4943 .2880 .4583 .4684 .1691 .3960 .6240",
+    "nanodet_m_416_letterbox": ".2603 .4314 .2675 .1000 .2272 .3960 .2429 .3993 .4153 .1516 .3684 .5443",
+    "fastestdet_352": ".2123 .3678 .2078 .0527 .1547 .3399 .2157 .3279 .3329 .0764 .2360 .4887",
+}
+BOX = [0.0, 0.0, 10.0, 10.0]
+
+
+def from_coco(truth: Json, results: list[Json]) -> tuple[list[Target], list[Detections], tuple[Category, ...]]:
+    """COCO's JSON in memory, as the structures; `area` and `iscrowd` may be missing."""
+    categories = tuple(Category(category["id"], category["name"]) for category in truth["categories"])
+    labels = {category.id: label for label, category in enumerate(categories)}
+
+    def xyxy(annotations: list[Json]) -> list[list[float]]:
+        return [[x, y, x + w, y + h] for x, y, w, h in (annotation["bbox"] for annotation in annotations)]
+
+    targets, detections = [], []
+    for image in truth["images"]:
+        mine = [annotation for annotation in truth["annotations"] if annotation["image_id"] == image["id"]]
+        whole = target(xyxy(mine), [labels[a["category_id"]] for a in mine], [bool(a.get("iscrowd", 0)) for a in mine])
+        area = np.array([a.get("area", a["bbox"][2] * a["bbox"][3]) for a in mine], np.float64)
+        targets.append(Target(whole.boxes, whole.labels, whole.crowd, area, whole.rows))
+        dets = [result for result in results if result["image_id"] == image["id"]]
+        classes = [labels[result["category_id"]] for result in dets]
+        detections.append(found(image["id"], xyxy(dets), [result["score"] for result in dets], classes))
+    return targets, detections, categories
+
+
+def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int]) -> COCOeval:
+    """pycocotools, told about its traps: ids from 1, every field there."""
+    truth = copy.deepcopy(truth)
+    for number, annotation in enumerate(truth["annotations"], 1):
+        annotation["id"] = number
+        annotation.setdefault("iscrowd", 0)
+        annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        evaluator = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), "bbox")
+        evaluator.params.maxDets = max_detections
+        evaluator.evaluate()
+        evaluator.accumulate()
+        if max_detections == [1, 10, 100]:
+            evaluator.summarize()
+    return evaluator
+
+
+def random_set(seed: int) -> tuple[Json, list[Json]]:
+    """A small COCO set that has everything scorers stumble over. Coordinates are quarters: no rounding anywhere."""
+    rng = np.random.default_rng(seed)
+    categories = [{"id": 3 * number + 7, "name": f"class {number}"} for number in range(4)]  # ids with gaps
+    images = [{"id": int(number)} for number in rng.permutation(12)]
+    annotations: list[Json] = []
+    results: list[Json] = []
+    for image in images[2:]:  # the first two stay empty
+        for _ in range(rng.integers(0, 7)):
+            side = rng.choice([0, 4, 31.75, 32, 32.25, 60, 96, 96.25, 200], size=2)
+            box = [*(rng.integers(0, 400, 2) / 4).tolist(), float(side[0]), float(side[rng.integers(2)])]
+            label = int(rng.integers(3))  # the last class has no truth
+            annotation = {"id": len(annotations), "image_id": image["id"], "category_id": 3 * label + 7, "bbox": box}
+            if rng.random() < 0.8:
+                annotation["area"] = float(rng.choice([box[2] * box[3], 1024, 9216]))
+            if rng.random() < 0.8:
+                annotation["iscrowd"] = int(rng.random() < 0.15)
+            annotations.append(annotation)
+            for _ in range(rng.integers(0, 4)):
+                moved = [value + float(rng.integers(-8, 9)) / 4 for value in box]
+                moved[2:] = np.maximum(moved[2:], 0).tolist()
+                results.append({"category_id": 3 * label + 7, "bbox": moved, "image_id": image["id"]})
+    for _ in range(30):
+        box = [*(rng.integers(0, 400, 2) / 4).tolist(), *(rng.integers(1, 400, 2) / 4).tolist()]
+        label, image = int(rng.integers(4)), images[rng.integers(len(images))]
+        results.append({"category_id": 3 * label + 7, "bbox": box, "image_id": image["id"]})
+    for result in results:
+        result["score"] = float(rng.integers(0, 11)) / 10  # many ties, within and across images
+    return {"images": images, "categories": categories, "annotations": annotations}, results
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_the_arrays_and_numbers_of_pycocotools(seed: int) -> None:
+    truth, results = random_set(seed)
+    evaluation = evaluate(*from_coco(truth, results))
+    raw = raw_pycocotools(truth, results, [1, 10, 100])
+    assert np.array_equal(evaluation.scores.precision, raw.eval["precision"])
+    assert np.array_equal(evaluation.scores.recall, raw.eval["recall"])
+    assert [-1 if number is None else number for number in evaluation.summary.named().values()] == raw.stats.tolist()
+
+
+@pytest.mark.parametrize("seed", range(120, 130))
+def test_without_sizes_the_other_numbers_are_the_same(seed: int) -> None:
+    truth, results = random_set(seed)
+    whole, part = (evaluate(*from_coco(truth, results), by_size=by_size) for by_size in (True, False))
+    assert np.array_equal(part.scores.precision[..., 0, :], whole.scores.precision[..., 0, :])
+    assert np.array_equal(part.scores.matches, whole.scores.matches)
+    assert (part.summary.ap, part.summary.ap50, part.summary.ar) == (
+        whole.summary.ap,
+        whole.summary.ap50,
+        whole.summary.ar,
+    )
+    assert part.summary.ap_small is part.summary.ar_large is None
+    assert part.classes == whole.classes
+
+
+@pytest.mark.parametrize("seed", range(100, 120))
+@pytest.mark.parametrize("limits", [[1, 2, 3], [5], [1, 10, 300]])
+def test_other_limits_give_ap(seed: int, limits: list[int]) -> None:
+    truth, results = random_set(seed)
+    evaluation = evaluate(*from_coco(truth, results), max_detections=limits)
+    raw = raw_pycocotools(truth, results, limits)
+    precision, recall = raw.eval["precision"], raw.eval["recall"]
+    assert evaluation.summary.ap == precision[..., 0, -1][precision[..., 0, -1] > -1].mean()
+    assert evaluation.summary.ar == tuple(
+        recall[:, :, 0, m][recall[:, :, 0, m] > -1].mean() for m in range(len(limits))
+    )
+    assert f"AR{limits[-1]}" in evaluation.summary.named()
+    counts = Counter((result["image_id"], result["category_id"]) for result in results)
+    assert evaluation.past_limit == sum(max(0, count - limits[-1]) for count in counts.values())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_public_detectors_on_coco128(name: str, real_data: Path) -> None:
+    folder = real_data / "coco128"
+    truth = json.loads((folder / "annotations" / "instances_val.json").read_text())
+    results = json.loads((folder / "detections" / f"{name}.json").read_text())
+    evaluation = evaluate(*from_coco(truth, results))
+    numbers = [f"{number:.4f}".lstrip("0") for number in evaluation.summary.named().values() if number is not None]
+    assert " ".join(numbers) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_numbers_do_not_hang_on_the_order_of_the_images(seed: int) -> None:
+    targets, detections, categories = from_coco(*random_set(seed))
+    backwards = evaluate(targets[::-1], detections[::-1], categories)
+    assert backwards.summary == evaluate(targets, detections, categories).summary
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_matches_are_those_of_the_protocol(seed: int) -> None:
+    """Greedy, by descending score: the obvious twin, where no crowd and no equal scores complicate it."""
+    truth, results = random_set(seed)
+    for annotation in truth["annotations"]:
+        annotation["iscrowd"] = 0
+    for rank, result in enumerate(results):
+        result["score"] = 1 / (rank + 2)
+    targets, detections, categories = from_coco(truth, results)
+    for one, some, matched in zip(targets, detections, evaluate(targets, detections, categories).matched, strict=True):
+        free = set(range(len(one)))
+        for row in range(len(some)):
+            overlaps = {index: iou(some.boxes[row], one.boxes[index]) for index in sorted(free)}
+            mine = {i: o for i, o in overlaps.items() if o >= 0.5 and one.labels[i] == some.labels[row]}
+            best = max(mine.values(), default=0)
+            winners = [index for index, overlap in mine.items() if overlap == best]
+            assert matched[row] in (winners or [-1])
+            free.discard(int(matched[row]))
+
+
+def iou(a: Any, b: Any) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return float(both / union) if union else 0.0
+
+
+def classes(count: int) -> tuple[Category, ...]:
+    return tuple(Category(number + 1, f"class {number}") for number in range(count))
+
+
+def test_truth_as_detections_is_perfect() -> None:
+    boxes = [BOX, [20.1, 20.2, 77.7, 60.3], [5.0, 5.0, 205.0, 305.0]]
+    result = evaluate([target(boxes)], [found(1, boxes, [0.9, 0.8, 0.7])], classes(1))
+    assert [result.summary.ap, result.summary.ap_small, result.summary.ar[-1]] == pytest.approx([1, 1, 1], abs=1e-12)
+    assert result.matched[0].tolist() == [0, 1, 2]
+    assert result.warnings == ()
+
+
+def test_no_detections_is_ap_0_and_said() -> None:
+    result = evaluate([target([BOX])], [found(1, [], [])], classes(2))
+    assert result.summary.ap == 0
+    assert result.summary.ap_large is None  # no large box: nothing to be bad at
+    assert [metrics.ap for metrics in result.classes] == [0, None]
+    assert result.operating_point is None
+    assert result.warnings == ("there are no detections, so every number is 0",)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_no_truth_is_no_ap(images: int) -> None:
+    result = evaluate([target([])] * images, [found(1, [BOX], [0.5])] * images, classes(1))
+    assert set(result.summary.named().values()) == {None}
+    assert result.empty_images == result.unscored_detections == result.detections == images
+    assert "there is no box to find, so there is no AP" in result.warnings
+
+
+def test_false_detections_of_a_class_without_truth_leave_the_mean_alone_and_are_told() -> None:
+    result = evaluate([target([BOX])], [found("a", [BOX, BOX], [0.5, 0.9], [0, 1])], classes(2))
+    assert result.summary.ap == pytest.approx(1, abs=1e-12)
+    assert (result.classes[1].ap, result.classes[1].detections, result.unscored_detections) == (None, 1, 1)
+    assert "1 detection of classes without a box to find" in " ".join(result.warnings)
+
+
+def test_a_crowd_is_neither_truth_nor_error() -> None:
+    crowd = target([BOX, [0, 0, 100, 100]], crowd=[False, True])
+    result = evaluate([crowd], [found(1, [[50, 50, 60, 60], BOX, [70, 50, 80, 60]], [0.9, 0.8, 0.7])], classes(1))
+    assert result.summary.ap == pytest.approx(1, abs=1e-12)
+    assert result.matched[0].tolist() == [-2, 0, -2]
+    assert (result.boxes, result.crowds) == (1, 1)
+    assert result.operating_point is not None
+    assert (result.operating_point.precision, result.operating_point.recall) == (1, 1)
+
+
+def test_nothing_is_changed_and_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    targets, detections, categories = from_coco(*random_set(0))
+    before = copy.deepcopy((targets, detections))
+    evaluate(targets, detections, categories)
+    print("still here")
+    assert capsys.readouterr().out == "still here\n"
+    for old, new in zip([*before[0], *before[1]], [*targets, *detections], strict=True):
+        assert all(np.array_equal(vars(old)[name], vars(new)[name]) for name in vars(old))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("part", ["boxes", "scores"])
+def test_what_is_not_finite_is_refused(value: float, part: str) -> None:
+    detections = found("cat.jpg", [BOX, BOX], [0.5, 0.4])
+    getattr(detections, part)[-1] = value
+    with pytest.raises(InputError, match=r"cat\.jpg"):
+        evaluate([target([BOX])], [detections], classes(1))
+
+
+@pytest.mark.parametrize(
+    ("targets", "detections", "limits", "words"),
+    [
+        ([target([BOX])], [], [100], "0 for 1"),
+        ([target([])] * 2, [found(1, [], [])] * 2, [100], "an image twice"),
+        ([target([BOX], [1])], [found(1, [], [])], [100], r"targets\[0\] row 0"),
+        ([target([]), target([BOX, [0, 0, np.nan, 1]])], [found(1, [], []), found(2, [], [])], [100], r"\[1\] row 1"),
+        ([target([])], [found(1, [[5, 0, 4, 1]], [0.5])], [100], "negative size"),
+        ([target([])], [found(1, [BOX], [0.5], [-1])], [100], "label -1"),
+        ([target([])], [found(1, [], [])], [100, 10], "ascending"),
+        ([target([])], [found(1, [], [])], [], "ascending"),
+        ([target([])], [found(1, [], [])], [0, 1], "from 1"),
+    ],
+)
+def test_arguments_that_do_not_fit(
+    targets: list[Target], detections: list[Detections], limits: list[int], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        evaluate(targets, detections, classes(1), limits)
+
+
+def test_counts() -> None:
+    targets = [target([BOX, BOX, BOX], [0, 0, 1], [False, True, False]), target([BOX]), target([])]
+    detections = [found(1, [BOX] * 4, [0.9, 0.8, 0.7, 0.6]), found(2, [BOX], [0.9], [1]), found(3, [], [])]
+    result: Evaluation = evaluate(targets, detections, classes(2), [3])
+    assert (result.images, result.empty_images, result.boxes, result.crowds, result.detections) == (3, 1, 3, 1, 5)
+    first, second = result.classes
+    assert (first.images, first.boxes, first.crowds, first.detections) == (2, 2, 1, 4)
+    assert (second.images, second.boxes, second.crowds, second.detections) == (1, 1, 0, 1)
+    assert result.past_limit == 1
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_best_f1_is_the_best_of_all_thresholds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(1, 6, rng.integers(1, 20)) / 5
+    right = rng.random(len(scores)) < 0.5
+    boxes = int(right.sum() + rng.integers(0, 3))
+    point = best_f1(scores, right, boxes)
+    if not right.any():
+        assert point is None
+        return
+    every = {t: 2 * right[scores >= t].sum() / ((scores >= t).sum() + boxes) for t in np.unique(scores)}
+    assert point is not None
+    assert (point.f1, point.threshold) == max((f1, t) for t, f1 in every.items())
+    assert point.precision == right[scores >= point.threshold].mean()
+    assert point.recall == right[scores >= point.threshold].sum() / boxes

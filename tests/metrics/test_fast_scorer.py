@@ -1,0 +1,174 @@
+"""The fast twin of pycocotools: its arrays to the bit, and images that count several times."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorloc.metrics import Bootstrap, Interval, bootstrap, evaluate, image_weights, match_targets, weighted_curves
+from anchorloc.metrics.bootstrap import named_numbers, pivot
+from anchorloc.metrics.matching import Outcomes
+from anchorloc.structures import Category
+from tests.metrics.evaluation_cases import found, target
+from tests.metrics.test_evaluation import Json, from_coco, random_set, raw_pycocotools
+
+LIMITS = (1, 10, 100)
+
+
+def without_ties(seed: int) -> tuple[Json, list[Json]]:
+    truth, results = random_set(seed)
+    scores = np.random.default_rng(seed).permutation(len(results)) + 1
+    for result, score in zip(results, scores.tolist(), strict=True):
+        result["score"] = score / (len(results) + 1)
+    return truth, results
+
+
+def outcomes_of(truth: Json, results: list[Json]) -> Outcomes:
+    return match_targets(*from_coco(truth, results), LIMITS[-1])
+
+
+def copied(truth: Json, results: list[Json], weights: Sequence[int]) -> tuple[Json, list[Json]]:
+    """The data set in which image i stands weights[i] times under ids of their own."""
+    images: list[Json] = []
+    annotations: list[Json] = []
+    found: list[Json] = []
+    for image, weight in zip(truth["images"], weights, strict=True):
+        for _ in range(weight):
+            new = {"image_id": len(images) + 1}
+            images.append({"id": len(images) + 1})
+            annotations += [{**a, **new} for a in truth["annotations"] if a["image_id"] == image["id"]]
+            found += [{**r, **new} for r in results if r["image_id"] == image["id"]]
+    return {**truth, "images": images, "annotations": annotations}, found
+
+
+@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("limits", [LIMITS, (5,), (1, 2, 3)])
+def test_the_arrays_of_pycocotools(seed: int, limits: tuple[int, ...]) -> None:
+    case = from_coco(*random_set(seed))
+    record, fast = (evaluate(*case, max_detections=limits, fast=fast) for fast in (False, True))
+    for name in ("precision", "recall", "matches", "ignored"):
+        assert np.array_equal(getattr(record.scores, name), getattr(fast.scores, name)), name
+    assert record.summary == fast.summary
+
+
+@pytest.mark.parametrize("field", ["area", "iscrowd"])
+@pytest.mark.parametrize("seed", range(200, 210))
+def test_a_field_that_is_missing_everywhere(seed: int, field: str) -> None:
+    truth, results = random_set(seed)
+    for annotation in truth["annotations"]:
+        annotation.pop(field, None)
+    fast, raw = evaluate(*from_coco(truth, results), fast=True), raw_pycocotools(truth, results, list(LIMITS))
+    assert np.array_equal(fast.scores.precision, raw.eval["precision"])
+    assert np.array_equal(fast.scores.recall, raw.eval["recall"])
+
+
+def test_without_sizes_the_fast_arrays_are_those_of_pycocotools_too() -> None:
+    case = from_coco(*random_set(0))
+    record, fast = (evaluate(*case, by_size=False, fast=fast) for fast in (False, True))
+    assert np.array_equal(record.scores.precision, fast.scores.precision)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+@pytest.mark.parametrize("classes", [0, 1])
+def test_what_is_empty_is_scored(images: int, classes: int) -> None:
+    categories = (Category(1, "x"),) * classes
+    assert evaluate([target([])] * images, [found(1, [], [])] * images, categories, fast=True).summary.ap is None
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_weights_of_1_give_the_numbers_of_pycocotools(seed: int) -> None:
+    truth, results = random_set(seed)
+    outcomes, raw = outcomes_of(truth, results), raw_pycocotools(truth, results, list(LIMITS))
+    curves = weighted_curves(outcomes, np.ones(len(truth["images"]), np.int64), LIMITS)
+    assert np.array_equal(curves.precision.transpose(2, 3, 0, 1), raw.eval["precision"][..., -1])
+    assert np.array_equal(curves.recall.transpose(2, 0, 1, 3), raw.eval["recall"])
+    assert list(np.nan_to_num(list(named_numbers(curves, LIMITS).values()), nan=-1)) == pytest.approx(raw.stats)
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=12, max_size=12))
+def test_weights_give_what_pycocotools_gives_for_copies(seed: int, weights: list[int]) -> None:
+    truth, results = without_ties(seed)
+    curves = weighted_curves(outcomes_of(truth, results), np.array(weights), LIMITS)
+    more, found_more = copied(truth, results, weights)
+    if not found_more:
+        return  # pycocotools cannot read an empty result
+    raw = raw_pycocotools(copy.deepcopy(more), found_more, list(LIMITS))
+    assert np.array_equal(curves.precision.transpose(2, 3, 0, 1), raw.eval["precision"][..., -1])
+    assert np.array_equal(curves.recall.transpose(2, 0, 1, 3), raw.eval["recall"])
+
+
+@pytest.mark.parametrize("weights", [np.ones(3, np.int64), np.full(12, -1), np.ones(12), np.ones((12, 1), np.int64)])
+def test_wrong_weights_are_refused(weights: Any) -> None:
+    with pytest.raises(ValueError, match="need 12 whole numbers"):
+        weighted_curves(outcomes_of(*random_set(0)), weights)
+
+
+def test_the_bootstrap_is_what_its_resamples_are_one_by_one() -> None:
+    outcomes = outcomes_of(*without_ties(3))
+    drawn = [
+        list(named_numbers(weighted_curves(outcomes, weights, LIMITS), LIMITS).values())
+        for weights in image_weights(12, 50, seed=4)
+    ]
+    one, two = (bootstrap(outcomes, LIMITS, 50, seed=4, threads=threads) for threads in (1, 2))
+    assert one.summary == two.summary
+    whole = named_numbers(weighted_curves(outcomes, None, LIMITS), LIMITS)
+    for (name, interval), column in zip(one.summary.items(), np.array(drawn).T, strict=True):
+        assert interval == pivot(whole[name], column)
+    assert one.summary["AP"] is not None
+    assert one.summary["AP"].low < whole["AP"] < one.summary["AP"].high
+    assert one.classes[-1] is None  # no truth, so no number
+    assert bootstrap(outcomes, LIMITS, 50, seed=5).summary != one.summary
+
+
+def test_a_draw_takes_as_many_images_as_there_are() -> None:
+    weights = np.array(image_weights(7, 4000, seed=0))
+    assert set(weights.sum(axis=1).tolist()) == {7}
+    assert np.allclose(weights.mean(axis=0), 1, atol=0.06)
+    assert np.allclose(weights.var(axis=0), 6 / 7, atol=0.1)
+    assert image_weights(0, 10, seed=0) == []
+
+
+def test_no_images_and_no_resamples_give_no_intervals() -> None:
+    nothing = match_targets([], [], (Category(1, "x"),), 100)
+    none: Bootstrap = bootstrap(nothing, LIMITS, 10)
+    assert set(none.summary.values()) == {None}
+    assert set(bootstrap(outcomes_of(*random_set(0)), LIMITS, 0).summary.values()) == {None}
+
+
+def test_an_interval_is_laid_about_its_number() -> None:
+    for value, resampled, expected in (
+        (0.5, np.linspace(0.6, 0.8, 1001), Interval(0.405, 0.595)),
+        (1.0, np.linspace(0.9, 1.0, 11), Interval(0.9525, 1)),
+    ):
+        interval = pivot(value, resampled)
+        assert interval is not None
+        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert pivot(0.5, np.array([0.1, np.nan])) is None
+
+
+def test_intervals_cover() -> None:
+    """Sets of 60 images out of a pool of many: the mean AP of such sets is in the interval 95 times in 100."""
+    random, simulations, pool = np.random.default_rng(0), 150, 1500
+    right = random.random(pool) < 0.6
+    targets = [target([[0, 0, 10, 10]])] * pool
+    scores = np.where(right, random.beta(4, 2, pool), random.beta(2, 4, pool))
+    boxes = [[[0.0, 0, 10, 10] if one else [20.0, 0, 30, 10]] for one in right]
+    detections = [found(i, box, [score]) for i, (box, score) in enumerate(zip(boxes, scores.tolist(), strict=True))]
+    outcomes = match_targets(targets, detections, (Category(1, "x"),), 100, by_size=False)
+
+    def ap(images: Any) -> float:
+        return float(weighted_curves(outcomes, np.bincount(images, minlength=pool)).ap.mean())
+
+    draws = [random.choice(pool, 60, replace=False) for _ in range(simulations)]
+    own = np.array([ap(images) for images in draws])
+    covered = 0
+    for images, value in zip(draws, own.tolist(), strict=True):
+        interval = pivot(value, np.array([ap(images[random.integers(0, 60, 60)]) for _ in range(100)]))
+        covered += interval is not None and interval.low <= own.mean() <= interval.high
+    assert covered / simulations >= 0.88  # 0.95, less what 100 resamples of 60 images and 150 sets leave to chance

@@ -1,0 +1,250 @@
+"""`python -m anchorloc.predict`: from files to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import anchorloc
+from anchorloc import __main__ as console
+from anchorloc import evaluate
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
+from anchorloc.errors import InputError, run_command
+from anchorloc.predict import __main__ as predict
+from anchorloc.predict.drawing import draw
+from anchorloc.predict.image_input import find_images
+from anchorloc.predict.localizer import NamedDetections
+from anchorloc.predict.results import picture_paths
+from anchorloc.structures import Category
+from tests.detector.random_models import save_random
+
+GUIDE = Path(__file__).parents[2] / "docs" / "predict.md"
+DATA = ShapesData(train_images=1, val_images=5, size=96)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint, and five images beside annotations."""
+    folder = tmp_path_factory.mktemp("work")
+    write_coco({"val": DATA.open("val")}, folder / "data")
+    save_random(folder / "best.pt")
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+
+
+def test_a_folder_becomes_pictures_results_and_a_table(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        arguments = ["predict", str(folder / "best.pt"), str(folder / "data"), "--out", str(tmp_path / name)]
+        assert console.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "5 images" in out
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
+    assert [str(path) for path in files if path.suffix != ".jpg"] == ["detections.csv", "images.json", "results.json"]
+    assert sum(path.parts[:2] == ("pictures", "images") for path in files) == 5
+    for path in files:
+        assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+    results = json.loads((tmp_path / "one" / "results.json").read_text())
+    images = json.loads((tmp_path / "one" / "images.json").read_text())
+    assert [image["id"] for image in images["images"]] == [1, 2, 3, 4, 5]
+    table = rows_of(tmp_path / "one" / "detections.csv")
+    assert len(table) == len(results) > 100
+    model = anchorloc.load(folder / "best.pt")
+    direct = model(folder / "data" / images["images"][0]["file_name"])
+    for row, result, line in zip(range(len(direct)), results, table, strict=False):
+        x, y, width, height = result["bbox"]
+        np.testing.assert_allclose([x, y, x + width, y + height], direct.boxes[row], atol=2e-3)
+        np.testing.assert_allclose([float(line[key]) for key in ("x1", "y1", "x2", "y2")], direct.boxes[row], atol=1e-3)
+        assert line["class"] == direct.names[row]
+        assert line["image"] == images["images"][0]["file_name"]
+
+
+def test_results_with_ids_of_annotations_score_as_the_checkpoint_does(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = folder / "data" / "annotations" / "instances_val.json"
+    model = [str(folder / "best.pt"), str(folder / "data" / "images")]
+    ours = f"--out={tmp_path / 'found'}"
+    assert predict.main([*model, f"--annotations={truth}", "--no-pictures", ours]) == 0
+    assert not (tmp_path / "found" / "pictures").exists()
+    results = f"--detections={tmp_path / 'found' / 'results.json'}"
+    assert evaluate.main([results, f"--annotations={truth}", f"--out={tmp_path / 'a'}"]) == 0
+    data = [f"data={{train_images: 1, val_images: 5, size: {DATA.size}}}", "train.batch_size=1"]
+    assert evaluate.main([model[0], *data, f"--out={tmp_path / 'b'}"]) == 0
+    scores = [json.loads((tmp_path / name / "metrics.json").read_text())["summary"] for name in "ab"]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+    assert scores[0]["AR100"] > 0
+    stray = folder / "stray.png"
+    Image.new("RGB", (50, 40)).save(stray)
+    assert run_command(predict.main, [model[0], str(stray), f"--annotations={truth}", f"--out={tmp_path / 'c'}"]) == 2
+    assert "stray.png is not among the images of the annotations" in capsys.readouterr().err
+
+
+def test_broken_images_are_told_and_the_others_done(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = tmp_path / "many"
+    (many / "sub").mkdir(parents=True)
+    for number in range(20):
+        Image.fromarray(DATA.open("val").image(number % 5)).save(many / f"{number:02}.png")
+    (many / "07.png").write_bytes((many / "07.png").read_bytes()[:300])
+    (many / "sub" / "fake.jpg").write_text("no image")
+    (many / "sub" / "empty.jpg").touch()
+    (many / "sub" / "bomb.png").write_bytes(bomb())
+    (many / "sub" / "folder.jpg").mkdir()
+    (many / "sub" / "notes.txt").write_text("is no image and is left alone")
+    (many / ".hidden.png").write_text("likewise")
+    assert run_command(predict.main, [str(folder / "best.pt"), str(many), f"--out={tmp_path / 'found'}"]) == 1
+    out, err = capsys.readouterr()
+    told = re.sub(r"\s+", "", err)  # lines are broken at the width of the terminal
+    assert told.count("error:") == 4
+    for name in ("07.png", "fake.jpg", "empty.jpg", "bomb.png"):
+        assert name in told
+    assert "19 images" in out
+    assert "4 images could not be used" in err
+    assert len(list((tmp_path / "found" / "pictures").iterdir())) == 19
+    names = [image["file_name"] for image in json.loads((tmp_path / "found" / "images.json").read_text())["images"]]
+    assert names == [f"{number:02}.png" for number in range(20) if number != 7]
+
+
+def bomb() -> bytes:
+    """A PNG of 20,000 × 20,000 pixels in a few bytes."""
+    file = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_file_that_is_named_twice_counts_once(folder: Path, tmp_path: Path) -> None:
+    images = folder / "data" / "images"
+    one = str(sorted(images.iterdir())[0])
+    assert predict.main([str(folder / "best.pt"), one, str(images), one, f"--out={tmp_path / 'found'}"]) == 0
+    assert len(json.loads((tmp_path / "found" / "images.json").read_text())["images"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give image files or folders"),
+        (["nowhere"], "nowhere does not exist"),
+        (["empty"], "holds no image"),
+        (["a.png", "--overlap=3"], "give --tile"),
+        (["a.png", "--tile=3", "--overlap=3"], "0 <= overlap < size"),
+        (["a.png", "--tile=0"], "0 <= overlap < size"),
+        (["a.png", "--batch=0"], "batch_size must be at least 1"),
+        (["a.png", "decode.nms=1"], "decode.nms"),
+        (["a.png", "--out=empty"], "exists already"),
+        (["a.png", "--annotations=nothing.json"], "nothing.json"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence_and_leaves_no_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], words: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (50, 40)).save("a.png")
+    assert run_command(predict.main, [str(folder / "best.pt"), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "empty"]
+
+
+def test_hostile_class_names(folder: Path, tmp_path: Path) -> None:
+    names = ("=1+1", "細胞", "\x1b[2J", "👩‍👧 " * 20)
+    classes = tuple((number, name) for number, name in enumerate(names))
+    save_random(tmp_path / "odd.pt", classes=classes)
+    found = tmp_path / "found"
+    assert predict.main([str(tmp_path / "odd.pt"), str(folder / "data"), "--draw=0", f"--out={found}"]) == 0
+    written = {row["class"] for row in rows_of(found / "detections.csv")}
+    assert {"'=1+1", "細胞", "\\x1b[2J"} <= written
+
+
+def test_pictures_of_every_size_and_any_box() -> None:
+    categories = (Category(0, "a"), Category(1, "b"))
+    for height, width in ((1, 1), (1, 300), (300, 2), (64, 64)):
+        boxes = np.array([[0, 0, width, height], [width, height, width, height], [0.2, 0.2, 0.2, 0.9]])
+        found = NamedDetections(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), np.full(3, -1), "", categories)
+        ground = np.full((height, width, 3), 128, np.uint8)
+        with Image.open(io.BytesIO(draw(ground, found))) as picture:
+            assert picture.size == (width, height)
+            assert (np.asarray(picture) != 128).any()
+
+
+def test_a_box_is_drawn_where_it_is() -> None:
+    found = NamedDetections(
+        np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1]), "", (Category(0, "a"),)
+    )
+    ground = np.full((100, 120, 3), 255, np.uint8)
+    with Image.open(io.BytesIO(draw(ground, found, quality=100))) as picture:
+        changed = np.abs(np.asarray(picture).astype(int) - 255).max(axis=2) > 60
+    rows, columns = np.flatnonzero(changed[:, 60:88].any(axis=1)), np.flatnonzero(changed[55:78].any(axis=0))
+    assert abs(rows.max() - 80) <= 2
+    assert abs(columns.min() - 40) <= 2
+    assert abs(columns.max() - 90) <= 2
+    assert not changed[55:78, 45:86].any()
+
+
+@given(st.lists(st.sampled_from(["a.png", "A.PNG", "a.jpg", "a-2.jpg", "b/a.png", "b/a", ".a", "a.b.c"]), max_size=12))
+def test_no_picture_overwrites_another(names: list[str]) -> None:
+    paths = [str(path).casefold() for path in picture_paths(names)]
+    assert len(set(paths)) == len(names)
+    assert all(path.endswith(".jpg") for path in paths)
+
+
+def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands and its Python run as they stand; those of its last section in test_export.py."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mine").symlink_to(folder)
+    (tmp_path / "photos").symlink_to(folder / "data" / "images")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images").symlink_to(folder / "data" / "images")
+    (tmp_path / "data" / "val.json").symlink_to(folder / "data" / "annotations" / "instances_val.json")
+    for name, size in (("photo.jpg", (120, 90)), ("more.jpg", (90, 120)), ("aerial.png", (700, 150))):
+        Image.fromarray(DATA.open("val").image(0)).resize(size).save(name)
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", GUIDE.read_text().split("## Export")[0], re.DOTALL)
+    assert {kind for kind, _ in blocks} == {"sh", "python"}
+    names: dict[str, object] = {}
+    for kind, text in blocks:
+        if kind == "python":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # a guide need not close its picture
+                exec(text, names)
+            continue
+        for line in text.splitlines():
+            words = shlex.split(line)
+            assert words[:2] == ["python", "-m"]
+            assert console.main([words[2].removeprefix("anchorloc."), *words[3:]]) == 0
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sealed").mkdir()
+    (tmp_path / "a.jpg").touch()
+    scan = os.scandir
+
+    def sealed(folder: str) -> object:
+        if str(folder).endswith("sealed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", sealed)
+    with pytest.raises(InputError, match="sealed cannot be read: Permission denied"):
+        find_images([tmp_path])

@@ -1,0 +1,265 @@
+"""A model on images: the Python API, tiles and their merging, and the settings of suppression."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import anchorloc
+from anchorloc.boxes import box_iou, soft_nms
+from anchorloc.data import ShapesData
+from anchorloc.detector import Decoder
+from anchorloc.engine.build import batches, validation_loader
+from anchorloc.engine.inference import detect
+from anchorloc.errors import InputError
+from anchorloc.predict.localizer import Localizer, NamedDetections
+from anchorloc.predict.tiles import Tile, Tiles, tile_grid
+from anchorloc.structures import Detections
+from benchmarks.torchvision_parity import CONFIGS, peer
+from tests.detector.random_models import save_random
+from tests.metrics.evaluation_cases import found
+
+SCENES = ShapesData(train_images=1, val_images=4, size=96).open("val")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_random(tmp_path_factory.mktemp("model") / "best.pt")
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> Localizer:
+    return anchorloc.load(checkpoint, device="cpu")
+
+
+def assert_same(first: Detections, second: Detections, tolerance: float = 0) -> None:
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_allclose(first.scores, second.scores, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(first.boxes, second.boxes, rtol=0, atol=100 * tolerance)
+
+
+def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path: Path) -> None:
+    pixels = SCENES.image(0)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    from_array = model(pixels)
+    assert len(from_array) > 20
+    assert from_array.boxes.shape == (len(from_array), 4)
+    assert (np.diff(from_array.scores) <= 0).all()
+    assert from_array.names == [model.names[label] for label in from_array.labels]
+    assert from_array.take(np.array([1])).names == from_array.names[1:2]
+    assert_same(from_array, model(str(tmp_path / "a.png")))
+    assert_same(from_array, model(tmp_path / "a.png"))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert_same(from_array, model(picture))
+
+
+def test_it_finds_what_evaluation_finds(model: Localizer) -> None:
+    config = replace(model.model.config, train=replace(model.model.config.train, batch_size=1))
+    judged = detect(model.model.network, batches(validation_loader(config, SCENES)), config, torch.device("cpu"))
+    for index, expected in enumerate(judged):
+        assert_same(model(SCENES.image(index)), expected)
+
+
+def test_an_image_of_a_list_gets_what_it_gets_alone(model: Localizer) -> None:
+    images = [SCENES.image(0), SCENES.image(1)[:50], SCENES.image(2), SCENES.image(3)[:, :40]]
+    together = replace(model, batch_size=3)(images)
+    assert len(together) == 4
+    for image, detections in zip(images, together, strict=True):
+        assert_same(detections, model(image), 1e-5)
+    assert model([]) == []
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = SCENES.image(0)[:64]
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation to the Pillow transpose that stores it so
+    stored = Image.fromarray(upright)
+    stored = stored if orientation == 1 else stored.transpose(Image.Transpose(undo[orientation]))
+    stored.save(tmp_path / "a.png", exif=exif)
+    assert_same(model(tmp_path / "a.png"), model(upright))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert_same(model(picture), model(upright))
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((4, 4, 3), np.float32), r"need a uint8 array of shape \(H, W, 3\), got float32 \(4, 4, 3\)"),
+        (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
+        (["x.png"], "x.png does not exist"),
+        ("nul\0byte.png", "does not exist"),
+        ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, a PIL image or an array, got a int"),
+        (7, "need a path, a PIL image or an array, got a int"),
+        (None, "need a path, a PIL image or an array, got a NoneType"),
+        (Image.new("F", (4, 4)), "the image has floating-point pixels"),
+    ],
+)
+def test_an_image_that_cannot_be_used_is_told(model: Localizer, image: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        model(image)
+
+
+def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
+    strict = anchorloc.load(checkpoint, "decode.score_threshold=0.3", "decode.max_detections=5")
+    detections = strict(SCENES.image(0))
+    assert 0 < len(detections) <= 5
+    assert detections.scores.min() > 0.3
+    assert strict.names == ("ellipse", "rectangle", "triangle", "cross")
+    for settings, words in (
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"device": "tpu"}, "train.device='tpu'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            anchorloc.load(checkpoint, **settings)
+
+
+def test_a_torchvision_model_knows_its_classes_without_data(tmp_path: Path) -> None:
+    name = "ssdlite320_mobilenet_v3_large"
+    torch.save(peer(name).state_dict(), tmp_path / "lite.pth")
+    model = anchorloc.load(CONFIGS / f"{name}.yaml", f"detector.weights={tmp_path / 'lite.pth'}")
+    assert len(model.names) == 80
+    assert [category.id for category in model.model.categories if category.name == "toothbrush"] == [90]
+    assert isinstance(model(SCENES.image(0)), NamedDetections)
+
+
+def test_import_is_light_and_load_is_there() -> None:
+    code = "import sys, anchorloc; print(bool({'torch', 'numpy'} & set(sys.modules)), anchorloc.load.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == "False anchorloc.predict.localizer\n"
+    with pytest.raises(AttributeError, match="nothing"):
+        anchorloc.nothing  # noqa: B018
+
+
+tilings = st.integers(8, 60).flatmap(lambda size: st.builds(Tiles, st.just(size), st.integers(0, size // 2)))
+sizes = st.tuples(st.integers(1, 100), st.integers(1, 100))
+
+
+@given(sizes, tilings)
+def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: Tiles) -> None:
+    image = np.arange(size[0] * size[1] * 3).reshape(*size, 3)
+    seen = np.zeros(size, np.bool_)
+    grid = tile_grid(size, tiles)
+    for tile in grid:
+        assert tile.size == (min(size[0], tiles.size), min(size[1], tiles.size))
+        part = tile.cut(image)  # type: ignore[arg-type]
+        assert part.shape[:2] == tile.size
+        assert part[0, 0, 0] == (tile.top * size[1] + tile.left) * 3
+        seen[tile.top : tile.top + tile.size[0], tile.left : tile.left + tile.size[1]] = True
+    assert seen.all()
+    for starts in (sorted({tile.top for tile in grid}), sorted({tile.left for tile in grid})):
+        assert all(np.diff(starts) <= tiles.size - tiles.overlap)
+
+
+@given(sizes, tilings, st.tuples(*[st.floats(0, 1)] * 4))
+def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
+    size: tuple[int, int], tiles: Tiles, place: tuple[float, ...]
+) -> None:
+    """What an ideal network finds in each tile: the part of the object in it. Small ones are found whole."""
+    x1, x2 = sorted(place[:2])
+    y1, y2 = sorted(place[2:])
+    box = np.array([x1, y1, x2, y2]) * (size[1], size[0], size[1], size[0])
+    visible, kept = [0.0], [0.0]
+    for tile in tile_grid(size, tiles):
+        corner = np.array([tile.left, tile.top, tile.left, tile.top])
+        part = (box - corner).clip(0, (tile.size[1], tile.size[0]) * 2)
+        area = float((part[2] - part[0]) * (part[3] - part[1]))
+        detections = tile.to_image(found("", [part.tolist()], [0.5]))
+        if len(detections):
+            np.testing.assert_allclose(detections.boxes[0], part + corner)
+            kept.append(area)
+        visible.append(area)
+    assert max(kept) >= max(visible) * (1 - 1e-9)
+    if (box[2:] - box[:2]).max() <= tiles.overlap * (1 - 1e-9):
+        assert max(kept) == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def naive_nms(detections: Detections, iou: float) -> list[int]:
+    overlaps = box_iou(detections.boxes, detections.boxes)
+    same = detections.labels[:, None] == detections.labels
+    kept: list[int] = []
+    for row in sorted(range(len(detections)), key=lambda row: -detections.scores[row]):
+        if not (same[row, kept] & (overlaps[row, kept] > iou)).any():
+            kept.append(row)
+    return kept
+
+
+def test_merged_tiles_are_what_suppression_per_class_leaves_of_all(checkpoint: Path) -> None:
+    settings = ("decode.score_threshold=0.2", "decode.candidates=20", "decode.max_detections=1000")
+    tiles = Tiles(48, 16)
+    model = anchorloc.load(checkpoint, *settings, tiles=tiles, batch_size=1)
+    everything = replace(anchorloc.load(checkpoint, *settings, "decode.nms_iou=1"), batch_size=1)  # suppresses nothing
+    image = np.concatenate([SCENES.image(0), SCENES.image(1)], axis=1)
+    grid = tile_grid((96, 192), tiles)
+    assert len(grid) == 3 * 6
+    parts = [tile.to_image(everything(tile.cut(image).copy())) for tile in grid]
+    boxes, scores, labels, anchors = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "labels", "anchors")
+    )
+    joined = Detections(boxes, scores, labels, anchors, image_id="")
+    expected = joined.take(np.array(naive_nms(joined, 0.6)))
+    assert 20 < len(expected) < len(joined)
+    assert_same(model(image), expected, 1e-6)
+    assert (model(image).anchors == -1).all()
+
+
+def test_a_box_moves_with_its_tile() -> None:
+    moved = Tile(10, 20, (50, 60), (50 + 10, 60 + 20)).to_image(found(3, [[1, 2, 3, 4]], [0.5]))
+    np.testing.assert_array_equal(moved.boxes, [[21, 12, 23, 14]])
+    assert moved.image_id == 3
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(0, 0), (10, 10), (10, -1)])
+def test_tiles_that_cannot_be(size: int, overlap: int) -> None:
+    with pytest.raises(InputError, match="tiles need 0 <= overlap < size"):
+        Tiles(size, overlap)
+
+
+corners = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 8), st.integers(1, 8))
+rows = st.lists(st.tuples(corners, st.integers(1, 20), st.integers(0, 2)), max_size=12)
+
+
+def as_detections(items: list[tuple[tuple[int, ...], int, int]]) -> Detections:
+    boxes = [[float(side) for side in (x, y, x + w, y + h)] for (x, y, w, h), _, _ in items]
+    return found("", boxes, [score / 20 for _, score, _ in items], [label for _, _, label in items])
+
+
+@given(rows)
+def test_suppression_across_classes_is_that_of_one_class(items: list[tuple[tuple[int, ...], int, int]]) -> None:
+    detections = as_detections(items)
+    best = Decoder(across_classes=True, nms_iou=0.4).best(detections)
+    of_one = naive_nms(replace(detections, labels=np.zeros_like(detections.labels)), 0.4)
+    assert_same(best, detections.take(np.array(of_one, np.int64)))
+
+
+@given(rows, st.booleans(), st.sampled_from([1, 3, 100]))
+def test_soft_suppression(items: list[tuple[tuple[int, ...], int, int]], across: bool, most: int) -> None:
+    """Class by class as `soft_nms`, whose twin is in its own tests; then by descending new score."""
+    detections = as_detections(items)
+    decoder = Decoder(0.02, across_classes=across, soft_sigma=0.3, max_detections=most)
+    best = decoder.best(detections)
+    groups = [np.arange(len(detections))] if across else [np.flatnonzero(detections.labels == c) for c in range(3)]
+    expected = []
+    for group in groups:
+        kept, scores = soft_nms(detections.boxes[group], detections.scores[group], 0.3, 0.02)
+        expected += [(-score, row) for row, score in zip(group[kept].tolist(), scores.tolist(), strict=True)]
+    expected = sorted(expected)[:most]
+    np.testing.assert_array_equal(best.scores, [-score for score, _ in expected])
+    np.testing.assert_array_equal(best.boxes, detections.boxes[[row for _, row in expected]].reshape(-1, 4))
+
+
+def test_a_negative_sigma_is_refused() -> None:
+    with pytest.raises(ValueError, match="soft_sigma must not be negative, got -1"):
+        Decoder(soft_sigma=-1)

@@ -1,0 +1,139 @@
+"""The report of an analysis: the same numbers everywhere, each explained, and no name that breaks it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics.analysis import KINDS, Analysis, AnchorWork, Demands, analyze
+from anchorloc.report import best_and_worst, print_evaluation, write_report
+from anchorloc.report.analysis import words
+from anchorloc.structures import Category, Detections, Target
+from tests.metrics.evaluation_cases import found, target
+from tests.metrics.test_evaluation import from_coco
+from tests.metrics.test_fast_scorer import without_ties
+from tests.report.test_figures import Photos
+from tests.report.test_report import HOSTILE, Page, controls
+
+
+def case(names: list[str]) -> tuple[Evaluation, Analysis]:
+    """Real confusion under any names, with everything that an analysis can hold."""
+    targets, detections, categories = from_coco(*without_ties(1))
+    categories = tuple(Category(one.id, name) for one, name in zip(categories, names, strict=True))
+    count = sum(map(len, detections))
+    shapes = (((8.0, 8.0), (8.0, 16.0)), ((32.0, 32.0),))
+    work = AnchorWork(np.arange(count) % 3 // 2, np.arange(count) % 3 % 2, (8.0, 32.0), shapes, (0.9, 0.1))
+    demands = Demands(0.8, np.full((len(targets), 2), 300), work, resamples=20)
+    return evaluate(targets, detections, categories), analyze(targets, detections, categories, demands=demands)
+
+
+@pytest.mark.parametrize("start", range(0, 12, 4))
+def test_names_cannot_break_anything(tmp_path: Path, start: int) -> None:
+    evaluation, analysis = case(HOSTILE[start : start + 4])
+    names = [HOSTILE[i % len(HOSTILE)] for i in range(len(analysis.images))]
+    page = write_report(tmp_path, evaluation, "x", analysis=analysis, names=names).read_text(encoding="utf-8")
+    parsed = Page(page)
+    assert not {"script", "img", "b2", "iframe", "object"} & set(parsed.tags)
+    assert parsed.tags.count("h1") == 1
+    assert not [key for key, _ in parsed.attributes if key.startswith("on")]
+    assert not controls(page)
+    assert not [value for key, value in parsed.attributes if key in ("href", "src") and not str(value).startswith("#")]
+    assert not controls((tmp_path / "report.md").read_bytes().decode("utf-8"))
+    for path in tmp_path.glob("*.csv"):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        assert len({len(row) for row in rows}) == 1, path.name
+        assert not any(cell.startswith(("=", "@")) for row in rows for cell in row)
+
+
+def test_a_terminal_shows_the_intervals_of_the_page() -> None:
+    evaluation, analysis = case(HOSTILE[:4])
+    bootstrap = analysis.bootstrap
+    assert bootstrap is not None
+    file = io.StringIO()
+    print_evaluation(evaluation, bootstrap, Console(file=file, width=80))
+    text = file.getvalue()
+    assert max(map(cell_len, text.splitlines())) <= 80
+    assert "95% interval over images (20 resamples)" in text
+    shown = [tuple(map(float, pair)) for pair in re.findall(r"(\d?\.\d{3})-(\d?\.\d{3})", text)]
+    known = [one for one in (*bootstrap.summary.values(), *bootstrap.classes) if one is not None]
+    assert len(known) > 12
+    assert shown == [(round(one.low, 3), round(one.high, 3)) for one in known]
+    file = io.StringIO()
+    print_evaluation(evaluation, console=Console(file=file, width=80))
+    assert "interval" not in file.getvalue()
+
+
+def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> None:
+    evaluation, analysis = case(["a", "b", "c", "d"])
+    page = write_report(tmp_path, evaluation, "x", analysis=analysis, names=[""] * len(analysis.images)).read_text()
+    record = json.loads((tmp_path / "metrics.json").read_text())["analysis"]
+    markdown = (tmp_path / "report.md").read_text()
+    assert [record["errors"][kind]["count"] for kind in KINDS] == list(analysis.errors.totals)
+    for columns in (words.ERRORS, words.SLICE_COLUMNS, words.YIELD_COLUMNS, words.CLASS_COLUMNS, words.LOCALIZATION):
+        for meaning in columns.values():
+            assert meaning.replace("<", "&lt;") in page
+    for meaning in (
+        *words.ERRORS.values(),
+        *words.SLICE_COLUMNS.values(),
+        *words.LOCALIZATION.values(),
+        words.INTERVAL,
+    ):
+        assert meaning in markdown
+    assert analysis.bootstrap is not None
+    for interval in analysis.bootstrap.summary.values():
+        text = words.interval_text(interval)
+        assert text in page
+        assert text in markdown
+    with (tmp_path / "slices.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["boxes"] for row in table] == [str(one.boxes) for one in analysis.slices]
+    assert len(record["slices"]) == len(table)
+    assert not re.search(r"[\s>]-1\.?0*\b", re.sub(r"<style>.*</style>", "", page, flags=re.DOTALL))
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        matrix = [[int(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]]
+    assert matrix == analysis.confusion.matrix.tolist()
+
+
+def test_shapes_that_could_go_are_named() -> None:
+    targets = [target([[0, 0, 10, 10]])]
+    some = [found(1, [[0, 0, 10, 10], [40, 40, 50, 50]], [0.9, 0.1])]
+    work = AnchorWork(np.array([0, 0]), np.array([0, 1]), (8.0,), (((8.0, 8.0), (8.0, 16.0)),), (1.0,))
+    analysis = analyze(targets, some, (Category(1, "x"),), demands=Demands(work=work))
+    assert [one.size for one in words.prunable(analysis)] == [(8, 16)]
+    assert "8.0 x 16.0 px" in (words.prunable_sentence(analysis) or "")
+    assert "1 of the shapes, with 50.0% of the anchors" in (words.prunable_sentence(analysis) or "")
+
+
+class Boxes(Photos):
+    """Images of one box each."""
+
+    def target(self, index: int) -> Target:
+        return target([[0, 0, 10, 10]])
+
+
+def test_the_gallery_has_the_worst_and_the_best_and_each_once() -> None:
+    source = Boxes(30, broken={0})
+    hit, miss = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]
+    detections: list[Detections] = [
+        found(i, [hit] if i >= 15 else [miss] * (i % 3 + 1), [0.9] * (1 if i >= 15 else i % 3 + 1)) for i in range(30)
+    ]
+    targets = [source.target(i) for i in range(30)]
+    evaluation = evaluate(targets, detections, source.categories)
+    analysis = analyze(targets, detections, source.categories)
+    pictures, problems = best_and_worst(source, detections, evaluation, analysis)  # type: ignore[arg-type]
+    groups = [picture.group for picture in pictures]
+    assert groups == ["Worst"] * 9 + ["Best"] * 9
+    assert [int(picture.name) for picture in pictures[:5]] == [2, 5, 8, 11, 14]  # three wrong detections each
+    assert all(int(picture.name) >= 15 for picture in pictures[9:])
+    assert len({picture.name for picture in pictures}) == 18
+    assert problems == []
