@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 from anchorloc import __version__
-from anchorloc.errors import InputError, run_command
+from anchorloc.cli import run_command
+from anchorloc.errors import InputError
+from anchorloc.text import did_you_mean
 
 COMMANDS: Final = {
     "train": "train on the built-in shapes, or on your data with a config",
@@ -37,9 +38,7 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         print(f"anchorloc {__version__}")
         return 0
     if name not in COMMANDS:
-        guess = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {guess[0]!r}?" if guess else f"choose one of {', '.join(COMMANDS)}"
-        raise InputError(f"there is no command {name!r}; {hint}")
+        raise InputError(f"there is no command {name!r}; {did_you_mean(name, COMMANDS)}")
     return int(_module(name).main(rest))
 
 

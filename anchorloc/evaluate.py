@@ -19,15 +19,16 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from anchorloc.cli import run_command
 from anchorloc.data import Annotations, CocoSource, Source, read_annotations, read_results, readable
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
-from anchorloc.errors import InputError, printable, run_command
+from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Localization, evaluate
 from anchorloc.metrics.analysis import Analysis, Demands
 from anchorloc.report import Picture, best_and_worst, print_evaluation, write_report
 from anchorloc.report.localization import print_localization, write_localization
-from anchorloc.report.words import counted
+from anchorloc.text import counted, printable
 
 
 @dataclass(frozen=True, eq=False)

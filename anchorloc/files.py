@@ -9,7 +9,8 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,63 @@ MAX_JSON_BYTES = 1 << 30  # past this, parsing alone would take some 10 GB of me
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
-def is_file(word: str) -> bool:
-    """Whether a word of the command line names a file, which one that is too long for a name does not."""
+def exists(word: str) -> bool:
+    """Return whether a word names an existing file or folder; a word that is too long for a name does not."""
     try:
-        return Path(word).is_file()
+        return Path(word).exists()
     except (OSError, ValueError):
         return False
+
+
+def default_output(name: str, ending: str = "") -> Path:
+    """Return runs/NAME-DATE-TIME, where a command writes unless told otherwise."""
+    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}{ending}"
+
+
+def refuse_existing(path: Path, option: str = "--out") -> None:
+    """Raise InputError if there is something at `path`: no command overwrites what it has not written."""
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} exists already; give another {option}")
+
+
+def refuse_filled(folder: Path, option: str = "--out") -> None:
+    """Raise InputError unless `folder` is an empty folder or does not exist yet."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not an empty folder; give another {option}")
+
+
+def make_folder(folder: Path, option: str = "--out") -> None:
+    """Make a folder and those above it; one that exists is taken.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give another {option}") from None
+
+
+@contextmanager
+def new_folder(out: Path | None, name: str) -> Iterator[Path]:
+    """Make the folder of a command's output before the work: `out`, or runs/NAME-DATE-TIME.
+
+    If the work fails before it writes anything, the folders that were made are removed.
+
+    Raises:
+        InputError: there is something at `out` already, or the file system refuses.
+    """
+    folder = out or default_output(name)
+    refuse_existing(folder)
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    make_folder(folder)
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # one of them holds something
+            for one in made:
+                one.rmdir()
+        raise
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:

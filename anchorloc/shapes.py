@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from anchorloc.cli import run_command
 from anchorloc.data.coco_export import write_coco
 from anchorloc.data.shapes import ShapesData
-from anchorloc.errors import printable, run_command
+from anchorloc.text import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.errors import InputError, run_command
-from anchorloc.files import is_file
+from anchorloc.cli import run_command
+from anchorloc.errors import InputError
+from anchorloc.files import exists
 
 START = time.perf_counter()
 
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _split(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Tell the config file from the overrides."""
-    files = [word for word in settings if "=" not in word or is_file(word)]
+    files = [word for word in settings if "=" not in word or exists(word)]
     if len(files) > 1:
         raise InputError(f"one config at most, got {', '.join(files)}; overrides read key=value")
     return (Path(files[0]) if files else None), [word for word in settings if word not in files]

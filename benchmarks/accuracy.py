@@ -30,11 +30,12 @@ from pathlib import Path
 
 import torch
 
+from anchorloc.cli import run_command
 from anchorloc.config import Config, read_config, to_plain
 from anchorloc.data import Augment, ShortestSide, Transform
 from anchorloc.detector import TorchvisionBackbone
 from anchorloc.engine.system.log import read_log
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.files import read_bytes, read_json, write_text
 from benchmarks import torchvision_training
 from benchmarks.accuracy_summary import summary

@@ -9,8 +9,8 @@ import csv
 import sys
 from collections.abc import Sequence
 
+from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
-from anchorloc.errors import run_command
 from anchorloc.files import read_bytes, write_bytes
 from benchmarks.timing import RESULTS, write_table
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 
 from anchorloc import train
+from anchorloc.cli import run_command
 from anchorloc.engine.state.resume import LAST, load_last, older
-from anchorloc.errors import run_command
 from benchmarks.kill_and_resume import SETTINGS
 
 

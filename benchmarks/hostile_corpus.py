@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 
 from anchorloc import evaluate, train
-from anchorloc.errors import run_command
+from anchorloc.cli import run_command
 from benchmarks.hostile import checkpoints, configs, pictures, results, truths
 from benchmarks.hostile.checkpoints import TAKEN, trained
 from benchmarks.hostile.item import Item

@@ -32,9 +32,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint
+from anchorloc.cli import run_command
 from anchorloc.engine import training
 from anchorloc.engine.system.log import read_log
-from anchorloc.errors import run_command
 from anchorloc.files import is_temporary
 
 SETTINGS = [

@@ -17,8 +17,9 @@ import torch
 
 from anchorloc import evaluate, train
 from anchorloc.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from anchorloc.cli import run_command
 from anchorloc.engine.state.resume import load_last, older
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same_run, run, small
 
 

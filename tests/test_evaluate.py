@@ -18,9 +18,11 @@ from PIL import Image
 
 from anchorloc import __main__ as console
 from anchorloc import evaluate
+from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.errors import InputError, printable, run_command
+from anchorloc.errors import InputError
+from anchorloc.text import printable
 from tests.detector.random_models import save_random
 
 BOX = [10, 10, 20, 20]
@@ -165,7 +167,7 @@ def test_the_console_command_is_the_module(tmp_path: Path) -> None:
 
 
 def test_an_ascii_terminal_gets_escapes() -> None:
-    code = "from anchorloc.errors import run_command; run_command(lambda argv: print('IoU \u2265 0.5') or 0)"
+    code = "from anchorloc.cli import run_command; run_command(lambda argv: print('IoU \u2265 0.5') or 0)"
     done = python("-c", code, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout.strip()) == (0, b"IoU \\u2265 0.5")
 
@@ -224,7 +226,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 def test_a_closed_pipe_is_quiet() -> None:
     code = (
-        "import sys\nfrom anchorloc.errors import run_command\n"
+        "import sys\nfrom anchorloc.cli import run_command\n"
         "sys.exit(run_command(lambda argv: print('x' * 100_000) or 0))"
     )
     reader, writer = os.pipe()
@@ -236,7 +238,7 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_output_that_cannot_be_written_is_one_sentence() -> None:
-    code = "import sys\nfrom anchorloc.errors import run_command\nsys.exit(run_command(lambda argv: print('x') or 0))"
+    code = "import sys\nfrom anchorloc.cli import run_command\nsys.exit(run_command(lambda argv: print('x') or 0))"
     for stdout, status, words in (
         (">/dev/full", 2, "error: the output cannot be written: No space left on device\n"),
         (">&-", 0, ""),

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from anchorloc import evaluate, train
+from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import run as session
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.system.log import read_log
-from anchorloc.errors import run_command
 from anchorloc.lab import __main__ as lab
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))

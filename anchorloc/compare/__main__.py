@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.errors import InputError, run_command
+from anchorloc.cli import run_command
+from anchorloc.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from anchorloc.compare.jobs import Failure, Job
 from anchorloc.compare.record import Record
 from anchorloc.engine.system.display import Display, duration
-from anchorloc.errors import printable
+from anchorloc.text import printable
 
 
 class Progress(Display):

@@ -22,7 +22,8 @@ from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.localizing import refuse_other_counts
 from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.signals import Stopped
-from anchorloc.errors import InputError, printable
+from anchorloc.errors import InputError
+from anchorloc.text import printable
 
 
 def compare(path: Path, out: Path, engine: str, address: str | None, command: str) -> int:

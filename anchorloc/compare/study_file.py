@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from anchorloc.config import Config, config_from_plain
 from anchorloc.config.yaml import read_yaml
 from anchorloc.errors import InputError
+from anchorloc.text import did_you_mean
 
 KEYS = ("config", "common", "settings", "seeds", "baseline", "pairs")
 FIXED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # alike in all settings
@@ -76,9 +76,7 @@ def read_study(path: Path) -> Study:
 def _refuse_unknown(path: Path, plain: Mapping[Any, Any]) -> None:
     for key in plain:
         if key not in KEYS:
-            close = difflib.get_close_matches(str(key), KEYS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(KEYS)}"
-            raise InputError(f"{path}: {key}: unknown key, {hint}")
+            raise InputError(f"{path}: {key}: unknown key, {did_you_mean(str(key), KEYS)}")
 
 
 def _settings(path: Path, plain: Mapping[str, Any]) -> dict[str, Config]:
@@ -211,6 +209,4 @@ def _pairs(path: Path, plain: Mapping[str, Any], settings: Mapping[str, Config])
 def _known(path: Path, key: str, name: Any, settings: Iterable[str]) -> None:
     names = list(settings)
     if name not in names:
-        close = difflib.get_close_matches(str(name), names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-        raise InputError(f"{path}: {key}: there is no setting {name!r}; {hint}")
+        raise InputError(f"{path}: {key}: there is no setting {name!r}; {did_you_mean(str(name), names)}")

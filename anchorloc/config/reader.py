@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import inspect
 import io
 import json
@@ -23,6 +22,7 @@ import pydantic
 from anchorloc.config.settings import Config
 from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
 from anchorloc.errors import InputError
+from anchorloc.text import did_you_mean
 
 
 def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -134,9 +134,8 @@ def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: 
     hints = _hints(cls)
     for key in plain:
         if key not in hints:
-            close = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(hints)}"
-            raise InputError(f"{origin(path + str(key))}: {path}{key}: unknown key, {hint}")
+            keys = [field.name for field in dataclasses.fields(cls)]
+            raise InputError(f"{origin(path + str(key))}: {path}{key}: unknown key, {did_you_mean(str(key), keys)}")
     values = {}
     for field in dataclasses.fields(cls):
         inherited = getattr(default, field.name) if type(default) is cls else _default(field)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
-from anchorloc.data.item_error import Flaw, counted, first_of, short
+from anchorloc.data.item_error import Flaw
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
 from anchorloc.files import digest
+from anchorloc.text import counted, first_few, short_repr
 
 
 @dataclass(frozen=True)
@@ -93,18 +94,18 @@ class CocoSource(CocoAnnotations):
         return _orientation_warnings(turned, left)
 
     def _describe(self, index: int) -> str:
-        return f"{self.path}: image {short(self.image_id(index))}, {self.name(index)},"
+        return f"{self.path}: image {short_repr(self.image_id(index))}, {self.name(index)},"
 
 
 def _orientation_warnings(turned: list[str], left: list[str]) -> tuple[str, ...]:
     sentences = []
     if turned:
         number = counted(len(turned), "image is", "images are")
-        sentences.append(f"{number} turned by the EXIF tag to the declared size: {first_of(turned)}")
+        sentences.append(f"{number} turned by the EXIF tag to the declared size: {first_few(turned)}")
     if left:
         number = counted(len(left), "image has", "images have")
         sentences.append(
             f"{number} an EXIF orientation that is not applied, since the stored size is the declared one: "
-            f"{first_of(left)}"
+            f"{first_few(left)}"
         )
     return tuple(sentences)

@@ -17,9 +17,9 @@ from anchorloc.data.coco_reader import (
     read_categories,
     read_images,
 )
-from anchorloc.data.item_error import counted, short
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Target
+from anchorloc.text import counted, short_repr
 
 UNUSED_KEYS = ("segmentation", "keypoints")  # most of the bytes of COCO's own files
 
@@ -114,7 +114,7 @@ def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
         if odd.any():
             row = int(np.argmax(odd))
             image = int(columns.images[row])
-            annotation, image_id = short(id_at(columns.ids, row)), short(id_at(images.ids, image))
+            annotation, image_id = short_repr(id_at(columns.ids, row)), short_repr(id_at(images.ids, image))
             number = counted(int(odd.sum()), "box has", "boxes have")
             sentences.append(
                 f"{number} {what} (first: annotation {annotation} of image {image_id}, {images.names[image]}): "

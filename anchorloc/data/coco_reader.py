@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, is_crowd, known, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import Flaw, first_of, json_type, short
+from anchorloc.data.item_error import Flaw, json_type
 from anchorloc.data.packed import PackedStrings
 from anchorloc.errors import InputError
 from anchorloc.structures import BoolArray, Category, IntArray
+from anchorloc.text import first_few, short_repr
 
 Ids = IntArray | PackedStrings
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def objects(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path} has no list {key!r}; give a COCO annotation file")
     for row, item in enumerate(items):
         if type(item) is not dict:
-            raise InputError(f"{path}: item {row} of {key!r} is {short(item)}, not an object")
+            raise InputError(f"{path}: item {row} of {key!r} is {short_repr(item)}, not an object")
     return items
 
 
@@ -81,7 +82,7 @@ def read_categories(items: list[dict[str, Any]], path: Path) -> tuple[Category, 
     def category(item: dict[str, Any]) -> Category:
         name = item.get("name")
         if type(name) is not str:
-            raise Flaw(f"name {short(name)} is not a string")
+            raise Flaw(f"name {short_repr(name)} is not a string")
         return Category(checked_id(item.get("id")), name)
 
     if not items:
@@ -102,7 +103,7 @@ def read_images(items: list[dict[str, Any]], path: Path) -> ImageColumns:
     def size(item: dict[str, Any]) -> tuple[int, int]:
         name = item.get("file_name")
         if type(name) is not str:
-            raise Flaw(f"file_name {short(name)} is not a string")
+            raise Flaw(f"file_name {short_repr(name)} is not a string")
         check_file_name(name)
         return whole_pixels(item, "height"), whole_pixels(item, "width")
 
@@ -159,7 +160,7 @@ def each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) 
             values.append(read(item))
         except Flaw as flaw:
             item_id = item.get("id") if type(item) is dict else None
-            name = f"{what} {short(item_id)}" if type(item_id) in (int, str) else what
+            name = f"{what} {short_repr(item_id)}" if type(item_id) in (int, str) else what
             raise InputError(f"{path}: {name} (item {row}): {flaw}") from None
     return values
 
@@ -178,13 +179,15 @@ def _check_ids(ids: list[Id], path: Path, what: str, whats: str) -> None:
         number = next(value for value in ids if type(value) is not str)
         raise InputError(
             f"{path}: the ids of its {whats} mix integers, such as {number!r}, and strings, such as "
-            f"{short(texts[0])}; use one kind"
+            f"{short_repr(texts[0])}; use one kind"
         )
     if len(set(ids)) == len(ids):
         return
     seen: set[Id] = set()
     twice = {value: None for value in ids if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
-    raise InputError(f"{path}: {what} id {first_of([short(value) for value in twice])} is given twice; ids are unique")
+    raise InputError(
+        f"{path}: {what} id {first_few([short_repr(value) for value in twice])} is given twice; ids are unique"
+    )
 
 
 def _column(ids: list[Id]) -> Ids:

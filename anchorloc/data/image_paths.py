@@ -7,7 +7,8 @@ import stat
 import sys
 from pathlib import Path, PureWindowsPath
 
-from anchorloc.data.item_error import Flaw, short
+from anchorloc.data.item_error import Flaw
+from anchorloc.text import short_repr
 
 
 def check_file_name(name: str) -> None:
@@ -18,13 +19,13 @@ def check_file_name(name: str) -> None:
     """
     windows = PureWindowsPath(name)  # parts at both kinds of slash, and knows drives
     if not name or windows.drive or windows.root or ".." in windows.parts:
-        raise Flaw(f"file_name {short(name)} must be relative to the images folder, without '..'")
+        raise Flaw(f"file_name {short_repr(name)} must be relative to the images folder, without '..'")
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise Flaw(f"file_name {short(name)} is not valid text") from None
+        raise Flaw(f"file_name {short_repr(name)} is not valid text") from None
     if "\0" in name:
-        raise Flaw(f"file_name {short(name)} holds a null byte")
+        raise Flaw(f"file_name {short_repr(name)} holds a null byte")
 
 
 def locate(folder: Path, name: str) -> Path:

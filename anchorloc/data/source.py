@@ -7,9 +7,9 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.item_error import first_of, short
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Target
+from anchorloc.text import first_few, short_repr
 
 Split = Literal["train", "val"]
 
@@ -86,4 +86,4 @@ def check_same_categories(train: Annotations, val: Annotations) -> None:
 
 
 def _names(categories: list[Category]) -> str:
-    return first_of([f"{short(category.id)} ({short(category.name)})" for category in categories]) or "none"
+    return first_few([f"{short_repr(category.id)} ({short_repr(category.name)})" for category in categories]) or "none"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.item_error import counted
 from anchorloc.data.placement import MIN_VISIBLE, Geometry
 from anchorloc.data.resize import Size
 from anchorloc.data.source import Source
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, IntArray, Target
+from anchorloc.text import counted
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from anchorloc.checkpoint import load_weights
 from anchorloc.detector.layers import SIDE, Backbone, cannot_be_run, freeze_norms, try_network
 from anchorloc.errors import InputError
-from anchorloc.files import is_file
+from anchorloc.files import exists
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class TorchvisionBackbone:
             raise InputError(f"backbone.name={self.name!r} is no torchvision classifier; see torchvision.models")
         if weights == "none":
             return self._build(None)
-        if Path(weights).suffix or is_file(weights):
+        if Path(weights).suffix or exists(weights):
             network = self._build(None)
             _load_body(network, load_weights(Path(weights)), weights, self.name)
             return network

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.data.item_error import counted
+from anchorloc.cli import run_command
 from anchorloc.doctor import (
     Diagnosis,
     Findings,
@@ -41,8 +41,9 @@ from anchorloc.doctor import (
     write_json_rows,
     write_parts,
 )
-from anchorloc.errors import InputError, printable, run_command
+from anchorloc.errors import InputError
 from anchorloc.files import write_text
+from anchorloc.text import counted, printable
 
 MOST_FOLDS = 100
 

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.coco_annotations import clip_boxes, has_size
-from anchorloc.data.item_error import counted, short
 from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.annotation_table import Table
 from anchorloc.doctor.document import Document
 from anchorloc.doctor.findings import Findings, Notebook
 from anchorloc.doctor.rules import Kind
 from anchorloc.structures import BoolArray
+from anchorloc.text import counted, short_repr
 
 ROUNDING = 0.5  # px that a box may leave its image by: half a pixel is what rounding does
 
@@ -45,7 +45,7 @@ def _note_boxes(notebook: Notebook, table: Table, kind: Kind, where: BoolArray) 
         row = int(table.rows[place])
         height, width = table.box_sizes[place]
         size = f"in {width:.0f} x {height:.0f} px" if np.isfinite(height) else "in an image of unknown size"
-        notebook.add(kind, row, f"bbox {short(items[row]['bbox'])} {size}")
+        notebook.add(kind, row, f"bbox {short_repr(items[row]['bbox'])} {size}")
 
 
 def _note_areas(notebook: Notebook, table: Table) -> None:
@@ -60,7 +60,7 @@ def _note_areas(notebook: Notebook, table: Table) -> None:
 
 
 def _note_small(notebook: Notebook, table: Table, sides: NDArray[np.float64], small: BoolArray) -> None:
-    names = [short(name) for name in table.class_names]
+    names = [short_repr(name) for name in table.class_names]
     for place in np.flatnonzero(small).tolist():
         width, height = sides[place]
         label = table.labels[place]

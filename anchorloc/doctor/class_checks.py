@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.data.item_error import counted, short
 from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.annotation_table import Table
 from anchorloc.doctor.document import Document
 from anchorloc.doctor.findings import Findings, Notebook
+from anchorloc.text import counted, short_repr
 
 RARE = 10  # times fewer boxes than the largest class
 
@@ -19,11 +19,11 @@ def check_classes(document: Document, table: Table, findings: Findings) -> None:
     largest = int(counts.argmax()) if len(counts) else 0
     notebook = Notebook(findings, document, "categories")
     for label, (row, count) in enumerate(zip(table.category_rows, counts.tolist(), strict=True)):
-        name = short(table.class_names[label])
+        name = short_repr(table.class_names[label])
         if not count:
             notebook.add(kinds.NO_BOX, row, name)
         elif count * RARE < counts[largest]:
-            most = f"{counts[largest]:,} of {short(table.class_names[largest])}"
+            most = f"{counts[largest]:,} of {short_repr(table.class_names[largest])}"
             notebook.add(kinds.RARE_CLASS, row, f"{name}: {counted(count, 'box', 'boxes')}, {most}")
 
 

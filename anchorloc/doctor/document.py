@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data.item_error import json_type, short
+from anchorloc.data.item_error import json_type
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
+from anchorloc.text import short_repr
 
 NOUNS = {"images": "image", "categories": "category", "annotations": "annotation"}
 
@@ -38,7 +39,7 @@ class Document:
         if not isinstance(item, dict) or item.get("id") is None:
             name = f"{NOUNS[items]} at {row}"
         else:
-            name = f"{NOUNS[items]} {short(item['id'])}"
+            name = f"{NOUNS[items]} {short_repr(item['id'])}"
         file_name = self.file_name(items, row)
         return f"{name} ({file_name})" if file_name else name
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from anchorloc.data.coco_fields import MAX_COORDINATE, Id, area_of, checked_box, checked_id, is_crowd, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import Flaw, short
+from anchorloc.data.item_error import Flaw
 from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.annotation_table import NO_LABEL, Table
 from anchorloc.doctor.document import NOUNS, Document
 from anchorloc.doctor.findings import Findings, Notebook, clause
 from anchorloc.doctor.rules import Kind
 from anchorloc.structures import Category
+from anchorloc.text import short_repr
 
 SAME_ID = {
     "images": kinds.SAME_IMAGE_ID,
@@ -58,13 +59,13 @@ def check_items(document: Document, findings: Findings) -> Table:
 def _check_list(document: Document, name: str, findings: Findings) -> None:
     notebook = Notebook(findings, document, "")
     if not isinstance(document.content.get(name), list):
-        notebook.add(kinds.NO_LIST, -1, f"{name}: {short(document.content.get(name))}")
+        notebook.add(kinds.NO_LIST, -1, f"{name}: {short_repr(document.content.get(name))}")
     elif not document.items(name) and name in EMPTY:
         notebook.add(EMPTY[name], -1, f"{name}: []")
     notebook = Notebook(findings, document, name)
     for row, item in enumerate(document.items(name)):
         if type(item) is not dict:
-            notebook.add(kinds.BAD_ITEM, row, short(item))
+            notebook.add(kinds.BAD_ITEM, row, short_repr(item))
 
 
 def _objects(notebook: Notebook) -> list[tuple[int, dict[str, Any]]]:
@@ -79,7 +80,7 @@ def _ids(notebook: Notebook, objects: Sequence[tuple[int, dict[str, Any]]]) -> d
         if value is None:
             continue
         if value in first:
-            notebook.add(SAME_ID[notebook.items], row, f"id {short(value)}, also at {first[value]}")
+            notebook.add(SAME_ID[notebook.items], row, f"id {short_repr(value)}, also at {first[value]}")
         else:
             first[value] = row
     _check_mixed(notebook, first)
@@ -90,7 +91,7 @@ def _check_mixed(notebook: Notebook, rows: dict[Id, int]) -> None:
     text = next((value for value in rows if type(value) is str), None)
     number = next((value for value in rows if type(value) is int), None)
     if text is not None and number is not None:
-        notebook.add(kinds.MIXED_IDS, rows[text], f"{short(number)} and {short(text)}")
+        notebook.add(kinds.MIXED_IDS, rows[text], f"{short_repr(number)} and {short_repr(text)}")
 
 
 def _images(
@@ -113,7 +114,7 @@ def _images(
 def _file_name(item: dict[str, Any]) -> str:
     name = item.get("file_name")
     if type(name) is not str:
-        raise Flaw(f"file_name {short(name)} is not a string")
+        raise Flaw(f"file_name {short_repr(name)} is not a string")
     check_file_name(name)
     return name
 
@@ -125,7 +126,7 @@ def _categories(notebook: Notebook) -> list[tuple[int, Category]]:
     for row, item in objects:
         name = item.get("name")
         if type(name) is not str:
-            notebook.add(kinds.BAD_CATEGORY_NAME, row, f"name {short(name)}")
+            notebook.add(kinds.BAD_CATEGORY_NAME, row, f"name {short_repr(name)}")
         if row in ids:
             categories.append((row, Category(ids[row], name if type(name) is str else str(ids[row]))))
     return categories
@@ -182,7 +183,7 @@ def _place(notebook: Notebook, kind: Kind, row: int, value: Any, places: dict[Id
     if type(value) in (int, str) and value in places:
         return places[value]
     key = "image_id" if kind is kinds.UNKNOWN_IMAGE else "category_id"
-    notebook.add(kind, row, f"{key} {short(value)}")
+    notebook.add(kind, row, f"{key} {short_repr(value)}")
     return NO_LABEL
 
 

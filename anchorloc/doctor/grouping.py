@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from anchorloc.data.item_error import short
 from anchorloc.doctor.document import Document
 from anchorloc.errors import InputError
+from anchorloc.text import short_repr
 
 
 def groups_of(document: Document, key: str | None = None, pattern: str | None = None) -> list[str]:
@@ -29,10 +29,10 @@ def groups_of(document: Document, key: str | None = None, pattern: str | None = 
 def _value(document: Document, row: int, key: str) -> str:
     value = document.items("images")[row].get(key)
     if type(value) not in (int, str):
-        keys = ", ".join(map(short, document.items("images")[row]))
+        keys = ", ".join(map(short_repr, document.items("images")[row]))
         raise InputError(
-            f"{document.path}: {document.describe('images', row)} has {key} {short(value)}, which is neither a number "
-            f"nor a string to group by; its keys are {keys}"
+            f"{document.path}: {document.describe('images', row)} has {key} {short_repr(value)}, which is neither a "
+            f"number nor a string to group by; its keys are {keys}"
         )
     return repr(value)  # 1 and "1" stay apart
 

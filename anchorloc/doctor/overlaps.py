@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from anchorloc.boxes import paired_box_iou
 from anchorloc.data.coco_annotations import has_size
-from anchorloc.data.item_error import short
 from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.annotation_table import Table
 from anchorloc.doctor.document import Document
 from anchorloc.doctor.findings import Findings, Notebook
 from anchorloc.structures import IntArray
+from anchorloc.text import short_repr
 
 NEAR = 0.95  # IoU from which two boxes are taken for one
 
@@ -77,6 +77,6 @@ def _neighbors(
 def _value(document: Document, table: Table, earlier: int, place: int) -> str:
     items = document.items("annotations")
     other = document.describe("annotations", int(table.rows[earlier])).partition(" (")[0]
-    names = [short(table.class_names[table.labels[index]]) for index in (place, earlier)]
+    names = [short_repr(table.class_names[table.labels[index]]) for index in (place, earlier)]
     classes = names[0] if names[0] == names[1] else " and ".join(names)
-    return f"{classes}: bbox {short(items[int(table.rows[place])]['bbox'])} as {other}"
+    return f"{classes}: bbox {short_repr(items[int(table.rows[place])]['bbox'])} as {other}"

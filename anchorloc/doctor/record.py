@@ -8,10 +8,9 @@ from typing import Any
 
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.findings import Case
-from anchorloc.errors import printable
+from anchorloc.text import csv_cell
 
 COLUMNS = ("kind", "severity", "file", "list", "row", "id", "file_name", "value")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 def findings_record(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def findings_csv(diagnosis: Diagnosis) -> str:
     for kind, cases in diagnosis.findings.ordered():
         for case in cases:
             row = {"kind": kind.key, "severity": kind.severity.name.lower(), **_case(case)}
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+            writer.writerow({key: csv_cell(value) for key, value in row.items()})
     return file.getvalue()
 
 
@@ -63,10 +62,3 @@ def _case(case: Case) -> dict[str, Any]:
         "file_name": case.document.file_name(case.items, case.row),
         "value": case.value,
     }
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return f"'{text}" if text.startswith(FORMULA) else text

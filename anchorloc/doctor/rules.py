@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from anchorloc.data.coco_fields import MAX_COORDINATE
+from anchorloc.text import plural
 
 
 class Severity(Enum):
@@ -27,17 +28,7 @@ class Kind:
 
     def counted(self, count: int) -> str:
         """The title, in the plural unless there is one."""
-        return plural(self.title, count)
-
-
-def plural(phrase: str, count: int) -> str:
-    """Put the first word of a noun phrase into the plural unless there is one."""
-    noun, space, rest = phrase.partition(" ")
-    if count == 1:
-        return phrase
-    if noun.endswith("y"):
-        return f"{noun[:-1]}ies{space}{rest}"
-    return noun + ("es" if noun.endswith(("x", "s")) else "s") + space + rest
+        return self.title if count == 1 else plural(self.title)
 
 
 _ERROR, _WARNING, _INFORMATION = Severity

@@ -8,13 +8,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from anchorloc.data.item_error import counted, first_of, short
 from anchorloc.doctor.annotation_table import Table
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.editable import Changes
 from anchorloc.doctor.findings import Case
-from anchorloc.doctor.rules import Kind, Severity, plural
-from anchorloc.errors import printable
+from anchorloc.doctor.rules import Kind, Severity
+from anchorloc.text import counted, first_few, plural, printable, short_repr
 
 MOST_LINES = 39  # and one for the shell
 WIDTH = 80
@@ -74,7 +73,7 @@ def print_changes(changes: Changes, console: Console) -> None:
     if not changes:
         _line(console, "nothing to mend")
     for (what, action), count in changes.items():
-        _line(console, f"{count:>7,}  {plural(what, count)}: {action}")
+        _line(console, f"{count:>7,}  {what if count == 1 else plural(what)}: {action}")
 
 
 def print_parts(names: Sequence[str], tables: Sequence[Table], groups: Sequence[int], console: Console) -> None:
@@ -89,9 +88,9 @@ def print_parts(names: Sequence[str], tables: Sequence[Table], groups: Sequence[
     for name, table, number, boxes in zip(names, tables, groups, counts, strict=True):
         numbers = [len(table.image_rows), number, len(table.rows), *(boxes[label] for label in shown)]
         _line(console, f"{name:<{width}}" + "".join(f"{value:>10,}" for value in numbers))
-        absent = [short(classes[label]) for label in range(len(classes)) if total[label] and not boxes[label]]
+        absent = [short_repr(classes[label]) for label in range(len(classes)) if total[label] and not boxes[label]]
         if absent:
-            _line(console, f"{'':<{width}}    no box of {first_of(absent)}")
+            _line(console, f"{'':<{width}}    no box of {first_few(absent)}")
 
 
 def _print_kind(console: Console, kind: Kind, cases: Sequence[Case], diagnosis: Diagnosis, brief: bool) -> None:

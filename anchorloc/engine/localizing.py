@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from anchorloc.config import Config
 from anchorloc.data import Source
-from anchorloc.data.item_error import counted
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization, localize
 from anchorloc.structures import Detections
+from anchorloc.text import counted
 
 
 def refuse_other_counts(config: Config, source: Source, split: str) -> None:

@@ -28,7 +28,7 @@ from anchorloc.engine.system.processes import Processes, can_restart, joined_pro
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.engine.validation import score
-from anchorloc.errors import InputError, printable
+from anchorloc.errors import InputError
 from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import Views
 from anchorloc.metrics import Evaluation
@@ -36,6 +36,7 @@ from anchorloc.metrics.analysis import Analysis, Demands
 from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, training_charts, write_report
 from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.structures import Detections
+from anchorloc.text import printable
 
 MOST_ANALYZED = 100_000  # detections: with more, the analysis takes long, and is left to `evaluate`
 

@@ -14,7 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.errors import InputError, printable, run_command
+from anchorloc.cli import run_command
+from anchorloc.errors import InputError
+from anchorloc.text import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:

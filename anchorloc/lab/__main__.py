@@ -22,8 +22,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.errors import InputError, printable, run_command
-from anchorloc.files import is_file
+from anchorloc.cli import run_command
+from anchorloc.errors import InputError
+from anchorloc.files import exists
+from anchorloc.text import printable
 
 if TYPE_CHECKING:
     from anchorloc.config import Config
@@ -214,7 +216,7 @@ def _new_folder(out: Path | None, what: str) -> Iterator[Path]:
 
 def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Tell files from overrides."""
-    files = [word for word in words if "=" not in word or is_file(word)]
+    files = [word for word in words if "=" not in word or exists(word)]
     return list(map(Path, files)), [word for word in words if word not in files]
 
 

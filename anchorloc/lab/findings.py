@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anchorloc.data.item_error import counted
 from anchorloc.lab.anchor_coverage import Survey, share, survey
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.miss_causes import Cause
 from anchorloc.lab.network_views import Views
 from anchorloc.lab.suggestions import Remedy
 from anchorloc.lab.weak_groups import LEAST_HELP, Trouble, troubles
+from anchorloc.text import counted, percent
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,3 @@ def _decoder_remedies(views: Views) -> tuple[tuple[Cause, str, Remedy], ...]:
             Remedy("four times as many", (f"decode.candidates={4 * candidates}", f"decode.max_detections={4 * most}")),
         ),
     )
-
-
-def percent(value: float) -> str:
-    """Write a share so that only what is all reads 100%, and only what is nothing reads 0%."""
-    rounded = f"{value:.1%}"
-    if rounded == "100.0%":
-        return "100%" if value == 1 else ">99.9%"
-    return ("0%" if value == 0 else "<0.1%") if rounded == "0.0%" else rounded

@@ -19,9 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anchorloc.cli import run_command
 from anchorloc.data import read_annotations
-from anchorloc.data.item_error import counted
-from anchorloc.errors import InputError, printable, run_command
+from anchorloc.errors import InputError
+from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
     from anchorloc.predict.folder import Summary

@@ -12,12 +12,13 @@ from rich.console import Console
 from anchorloc.data import CocoAnnotations
 from anchorloc.data.item_error import Flaw
 from anchorloc.engine.system.display import Display
-from anchorloc.errors import InputError, printable
+from anchorloc.errors import InputError
 from anchorloc.files import write_bytes, writing
 from anchorloc.predict.drawing import draw
 from anchorloc.predict.image_input import Pixels, read_file
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, Located, picture_paths, write_results
+from anchorloc.text import printable
 
 LOW_SCORE = 0.1  # below, what is cut off by decode.max_detections is hardly missed
 

@@ -7,10 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anchorloc.errors import printable
 from anchorloc.files import write_text
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula (CWE-1236)
+from anchorloc.text import csv_cell
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -21,15 +19,6 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([_cell(word) for word in header])
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerow([csv_cell(word) for word in header])
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
     write_text(path, file.getvalue())
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str):
-        text = printable(value)
-        return f"'{text}" if text.startswith(_FORMULA) else text
-    return value

@@ -9,8 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from anchorloc import __version__
-from anchorloc.lab.findings import percent
-from anchorloc.report.words import decimal, name
+from anchorloc.text import percent, shorten, three_decimals
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -21,9 +20,9 @@ def render(template: str, title: str, facts: Mapping[str, object], warnings: Seq
         _environment()
         .get_template(template)
         .render(
-            title=name(title),
-            facts={name(str(key)): name(str(value), 500) for key, value in facts.items()},
-            warnings=[name(warning, 1000) for warning in warnings],
+            title=shorten(title),
+            facts={shorten(str(key)): shorten(str(value), 500) for key, value in facts.items()},
+            warnings=[shorten(warning, 1000) for warning in warnings],
             version=__version__,
             **values,
         )
@@ -38,6 +37,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"decimal": decimal, "percent": percent, "shown": name}
+    filters: dict[str, Any] = {"three_decimals": three_decimals, "percent": percent, "shorten": shorten}
     environment.filters.update(filters)
     return environment

@@ -9,7 +9,8 @@ from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.markdown import analysis_markdown
 from anchorloc.report.markdown_table import table
-from anchorloc.report.words import decimal, name, operating_sentence, sizes
+from anchorloc.report.words import operating_sentence, size_line
+from anchorloc.text import shorten, three_decimals
 
 
 def render_markdown(
@@ -24,8 +25,8 @@ def render_markdown(
     numbers = evaluation.summary.named()
     parts = [
         f"# {escape(title)}",
-        sizes(evaluation),
-        table(list(numbers), [[decimal(value) for value in numbers.values()]], names=0),
+        size_line(evaluation),
+        table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
         operating_sentence(evaluation) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in warnings),
         *([] if analysis is None else analysis_markdown(analysis)),
@@ -39,14 +40,14 @@ def render_markdown(
 
 def escape(text: str) -> str:
     """Return `text` as Markdown that shows it as it is, on one line, in a table too."""
-    return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", name(text, 500))
+    return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", shorten(text, 500))
 
 
 def _classes(evaluation: Evaluation) -> list[list[str]]:
     return [
         [
-            escape(name(metrics.category.name)),
-            *(decimal(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
+            escape(shorten(metrics.category.name)),
+            *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
             *(str(count) for count in (metrics.images, metrics.boxes, metrics.detections)),
         ]
         for metrics in evaluation.classes

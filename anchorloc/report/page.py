@@ -11,7 +11,7 @@ from anchorloc.report.analysis.words import interval_text
 from anchorloc.report.chart import Chart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.picture import DrawnPicture, Picture, draw_picture
-from anchorloc.report.words import explanations, operating_sentence, sizes
+from anchorloc.report.words import explanations, operating_sentence, size_line
 
 
 def render_page(
@@ -33,7 +33,7 @@ def render_page(
         title,
         facts,
         warnings,
-        sizes=sizes(evaluation),
+        sizes=size_line(evaluation),
         numbers=_numbers(evaluation, analysis),
         a=None if analysis is None else sections(analysis, evaluation),
         sentence=operating_sentence(evaluation),

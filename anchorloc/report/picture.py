@@ -18,8 +18,8 @@ from PIL import Image
 from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
-from anchorloc.report.words import counted, name
 from anchorloc.structures import Category, Detections, IntArray, Target
+from anchorloc.text import counted, shorten
 
 LONGEST_SIDE = 720  # pixels kept of an image: twice what a gallery shows, for sharp screens
 MOST_DETECTIONS = 100  # drawn in one image
@@ -107,7 +107,7 @@ def draw_picture(picture: Picture, categories: Sequence[Category], threshold: fl
     marks = [*_truth_marks(picture, kept, categories), *_detection_marks(picture, kept, categories)]
     height, width = picture.size
     return DrawnPicture(
-        name(picture.name), _caption(marks), width, height, data_uri(picture.image), marks, picture.group
+        shorten(picture.name), _caption(marks), width, height, data_uri(picture.image), marks, picture.group
     )
 
 
@@ -115,7 +115,7 @@ def _truth_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[
     found = set(picture.matched[kept].tolist())
     target = picture.target
     for row, (box, label, crowd) in enumerate(zip(target.boxes, target.labels, target.crowd, strict=True)):
-        words = name(categories[label].name, 24)
+        words = shorten(categories[label].name, 24)
         if crowd:
             yield Mark("aside", xywh(box), "", f"crowd: {words}")
         elif row in found:
@@ -128,7 +128,7 @@ def _detection_marks(picture: Picture, kept: NDArray[np.intp], categories: Seque
     for row in reversed(kept.tolist()):  # the surest on top
         matched, score = picture.matched[row], float(picture.detections.scores[row])
         kind: Kind = "right" if matched >= 0 else "wrong" if matched == -1 else "aside"
-        words = name(categories[picture.detections.labels[row]].name, 24)
+        words = shorten(categories[picture.detections.labels[row]].name, 24)
         label = f"{words} {score:.2f}" if len(categories) > 1 else f"{score:.2f}"
         verdict = "not counted" if kind == "aside" else kind
         yield Mark(kind, xywh(picture.detections.boxes[row]), label, f"{verdict}: {words}, score {score:.3f}")

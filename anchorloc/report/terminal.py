@@ -11,7 +11,8 @@ from rich.text import Text
 
 from anchorloc.metrics import Bootstrap, ClassMetrics, Evaluation, Interval
 from anchorloc.report.analysis.words import interval_sentence
-from anchorloc.report.words import counted, decimal, name, operating_sentence, sizes
+from anchorloc.report.words import operating_sentence, size_line
+from anchorloc.text import counted, shorten, three_decimals
 
 MOST_CLASSES = 25  # rows of the class table
 
@@ -21,7 +22,7 @@ def print_evaluation(
 ) -> None:
     """Print COCO's 12 numbers, the classes and the warnings; `intervals` of them where they are known."""
     console = console or Console(highlight=False)
-    console.print(Text(sizes(evaluation), "dim"))
+    console.print(Text(size_line(evaluation), "dim"))
     console.print(_numbers(evaluation, intervals))
     if intervals is not None:
         console.print(Text(f"below a number: {interval_sentence(intervals)}", "dim"))
@@ -38,7 +39,7 @@ def _numbers(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 3 if intervals is None else 2, 0, 0))
     for half in (numbers[:6], numbers[6:]):
         table.add_row(*(Text(key, "dim", justify="right") for key, _ in half))
-        table.add_row(*(Text(decimal(value), "bold", justify="right") for _, value in half))
+        table.add_row(*(Text(three_decimals(value), "bold", justify="right") for _, value in half))
         if intervals is not None:
             table.add_row(*(Text(short(intervals.summary[key]), "dim", justify="right") for key, _ in half))
     return table
@@ -70,11 +71,11 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
     for metrics in shown:
         values = (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)
         counts = (metrics.images, metrics.boxes, metrics.detections)
-        cells = [Text(decimal(value), "" if metrics.boxes else "dim") for value in values]
+        cells = [Text(three_decimals(value), "" if metrics.boxes else "dim") for value in values]
         if between:
             cells.insert(1, Text(short(between[metrics]), "dim"))
         table.add_row(
-            Text(name(metrics.category.name), no_wrap=True, overflow="ellipsis"),
+            Text(shorten(metrics.category.name), no_wrap=True, overflow="ellipsis"),
             *cells,
             *(f"{count:,}" for count in counts),
         )

@@ -1,31 +1,12 @@
-"""How numbers and names are written, and what each number means."""
+"""What the numbers of an evaluation mean, in sentences."""
 
 from __future__ import annotations
 
-from anchorloc.errors import printable
 from anchorloc.metrics import Evaluation
-
-LONGEST_NAME = 60  # characters of a class or file name that are shown
-
-
-def decimal(value: float | None) -> str:
-    """Write a share from 0 to 1 with three decimals; None, "there is no such number", as n/a."""
-    return "n/a" if value is None else f"{value:.3f}"
+from anchorloc.text import counted
 
 
-def name(text: str, longest: int = LONGEST_NAME) -> str:
-    """Write a name from a file so that it stays one short line of harmless characters."""
-    text = printable(text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def counted(count: int, noun: str) -> str:
-    """Write '1 box', '2 boxes', '1,200 images'."""
-    ending = "" if count == 1 else "es" if noun.endswith(("x", "s")) else "s"
-    return f"{count:,} {noun}{ending}"
-
-
-def sizes(evaluation: Evaluation) -> str:
+def size_line(evaluation: Evaluation) -> str:
     """Write what was judged, in one line."""
     parts = [
         counted(evaluation.images, "image"),
@@ -34,7 +15,7 @@ def sizes(evaluation: Evaluation) -> str:
         counted(len(evaluation.classes), "class"),
     ]
     if evaluation.crowds:
-        parts.insert(2, counted(evaluation.crowds, "crowd box"))
+        parts.insert(2, counted(evaluation.crowds, "crowd box", "crowd boxes"))
     return " · ".join(parts)
 
 

@@ -15,7 +15,7 @@ import torch
 
 from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
-from anchorloc.errors import run_command
+from anchorloc.cli import run_command
 from benchmarks.hostile.base import data_set, write
 from benchmarks.hostile.item import Item
 

@@ -12,12 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Augment, CocoData, ShapesData, ShortestSide, Transform
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import ResidualBackbone
 from anchorloc.detector.layers import Backbone
-from anchorloc.errors import run_command
 from benchmarks import accuracy, torchvision_training
 from benchmarks.accuracy_summary import gap_closed, summary
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
 from anchorloc.compare.record import MATCHES, RECORD, matches_of, read_matches, read_record
 from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
@@ -31,7 +32,7 @@ from anchorloc.compare.statistics.weighted_ap import weighted_ap
 from anchorloc.compare.study_file import folder_name, read_study
 from anchorloc.config.yaml import write_yaml
 from anchorloc.engine.training import Training
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Category, Detections, Target
 from tests.engine.small_runs import assert_same_run

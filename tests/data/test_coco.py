@@ -318,7 +318,7 @@ def test_names_beyond_ascii_are_read_in_any_locale(tmp_path: Path) -> None:
     (root / "images" / "b.png").rename(root / "images" / "é.png")
     code = (
         "import sys; from anchorloc.data import CocoData\n"
-        "from anchorloc.errors import run_command\n"
+        "from anchorloc.cli import run_command\n"
         "source = CocoData(sys.argv[1]).open('train')\n"
         "sys.exit(run_command(lambda _: print(ascii(source.categories[1].name), source.check_images()) or 0))"
     )

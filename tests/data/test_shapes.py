@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from anchorloc import shapes
 from anchorloc.boxes import box_iou
+from anchorloc.cli import run_command
 from anchorloc.data import CocoData, ShapesData, Source
 from anchorloc.data.shape_drawing import draw
 from anchorloc.data.shape_layout import NAMES, Figure, IntBox, intersection_over_union, lay_out, outline
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 
 SCENES = 300
 

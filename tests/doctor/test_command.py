@@ -16,10 +16,11 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 
+from anchorloc.cli import run_command
 from anchorloc.data import read_annotations
 from anchorloc.doctor import KINDS, Kind, diagnose, print_diagnosis, read_document
 from anchorloc.doctor.__main__ import main
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
 from tests.doctor.doctor_cases import clean
 from tests.doctor.test_findings import FOUND

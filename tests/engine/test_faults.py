@@ -178,7 +178,7 @@ def test_a_damaged_cache_of_machine_code_is_made_anew(tmp_path: Path) -> None:
 COMMANDS = """
 import json, locale, pathlib, sys
 from importlib import import_module
-from anchorloc.errors import run_command
+from anchorloc.cli import run_command
 root, out, settings = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
 truth, best = str(root / "annotations/instances_val.json"), str(out / "run/best.pt")
 print(locale.getpreferredencoding(False), sys.stdout.encoding)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import anchorloc
 from anchorloc import evaluate, train
 from anchorloc.boxes import box_iou
+from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import OneShapeData
 from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer, learn_the_object, whole_image
@@ -22,7 +23,7 @@ from anchorloc.detector.coder import NormalizedCoder
 from anchorloc.engine.inference import losses_of
 from anchorloc.engine.localizing import refuse_other_counts
 from anchorloc.engine.system.log import read_log
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.lab import __main__ as lab
 from anchorloc.metrics import LOCALIZATION_IOUS, localize

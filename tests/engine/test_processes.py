@@ -14,6 +14,7 @@ import torch
 from torch._C._distributed_c10d import HashStore
 
 from anchorloc import train
+from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.build import refuse_small_batches
@@ -21,7 +22,7 @@ from anchorloc.engine.system import processes
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import ALONE, Processes, joined_processes
 from anchorloc.engine.validation import joined
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from anchorloc import train
 from anchorloc.checkpoint import save_checkpoint
+from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
@@ -29,7 +30,7 @@ from anchorloc.engine.system.log import MetricsLog, read_log
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.engine.validation import look_over
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from tests.engine.small_runs import SMALL, assert_same, assert_same_run, run, small, weights
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ TRAINING = """
 import os, sys, pathlib
 from anchorloc import train
 from anchorloc.engine.training import Training
-from anchorloc.errors import run_command
+from anchorloc.cli import run_command
 folder, step = pathlib.Path(sys.argv[1]), Training.step
 def stepped(self, *rest):
     losses = step(self, *rest)

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from anchorloc import train
+from anchorloc.cli import run_command
 from anchorloc.detector import Batch
 from anchorloc.engine.system.processes import restarted
 from anchorloc.engine.training import Training
-from anchorloc.errors import run_command
 
 FATES = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
 step = Training.step

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 import anchorloc
+from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.export.agreement import compare
 from anchorloc.structures import Detections

@@ -16,8 +16,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from anchorloc.cli import run_command
 from anchorloc.config import config_from_plain, read_config
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.lab import __main__ as lab
 from anchorloc.lab.anchor_coverage import CURVE_IOUS
 from anchorloc.lab.inspection import inspect, views_of
@@ -234,7 +235,7 @@ def test_mistakes_are_one_sentence(
 def test_a_missing_file_needs_no_torch(tmp_path: Path) -> None:
     words = ["report", str(tmp_path / "no.yaml")]
     code = (
-        "import sys; from anchorloc import lab; from anchorloc.errors import run_command; "
+        "import sys; from anchorloc.lab import __main__ as lab; from anchorloc.cli import run_command; "
         f"print(run_command(lab.main, {words!r}), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,9 +16,10 @@ from anchorloc.detector import DetectorSettings, FeaturePyramid, ResidualBackbon
 from anchorloc.errors import InputError
 from anchorloc.lab import weak_groups as troubles_module
 from anchorloc.lab.anchor_coverage import survey
-from anchorloc.lab.findings import Finding, coverage_findings, coverage_sentence, percent
+from anchorloc.lab.findings import Finding, coverage_findings, coverage_sentence
 from anchorloc.lab.network_views import Views
 from anchorloc.lab.suggestions import Remedy, anchor_remedies, assigner_remedies, misfit
+from anchorloc.text import percent
 from tests.lab.lab_cases import config_of, source_of, views_of
 
 SQUARES = AnchorGenerator(strides=(8, 16), scales=(4.0,), height_to_width=(1.0,))  # 32 and 64 px

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Samples
-from anchorloc.errors import run_command
 from anchorloc.lab import __main__ as lab
 from anchorloc.lab.report.sheet import CELL, COLORS, CROWD, GAP, HEAD, LOST, draw_sheet
 from anchorloc.lab.training_pictures import scenes

@@ -20,9 +20,10 @@ from PIL import Image
 import anchorloc
 from anchorloc import __main__ as console
 from anchorloc import evaluate
+from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.predict import __main__ as predict
 from anchorloc.predict.drawing import draw
 from anchorloc.predict.image_input import find_images

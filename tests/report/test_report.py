@@ -19,8 +19,8 @@ from rich.console import Console
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.report import Chart, Picture, print_evaluation, write_report
 from anchorloc.report.markdown import escape
-from anchorloc.report.words import counted
 from anchorloc.structures import Category
+from anchorloc.text import counted
 from tests.metrics.evaluation_cases import found, target
 
 HOSTILE = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult
 from anchorloc.report.chart import ticks
 from anchorloc.report.html import render
-from anchorloc.report.words import name
+from anchorloc.text import shorten
 
 COSTS = ("latency_ms", "head_mflops")
 PANEL, HEIGHT = 420, 250  # user units: width of a panel, height without the key
@@ -60,7 +60,7 @@ def pareto_svg(result: StudyResult) -> str | None:
     panels = [_panel(key, PANEL * place, rows) for place, key in enumerate(COSTS)]
     half = -(-len(rows) // 2)
     key = [
-        (PANEL * (place // half) + LEFT, HEIGHT + KEY_LINE * (place % half + 1) - 6, number, name(row.name))
+        (PANEL * (place // half) + LEFT, HEIGHT + KEY_LINE * (place % half + 1) - 6, number, shorten(row.name))
         for place, (number, row) in enumerate(rows)
     ]
     return render(
@@ -107,4 +107,4 @@ def _panel(key: str, start: float, rows: Sequence[tuple[int, SettingRow]]) -> Pa
 
 def _words(row: SettingRow, cost: str) -> str:
     ap = f"{row.ap.value:.3f}" if row.ap else "n/a"
-    return f"{name(row.name)}: AP {ap}, {cost}"
+    return f"{shorten(row.name)}: AP {ap}, {cost}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import LEVEL, Interval, Verdict
-from anchorloc.report.words import counted, name
+from anchorloc.text import counted, shorten
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ class StudyResult:
     def warnings(self) -> list[str]:
         """What went wrong, a sentence each."""
         failed = [
-            f"{name(row.name)}, seed {seed}: {reason}" for row in self.rows for seed, reason in row.failures.items()
+            f"{shorten(row.name)}, seed {seed}: {reason}" for row in self.rows for seed, reason in row.failures.items()
         ]
-        return failed + [f"no verdict on {name(a)} against {name(b)}: a run failed" for a, b in self.unjudged]
+        return failed + [f"no verdict on {shorten(a)} against {shorten(b)}: a run failed" for a, b in self.unjudged]
 
 
 def sentence(verdict: Verdict) -> str:
     """Say what is shown of a pair."""
-    who, whom = name(verdict.setting), name(verdict.against)
+    who, whom = shorten(verdict.setting), shorten(verdict.against)
     if verdict.word == "not shown":
         return f"{who} against {whom}: not shown ({verdict.reason})"
     return f"{who} is {verdict.word} than {whom}"

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anchorloc.compare.report.result import COLUMNS, Column, SettingRow, StudyResult, numbers, sentence
-from anchorloc.report.words import decimal, name
+from anchorloc.text import shorten, three_decimals
 
 STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
 
@@ -36,8 +36,8 @@ def _table(result: StudyResult, columns: tuple[Column, ...], with_ap: bool) -> T
         table.add_column(column.label, justify="right")
     for row in result.rows:
         table.add_row(
-            Text(name(row.name)),
-            *((decimal(None if row.ap is None else row.ap.value), interval(row)) if with_ap else ()),
+            Text(shorten(row.name)),
+            *((three_decimals(None if row.ap is None else row.ap.value), interval(row)) if with_ap else ()),
             *(column.text(row.measures) for column in columns),
         )
     return table

@@ -16,7 +16,7 @@ from anchorloc.compare.statistics.verdicts import Verdict
 from anchorloc.files import write_json, write_text
 from anchorloc.report.csv import write_csv
 from anchorloc.report.markdown import escape
-from anchorloc.report.words import decimal
+from anchorloc.text import three_decimals
 
 
 def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) -> Path:
@@ -55,7 +55,7 @@ def study_markdown(result: StudyResult) -> str:
     rows = [
         [
             escape(row.name),
-            decimal(None if row.ap is None else row.ap.value),
+            three_decimals(None if row.ap is None else row.ap.value),
             interval(row),
             *(column.text(row.measures) for column in COLUMNS),
         ]

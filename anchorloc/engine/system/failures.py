@@ -12,10 +12,10 @@ import torch
 
 from anchorloc.config import Config
 from anchorloc.data import Source
-from anchorloc.data.item_error import first_of
 from anchorloc.engine.learner import NotFiniteError
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
+from anchorloc.text import first_few
 
 VALIDATION = "the validation loss"
 IMAGES = "not_finite.json"  # the images of the last batch whose numbers were none
@@ -49,7 +49,7 @@ def not_finite(
     skip = "" if error.what == VALIDATION else ", or skip up to N such updates in a row by train.skip_nonfinite=N"
     return InputError(
         f"{error.what} became {error.value} at step {step}{before}, by one of {len(names)} images (first: "
-        f"{first_of(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
+        f"{first_few(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
         f"{rate}, or look at these images{skip}"
     )
 

@@ -13,11 +13,10 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import config_from_plain
 from anchorloc.config.yaml import parse_yaml
 from anchorloc.lab.anchor_coverage import RECALL_IOUS, Fate
-from anchorloc.lab.findings import percent
 from anchorloc.lab.fit import Fit
 from anchorloc.lab.fit.scoring import INTERVAL, LEAST_BOXES, Score, Spread, class_losses, class_recalls
 from anchorloc.lab.fit.selection import MOST_LOSS
-from anchorloc.report.words import counted, decimal, name
+from anchorloc.text import counted, percent, shorten, three_decimals
 
 LEAST_DROP = 0.01  # of all boxes, to be told
 MOST_LOSERS = 3
@@ -84,7 +83,7 @@ def _comparison(fit: Fit) -> Iterator[str]:
     yield _row("", "own", "fitted")
     for what, figure in rows:
         yield _row(what, figure(fit.own), figure(fit.fitted))
-    yield _row("AP50 of anchors that stay where they are", *map(decimal, fit.unmoved_ap50))
+    yield _row("AP50 of anchors that stay where they are", *map(three_decimals, fit.unmoved_ap50))
     if fit.augmented:
         yield _row("mean recall of boxes augmented as in training", *(f"{value:.3f}" for value in fit.augmented))
 
@@ -142,7 +141,7 @@ def _loss_lines(fit: Fit) -> Iterator[str]:
     fitted, _ = class_recalls(fit.fitted, len(fit.categories))
     losers = _losers(fit)
     for label in losers[:MOST_LOSERS]:
-        what = f"{name(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
+        what = f"{shorten(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
         yield f"class that loses: {what}: {own[label]:.3f} to {fitted[label]:.3f}"
     if losers:
         yield "(--weigh classes lets every class count alike; --shapes or --anchors give room)"

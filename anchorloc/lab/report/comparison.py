@@ -21,7 +21,7 @@ from anchorloc.lab.report.words import LIMIT_SENTENCE, Number, anchors_line, num
 from anchorloc.report.chart import Chart, draw_chart
 from anchorloc.report.csv import write_csv
 from anchorloc.report.html import render
-from anchorloc.report.words import name
+from anchorloc.text import shorten
 
 Settings = Mapping[str, Sequence[Inspection]]  # by name: every split, inspected, the same splits for all
 MOST_CLASSES = 12  # on the terminal; the files have them all
@@ -31,11 +31,11 @@ def print_comparison(settings: Settings, console: Console | None = None) -> None
     """Print the numbers of the split that is evaluated on: a setting a column."""
     console = console or Console(highlight=False)
     for key in settings:
-        console.print(Text(f"{name(key, 30)}: {_anchors(settings, key)}", "dim"))
+        console.print(Text(f"{shorten(key, 30)}: {_anchors(settings, key)}", "dim"))
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(Text(name(next(iter(settings.values()))[-1].name, 24)), no_wrap=True)
+    table.add_column(Text(shorten(next(iter(settings.values()))[-1].name, 24)), no_wrap=True)
     for key in settings:
-        table.add_column(Text(name(key, 30)), justify="right", overflow="fold")
+        table.add_column(Text(shorten(key, 30)), justify="right", overflow="fold")
     for row in _shown(comparison_rows([inspections[-1] for inspections in settings.values()])):
         table.add_row(row[0].label, *(number.text for number in row))
     console.print(table)
@@ -55,7 +55,7 @@ def _by_group(one: Inspection) -> Iterator[Number]:
         known = {row.label: row for row in shares(one.survey.boxes, grouping)}
         for label in grouping.labels:
             row = known.get(label)
-            words = f"{grouping.name} {name(label, 24)}" if grouping.name == "height/width" else name(label, 24)
+            words = f"{grouping.name} {shorten(label, 24)}" if grouping.name == "height/width" else shorten(label, 24)
             if row is not None:
                 yield Number(f"assigned {grouping.name} {label}", f"anchor, {words}", row.assigned, "share",
                              f"of {row.boxes:,} boxes, those with an anchor")  # fmt: skip
@@ -106,7 +106,7 @@ def _tables(settings: Settings) -> list[tuple[str, list[list[Number]]]]:
 
 
 def _page(settings: Settings, tables: list[tuple[str, list[list[Number]]]], facts: Mapping[str, object]) -> str:
-    last = {name(key): some[-1] for key, some in settings.items()}
+    last = {shorten(key): some[-1] for key, some in settings.items()}
     lines = {key: list(zip(CURVE_IOUS, one.survey.recall, strict=True)) for key, one in last.items()}
     title, ticks = (
         "Boxes with an anchor, by the IoU asked for, without rescue",
@@ -114,9 +114,9 @@ def _page(settings: Settings, tables: list[tuple[str, list[list[Number]]]], fact
     )
     values: dict[str, Any] = {
         "sizes": LIMIT_SENTENCE,
-        "lines": [(name(key), _anchors(settings, key)) for key in settings],
+        "lines": [(shorten(key), _anchors(settings, key)) for key in settings],
         "chart": draw_chart(Chart(title, "positive_iou", lines, ticks, last_values=False)),
-        "names": [name(key) for key in settings],
-        "tables": [(name(split), rows) for split, rows in tables],
+        "names": [shorten(key) for key in settings],
+        "tables": [(shorten(split), rows) for split, rows in tables],
     }
     return render("lab/report/compare.html", "anchors side by side", facts, [], **values)

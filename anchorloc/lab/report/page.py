@@ -20,7 +20,7 @@ from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.page import aspect_of
 from anchorloc.report.picture import DrawnPicture
-from anchorloc.report.words import name
+from anchorloc.text import shorten
 
 MOST_LISTED = 200  # boxes without an anchor; boxes.csv has them all
 MOST_GROUPS = 100  # rows of one table
@@ -38,16 +38,16 @@ def render_lab_page(
         facts,
         [warning for one in inspections for warning in one.views.source.warnings],
         sizes=anchors_line(first.survey.config),
-        splits=[(name(one.name), passes(one), numbers(one)) for one in inspections],
+        splits=[(shorten(one.name), passes(one), numbers(one)) for one in inspections],
         findings=[(split_words(inspections, one), finding) for one in inspections for finding in one.findings],
-        falls=[Fall.of(name(one.name), one.ceiling) for one in inspections if one.ceiling is not None],
+        falls=[Fall.of(shorten(one.name), one.ceiling) for one in inspections if one.ceiling is not None],
         charts=[chart for chart in (_recall(inspections), _best(inspections)) if chart is not None],
-        heats=[Heat.of(name(one.name), one.survey) for one in inspections if len(one.survey.boxes)],
+        heats=[Heat.of(shorten(one.name), one.survey) for one in inspections if len(one.survey.boxes)],
         divisions=_divisions(inspections),
         scatter=scatter(first.survey),
         shapes=scaled_shapes(first.survey),
         work=_work(inspections),
-        names=[name(one.name) for one in inspections],
+        names=[shorten(one.name) for one in inspections],
         pictures=pictures,
         aspect=aspect_of(pictures),
         header=BOX_HEADER[:10],
@@ -101,7 +101,7 @@ def _recall(inspections: Sequence[Inspection]) -> DrawnChart | None:
     for one in inspections:
         lines[f"{one.name}, no rescue"] = list(zip(CURVE_IOUS, one.survey.recall, strict=True))
         lines[f"{one.name}, rescue"] = list(zip(CURVE_IOUS, one.survey.rescued_recall, strict=True))
-    shown = {name(key): points for key, points in lines.items()}
+    shown = {shorten(key): points for key, points in lines.items()}
     ticks = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     return draw_chart(Chart("Boxes with an anchor, by the IoU asked for", "positive_iou", shown, ticks, False))
 
@@ -111,7 +111,7 @@ def _best(inspections: Sequence[Inspection]) -> DrawnChart | None:
     for one in inspections:
         counts, edges = np.histogram(one.survey.boxes.best_iou, bins=20, range=(0, 1))
         middles = ((edges[:-1] + edges[1:]) / 2).tolist()
-        lines[name(one.name)] = list(zip(middles, (counts / max(1, counts.sum())).tolist(), strict=True))
+        lines[shorten(one.name)] = list(zip(middles, (counts / max(1, counts.sum())).tolist(), strict=True))
     return draw_chart(Chart("Share of boxes, by their best IoU with any anchor", "IoU", lines, last_values=False))
 
 
@@ -124,7 +124,7 @@ def _divisions(inspections: Sequence[Inspection]) -> list[tuple[str, list[tuple[
             for row in shares(one.survey.boxes, grouping):
                 table[row.label][place] = row
     return [
-        (division, [(name(label), row) for label, row in table.items() if any(row)][:MOST_GROUPS])
+        (division, [(shorten(label), row) for label, row in table.items() if any(row)][:MOST_GROUPS])
         for division, table in tables.items()
     ]
 

@@ -10,7 +10,7 @@ from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import Fate
 from anchorloc.lab.inspection import Inspection
 from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, Kind, Mark, data_uri, xywh
-from anchorloc.report.words import counted, name
+from anchorloc.text import counted, shorten
 
 MOST_PICTURES = 9  # of a split
 MOST_SIZES = 3  # in a caption; the table below and boxes.csv have them all
@@ -51,7 +51,7 @@ def _picture(one: Inspection, index: int) -> DrawnPicture:
     )
     height, width = source.size(index)
     href = data_uri(_pixels(one, index))
-    return DrawnPicture(name(source.name(index)), caption, width, height, href, marks[-MOST_MARKS:])
+    return DrawnPicture(shorten(source.name(index)), caption, width, height, href, marks[-MOST_MARKS:])
 
 
 def _worst(one: Inspection, index: int) -> dict[int, tuple[Fate, str]]:
@@ -67,9 +67,9 @@ def _worst(one: Inspection, index: int) -> dict[int, tuple[Fate, str]]:
 
 
 def _mark(one: Inspection, fate: Fate, box: NDArray[np.floating], label: int, row: int) -> Mark:
-    words = name(one.views.source.categories[label].name, 24)
+    words = shorten(one.views.source.categories[label].name, 24)
     kind, said = FATES[fate]
-    annotation = name(str(one.views.source.annotation_id(row)), 24)
+    annotation = shorten(str(one.views.source.annotation_id(row)), 24)
     x, y, width, height = xywh(box)
     title = f"annotation {annotation}: {words}, {width:g} x {height:g} px, {said}"
     return Mark(kind, (x, y, width, height), "" if fate == Fate.LEARNED else words, title)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from anchorloc.lab.training_pictures import Scene
-from anchorloc.report.words import counted, name
 from anchorloc.structures import Category
+from anchorloc.text import counted, shorten
 
 CELL = 400  # pixels of the longer side of a picture
 GAP, LINE, HEAD = 12, 17, 30
@@ -72,7 +72,7 @@ def _draw_boxes(picture: Image.Image, scene: Scene, factor: float, categories: S
         box = (target.boxes[row] * factor).tolist()
         pen.rectangle(_outline(box), outline=_color(scene, row), width=3)
         corner = (max(box[0], 0) + 4, max(box[1], 0) + 3)
-        pen.text(corner, name(categories[label].name, 16), "white", _font(12), stroke_width=2, stroke_fill="black")
+        pen.text(corner, shorten(categories[label].name, 16), "white", _font(12), stroke_width=2, stroke_fill="black")
 
 
 def _outline(box: Sequence[float]) -> list[float]:
@@ -93,7 +93,7 @@ def _caption(scene: Scene) -> tuple[str, str]:
     ignored = f", {len(assignment.ignored)} ignored" if len(assignment.ignored) else ""
     boxes = counted(int((~target.crowd).sum()), "box")
     anchors = counted(len(assignment.anchors), "anchor")
-    return f"{name(scene.name, 40)}, {width} x {height} px", f"{boxes}{lost}; {anchors} learn{ignored}"
+    return f"{shorten(scene.name, 40)}, {width} x {height} px", f"{boxes}{lost}; {anchors} learn{ignored}"
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

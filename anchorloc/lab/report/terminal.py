@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from anchorloc.lab.ceiling import Ceiling
-from anchorloc.lab.findings import Finding, percent
+from anchorloc.lab.findings import Finding
 from anchorloc.lab.groups import SIZES, GroupShares, groupings, shares
 from anchorloc.lab.inspection import Inspection
 from anchorloc.lab.miss_causes import Cause
 from anchorloc.lab.report.words import CAUSES, LIMIT_SENTENCE, anchors_line, numbers, passes, split_words
-from anchorloc.report.words import name
+from anchorloc.text import percent, shorten
 
 MOST_FINDINGS = 3  # a screen has 40 lines; the report has them all
 SHOWN = (
@@ -35,7 +35,7 @@ def print_inspections(inspections: Sequence[Inspection], console: Console | None
     """Print the numbers of every split, the boxes by size, and the first findings."""
     console = console or Console(highlight=False)
     console.print(Text(anchors_line(inspections[0].survey.config), "dim"))
-    console.print(Text(", ".join(f"{name(one.name)} {passes(one)}" for one in inspections), "dim"))
+    console.print(Text(", ".join(f"{shorten(one.name)} {passes(one)}" for one in inspections), "dim"))
     console.print(_numbers(inspections))
     console.print(_sizes(inspections))
     for one in inspections:
@@ -54,7 +54,7 @@ def _numbers(inspections: Sequence[Inspection]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("")
     for one in inspections:
-        heading = name(one.name, 12) if len(inspections) > 1 else ""  # a lone one is named above
+        heading = shorten(one.name, 12) if len(inspections) > 1 else ""  # a lone one is named above
         table.add_column(Text(heading), justify="right", no_wrap=True)
     table.add_column("")
     columns = [{number.key: number for number in numbers(one)} for one in inspections]
@@ -72,7 +72,7 @@ def _sizes(inspections: Sequence[Inspection]) -> Table:
     table.add_column("network pixels", no_wrap=True)
     columns = []
     for one in inspections:
-        for heading in (name(one.name, 12) if len(inspections) > 1 else "boxes", "anchor", "IoU>=.5"):
+        for heading in (shorten(one.name, 12) if len(inspections) > 1 else "boxes", "anchor", "IoU>=.5"):
             table.add_column(heading, justify="right", no_wrap=True)
         size = groupings(one.survey.boxes, one.views.source.categories, len(one.survey.work))[0]
         columns.append({row.label: row for row in shares(one.survey.boxes, size)})
@@ -96,6 +96,6 @@ def _losses(limit: Ceiling) -> str:
 
 
 def _print_finding(console: Console, start: str, finding: Finding) -> None:
-    console.print(Text(f"{start}{name(finding.sentence, 1000)}"))
+    console.print(Text(f"{start}{shorten(finding.sentence, 1000)}"))
     for setting in finding.settings:
-        console.print(Text(f"   {name(setting, 1000)}", "cyan"), soft_wrap=True)
+        console.print(Text(f"   {shorten(setting, 1000)}", "cyan"), soft_wrap=True)

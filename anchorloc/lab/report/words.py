@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from anchorloc.config import Config
 from anchorloc.lab.anchor_coverage import Fate, Survey
-from anchorloc.lab.findings import percent
 from anchorloc.lab.inspection import Inspection
 from anchorloc.lab.miss_causes import Cause
-from anchorloc.report.words import name
+from anchorloc.text import percent, shorten
 
 CAUSES = {
     Cause.UNUSABLE: ("zero size or outside", "annotated with zero size or outside the image: not trained on"),
@@ -52,7 +51,7 @@ def _some_shapes(sizes: tuple[tuple[float, float], ...]) -> str:
 
 def split_words(inspections: Sequence[Inspection], one: Inspection) -> str:
     """The split that a finding is of, to stand before it where there are several."""
-    return f"{name(one.name, 24)}: " if len(inspections) > 1 else ""
+    return f"{shorten(one.name, 24)}: " if len(inspections) > 1 else ""
 
 
 @dataclass(frozen=True)

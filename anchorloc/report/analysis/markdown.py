@@ -18,7 +18,7 @@ from anchorloc.report.analysis.words import (
     wanted_sentence,
 )
 from anchorloc.report.markdown_table import table
-from anchorloc.report.words import decimal
+from anchorloc.text import three_decimals
 
 
 def analysis_markdown(analysis: Analysis) -> list[str]:
@@ -54,13 +54,13 @@ def _errors(analysis: Analysis) -> str:
 def _localization(analysis: Analysis) -> str:
     numbers = localization_numbers(analysis)
     return table(
-        ["number", "meaning", ""], [[key, LOCALIZATION[key], decimal(numbers[key])] for key in LOCALIZATION], 2
+        ["number", "meaning", ""], [[key, LOCALIZATION[key], three_decimals(numbers[key])] for key in LOCALIZATION], 2
     )
 
 
 def _slices(analysis: Analysis) -> str:
     rows = [
-        [one.group, one.name, str(one.boxes), *map(decimal, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
+        [one.group, one.name, str(one.boxes), *map(three_decimals, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
         for one in analysis.slices
     ]
     return table(["", "part", *SLICE_COLUMNS], rows, 2)
@@ -74,7 +74,7 @@ def _yields(analysis: Analysis) -> list[str]:
         [
             shape_name(one),
             *(f"{share:.1%}" for share in (one.anchors, one.kept, one.right)),
-            decimal(one.iou),
+            three_decimals(one.iou),
             signed(one.loss),
         ]
         for one in analysis.yields

@@ -25,7 +25,7 @@ from anchorloc.report.analysis.words import (
     wanted_sentence,
 )
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
-from anchorloc.report.words import name
+from anchorloc.text import shorten
 
 MOST_LINES = 5  # classes drawn in one chart, beside all together
 MOST_CONFUSIONS = 20
@@ -126,7 +126,7 @@ def _charts(analysis: Analysis) -> list[tuple[DrawnChart, str]]:
 
 
 def _name(curve: ClassCurve) -> str:
-    return "all classes" if curve.category is None else name(curve.category.name, 20)
+    return "all classes" if curve.category is None else shorten(curve.category.name, 20)
 
 
 def _pr(curve: ClassCurve) -> Sequence[tuple[float, float]]:
@@ -134,7 +134,7 @@ def _pr(curve: ClassCurve) -> Sequence[tuple[float, float]]:
 
 
 def _names(analysis: Analysis) -> list[str]:
-    return [name(str(curve.category.name)) for curve in analysis.classes if curve.category is not None]
+    return [shorten(str(curve.category.name)) for curve in analysis.classes if curve.category is not None]
 
 
 def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:

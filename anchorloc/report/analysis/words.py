@@ -6,7 +6,7 @@ from typing import Final
 
 from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeYield
-from anchorloc.report.words import counted, decimal
+from anchorloc.text import counted, three_decimals
 
 ERRORS: Final = {
     "class": "a box is there (IoU ≥ 0.5), but of another class",
@@ -114,4 +114,4 @@ def prunable_sentence(analysis: Analysis) -> str | None:
 
 def signed(value: float | None) -> str:
     """Write a gain or a loss."""
-    return decimal(None) if value is None else f"{value:+.3f}"
+    return three_decimals(None) if value is None else f"{value:+.3f}"

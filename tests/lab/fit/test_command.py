@@ -12,8 +12,9 @@ import pytest
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import MaxIoUAssigner
+from anchorloc.cli import run_command
 from anchorloc.config import Config, config_from_plain, read_config
-from anchorloc.errors import InputError, run_command
+from anchorloc.errors import InputError
 from anchorloc.lab import __main__ as lab
 from anchorloc.lab.fit import Fit, FitSettings, fit
 from anchorloc.lab.fit.fit_split import Parts, parts_of

@@ -1,0 +1,114 @@
+"""The command line: words to files and overrides, option types, and exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from anchorloc.errors import InputError
+from anchorloc.files import exists
+from anchorloc.text import printable
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_OVERRIDE = re.compile(r"\w[\w-]*(\.\w[\w-]*)*=")
+
+
+def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
+    """Run the `main` of a command and return its exit status, without a traceback for a mistake of the user.
+
+    An InputError, or a refusal of the system such as a full disk, is one line on stderr and status 2. Ctrl-C is 130;
+    a closed pipe (`| head`) is a quiet 141. A character that the terminal cannot show is written as an escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = command(argv)
+        if sys.stdout is not None:  # None where the shell has closed it (`>&-`)
+            sys.stdout.flush()
+    except InputError as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except OSError as error:
+        if error.filename is not None:
+            what = f"{error.filename!r} cannot be used"
+        elif error.errno in UNWRITABLE:  # writes to files name theirs
+            what = "the output cannot be written"
+            _drop_output()
+        else:
+            raise
+        print(f"error: {printable(what)}: {error.strerror}", file=sys.stderr)
+        return 2
+    return status
+
+
+def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of `anchorloc NAME`, which shows the description as it is written."""
+    return argparse.ArgumentParser(
+        prog=f"anchorloc {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Part the words of a command line into paths and `key=value` overrides; an existing path is never an override."""
+    overrides = [word for word in words if _OVERRIDE.match(word) and not exists(word)]
+    return [Path(word) for word in words if word not in overrides], overrides
+
+
+def warn(sentence: str) -> None:
+    """Print a warning on stderr."""
+    print(f"warning: {printable(sentence)}", file=sys.stderr)
+
+
+def non_negative_int(text: str) -> int:
+    """Read an option that is a whole number from 0."""
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"need a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def positive_int(text: str) -> int:
+    """Read an option that is a whole number from 1."""
+    if not text.isdecimal() or len(text) > 9 or not int(text):
+        raise argparse.ArgumentTypeError(f"need a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def positive_float(text: str) -> float:
+    """Read an option that is a number above 0."""
+    value = _as_float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"need a number above 0, got {text!r}")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Read an option that is above 0 and at most 1."""
+    value = _as_float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"need a number above 0 and up to 1, got {text!r}")
+    return value
+
+
+def _as_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _drop_output() -> None:
+    """Send what stdout could not take to nowhere, so that the flush at exit does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,113 @@
+"""How numbers, names and lists are written for people."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import Any
+
+LONGEST_NAME = 60  # characters shown of a class or file name
+_JOINERS = "\u200c\u200d"  # Persian words and family emoji need them
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that starts like this (CWE-1236)
+
+
+def printable(text: str) -> str:
+    r"""Escape the characters that could steer a terminal or reverse a line (control, bidi, lone surrogates).
+
+    >>> printable("red\x1b[2J\u202e")
+    'red\\x1b[2J\\u202e'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) if _steers(character) else character for character in text)
+
+
+def shorten(name: str, longest: int = LONGEST_NAME) -> str:
+    """Return a name from a file as one short line of printable characters."""
+    text = printable(name)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def short_repr(value: Any) -> str:
+    """Return `repr(value)`, cut where a hostile value would fill the screen."""
+    return reprlib.repr(value)
+
+
+def plural(phrase: str) -> str:
+    """Return a noun phrase with its first word in the plural.
+
+    >>> plural("box of a class"), plural("category")
+    ('boxes of a class', 'categories')
+    """
+    noun, space, rest = phrase.partition(" ")
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies{space}{rest}"
+    return f"{noun}{'es' if noun.endswith(('x', 's')) else 's'}{space}{rest}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun; `many` is the plural where it is not that of the first word.
+
+    >>> counted(1, "box"), counted(1200, "box"), counted(2, "crowd box", "crowd boxes")
+    ('1 box', '1,200 boxes', '2 crowd boxes')
+    """
+    return f"{number:,} {one if number == 1 else many or plural(one)}"
+
+
+def first_few(items: Sequence[str], shown: int = 5) -> str:
+    """Join the first few items, and count the rest.
+
+    >>> first_few(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = len(items) - shown
+    return ", ".join(items[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Suggest the known word nearest to a misspelt one, or list all of them.
+
+    >>> did_you_mean("trian", ["train", "predict"])
+    "did you mean 'train'?"
+    """
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as a percentage; only 1 reads 100%, and only 0 reads 0%.
+
+    >>> percent(0.9999), percent(1), percent(0.001)
+    ('>99.9%', '100%', '0.1%')
+    """
+    rounded = f"{fraction:.1%}"
+    if rounded == "100.0%":
+        return "100%" if fraction == 1 else ">99.9%"
+    return ("0%" if fraction == 0 else "<0.1%") if rounded == "0.0%" else rounded
+
+
+def three_decimals(value: float | None) -> str:
+    """Write a number from 0 to 1 with three decimals, and None as n/a."""
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+def csv_cell(value: object) -> object:
+    """Return a value that a spreadsheet shows and never runs: a float has six significant digits."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        text = printable(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+    return value
+
+
+def _steers(character: str) -> bool:
+    category = unicodedata.category(character)
+    tag = "\U000e0020" <= character <= "\U000e007f"  # spells the flags of regions
+    return category in ("Cc", "Zl", "Zp", "Cs") or (category == "Cf" and character not in _JOINERS and not tag)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
