@@ -25,7 +25,7 @@ from anchorloc.data.images import MAX_PIXELS
 from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Localization, evaluate
-from anchorloc.metrics.analysis import Analysis, Demands
+from anchorloc.metrics.analysis import Analysis, AnalysisOptions
 from anchorloc.report import Picture, best_and_worst, print_evaluation, write_report
 from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.text import counted, printable
@@ -68,19 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _judge(arguments: argparse.Namespace) -> Judgement:
     files = (arguments.detections, arguments.annotations)
-    demands = Demands(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=THREADS)
+    options = AnalysisOptions(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=THREADS)
     if arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
         if arguments.max_detections is not None:
             raise InputError("--max-detections is for --detections; with a checkpoint give decode.max_detections=N")
-        return judge_checkpoint(arguments.checkpoint, arguments.overrides, demands)
+        return judge_checkpoint(arguments.checkpoint, arguments.overrides, options)
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    return judge_files(*files, arguments.images, arguments.max_detections or 100, demands)
+    return judge_files(*files, arguments.images, arguments.max_detections or 100, options)
 
 
-def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: Demands | None = None) -> Judgement:
+def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), options: AnalysisOptions | None = None) -> Judgement:
     """Run a trained model over the val split of its config, as `overrides` change it, and score it.
 
     Images that cannot be read are left out, as long as there are others.
@@ -89,7 +89,7 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
         InputError: the checkpoint, an override or the data cannot be used.
     """
     # torch takes seconds, and files alone do not need it
-    from anchorloc.engine.evaluation import anchor_work, facts_of, find, load_model
+    from anchorloc.engine.evaluation import anchor_usage, model_facts, find, load_model
     from anchorloc.engine.localizing import localization_of, refuse_other_counts
     from anchorloc.engine.validation import score
 
@@ -109,10 +109,10 @@ def judge_checkpoint(checkpoint: Path, overrides: Sequence[str] = (), demands: D
         warnings.append(f"left out of all numbers: {counted(len(broken), 'image')} that could not be read")
         detections, padded = find(model, source)
     evaluation = score(detections, source, model.config)
-    work = anchor_work(model.config, detections, padded)
-    analysis = analyze_split(source, detections, evaluation, replace(demands or Demands(), work=work))
+    usage = anchor_usage(model.config, detections, padded)
+    analysis = analyze_split(source, detections, evaluation, replace(options or AnalysisOptions(), anchor_usage=usage))
     pictures, problems = best_and_worst(source, detections, evaluation, analysis)
-    facts = {"checkpoint": checkpoint, **facts_of(model)}
+    facts = {"checkpoint": checkpoint, **model_facts(model)}
     warnings = [*warnings, *_summary(problems)]
     found = localization_of(model.config, detections, source)
     title = f"{checkpoint}: validation"
@@ -124,7 +124,7 @@ def judge_files(
     annotations: Path,
     images: Path | None,
     max_detections: int = 100,
-    demands: Demands | None = None,
+    options: AnalysisOptions | None = None,
 ) -> Judgement:
     """Score a COCO result file; with a folder of `images`, some become pictures.
 
@@ -136,7 +136,7 @@ def judge_files(
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
     evaluation = evaluate(targets, found, truth.categories, limits)
-    analysis = analyze_split(truth, found, evaluation, demands or Demands())
+    analysis = analyze_split(truth, found, evaluation, options or AnalysisOptions())
     pictures: list[Picture] = []
     problems: list[str] = []
     if images is not None:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_intermixed_args(words)
     from anchorloc.config import list_settings, read_config  # torch takes seconds to import: --help does not wait
-    from anchorloc.engine.run import continue_run, start_run
+    from anchorloc.engine.run import resume_run, start_run
 
     if arguments.list:
         for key, default, meaning in list_settings():
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.resume:
         if arguments.out is None:
             raise InputError("--resume needs --out, the folder of the run to go on with")
-        return continue_run(arguments.out, path, overrides, command, START, arguments.allow_changes)
+        return resume_run(arguments.out, path, overrides, command, START, arguments.allow_changes)
     return start_run(arguments.out, read_config(path, overrides), command, START)
 
 

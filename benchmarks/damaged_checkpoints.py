@@ -22,7 +22,7 @@ import torch
 
 from anchorloc import train
 from anchorloc.cli import run_command
-from anchorloc.engine.state.resume import LAST, load_last, older
+from anchorloc.engine.state.resume import LAST, load_last, older_checkpoints
 from benchmarks.kill_and_resume import SETTINGS
 
 
@@ -37,7 +37,7 @@ def damaged(data: bytes, chance: random.Random, cut: bool) -> bytes:
 def noticed(folder: Path) -> bool:
     """Tell whether a run in `folder` would name last.pt as damaged and go on from the one before it."""
     said: list[str] = []
-    (before,) = older(folder)
+    (before,) = older_checkpoints(folder)
     state = load_last(folder, said.append, repair=False)
     step = int(before.stem.removeprefix("last-"))
     return (

@@ -30,7 +30,7 @@ from anchorloc.config import Config, read_config
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.evaluation import TrainedModel, find
 from anchorloc.engine.learner import Learner
-from anchorloc.engine.system.processes import ALONE, Processes, joined_processes
+from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
 from anchorloc.engine.validation import score
 from anchorloc.structures import Detections
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--part", type=Path, metavar="DIR", help="be one of the processes that work in DIR")
     arguments = parser.parse_args(argv)
     if arguments.part:
-        with joined_processes("cpu") as processes:
+        with process_group("cpu") as processes:
             work(read_config(None, SETTINGS), processes, arguments.updates, arguments.part)
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def settle(folder: Path, updates: int) -> None:
     """Write the weights that all start from."""
     config = read_config(None, [*SETTINGS, *SETTLING])
-    learner, _ = train(config, ALONE, updates)
+    learner, _ = train(config, SINGLE_PROCESS, updates)
     state = {name: value for name, value in learner.model.state_dict().items() if value.is_floating_point()}
     save_checkpoint(folder / START, state)
 
@@ -80,7 +80,7 @@ def train(config: Config, processes: Processes, updates: int, start: Path | None
     if start is not None:
         learner.model.load_state_dict(load_checkpoint(start))
     stream = batches(train_loader(config, source, 0, processes.part))
-    pieces = range(config.train.accumulate)
+    pieces = range(config.train.gradient_accumulation)
     return learner, [learner.update([next(stream) for _ in pieces], 1.0)["loss"] for _ in range(updates)]
 
 
@@ -103,8 +103,8 @@ def compare(folder: Path, updates: int) -> int:
     """Train in three ways and print how they differ from the first."""
     runs = {}
     for name, parts in (("1 x 8", 1), ("2 accumulated x 4", 2)):
-        config = read_config(None, [*SETTINGS, f"train.accumulate={parts}"])
-        work(config, ALONE, updates, folder)
+        config = read_config(None, [*SETTINGS, f"train.gradient_accumulation={parts}"])
+        work(config, SINGLE_PROCESS, updates, folder)
         runs[name] = load_checkpoint(folder / RUN)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "benchmarks.parted_training", "--updates", str(updates), "--part", str(folder)]
@@ -137,7 +137,7 @@ def same_detections(run: dict[str, Any]) -> bool:
     """Whether one process with the weights of `run` finds and scores the same."""
     config = read_config(None, SETTINGS)
     val = config.data.open("val")
-    learner = Learner(config, val.categories, ALONE)
+    learner = Learner(config, val.categories, SINGLE_PROCESS)
     learner.model.load_state_dict(run["model"])
     found, _ = find(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
     summary = score(found, val, config).summary

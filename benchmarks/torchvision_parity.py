@@ -30,7 +30,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from anchorloc.config import Config, read_config
 from anchorloc.detector import Detector, Predictions
 from anchorloc.engine.build import build_collate, build_detector, to_device
-from anchorloc.engine.state.pretrained import start_from
+from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.structures import Category, Detections, Sample, Target
 from benchmarks.timing import RESULTS, write_table
 
@@ -178,7 +178,7 @@ def ours(name: str, weights: Path, sizes: tuple[int, int] | None = None) -> tupl
         words += [f"transform.resize.size={sizes[0]}", f"transform.resize.max_size={sizes[1]}"]
     config = read_config(CONFIGS / f"{name}.yaml", words)
     network = build_detector(config, len(CLASSES), pretrained=False)
-    if left_out := start_from(network, config, CLASSES):
+    if left_out := load_pretrained(network, config, CLASSES):
         raise RuntimeError(f"not loaded: {left_out}")
     return config, to_device(network, torch.device("cpu")).eval()
 

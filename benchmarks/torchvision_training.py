@@ -20,7 +20,7 @@ from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastL
 from anchorloc.config import TrainSettings
 from anchorloc.data import Samples, Source, Transform
 from anchorloc.detector.layers import Backbone
-from anchorloc.engine.batch_samplers import TrainOrder
+from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.schedule import Clock
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections, Sample
@@ -75,7 +75,7 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
     loader: DataLoader[Any] = DataLoader(
         cast(Dataset[Any], Samples(source, transform, seed, training=True, cache_bytes=1 << 30)),
-        batch_sampler=TrainOrder(len(source), BATCH, seed),
+        batch_sampler=TrainBatchSampler(len(source), BATCH, seed),
         collate_fn=tensors,
         num_workers=settings.workers,
         prefetch_factor=4,

@@ -33,7 +33,7 @@ from anchorloc.data import Samples
 from anchorloc.detector import Batch, Criterion, Detector, Stepper, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
-from anchorloc.engine.system.processes import ALONE
+from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.structures import Category
 from benchmarks.timing import RESULTS, significant, write_table
 from benchmarks.torchvision_training import retinanet, tensors
@@ -42,7 +42,7 @@ SETTINGS = [
     "transform.multiple=32",  # as torchvision pads
     "anchors={strides: [8, 16, 32, 64, 128], scales: [4, 5.04, 6.35], height_to_width: [0.5, 1, 2]}",
     "assign={kind: MaxIoUAssigner, positive_iou: 0.5, negative_iou: 0.4}",
-    "detector.pyramid={channels: 256, extra: 2, norm: none}",
+    "detector.pyramid={channels: 256, extra_levels: 2, norm: none}",
     "detector.head={channels: 256, depth: 4, norm: none}",
     "loss={classification: {kind: FocalLoss}, box: {kind: SmoothL1Loss, beta: 0}, box_weight: 1}",
     "train.optimizer={kind: AdamW, learning_rate: 1.0e-4}",
@@ -148,7 +148,7 @@ def started(setup: Setup, words: Sequence[str]) -> tuple[Learner, Iterator[Batch
     """Return the network at its start, and its batches."""
     config = setup.config(*words)
     source = config.data.open("train")
-    learner = Learner(config, [Category(label, str(label)) for label in range(setup.classes)], ALONE)
+    learner = Learner(config, [Category(label, str(label)) for label in range(setup.classes)], SINGLE_PROCESS)
     return learner, batches(train_loader(config, source, 0))
 
 

@@ -18,7 +18,7 @@ import torch
 from anchorloc import evaluate, train
 from anchorloc.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from anchorloc.cli import run_command
-from anchorloc.engine.state.resume import load_last, older
+from anchorloc.engine.state.resume import load_last, older_checkpoints
 from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same_run, run, small
 
@@ -27,7 +27,7 @@ from tests.engine.small_runs import assert_same_run, run, small
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 6 steps that has validated at 2, 4 and 6, and kept its last three checkpoints."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=3"), folder)
+    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder)
     return folder
 
 
@@ -38,13 +38,13 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_the_last_checkpoints_are_kept(trained: Path) -> None:
-    assert [path.name for path in older(trained)] == ["last-00000004.pt", "last-00000002.pt"]
-    assert [load_checkpoint(path)["step"] for path in (trained / "last.pt", *older(trained))] == [6, 4, 2]
+    assert [path.name for path in older_checkpoints(trained)] == ["last-00000004.pt", "last-00000002.pt"]
+    assert [load_checkpoint(path)["step"] for path in (trained / "last.pt", *older_checkpoints(trained))] == [6, 4, 2]
 
 
 def test_only_as_many_as_asked_for(tmp_path: Path) -> None:
-    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=1"), tmp_path / "run")
-    assert older(tmp_path / "run") == []
+    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=1"), tmp_path / "run")
+    assert older_checkpoints(tmp_path / "run") == []
 
 
 def test_any_damage_is_noticed(trained: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_ones(
     (folder / "last.pt").write_bytes((folder / "last.pt").read_bytes()[:-1])
     (folder / "last-00000004.pt").write_bytes(b"")
     (folder / "best.pt").write_bytes(b"")
-    config = small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=3")
+    config = small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3")
     run(config, folder, resume=True)
     said = capsys.readouterr().out
     assert "last.pt is not an anchorloc checkpoint or is cut short" in said
@@ -78,7 +78,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_ones(
 
 
 def test_without_a_good_checkpoint_there_is_one_sentence(folder: Path) -> None:
-    for path in (folder / "last.pt", *older(folder)):
+    for path in (folder / "last.pt", *older_checkpoints(folder)):
         path.write_bytes(b"x")
     with pytest.raises(InputError, match=r"last\.pt is not .*; none of the 2 before it can be used either"):
         load_last(folder, print)
@@ -169,7 +169,7 @@ def test_entries_sizes_and_types_are_checked(
 ) -> None:
     edit(folder / "last.pt", *keys, value=value)
     with pytest.raises(InputError) as refused:
-        run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=3"), folder, resume=True)
+        run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -226,7 +226,7 @@ def test_a_best_checkpoint_of_another_making_is_told_and_made_anew(
 ) -> None:
     best = load_checkpoint(folder / "last.pt")["training"]["best"]["step"]
     save_checkpoint(folder / "best.pt", state)
-    run(small("train.length=8 iterations", "train.validate_every=0.3", "train.keep=3"), folder, resume=True)
+    run(small("train.length=8 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
     told = f"{folder / 'best.pt'} cannot be used, its entry 'config'" in capsys.readouterr().out
     assert told == (best != 6)  # that of the same step is made anew at once
     assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "model"}
@@ -237,7 +237,7 @@ def test_a_finished_run_whose_best_checkpoint_is_damaged_keeps_its_last_weights(
 ) -> None:
     edit(folder / "last.pt", "training", "best", value={"ap": 0.5, "step": 2, "validations_since": 2})
     (folder / "best.pt").write_bytes((folder / "best.pt").read_bytes()[:-1000])
-    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep=3"), folder, resume=True)
+    run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
     assert "the weights of the last step take its place" in capsys.readouterr().out
     best, last = (load_checkpoint(folder / name) for name in ("best.pt", "last.pt"))
     assert best["step"] == last["step"] == 6

@@ -40,7 +40,7 @@ SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
 RUN = ["README.md", "anchors.md", "doctor.md", "models.md", "report.md", "training.md"]
 ELSEWHERE = {"predict.md"}  # test_predict_command.py and test_export.py run it
-ALONE = {"comparing.md", "getting-started.md", "scaling.md"}  # by tests of their own below
+SINGLE_PROCESS = {"comparing.md", "getting-started.md", "scaling.md"}  # by tests of their own below
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_the_commands_of_scaling_are_read(desk: Path) -> None:
 
 
 def test_no_page_with_commands_is_left_out() -> None:
-    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *ALONE}
+    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS}
 
 
 def test_comparing_is_read(desk: Path) -> None:

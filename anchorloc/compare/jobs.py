@@ -14,7 +14,7 @@ from anchorloc.engine.evaluation import TrainedModel, judge
 from anchorloc.engine.state.lock import RunLock
 from anchorloc.engine.state.resume import load_last
 from anchorloc.engine.state.resume_check import find_changes, identity_of
-from anchorloc.engine.state.run_folder import CONFIG, remove_temporaries, start_folder
+from anchorloc.engine.state.run_folder import CONFIG, remove_temporaries, create_run_folder
 from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
@@ -85,7 +85,7 @@ def _opened(job: Job, train: Source, val: Source, display: Display, stack: conte
     """Begin the run, or go on with it; its folder stays locked until `stack` is left."""
     if not (job.folder / CONFIG).is_file():
         training = Training(job.config, job.folder, train, val)
-        _, lock = start_folder(job.folder, job.config, job.command)
+        _, lock = create_run_folder(job.folder, job.config, job.command)
         stack.callback(lock.release)
         return training
     stack.callback(RunLock(job.folder).release)

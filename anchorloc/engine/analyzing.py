@@ -10,7 +10,7 @@ import numpy as np
 
 from anchorloc.data import Annotations
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import Analysis, Demands, analyze
+from anchorloc.metrics.analysis import Analysis, AnalysisOptions, analyze
 from anchorloc.structures import Detections
 
 RESAMPLES = 1000
@@ -18,10 +18,10 @@ THREADS = min(2, os.cpu_count() or 1)
 
 
 def analyze_split(
-    truth: Annotations, detections: Sequence[Detections], evaluation: Evaluation, demands: Demands
+    truth: Annotations, detections: Sequence[Detections], evaluation: Evaluation, options: AnalysisOptions
 ) -> Analysis:
     """Look into the detections of all images of `truth`, which `evaluation` has scored."""
     sizes = np.array([truth.size(index) for index in range(len(truth))], np.int64).reshape(-1, 2)
     targets = [truth.target(index) for index in range(len(truth))]
     limits = evaluation.summary.max_detections
-    return analyze(targets, detections, truth.categories, limits, replace(demands, sizes=sizes))
+    return analyze(targets, detections, truth.categories, limits, replace(options, sizes=sizes))

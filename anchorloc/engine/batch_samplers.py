@@ -14,7 +14,7 @@ COPY = 1 << 32  # epochs ahead: further than any run gets
 
 
 @dataclass(frozen=True, eq=False)
-class TrainOrder:
+class TrainBatchSampler:
     """An endless stream of batches of (epoch, index), epoch after epoch, each a permutation of all images, or of as
     many drawn by `weights`.
 
@@ -60,7 +60,7 @@ class TrainOrder:
 
 
 @dataclass(frozen=True)
-class ValidationOrder:
+class ValidationBatchSampler:
     """Every image once, in order, as batches of (0, index).
 
     Several processes take turns with the same batches that one would see, so that each comes out the same.

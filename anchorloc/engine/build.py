@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
 from anchorloc.detector import Batch, Collate, Detector, learn_the_object, whole_image
-from anchorloc.engine.batch_samplers import TrainOrder, ValidationOrder
+from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 
@@ -78,10 +78,10 @@ def to_device(model: Detector, device: torch.device) -> Detector:
 def refuse_small_batches(config: Config, processes: int) -> None:
     """Raise InputError if there are fewer images in a step than parts of it."""
     settings = config.train
-    if processes * settings.accumulate > settings.batch_size:
+    if processes * settings.gradient_accumulation > settings.batch_size:
         raise InputError(
             f"train.batch_size={settings.batch_size} cannot be parted among {processes} processes and "
-            f"train.accumulate={settings.accumulate}; raise it"
+            f"train.gradient_accumulation={settings.gradient_accumulation}; raise it"
         )
 
 
@@ -89,27 +89,27 @@ def build_collate(config: Config) -> Collate:
     """Return what turns samples into a batch."""
     if config.localizer is not None:
         return Collate(whole_image, learn_the_object, config.multiple, config.detector.fill)
-    return Collate(config.anchors, config.assign, config.multiple, config.detector.fill)
+    return Collate(config.anchors, config.initial_assigner, config.multiple, config.detector.fill)
 
 
 def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
     """Return an endless loader that begins with step `start`; `part` is this process's (rank, count).
 
-    A step has `train.accumulate` batches of it.
+    A step has `train.gradient_accumulation` batches of it.
     """
     settings = config.train
     samples = Samples(source, config.transform, settings.seed, True, settings.image_cache_mb << 20)
     weights = settings.sampling(source)
-    order = TrainOrder(len(source), settings.batch_size, settings.seed, start, part, settings.accumulate, weights)
+    order = TrainBatchSampler(len(source), settings.batch_size, settings.seed, start, part, settings.gradient_accumulation, weights)
     return _loader(config, samples, order)
 
 
 def validation_loader(config: Config, source: Source, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
     """Return a loader of every image once, in order, in batches that do not depend on the number of processes."""
     settings = config.train
-    size = min(VALIDATION_BATCH, -(-settings.batch_size // settings.accumulate))
+    size = min(VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
     samples = Samples(source, config.transform, settings.seed, False, settings.image_cache_mb << 20)
-    return _loader(config, samples, ValidationOrder(len(source), size, part))
+    return _loader(config, samples, ValidationBatchSampler(len(source), size, part))
 
 
 def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
@@ -181,19 +181,19 @@ def _start_worker(number: int) -> None:
     one ends it. Where the main process was killed, a worker notices within seconds, but would then wait for ever to
     send what nobody reads.
     """
-    Finalize(None, _leave_if_alone, args=(os.getppid(),), exitpriority=100)  # before the queues, which wait
+    Finalize(None, _exit_if_orphaned, args=(os.getppid(),), exitpriority=100)  # before the queues, which wait
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
-        signal.signal(signal.SIGTERM, _end_later)
+        signal.signal(signal.SIGTERM, _exit_after_grace)
     torch.set_num_threads(1)
 
 
-def _end_later(number: int, frame: object) -> None:
+def _exit_after_grace(number: int, frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.alarm(GRACE)
 
 
-def _leave_if_alone(parent: int) -> None:
+def _exit_if_orphaned(parent: int) -> None:
     """End this process at once if the one that started it has ended."""
     if os.getppid() != parent:
         os._exit(1)

@@ -16,14 +16,14 @@ from anchorloc.data import Source
 from anchorloc.detector import Detector
 from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
 from anchorloc.engine.inference import detect_batch
-from anchorloc.engine.state.checkpoint_schema import NETWORK, Weights, check_entries, check_tensors
-from anchorloc.engine.state.pretrained import start_from
-from anchorloc.engine.system.failures import troubles_told
-from anchorloc.engine.system.processes import ALONE, Processes
-from anchorloc.engine.validation import joined, score
+from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_tensors
+from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.system.failures import explained_failures
+from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
+from anchorloc.engine.validation import interleave, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import AnchorWork
+from anchorloc.metrics.analysis import AnchorUsage
 from anchorloc.structures import Category, Detections
 
 
@@ -49,7 +49,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     if path.suffix in (".yaml", ".yml"):
         return _load_config(path, overrides)
     state = load_checkpoint(path)
-    check_entries(path, state, Weights)
+    check_entries(path, state, ModelCheckpoint)
     config = config_from_plain(state["config"], str(path), overrides)
     categories = tuple(Category(*pair) for pair in state["categories"])
     network = build_detector(config, len(categories), pretrained=False)
@@ -63,17 +63,17 @@ def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
     config = read_config(path, overrides)
     if not config.detector.weights:
         raise InputError(f"{path} names no weights; give detector.weights=FILE, or the best.pt of a run")
-    return load_started(config, config.data.open("val").categories)
+    return load_from_weights(config, config.data.open("val").categories)
 
 
-def load_started(config: Config, categories: tuple[Category, ...]) -> TrainedModel:
+def load_from_weights(config: Config, categories: tuple[Category, ...]) -> TrainedModel:
     """Build the network of a config for these classes, with the whole of the weights that it names.
 
     Raises:
         InputError: the weights are of another network, or do not hold all of it.
     """
     network = build_detector(config, len(categories), pretrained=False)
-    if left_out := start_from(network, config, categories):
+    if left_out := load_pretrained(network, config, categories):
         raise InputError(
             f"{config.detector.weights} does not hold the whole network, not {left_out[0]}; train it first, "
             "or use the anchors and classes that it was trained with"
@@ -93,7 +93,7 @@ def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detecti
 
 
 def find(
-    model: TrainedModel, source: Source, processes: Processes = ALONE
+    model: TrainedModel, source: Source, processes: Processes = SINGLE_PROCESS
 ) -> tuple[list[Detections], list[tuple[int, int]]]:
     """Return what `model` finds in every image, and the (height, width) that each was padded to.
 
@@ -106,17 +106,17 @@ def find(
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
     mine = []
-    with troubles_told(model.config, processes.count):
+    with explained_failures(model.config, processes.count):
         for batch in batches(validation_loader(model.config, source, processes.part)):
             size = (batch.images.shape[2], batch.images.shape[3])
             mine.append([(found, size) for found in detect_batch(model.network, batch, model.config, model.device)])
-    pairs = [pair for batch in joined(processes.gather(mine)) for pair in batch]
+    pairs = [pair for batch in interleave(processes.gather(mine)) for pair in batch]
     return [found for found, _ in pairs], [size for _, size in pairs]
 
 
-def anchor_work(
+def anchor_usage(
     config: Config, detections: Sequence[Detections], padded: Sequence[tuple[int, int]]
-) -> AnchorWork | None:
+) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or anchors."""
     if config.localizer is not None:
         return None
@@ -133,7 +133,7 @@ def anchor_work(
         shapes.append((found.anchors - starts[level]) % counts[level])
     shares = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
     first = next(iter(grids.values())).levels
-    return AnchorWork(
+    return AnchorUsage(
         level=np.concatenate(levels),
         shape=np.concatenate(shapes),
         strides=tuple(level.stride[0] for level in first),
@@ -142,7 +142,7 @@ def anchor_work(
     )
 
 
-def facts_of(model: TrainedModel) -> dict[str, object]:
+def model_facts(model: TrainedModel) -> dict[str, object]:
     """The lines that a report says of the model."""
     weights = sum(parameter.numel() for parameter in model.network.parameters())
     if model.config.localizer is not None:

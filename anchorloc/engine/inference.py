@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorloc.config import Config
-from anchorloc.detector import Batch, Predictions, whole_image
+from anchorloc.detector import Batch, Predictions, TaskAlignedAssigner, whole_image
 from anchorloc.structures import Detections
 
 
@@ -50,10 +50,10 @@ def losses_of(
 
 def aligned(config: Config, predictions: Predictions, batch: Batch) -> Batch:
     """Return `batch` as the losses take it: assigned anew where the assigner looks at predictions."""
-    if config.align is None or config.localizer is not None:
+    if not isinstance(config.assign, TaskAlignedAssigner) or config.localizer is not None:
         return batch
     grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
-    return config.align(predictions, batch, grid, config.coder)
+    return config.assign(predictions, batch, grid, config.coder)
 
 
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:

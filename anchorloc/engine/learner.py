@@ -15,8 +15,8 @@ from anchorloc.detector import Batch
 from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector, pick_device, to_device
 from anchorloc.engine.inference import aligned, autocast, losses_of
-from anchorloc.engine.state.pretrained import start_from
-from anchorloc.engine.system.processes import Processes, without_sync
+from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.system.processes import Processes, without_gradient_sync
 from anchorloc.structures import Category
 
 
@@ -41,7 +41,7 @@ class Learner:
     def __init__(
         self, config: Config, categories: Sequence[Category], processes: Processes, *, pretrained: bool = True
     ) -> None:
-        """`pretrained=False` spares the download of weights that `take_up` replaces."""
+        """`pretrained=False` spares the download of weights that `restore` replaces."""
         self.config, self.processes = config, processes
         torch.manual_seed(config.train.seed)
         if config.train.threads:
@@ -49,7 +49,7 @@ class Learner:
         self.device = pick_device(config.train.device)
         network = build_detector(config, len(categories), pretrained=pretrained)
         taken_over = pretrained and config.detector.weights
-        self.left_out = start_from(network, config, categories) if taken_over else []
+        self.left_out = load_pretrained(network, config, categories) if taken_over else []
         self.model = to_device(network, self.device)
         self.average = AveragedModel(self.model, config.train.ema)
         self.optimizer = config.train.optimizer(self.model)
@@ -75,7 +75,7 @@ class Learner:
                 sums[name] = sums.get(name, 0.0) + value
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients).item()
-        weight, *losses = self.processes.total(list(sums.values()))
+        weight, *losses = self.processes.all_reduce_sum(list(sums.values()))
         weight = 1.0 if whole else max(1.0, weight)
         scale = self.processes.count / weight  # the mean over processes is what DistributedDataParallel leaves
         values = {name: loss / weight for name, loss in zip(list(sums)[1:], losses, strict=True)}
@@ -105,7 +105,7 @@ class Learner:
             self._network = self.processes.wrap(self.model)
         self._network.train()
         batch = batch.to(self.device)
-        with nullcontext() if last else without_sync(self._network):
+        with nullcontext() if last else without_gradient_sync(self._network):
             with autocast(self.config, self.device):
                 predictions = self._network(batch.images)
             batch = aligned(self.config, predictions, batch)
@@ -116,14 +116,14 @@ class Learner:
         return {"weight": batch.weight, **dict(zip(names, total.tolist(), strict=True))}
 
     def state(self) -> dict[str, Any]:
-        """Return what `take_up` needs, but for the averaged weights."""
+        """Return what `restore` needs, but for the averaged weights."""
         return {
             "model": self.model.state_dict(),
             "average_updates": self.average.updates,
             "optimizer": self.optimizer.state_dict(),
         }
 
-    def take_up(self, state: dict[str, Any], averaged: dict[str, torch.Tensor]) -> None:
+    def restore(self, state: dict[str, Any], averaged: dict[str, torch.Tensor]) -> None:
         """Take up what `state` gave, with the averaged weights."""
         self.model.load_state_dict(state["model"])
         self.average.module.load_state_dict(averaged)

@@ -15,16 +15,16 @@ from rich.console import Console
 from anchorloc.config import Config, read_config, to_plain
 from anchorloc.data import Source, check_same_categories
 from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
-from anchorloc.engine.evaluation import TrainedModel, anchor_work, facts_of, find, load_model
+from anchorloc.engine.evaluation import TrainedModel, anchor_usage, model_facts, find, load_model
 from anchorloc.engine.localizing import localization_of, refuse_other_counts
 from anchorloc.engine.state.lock import RunLock
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import find_changes, identity_of
-from anchorloc.engine.state.run_folder import CONFIG, refuse_existing, remove_temporaries, start_folder, write_config
+from anchorloc.engine.state.run_folder import CONFIG, refuse_existing, remove_temporaries, create_run_folder, write_config
 from anchorloc.engine.state.saving import Best
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.log import read_log
-from anchorloc.engine.system.processes import Processes, can_restart, joined_processes, restarted
+from anchorloc.engine.system.processes import Processes, restarts_enabled, process_group, restarted
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.engine.validation import score
@@ -32,7 +32,7 @@ from anchorloc.errors import InputError
 from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import Views
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import Analysis, Demands
+from anchorloc.metrics.analysis import Analysis, AnalysisOptions
 from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, training_charts, write_report
 from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.structures import Detections
@@ -49,10 +49,10 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
     Raises:
         InputError: settings, data or file system do not allow it; nothing is left behind then.
     """
-    with joined_processes(config.train.device) as processes, ExitStack() as stack:
-        if out is None and can_restart():
+    with process_group(config.train.device) as processes, ExitStack() as stack:
+        if out is None and restarts_enabled():
             raise InputError("torchrun --max-restarts needs --out, so that restarted processes find the run")
-        (again,) = processes.agree(out is not None and restarted() and (out / CONFIG).is_file())
+        (again,) = processes.broadcast(out is not None and restarted() and (out / CONFIG).is_file())
         if out is not None and again:
             return _continue(out, config, command, started, False, processes, stack)
         if processes.first:
@@ -63,12 +63,12 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
             text = f"not loaded from {config.detector.weights}: {part}"
             console.print(printable(text), markup=False, highlight=False)
         if processes.first:
-            training.saver.folder, lock = start_folder(out, config, command)
+            training.saver.folder, lock = create_run_folder(out, config, command)
             stack.callback(lock.release)
         return _run(training, console, started)
 
 
-def continue_run(
+def resume_run(
     folder: Path, path: Path | None, overrides: Sequence[str], command: str, started: float, allow_changes: bool = False
 ) -> int:
     """Go on with the run in `folder` and return the exit status.
@@ -83,7 +83,7 @@ def continue_run(
     if not saved.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
     config = read_config(path or saved, overrides)
-    with joined_processes(config.train.device) as processes, ExitStack() as stack:
+    with process_group(config.train.device) as processes, ExitStack() as stack:
         return _continue(folder, config, command, started, allow_changes, processes, stack)
 
 
@@ -96,7 +96,7 @@ def _continue(
     processes: Processes,
     stack: ExitStack,
 ) -> int:
-    """Do the work of `continue_run`; the lock on the folder is let go by `stack`."""
+    """Do the work of `resume_run`; the lock on the folder is let go by `stack`."""
     saved = folder / CONFIG
     if processes.first:
         stack.callback(RunLock(folder).release)
@@ -107,13 +107,13 @@ def _continue(
     training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
     then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
     changes = find_changes(then, training.identity)
-    settle_changes(folder, changes, allow_changes, console)
+    check_changes(folder, changes, allow_changes, console)
     if state is None:
         console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
     else:
         training.resume(state, warn)
         if changes:
-            training.standing.best = Best()  # what was best before is of other settings, data or classes
+            training.progress.best = Best()  # what was best before is of other settings, data or classes
     if processes.first and config != read_config(saved):
         write_config(folder, config, command)
     return _run(training, console, started)
@@ -123,7 +123,7 @@ def _warn(console: Console, text: str) -> None:
     console.print(f"warning: {printable(text)}", markup=False, highlight=False)
 
 
-def settle_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
+def check_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
     """Say what has changed since the run in `folder` was left.
 
     Raises:
@@ -185,7 +185,7 @@ def report(training: Training, console: Console, started: float) -> None:
     else:
         learner = training.learner
         model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
-    processes.copy_first(model.network)
+    processes.broadcast_model(model.network)
     detections, padded = find(model, val, processes)
     if not processes.first:
         return
@@ -198,7 +198,7 @@ def report(training: Training, console: Console, started: float) -> None:
     else:
         pictures, problems = best_and_worst(val, detections, evaluation, analysis)
     total = duration(time.perf_counter() - started)
-    facts = {**facts_of(model), "training": duration(trained), "from start to report": total}
+    facts = {**model_facts(model), "training": duration(trained), "from start to report": total}
     title = f"{folder.name}: validation"
     charts = training_charts(history)
     warnings, names = [*val.warnings, *problems], [val.name(index) for index in range(len(val))]
@@ -224,5 +224,5 @@ def _analysis(
     """What `evaluate` would look into; None where that takes long."""
     if evaluation.detections > MOST_ANALYZED:
         return None
-    work = anchor_work(model.config, detections, padded)
-    return analyze_split(val, detections, evaluation, Demands(work=work, resamples=RESAMPLES, threads=THREADS))
+    usage = anchor_usage(model.config, detections, padded)
+    return analyze_split(val, detections, evaluation, AnalysisOptions(anchor_usage=usage, resamples=RESAMPLES, threads=THREADS))

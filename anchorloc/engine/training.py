@@ -15,13 +15,13 @@ from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.localizing import localization_of, logged
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
-from anchorloc.engine.state.saving import Best, Saver, Standing
+from anchorloc.engine.state.saving import Best, Saver, TrainingProgress
 from anchorloc.engine.system.display import Display, duration
-from anchorloc.engine.system.failures import IMAGES, VALIDATION, names_of, not_finite, troubles_told, write_images
+from anchorloc.engine.system.failures import IMAGES, VALIDATION, image_names, not_finite_error, explained_failures, write_images
 from anchorloc.engine.system.log import MetricsLog
-from anchorloc.engine.system.processes import ALONE, Processes
-from anchorloc.engine.system.signals import Stopped, caught_signals
-from anchorloc.engine.validation import Outcome, joined, look_over, mean_losses, score
+from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
+from anchorloc.engine.system.signals import Stopped, collected_signals
+from anchorloc.engine.validation import BatchResult, interleave, run_validation, mean_losses, score
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
@@ -39,17 +39,17 @@ class Training:
         folder: Path,
         train: Source,
         val: Source,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
         *,
         pretrained: bool = True,
     ) -> None:
         """`pretrained=False` spares the download of weights that `resume` replaces."""
         self.config, self.train, self.val, self.processes = config, train, val, processes
         refuse_small_batches(config, processes.count)
-        with troubles_told(config, processes.count):
+        with explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
-        self.standing = Standing(config.train.validate_every)
+        self.progress = TrainingProgress(config.train.validate_every)
         self.warned = False  # that predicted boxes have collapsed
         self.identity = {
             "config": to_plain(config),
@@ -57,7 +57,7 @@ class Training:
             "data": {"train": train.fingerprint, "val": val.fingerprint},
             "machine": {"processes": self.processes.count, "device": self.learner.device.type},
         }
-        self.saver = Saver(folder, self.identity, self.learner, self.clock, self.standing)
+        self.saver = Saver(folder, self.identity, self.learner, self.clock, self.progress)
 
     def resume(self, state: dict[str, Any], say: Callable[[str], None] = print) -> None:
         """Take up a saved state.
@@ -65,7 +65,7 @@ class Training:
         Raises:
             InputError: it is of another network or optimizer.
         """
-        self.saver.take_up(state, say, self.processes.first)
+        self.saver.restore(state, say, self.processes.first)
 
     def run(self, display: Display) -> None:
         """Train until the length is reached, patience ends or a signal comes.
@@ -75,11 +75,11 @@ class Training:
             InputError: the loss stopped being a number, memory ran out, or the file system refuses.
         """
         self.clock.start()
-        log = MetricsLog(self.saver.folder, self.standing.log_size, self.clock.step) if self.processes.first else None
+        log = MetricsLog(self.saver.folder, self.progress.log_size, self.clock.step) if self.processes.first else None
         try:
             named = self.saver.folder.name  # which only the first process knows, unless --out was given
             then = f"; go on with {resume_command(self.saver.folder)}" if named else ""
-            with caught_signals() as caught, troubles_told(self.config, self.processes.count, then):
+            with collected_signals() as caught, explained_failures(self.config, self.processes.count, then):
                 self._loop(display, log, caught)
         finally:
             if log is not None:
@@ -92,20 +92,20 @@ class Training:
         if log is not None and self.clock.step == 0:
             self.saver.save(log)  # a folder that cannot hold it is found out before the work, not after
         while True:
-            progress, stop = self.processes.greatest(self.clock.progress, caught[0] if caught else 0)
+            progress, stop = self.processes.all_reduce_max(self.clock.progress, caught[0] if caught else 0)
             if stop:
                 if log is not None:
                     self.saver.save(log)
                 raise Stopped(int(stop))
             if self._validation_is_due(progress) and not self._validate(batches(validation), display, log, caught):
                 continue
-            if progress >= 1 or 0 < settings.patience <= self.standing.best.validations_since:
+            if progress >= 1 or 0 < settings.patience <= self.progress.best.validations_since:
                 return
-            batch = [next(stream) for _ in range(settings.accumulate)]
+            batch = [next(stream) for _ in range(settings.gradient_accumulation)]
             if losses := self.step(batch, self.clock.rate(progress)):
-                self.standing.means.add(losses)
+                self.progress.means.add(losses)
             else:
-                display.say(f"step {self.clock.step}: no update, {self.standing.skipped} in all (see {IMAGES})")
+                display.say(f"step {self.clock.step}: no update, {self.progress.skipped} in all (see {IMAGES})")
             if log is not None:
                 self._log_step(display, log)
                 if self.saver.is_due:
@@ -117,18 +117,18 @@ class Training:
         Returns:
             The losses; none if the update was skipped.
         """
-        standing = self.standing
+        progress = self.progress
         try:
             losses = self.learner.update(batch, rate)
-            standing.skipped_in_a_row = 0
+            progress.skipped_in_a_row = 0
         except NotFiniteError as error:
-            mine = names_of(self.train, [sample.image_id for part in batch for sample in part.samples])
+            mine = image_names(self.train, [sample.image_id for part in batch for sample in part.samples])
             names = [name for part in self.processes.gather(mine) for name in part]
-            if standing.skipped_in_a_row >= self.config.train.skip_nonfinite:
+            if progress.skipped_in_a_row >= self.config.train.skip_nonfinite:
                 raise self._not_finite(error, names) from None
             if self.processes.first:
                 write_images(error, names, self.saver.folder, self.clock.step)
-            standing.skipped, standing.skipped_in_a_row = standing.skipped + 1, standing.skipped_in_a_row + 1
+            progress.skipped, progress.skipped_in_a_row = progress.skipped + 1, progress.skipped_in_a_row + 1
             losses = {}
         self.clock.step += 1
         return losses
@@ -138,15 +138,15 @@ class Training:
             settings = self.config.train
             rate = self.clock.rate(self.clock.progress) * settings.optimizer.learning_rate
             speed = LOG_EVERY * settings.batch_size / self.clock.lap()
-            counted = {"skipped": self.standing.skipped} if settings.skip_nonfinite else {}
-            values = {**self.standing.means.take(), "lr": rate, "images_per_second": speed, **counted}
+            counted = {"skipped": self.progress.skipped} if settings.skip_nonfinite else {}
+            values = {**self.progress.means.take(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
     def _validation_is_due(self, progress: float) -> bool:
         """A function of the state alone, so that a run that goes on makes up for what a signal left out."""
-        due = progress >= 1 or self.clock.epoch >= self.standing.next_validation
-        return due and self.standing.validated < self.clock.step
+        due = progress >= 1 or self.clock.epoch >= self.progress.next_validation
+        return due and self.progress.validated < self.clock.step
 
     def _validate(
         self, loader: Iterable[Batch], display: Display, log: MetricsLog | None, caught: Sequence[int]
@@ -158,39 +158,39 @@ class Training:
         Returns:
             Whether it was done; after a signal to some process it is left, and made up for when the run goes on.
         """
-        average, standing = self.learner.average.module, self.standing
-        self.processes.copy_first(average)  # statistics of batch normalization differ from process to process
-        mine = look_over(average, _until(caught, loader), self.config, self.learner.device)
-        (stop,) = self.processes.greatest(len(caught))
+        average, progress = self.learner.average.module, self.progress
+        self.processes.broadcast_model(average)  # statistics of batch normalization differ from process to process
+        mine = run_validation(average, _until(caught, loader), self.config, self.learner.device)
+        (stop,) = self.processes.all_reduce_max(len(caught))
         if stop:
             return False
-        outcomes = joined(self.processes.gather(mine))
-        standing.validated = self.clock.step
-        standing.next_validation = self.clock.epoch + self.config.train.validate_every
-        ap, better = self.processes.agree(*(self._score(outcomes, display, log) if log is not None else (0.0, 0.0)))
+        results = interleave(self.processes.gather(mine))
+        progress.validated = self.clock.step
+        progress.next_validation = self.clock.epoch + self.config.train.validate_every
+        ap, better = self.processes.broadcast(*(self._score(results, display, log) if log is not None else (0.0, 0.0)))
         if better:
-            standing.best = Best(ap, self.clock.step)
+            progress.best = Best(ap, self.clock.step)
         else:
-            standing.best.validations_since += 1
+            progress.best.validations_since += 1
         if log is not None:
             self.saver.save(log)
         return True
 
-    def _score(self, outcomes: Sequence[Outcome], display: Display, log: MetricsLog) -> tuple[float, bool]:
+    def _score(self, results: Sequence[BatchResult], display: Display, log: MetricsLog) -> tuple[float, bool]:
         """Log and tell the numbers of a validation; return the AP, and whether it is the best."""
-        losses = mean_losses(outcomes)
+        losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
-            bad = next(outcome for outcome in outcomes if not math.isfinite(outcome.losses["loss"]))
-            names = names_of(self.val, [found.image_id for found in bad.detections])
+            bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
+            names = image_names(self.val, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
-        found = [detections for outcome in outcomes for detections in outcome.detections]
+        found = [detections for result in results for detections in result.detections]
         summary = score(found, self.val, self.config, fast=True).summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)
         others = {f"val/{name}": value for name, value in (losses | logged(localization)).items()}
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
-        better = ap > self.standing.best.ap
+        better = ap > self.progress.best.ap
         display.say(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', the best so far' if better else ''}"
@@ -203,8 +203,8 @@ class Training:
         """Return what ends a run whose numbers are none: a sentence in the first process, silence in the others."""
         if not self.processes.first:
             return SystemExit(2)
-        rate, skipped = self.config.train.optimizer.learning_rate, self.standing.skipped_in_a_row
-        return not_finite(error, names, self.saver.folder, self.clock.step, rate, skipped)
+        rate, skipped = self.config.train.optimizer.learning_rate, self.progress.skipped_in_a_row
+        return not_finite_error(error, names, self.saver.folder, self.clock.step, rate, skipped)
 
     def _say_localization(self, found: Localization, display: Display) -> None:
         """Tell how well the top boxes fit, and once, not at the very start, that they have collapsed."""

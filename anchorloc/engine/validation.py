@@ -40,34 +40,34 @@ class Means:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class BatchResult:
     """What came of one batch of a validation."""
 
     detections: list[Detections]
     losses: dict[str, float]
 
 
-def look_over(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> list[Outcome]:
-    """Return the outcomes of the batches of this process."""
+def run_validation(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> list[BatchResult]:
+    """Return the results of the batches of this process."""
     losses: list[dict[str, float]] = []
 
     def note_losses(predictions: Predictions, batch: Batch) -> None:
-        losses.append(loss_values(losses_of(config, predictions, aligned(config, predictions, batch))))
+        losses.append(named_losses(losses_of(config, predictions, aligned(config, predictions, batch))))
 
     found = [detect_batch(model, batch, config, device, note_losses) for batch in loader]
-    return [Outcome(*pair) for pair in zip(found, losses, strict=True)]
+    return [BatchResult(*pair) for pair in zip(found, losses, strict=True)]
 
 
-def joined(parts: Sequence[Sequence[T]]) -> list[T]:
+def interleave(parts: Sequence[Sequence[T]]) -> list[T]:
     """Return what the processes have of each batch, in the order of the batches, which were dealt out in turn."""
     return [parts[k % len(parts)][k // len(parts)] for k in range(sum(map(len, parts)))]
 
 
-def mean_losses(outcomes: Iterable[Outcome]) -> dict[str, float]:
+def mean_losses(results: Iterable[BatchResult]) -> dict[str, float]:
     """Return the mean losses per batch."""
     means = Means()
-    for outcome in outcomes:
-        means.add(outcome.losses)
+    for result in results:
+        means.add(result.losses)
     return means.take()
 
 
@@ -77,7 +77,7 @@ def score(detections: Sequence[Detections], source: Source, config: Config, fast
     return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
 
 
-def loss_values(losses: dict[str, Tensor]) -> dict[str, float]:
+def named_losses(losses: dict[str, Tensor]) -> dict[str, float]:
     """Name the losses as the log does: their sum, and each part."""
     parts = {f"{name}_loss": loss.item() for name, loss in losses.items()}
     return {"loss": sum(parts.values()), **parts}

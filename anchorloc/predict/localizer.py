@@ -13,7 +13,7 @@ import torch
 from anchorloc.config import read_config
 from anchorloc.detector import whole_image
 from anchorloc.engine.build import build_collate
-from anchorloc.engine.evaluation import TrainedModel, load_model, load_started
+from anchorloc.engine.evaluation import TrainedModel, load_model, load_from_weights
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.errors import InputError
@@ -153,7 +153,7 @@ def load(
     if path.suffix in (".yaml", ".yml"):
         config = read_config(path, settings)
         known = known_classes(Path(config.detector.weights)) if config.detector.weights else None
-        model = load_started(config, known) if known else load_model(path, settings)
+        model = load_from_weights(config, known) if known else load_model(path, settings)
     else:
         model = load_model(path, settings)
     return Localizer(model, tiles, batch_size)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anchorloc.data import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.sampling import holdings, times_drawn
-from anchorloc.engine.batch_samplers import COPY, TrainOrder
+from anchorloc.engine.batch_samplers import COPY, TrainBatchSampler
 from anchorloc.errors import InputError
 from tests.lab.lab_cases import source_of
 
@@ -62,28 +62,28 @@ def test_the_mean_over_epochs_is_exact() -> None:
     np.testing.assert_allclose(mean, weights, atol=0.03)
 
 
-def stream(order: TrainOrder, batches: int) -> list[tuple[int, int]]:
+def stream(order: TrainBatchSampler, batches: int) -> list[tuple[int, int]]:
     return [key for batch in islice(iter(order), batches) for key in batch]
 
 
 def test_equal_weights_are_a_permutation() -> None:
-    keys = stream(TrainOrder(7, 7, 3, weights=np.ones(7)), 4)
+    keys = stream(TrainBatchSampler(7, 7, 3, weights=np.ones(7)), 4)
     for epoch in range(4):
         assert sorted(keys[7 * epoch : 7 * epoch + 7]) == [(epoch, index) for index in range(7)]
 
 
 def test_a_weighted_stream_can_be_entered_anywhere_and_its_copies_differ() -> None:
-    order = TrainOrder(10, 4, 3, weights=ClassBalancedSampling()(RARE))
+    order = TrainBatchSampler(10, 4, 3, weights=ClassBalancedSampling()(RARE))
     keys = stream(order, 10)
     for start in (1, 3, 7):
-        later = TrainOrder(10, 4, 3, start, weights=order.weights)
+        later = TrainBatchSampler(10, 4, 3, start, weights=order.weights)
         assert stream(later, 10 - start) == keys[4 * start :]
     assert len(set(keys)) == len(keys)
     first = keys[:10]
     rare = sorted(turn for turn, index in first if index == 0)
     assert rare == [copy * COPY for copy in range(5)]
     assert {turn % COPY for turn, _ in keys[10:20]} == {1}
-    halves = [stream(TrainOrder(10, 4, 3, 0, (rank, 2), weights=order.weights), 10) for rank in (0, 1)]
+    halves = [stream(TrainBatchSampler(10, 4, 3, 0, (rank, 2), weights=order.weights), 10) for rank in (0, 1)]
     assert sorted(halves[0] + halves[1]) == sorted(keys)
 
 

@@ -15,7 +15,7 @@ from anchorloc.detector.torchvision_weights import COCO_ROWS, family, translate
 from anchorloc.detector.transfer import logits_of_an_anchor
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.evaluation import load_model
-from anchorloc.engine.state.pretrained import start_from
+from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.errors import InputError
 from anchorloc.evaluate import main as evaluate
 from anchorloc.structures import Category
@@ -77,7 +77,7 @@ def test_classes_are_taken_by_name_and_the_rest_is_listed(lite: Path) -> None:
     torch.manual_seed(0)
     network = build_detector(config, 3)
     before = network.state_dict()["head.logits.1.1.weight"].clone().view(6, 4, -1)
-    assert start_from(network, config, categories) == ["1 of 3 classes (blob): not among the 90"]
+    assert load_pretrained(network, config, categories) == ["1 of 3 classes (blob): not among the 90"]
     after = network.state_dict()["head.logits.1.1.weight"].view(6, 4, -1)  # (K, background and classes, ...)
     given = state["head.classification_head.module_list.1.1.weight"].view(6, 91, -1)
     torch.testing.assert_close(after[:, 0], given[:, 0])
@@ -92,7 +92,7 @@ def test_other_anchors_lose_the_last_layers_of_their_levels_alone(lite: Path) ->
     words = ["anchors.aspect_ratios=[[2, 3], [2], [2, 3], [2, 3], [2, 3], [2, 3]]"]
     config = read_config(LITE_CONFIG, [f"detector.weights={lite}", *words])
     network = build_detector(config, 90)
-    left_out = start_from(network, config, [Category(number, f"c{number}") for number in range(90)])
+    left_out = load_pretrained(network, config, [Category(number, f"c{number}") for number in range(90)])
     assert left_out == ["head.logits.1.1 and head.deltas.1.1: 6 anchors a cell in the file, 4 here"]
     given = translate(lite_state(lite))
     own = network.state_dict()
@@ -108,7 +108,7 @@ def test_a_checkpoint_of_ours_is_a_start_too(lite: Path, tmp_path: Path) -> None
     save_checkpoint(best, {"config": to_plain(read_config()), "categories": categories, "step": 1, "model": trained})
     config = read_config(None, [f"detector.weights={best}"])
     network = build_detector(config, 2)
-    left_out = start_from(network, config, [Category(1, "cross"), Category(2, "circle")])
+    left_out = load_pretrained(network, config, [Category(1, "cross"), Category(2, "circle")])
     assert left_out == ["1 of 2 classes (circle): not among the 4"]
     torch.testing.assert_close(network.state_dict()["head.logits.0.weight"][0], trained["head.logits.0.weight"][3])
 
@@ -131,7 +131,7 @@ def fails(words: list[str], classes: int = 90) -> str:
     config = read_config(LITE_CONFIG, words)
     network = build_detector(config, classes)
     with pytest.raises(InputError) as caught:
-        start_from(network, config, [Category(number, f"c{number}") for number in range(classes)])
+        load_pretrained(network, config, [Category(number, f"c{number}") for number in range(classes)])
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -196,7 +196,7 @@ def test_a_level_that_is_absent_as_a_whole_is_listed(lite: Path, tmp_path: Path)
     state = {name: value for name, value in lite_state(lite).items() if ".module_list.3." not in name}
     torch.save(state, tmp_path / "x.pth")
     config = read_config(LITE_CONFIG, [f"detector.weights={tmp_path / 'x.pth'}"])
-    left_out = start_from(build_detector(config, 90), config, [Category(n, f"c{n}") for n in range(90)])
+    left_out = load_pretrained(build_detector(config, 90), config, [Category(n, f"c{n}") for n in range(90)])
     assert left_out == ["head.logits.3.1 and head.deltas.3.1: not in the file"]
 
 
@@ -214,7 +214,7 @@ def test_a_model_of_other_classes_is_not_judged(lite: Path, tmp_path: Path) -> N
 def test_a_size_that_the_network_is_not_made_for_is_one_sentence() -> None:
     small = [
         "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16], blocks: [1, 1, 1], first: 8}",
-        "detector.pyramid={kind: SSDPyramid, dense: 16, channels: [16, 16, 16, 16]}",
+        "detector.pyramid={kind: SSDPyramid, fc_channels: 16, channels: [16, 16, 16, 16]}",
     ]
     build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", small), 3)
     shrunk = [*small, "transform.augment.multi_scale=[0.75, 1]"]

@@ -13,7 +13,7 @@ import torch
 from anchorloc.config import TrainSettings
 from anchorloc.detector import SGD, AdamW, Detector, Muon
 from anchorloc.engine.average import AveragedModel
-from anchorloc.engine.batch_samplers import TrainOrder, ValidationOrder
+from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.evaluation import load_model
 from anchorloc.engine.schedule import Clock
@@ -24,7 +24,7 @@ from tests.engine.small_runs import assert_same, run, small, weights
 
 
 def test_an_epoch_has_every_image_once_and_batches_may_span_two() -> None:
-    stream = list(islice(TrainOrder(images=10, batch_size=4, seed=0), 5))
+    stream = list(islice(TrainBatchSampler(images=10, batch_size=4, seed=0), 5))
     flat = [key for batch in stream for key in batch]
     assert [len(batch) for batch in stream] == [4] * 5
     for epoch in (0, 1):
@@ -33,19 +33,19 @@ def test_an_epoch_has_every_image_once_and_batches_may_span_two() -> None:
 
 
 def test_the_order_can_be_entered_anywhere() -> None:
-    whole = list(islice(TrainOrder(10, 4, seed=3), 20))
-    assert list(islice(TrainOrder(10, 4, seed=3, start=7), 13)) == whole[7:]
-    assert list(islice(TrainOrder(10, 4, seed=4), 20)) != whole
+    whole = list(islice(TrainBatchSampler(10, 4, seed=3), 20))
+    assert list(islice(TrainBatchSampler(10, 4, seed=3, start=7), 13)) == whole[7:]
+    assert list(islice(TrainBatchSampler(10, 4, seed=4), 20)) != whole
 
 
 def test_processes_share_each_batch() -> None:
-    whole = list(islice(TrainOrder(10, 4, seed=3), 5))
-    parts = [list(islice(TrainOrder(10, 4, seed=3, part=(rank, 2)), 5)) for rank in (0, 1)]
+    whole = list(islice(TrainBatchSampler(10, 4, seed=3), 5))
+    parts = [list(islice(TrainBatchSampler(10, 4, seed=3, part=(rank, 2)), 5)) for rank in (0, 1)]
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
 def test_validation_sees_every_image_once_in_order() -> None:
-    order = ValidationOrder(10, 4)
+    order = ValidationBatchSampler(10, 4)
     assert [index for batch in order for _, index in batch] == list(range(10))
     assert len(order) == len(list(order)) == 3
 
@@ -156,7 +156,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, mon
     with pytest.raises(InputError, match=told):
         run(small("train.length=2 iterations"), tmp_path / "run")
     written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
-    assert written.pop("images") == [f"train_{index:06}.png" for _, index in next(iter(TrainOrder(24, 4, seed=0)))]
+    assert written.pop("images") == [f"train_{index:06}.png" for _, index in next(iter(TrainBatchSampler(24, 4, seed=0)))]
     assert written == {"what": "the loss", "value": "nan", "step": 0}
     assert weights(tmp_path / "run")["step"] == 0
 
@@ -210,8 +210,8 @@ def test_durations() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["align={}", "detector.head.quality=true"],
-        ["detector.head={background: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+        ["assign={kind: TaskAlignedAssigner}", "detector.head.iou_branch=true"],
+        ["detector.head={background_class: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
     ],
 )
 def test_other_losses_and_assigners_run_and_validate(tmp_path: Path, words: list[str]) -> None:

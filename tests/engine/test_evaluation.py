@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.engine.evaluation import anchor_work
+from anchorloc.engine.evaluation import anchor_usage
 from anchorloc.structures import Detections
 from tests.engine.small_runs import small
 
@@ -18,11 +18,11 @@ def test_every_anchor_is_named_by_its_level_and_shape() -> None:
         Detections(grid.boxes, np.ones(len(grid)), np.zeros(len(grid), np.int64), anchors, image)
         for image, (grid, anchors) in enumerate(zip(grids, every, strict=True))
     ]
-    work = anchor_work(config, detections, sizes)
+    usage = anchor_usage(config, detections, sizes)
     assert work is not None
     boxes = np.concatenate([grid.boxes for grid in grids])
     expected = [work.shapes[level][shape] for level, shape in zip(work.level, work.shape, strict=True)]
     assert np.allclose(boxes[:, 2:] - boxes[:, :2], expected, atol=1e-3)
     assert list(work.strides) == [8, 16]
     assert np.allclose(work.anchors, [0.8, 0.2])
-    assert anchor_work(config, [], []) is None
+    assert anchor_usage(config, [], []) is None

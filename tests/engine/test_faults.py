@@ -20,7 +20,7 @@ from anchorloc.checkpoint import load_checkpoint
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
-from anchorloc.engine.system.failures import troubles_told
+from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
@@ -128,12 +128,12 @@ def test_the_workers_of_a_killed_run_end() -> None:
     ],
 )
 def test_each_trouble_is_told(error: Exception, told: str) -> None:
-    with pytest.raises(InputError, match=told), troubles_told(small(), 1):
+    with pytest.raises(InputError, match=told), explained_failures(small(), 1):
         raise error
 
 
 def test_a_bug_in_a_worker_is_not_taken_for_its_death() -> None:
-    with pytest.raises(RuntimeError, match="Original Traceback"), troubles_told(small(), 1):
+    with pytest.raises(RuntimeError, match="Original Traceback"), explained_failures(small(), 1):
         raise RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback")
 
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from anchorloc.config import TrainSettings
 from anchorloc.data import Samples
 from anchorloc.detector import SGD, Batch, Detector
-from anchorloc.engine.batch_samplers import TrainOrder
+from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.build import batches, train_loader, validation_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.system.log import read_log
-from anchorloc.engine.system.processes import ALONE
+from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
@@ -33,13 +33,13 @@ PLAIN = ["detector.head.norm=none", "train.optimizer={kind: SGD, learning_rate: 
 
 def learner(*words: str) -> Learner:
     config = small(*PLAIN, *words)
-    return Learner(config, config.data.open("train").categories, ALONE)
+    return Learner(config, config.data.open("train").categories, SINGLE_PROCESS)
 
 
 def parts_of_a_step(*words: str) -> list[Batch]:
     config = small(*PLAIN, *words)
     stream = batches(train_loader(config, config.data.open("train"), 0))
-    return [next(stream) for _ in range(config.train.accumulate)]
+    return [next(stream) for _ in range(config.train.gradient_accumulation)]
 
 
 def plain_update(learner: Learner, parts: list[Batch], rate: float) -> dict[str, float]:
@@ -102,7 +102,7 @@ def test_a_network_that_cannot_be_compiled_is_told_in_a_sentence(
         run(small("train.compile=true"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("words", [[], ["train.accumulate=2"], ["train.accumulate=3"], ["train.clip_norm=0.01"]])
+@pytest.mark.parametrize("words", [[], ["train.gradient_accumulation=2"], ["train.gradient_accumulation=3"], ["train.clip_norm=0.01"]])
 def test_an_update_is_what_its_obvious_twin_does(words: list[str]) -> None:
     ours, theirs, parts = learner(*words), learner(*words), parts_of_a_step(*words)
     assert_same(dict(ours.model.state_dict()), dict(theirs.model.state_dict()))
@@ -122,8 +122,8 @@ def without_objects(batch: Batch) -> Batch:
     "words",
     [
         [],
-        ["align={}", "detector.head.quality=true"],
-        ["detector.head={background: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+        ["assign={kind: TaskAlignedAssigner}", "detector.head.iou_branch=true"],
+        ["detector.head={background_class: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
     ],
 )
 def test_a_part_without_an_object_gives_every_weight_a_gradient(words: list[str]) -> None:
@@ -137,7 +137,7 @@ def test_a_part_without_an_object_gives_every_weight_a_gradient(words: list[str]
 
 
 def test_a_run_in_parts_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = small("train.length=6 iterations", "train.accumulate=2")
+    config = small("train.length=6 iterations", "train.gradient_accumulation=2")
     run(config, tmp_path / "whole")
     step = Training.step
 
@@ -157,9 +157,9 @@ def test_a_run_in_parts_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeyp
 
 
 def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:
-    whole = next(iter(TrainOrder(100, 10, seed=3)))
+    whole = next(iter(TrainBatchSampler(100, 10, seed=3)))
     for count, pieces in ((1, 1), (1, 3), (2, 2), (3, 3)):
-        streams = [iter(TrainOrder(100, 10, seed=3, part=(rank, count), pieces=pieces)) for rank in range(count)]
+        streams = [iter(TrainBatchSampler(100, 10, seed=3, part=(rank, count), pieces=pieces)) for rank in range(count)]
         dealt = [next(stream) for stream in streams for _ in range(pieces)]
         assert sorted(key for piece in dealt for key in piece) == sorted(whole)
         assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
@@ -167,7 +167,7 @@ def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [(["train.accumulate=2"], [2, 2, 2]), (["train.batch_size=64", "data.val_images=20"], [16, 4])],
+    [(["train.gradient_accumulation=2"], [2, 2, 2]), (["train.batch_size=64", "data.val_images=20"], [16, 4])],
 )
 def test_a_validation_batch_is_as_large_as_a_part_but_no_larger_than_one_process_can_hold(
     words: list[str], expected: list[int]
@@ -179,7 +179,7 @@ def test_a_validation_batch_is_as_large_as_a_part_but_no_larger_than_one_process
 
 def test_the_learning_rate_grows_with_the_batch_where_asked_for() -> None:
     plain, scaled = (
-        Clock(TrainSettings(length="9 iterations", batch_size=24, warmup=0, rate_batch_size=base), images=100)
+        Clock(TrainSettings(length="9 iterations", batch_size=24, warmup=0, base_batch_size=base), images=100)
         for base in (0, 16)
     )
     assert scaled.rate(0.3) == pytest.approx(1.5 * plain.rate(0.3))
@@ -218,7 +218,7 @@ def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
     """Neither weights nor statistics nor the optimizer's state know of them; the log counts them."""
     words = ["train.skip_nonfinite=2", "train.validate_every=100", "train.warmup=0"]
     config = small("train.length=6 iterations", *words)
-    twin = Learner(config, config.data.open("train").categories, ALONE)
+    twin = Learner(config, config.data.open("train").categories, SINGLE_PROCESS)
     with monkeypatch.context() as patch:
         patch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
         poison(patch, {1, 2, 4})
@@ -232,7 +232,7 @@ def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
     assert_same(training.learner.state(), twin.state())
     assert any("running_mean" in name for name in twin.model.state_dict())
     assert [row["skipped"] for row in read_log(tmp_path / "run") if "lr" in row] == [1, 2, 3]
-    assert (training.standing.skipped, training.standing.skipped_in_a_row) == (3, 0)
+    assert (training.progress.skipped, training.progress.skipped_in_a_row) == (3, 0)
     written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
     assert written["step"] == 4
     assert len(written["images"]) == 4
@@ -252,9 +252,9 @@ def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (
             [],
-            "ran out in a network of 4 images at a time: raise train.accumulate, now 1, which changes no batch",
+            "ran out in a network of 4 images at a time: raise train.gradient_accumulation, now 1, which changes no batch",
         ),
-        (["train.accumulate=4"], "ran out in a network of 1 images at a time: lower transform.resize"),
+        (["train.gradient_accumulation=4"], "ran out in a network of 1 images at a time: lower transform.resize"),
     ],
 )
 def test_memory_that_ran_out_is_told_with_what_to_lower(

@@ -20,8 +20,8 @@ from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.build import refuse_small_batches
 from anchorloc.engine.system import processes
 from anchorloc.engine.system.log import read_log
-from anchorloc.engine.system.processes import ALONE, Processes, joined_processes
-from anchorloc.engine.validation import joined
+from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
+from anchorloc.engine.validation import interleave
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
@@ -103,8 +103,8 @@ def test_a_process_that_cannot_reach_the_others_is_told(
     if "GLOO_SOCKET_IFNAME" in changes:  # the store is reached, the peers are not
         monkeypatch.setattr(processes, "rendezvous", lambda *_, **__: iter([(HashStore(), 1, 2)]))
     monkeypatch.setattr(processes, "CONNECTING", timedelta(seconds=1))
-    with pytest.raises(InputError, match=told), joined_processes():
-        raise AssertionError("it joined")
+    with pytest.raises(InputError, match=told), process_group():
+        raise AssertionError("it interleave")
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
@@ -132,28 +132,28 @@ def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same() ->
 def test_batches_come_back_in_order_however_many_processes_there_are() -> None:
     for count in (1, 2, 3, 8):
         parts = [list(range(rank, 7, count)) for rank in range(count)]
-        assert joined(parts) == list(range(7))
-    assert joined([]) == []
+        assert interleave(parts) == list(range(7))
+    assert interleave([]) == []
 
 
 def test_one_process_needs_nobody() -> None:
     model = torch.nn.Linear(2, 2)
-    assert ALONE.first
-    assert ALONE.wrap(model) is model
-    assert ALONE.total([1.0, 2.0]) == [1.0, 2.0]
-    assert ALONE.greatest(3.0) == [3.0]
-    assert ALONE.agree(4.0) == (4.0,)
-    assert ALONE.gather("x") == ["x"]
-    with joined_processes() as alone:
+    assert SINGLE_PROCESS.first
+    assert SINGLE_PROCESS.wrap(model) is model
+    assert SINGLE_PROCESS.all_reduce_sum([1.0, 2.0]) == [1.0, 2.0]
+    assert SINGLE_PROCESS.all_reduce_max(3.0) == [3.0]
+    assert SINGLE_PROCESS.broadcast(4.0) == (4.0,)
+    assert SINGLE_PROCESS.gather("x") == ["x"]
+    with process_group() as alone:
         assert alone == Processes(0, 1)
 
 
 def test_a_batch_cannot_have_more_parts_than_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = r"train\.batch_size=4 cannot be parted among 2 processes and train\.accumulate=3; raise it"
     with pytest.raises(InputError, match=told):
-        refuse_small_batches(small("train.accumulate=3"), 2)
-    refuse_small_batches(small("train.accumulate=2"), 2)
-    assert run_command(train.main, [*SMALL, "train.accumulate=5", "--out", str(tmp_path / "run")]) == 2
+        refuse_small_batches(small("train.gradient_accumulation=3"), 2)
+    refuse_small_batches(small("train.gradient_accumulation=2"), 2)
+    assert run_command(train.main, [*SMALL, "train.gradient_accumulation=5", "--out", str(tmp_path / "run")]) == 2
     assert "cannot be parted among 1 processes" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -174,15 +174,15 @@ def test_a_process_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(("device", "takes"), [("auto", True), ("cuda", True), ("cpu", False)])
 def test_a_gpu_is_taken_only_to_be_used(monkeypatch: pytest.MonkeyPatch, device: str, takes: bool) -> None:
-    joined: list[bool] = []
+    interleave: list[bool] = []
 
     def join(count: int, cuda: bool) -> None:
-        joined.append(cuda)
+        interleave.append(cuda)
         raise InputError("far enough")
 
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(processes, "_join", join)
-    with pytest.raises(InputError, match="far enough"), joined_processes(device):
-        raise AssertionError("it joined")
-    assert joined == [takes]
+    with pytest.raises(InputError, match="far enough"), process_group(device):
+        raise AssertionError("it interleave")
+    assert interleave == [takes]

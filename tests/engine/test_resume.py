@@ -29,7 +29,7 @@ from anchorloc.engine.state.run_folder import new_run_folder
 from anchorloc.engine.system.log import MetricsLog, read_log
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
-from anchorloc.engine.validation import look_over
+from anchorloc.engine.validation import run_validation
 from anchorloc.errors import InputError
 from tests.engine.small_runs import SMALL, assert_same, assert_same_run, run, small, weights
 
@@ -182,10 +182,10 @@ def test_a_signal_during_validation_leaves_it_for_later(
 ) -> None:
     def signalled(model: nn.Module, loader: Iterable[Batch], *rest: Any) -> Any:
         terminate()
-        return look_over(model, loader, *rest)
+        return run_validation(model, loader, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "look_over", signalled)
+        patch.setattr(loop, "run_validation", signalled)
         with pytest.raises(Stopped):
             run(small(LENGTH), tmp_path / "parts")
     assert [row["step"] for row in read_log(tmp_path / "parts")] == [2]
@@ -216,7 +216,7 @@ def test_a_run_that_patience_ended_stays_ended(tmp_path: Path) -> None:
 
 
 def test_resume_needs_the_last_checkpoint_of_a_run(tmp_path: Path) -> None:
-    run(small("train.length=2 iterations", "train.keep=1"), tmp_path / "run")
+    run(small("train.length=2 iterations", "train.keep_checkpoints=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.pt"
     last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
     with pytest.raises(InputError, match=r"last\.pt holds weights alone"):

@@ -23,7 +23,7 @@ _Category = Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2
 Tensors = dict[str, pydantic.InstanceOf[Tensor]]
 
 
-class Weights(TypedDict):
+class ModelCheckpoint(TypedDict):
     """What is needed to use a model: best.pt."""
 
     config: dict[str, Any]
@@ -61,13 +61,13 @@ class _Training(TypedDict):
     threads: Annotated[int, pydantic.Field(ge=1, le=MAX_THREADS)]
 
 
-class Everything(Weights):
+class TrainingCheckpoint(ModelCheckpoint):
     """What is needed to go on with a run as well: last.pt."""
 
     training: _Training
 
 
-def check_entries(path: Path, state: Mapping[str, Any], kind: type[Weights] | type[Everything]) -> None:
+def check_entries(path: Path, state: Mapping[str, Any], kind: type[ModelCheckpoint] | type[TrainingCheckpoint]) -> None:
     """Raise InputError unless `state`, from `path`, has the entries of `kind`, each of its type."""
     try:
         pydantic.TypeAdapter(kind).validate_python(state, strict=True)

@@ -13,7 +13,7 @@ from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
 from anchorloc.detector.transfer import load_initial, logits_of_an_anchor
-from anchorloc.engine.state.checkpoint_schema import Weights, check_entries
+from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
 
@@ -28,7 +28,7 @@ class _Given:
     advice: str  # what to do if it does not fit
 
 
-def start_from(network: Detector, config: Config, categories: Sequence[Category]) -> list[str]:
+def load_pretrained(network: Detector, config: Config, categories: Sequence[Category]) -> list[str]:
     """Load the file `detector.weights` into `network`; return what was not loaded, a phrase each.
 
     Classes are matched by name where the file tells names, as a checkpoint of ours and 91 classes of COCO do, else
@@ -42,7 +42,7 @@ def start_from(network: Detector, config: Config, categories: Sequence[Category]
     try:
         count = logits_of_an_anchor(given.state)
         classes = _matched(given, count, [category.name for category in categories])
-        background: list[int | None] = [0 if given.first else None] if config.detector.head.background else []
+        background: list[int | None] = [0 if given.first else None] if config.detector.head.background_class else []
         left_out = load_initial(network, given.state, [*background, *classes])
     except InputError as error:
         raise InputError(f"{path} does not fit the network of these settings: {error}; {given.advice}") from None
@@ -77,9 +77,9 @@ def _read(path: Path) -> _Given:
     """Read a file of either kind; the names in it are ours then."""
     if is_checkpoint(path):
         state = load_checkpoint(path)
-        check_entries(path, state, Weights)
+        check_entries(path, state, ModelCheckpoint)
         refuse_unusable(path, state["model"])
-        first = int(config_from_plain(state["config"], str(path)).detector.head.background)
+        first = int(config_from_plain(state["config"], str(path)).detector.head.background_class)
         rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
         return _Given(state["model"], rows, first, "take the settings of the run that it is from")
     weights = load_weights(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
-from anchorloc.engine.state.checkpoint_schema import Everything, check_entries
+from anchorloc.engine.state.checkpoint_schema import TrainingCheckpoint, check_entries
 from anchorloc.engine.system.log import NAME
 from anchorloc.errors import InputError
 from anchorloc.files import writing
@@ -28,12 +28,12 @@ def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> No
         InputError: the file system refuses; the present one is intact.
     """
     save_checkpoint(folder / LAST, state, None if before in (-1, state["step"]) else folder / f"last-{before:08}.pt")
-    for path in older(folder)[keep - 1 :]:
+    for path in older_checkpoints(folder)[keep - 1 :]:
         with writing(path, 0):
             path.unlink(missing_ok=True)
 
 
-def older(folder: Path) -> list[Path]:
+def older_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints before last.pt, the newest first."""
     return sorted(folder.glob("last-*[0-9].pt"), reverse=True)
 
@@ -47,7 +47,7 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
         InputError: there is none that is whole, or it is not the last.pt of a run, or gone.
     """
     log = folder / NAME
-    paths = [path for path in (folder / LAST, *older(folder)) if path.exists()]
+    paths = [path for path in (folder / LAST, *older_checkpoints(folder)) if path.exists()]
     if not paths and not (folder / BEST).exists() and not (log.exists() and log.stat().st_size):
         return None  # the state is saved before anything is learned or logged
     problems: dict[Path, str] = {}
@@ -59,7 +59,7 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
             continue
         if "training" not in state:
             raise InputError(f"{path} holds weights alone; --resume needs the last.pt of a run")
-        check_entries(path, state, Everything)
+        check_entries(path, state, TrainingCheckpoint)
         for damaged, problem in problems.items():
             say(problem)
             if repair:

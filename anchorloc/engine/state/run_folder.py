@@ -45,7 +45,7 @@ def refuse_existing(folder: Path | None) -> None:
     raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it")
 
 
-def start_folder(out: Path | None, config: Config, command: str) -> tuple[Path, RunLock]:
+def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[Path, RunLock]:
     """Create the folder of a new run, lock it, and write environment.json and, last, config.yaml.
 
     Raises:

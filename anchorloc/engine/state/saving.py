@@ -14,7 +14,7 @@ import torch
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.state.checkpoint_schema import NETWORK, Weights, check_entries, check_optimizer, check_tensors
+from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_optimizer, check_tensors
 from anchorloc.engine.state.resume import BEST, LAST, save_last
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.validation import Means
@@ -31,7 +31,7 @@ class Best:
 
 
 @dataclass
-class Standing:
+class TrainingProgress:
     """Where a run stands, beside its weights and its clock."""
 
     next_validation: float  # the epoch of the next one
@@ -51,7 +51,7 @@ class Saver:
     identity: dict[str, Any]  # what must not change from start to end: see `changes`
     learner: Learner
     clock: Clock
-    standing: Standing
+    progress: TrainingProgress
     saved: float = -math.inf  # when last.pt was written, by the clock
     saved_step: int = -1  # and by the step
     best_written: int = 0  # the step of best.pt
@@ -64,26 +64,26 @@ class Saver:
     def save(self, log: MetricsLog) -> None:
         """Write last.pt: the weights for use, and what is needed to go on as if nothing had happened.
 
-        It comes after the lines of the log that belong to it and before best.pt, which `take_up` can make from it: a
+        It comes after the lines of the log that belong to it and before best.pt, which `restore` can make from it: a
         run that is killed in between loses nothing.
         """
-        self.standing.log_size = log.size
+        self.progress.log_size = log.size
         training = {
             "data": self.identity["data"],
             "machine": self.identity["machine"],
             **self.learner.state(),
             "seconds": self.clock.seconds,
-            **asdict(self.standing),
+            **asdict(self.progress),
             "random": torch.get_rng_state(),
             "threads": torch.get_num_threads(),
         }
         log.sync()
         state = {**self._weights(), "training": training}
-        save_last(self.folder, state, self.saved_step, self.clock.settings.keep)
+        save_last(self.folder, state, self.saved_step, self.clock.settings.keep_checkpoints)
         self._write_best()
         self.saved, self.saved_step = time.perf_counter(), self.clock.step
 
-    def take_up(self, state: dict[str, Any], say: Callable[[str], None], first: bool) -> None:
+    def restore(self, state: dict[str, Any], say: Callable[[str], None], first: bool) -> None:
         """Take up a saved state; only the `first` process looks after best.pt.
 
         Raises:
@@ -94,19 +94,19 @@ class Saver:
         check_tensors(path, ours, state["model"], NETWORK)
         check_optimizer(path, self.learner.optimizer, training["optimizer"])
         check_tensors(path, {"random": torch.get_rng_state()}, {"random": training["random"]}, "torch's generator")
-        self.learner.take_up(training, state["model"])
+        self.learner.restore(training, state["model"])
         self.clock.step, self.clock.before = state["step"], training["seconds"]
-        standing = self.standing
-        standing.best, standing.means = Best(**training["best"]), Means(**training["means"])
-        standing.next_validation, standing.validated = training["next_validation"], training["validated"]
-        standing.log_size = training["log_size"]
-        standing.skipped, standing.skipped_in_a_row = training["skipped"], training["skipped_in_a_row"]
+        progress = self.progress
+        progress.best, progress.means = Best(**training["best"]), Means(**training["means"])
+        progress.next_validation, progress.validated = training["next_validation"], training["validated"]
+        progress.log_size = training["log_size"]
+        progress.skipped, progress.skipped_in_a_row = training["skipped"], training["skipped_in_a_row"]
         torch.set_rng_state(training["random"])
         if not self.clock.settings.threads:
             torch.set_num_threads(training["threads"])  # sums on a CPU depend on it, in their last bits
         self.saved_step = self.clock.step
         if first:
-            self._look_for_best(say)
+            self._check_best(say)
 
     def _weights(self) -> dict[str, Any]:
         """What is needed to use the model."""
@@ -119,18 +119,18 @@ class Saver:
         }
 
     def _write_best(self) -> None:
-        best = self.standing.best
+        best = self.progress.best
         if 0 < best.step == self.clock.step != self.best_written:
             save_checkpoint(self.folder / BEST, self._weights())
             self.best_written = best.step
 
-    def _look_for_best(self, say: Callable[[str], None]) -> None:
+    def _check_best(self, say: Callable[[str], None]) -> None:
         """Make sure that best.pt is there, from the state itself if need be."""
-        best = self.standing.best
+        best = self.progress.best
         try:
             if best.step:
                 state = load_checkpoint(self.folder / BEST)
-                check_entries(self.folder / BEST, state, Weights)
+                check_entries(self.folder / BEST, state, ModelCheckpoint)
                 self.best_written = best.step if state["step"] == best.step else 0  # a later one: written again
         except InputError as error:
             if best.step == self.clock.step:

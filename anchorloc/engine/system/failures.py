@@ -18,11 +18,11 @@ from anchorloc.files import write_json
 from anchorloc.text import first_few
 
 VALIDATION = "the validation loss"
-IMAGES = "not_finite.json"  # the images of the last batch whose numbers were none
-_DEATH = re.compile(r"DataLoader worker.*(is killed by signal|exited unexpectedly)|shared memory|\bshm\b")
+IMAGES = "not_finite_error.json"  # the images of the last batch whose numbers were none
+_WORKER_DIED = re.compile(r"DataLoader worker.*(is killed by signal|exited unexpectedly)|shared memory|\bshm\b")
 
 
-def names_of(source: Source, ids: Iterable[int | str]) -> list[str]:
+def image_names(source: Source, ids: Iterable[int | str]) -> list[str]:
     """Return the file names of the images with these ids."""
     places = {source.image_id(index): index for index in range(len(source))}
     return [source.name(places[image]) for image in ids]
@@ -35,7 +35,7 @@ def write_images(error: NotFiniteError, names: list[str], folder: Path, step: in
     return path
 
 
-def not_finite(
+def not_finite_error(
     error: NotFiniteError, names: list[str], folder: Path, step: int, rate: float, skipped: int
 ) -> InputError:
     """Write the `names` of the images into the folder of the run, and return what to tell the user.
@@ -55,7 +55,7 @@ def not_finite(
 
 
 @contextmanager
-def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[None]:
+def explained_failures(config: Config, processes: int, then: str = "") -> Iterator[None]:
     """Turn an error of memory, of torch.compile, or of batches too small to be normalized, into a sentence that says
     what to set.
 
@@ -73,22 +73,22 @@ def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[No
             raise
         raise InputError(
             "batch normalization has a single value at a level of one cell: it needs two images at a time at least "
-            f"(train.batch_size, now {config.train.batch_size}, over processes and train.accumulate, now "
-            f"{config.train.accumulate}), larger images, fewer levels, or detector.head.norm=group"
+            f"(train.batch_size, now {config.train.batch_size}, over processes and train.gradient_accumulation, now "
+            f"{config.train.gradient_accumulation}), larger images, fewer levels, or detector.head.norm=group"
         ) from None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
-        if _DEATH.search(str(error)) or "MemoryError in DataLoader worker" in reason:
-            _let_go(error)
+        if _WORKER_DIED.search(str(error)) or "MemoryError in DataLoader worker" in reason:
+            _release_frames(error)
             raise InputError(
                 "a loader worker was killed, most often by the system for want of memory, or of shared memory "
                 f"(/dev/shm; of a container: --shm-size): lower train.workers, now {config.train.workers}, or "
                 f"train.image_cache_mb, now {config.train.image_cache_mb} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            _let_go(error)
+            _release_frames(error)
             raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
-        if config.train.compile and _is_of_compilation(error):
+        if config.train.compile and _is_compile_error(error):
             raise InputError(
                 f"torch.compile cannot compile the network ({_cause(error)}): on a CPU it needs a C++ compiler, g++ or "
                 "what CXX names, and Python's headers; or do without it, by train.compile=false"
@@ -96,7 +96,7 @@ def troubles_told(config: Config, processes: int, then: str = "") -> Iterator[No
         raise
 
 
-def _is_of_compilation(error: Exception) -> bool:
+def _is_compile_error(error: Exception) -> bool:
     from torch._dynamo.exc import TorchDynamoException  # which takes seconds, unless something has been compiled
 
     return isinstance(error, TorchDynamoException)
@@ -108,7 +108,7 @@ def _cause(error: Exception) -> str:
     return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
 
 
-def _let_go(error: BaseException | None) -> None:
+def _release_frames(error: BaseException | None) -> None:
     """Free what the frames of an error hold: memory, and loaders, whose other workers, if they died too, would raise
     in the midst of whatever comes next.
     """
@@ -119,7 +119,7 @@ def _let_go(error: BaseException | None) -> None:
 
 def _for_networks(config: Config, processes: int) -> str:
     settings = config.train
-    images = -(-settings.batch_size // (processes * settings.accumulate))
-    more = f"raise train.accumulate, now {settings.accumulate}, which changes no batch; or " if images > 1 else ""
+    images = -(-settings.batch_size // (processes * settings.gradient_accumulation))
+    more = f"raise train.gradient_accumulation, now {settings.gradient_accumulation}, which changes no batch; or " if images > 1 else ""
     lower = f"train.batch_size, now {settings.batch_size}, or " if images > 1 else ""
     return f"a network of {images} images at a time: {more}lower {lower}transform.resize"

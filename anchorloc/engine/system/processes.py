@@ -47,15 +47,15 @@ class Processes:
         """Return a module that trains `model` with the mean of all processes' gradients."""
         return DistributedDataParallel(model, gradient_as_bucket_view=True) if self.count > 1 else model
 
-    def total(self, values: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
         """Return the sums over all processes."""
         return self._reduce(values, dist.ReduceOp.SUM)
 
-    def greatest(self, *values: float) -> list[float]:
+    def all_reduce_max(self, *values: float) -> list[float]:
         """Return the greatest of all processes' values, place by place."""
         return self._reduce(values, dist.ReduceOp.MAX)
 
-    def agree(self, *values: float) -> tuple[float, ...]:
+    def broadcast(self, *values: float) -> tuple[float, ...]:
         """Return the first process's values, to all."""
         if self.count == 1:
             return values
@@ -71,7 +71,7 @@ class Processes:
         dist.gather_object(value, values if self.first else None)
         return values if self.first else []
 
-    def copy_first(self, model: nn.Module) -> None:
+    def broadcast_model(self, model: nn.Module) -> None:
         """Give `model` the weights and statistics that it has in the first process."""
         if self.count > 1:
             for tensor in (*model.parameters(), *model.buffers()):
@@ -85,10 +85,10 @@ class Processes:
         return shared.tolist()
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
-def without_sync(network: nn.Module) -> AbstractContextManager[None]:
+def without_gradient_sync(network: nn.Module) -> AbstractContextManager[None]:
     """Return a context in which a wrapped network adds up gradients of its own process alone."""
     return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
 
@@ -98,13 +98,13 @@ def restarted() -> bool:
     return _attempt() > 0
 
 
-def can_restart() -> bool:
+def restarts_enabled() -> bool:
     """Whether torchrun would do that."""
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 @contextmanager
-def joined_processes(device: str = "auto") -> Iterator[Processes]:
+def process_group(device: str = "auto") -> Iterator[Processes]:
     """Join the group that torchrun describes in the environment; without one, be alone.
 
     Each takes a GPU of its own where there are any, unless `device` is another.
@@ -115,18 +115,18 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
     """
     count = os.environ.get("WORLD_SIZE", "1")
     if count == "1":
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     try:
         _join(int(count), torch.cuda.is_available() and device.startswith(("auto", "cuda")))
     except (KeyError, ValueError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(_why_alone(count, error)) from None
+        raise InputError(_connection_problem(count, error)) from None
     try:
         yield Processes(dist.get_rank(), int(count))
     except RuntimeError as error:
-        if not _is_of_a_lost_process(error):
+        if not _is_lost_connection(error):
             raise
         raise InputError(
             f"process {dist.get_rank()} of {count} stops, as another one has ended; what that one says is the cause"
@@ -146,7 +146,7 @@ def _join(count: int, cuda: bool) -> None:
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
 
 
-def _why_alone(count: str, error: Exception) -> str:
+def _connection_problem(count: str, error: Exception) -> str:
     """Return the sentence of a process that does not find the others."""
     reason = str(error).partition("\n")[0]
     rank, address, port = (os.environ.get(name) for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"))
@@ -171,5 +171,5 @@ def _take_gpu(place: int) -> None:
     torch.cuda.set_device(place)
 
 
-def _is_of_a_lost_process(error: RuntimeError) -> bool:
+def _is_lost_connection(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error)

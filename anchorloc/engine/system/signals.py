@@ -17,7 +17,7 @@ class Stopped(Exception):
 
 
 @contextmanager
-def caught_signals() -> Iterator[list[int]]:
+def collected_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM so that a step can end first; a second one acts at once."""
     caught: list[int] = []
 
