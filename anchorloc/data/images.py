@@ -16,7 +16,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from anchorloc.data.item_error import Flaw
 
 # Pillow reads more, but some of its readers start other programs (EPS) or have no use here.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"), "WEBP": (".webp",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
+}  # fmt: skip
+FORMATS = tuple(SUFFIXES)
 MAX_PIXELS = 89_478_485  # of one image; decoded, some 256 MB
 ORIENTATION = 0x0112  # EXIF: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 turned by a quarter
 

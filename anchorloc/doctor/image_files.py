@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anchorloc.data.image_paths import locate
-from anchorloc.data.images import FORMATS, Header, needs_turning, read_header, read_image
+from anchorloc.data.images import FORMATS, SUFFIXES, Header, needs_turning, read_header, read_image
 from anchorloc.data.item_error import Flaw
 from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.annotation_table import Table
 from anchorloc.doctor.document import Document
 from anchorloc.doctor.findings import Findings, Notebook
 from anchorloc.doctor.image_hash import Fingerprint, fingerprint
-
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp", ".dib"),
-    "TIFF": (".tif", ".tiff"), "WEBP": (".webp",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

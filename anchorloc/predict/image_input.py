@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anchorloc.data.images import read_image, to_pixels
+from anchorloc.data.images import SUFFIXES, read_image, to_pixels
 from anchorloc.data.item_error import Flaw
-from anchorloc.doctor.image_files import SUFFIXES
 from anchorloc.errors import InputError
 
 ImageLike = str | Path | Image.Image | NDArray[np.uint8]
