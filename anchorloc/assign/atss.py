@@ -18,7 +18,7 @@ class ATSSAssigner:
     """Adaptive Training Sample Selection (Zhang et al., Bridging the Gap Between Anchor-based and Anchor-free
     Detection, 2020, algorithm 1).
 
-    The candidates of a box are, level by level, all anchors of the `candidates` cells whose centers are nearest to
+    The candidates of a box are, level by level, all anchors of the `topk` cells whose centers are nearest to
     the box's (squared distance, then index; fewer where the level is smaller). Those are positive whose IoU is above
     0 and at least the mean plus the unbiased standard deviation of all candidates' IoU (float64 over float32 IoU; of
     a single candidate 0) and whose cell center lies inside the box by more than 0.01 px. An anchor that several
@@ -27,14 +27,14 @@ class ATSSAssigner:
     Crowd boxes: as in `MaxIoUAssigner`. No rescue: a box without a positive is listed as unassigned.
 
     Args:
-        candidates: cells per level, at least 1.
+        topk: cells per level, at least 1.
     """
 
-    candidates: int = 9
+    topk: int = 9
 
     def __post_init__(self) -> None:
-        if not isinstance(self.candidates, int) or self.candidates < 1:
-            raise ValueError(f"candidates must be a whole number of at least 1, got {self.candidates!r}")
+        if not isinstance(self.topk, int) or self.topk < 1:
+            raise ValueError(f"topk must be a whole number of at least 1, got {self.topk!r}")
 
     def __call__(self, grid: AnchorGrid, boxes: ArrayLike, crowd: ArrayLike | None = None) -> Assignment:
         """Assign the anchors of one image to its boxes, (M, 4) xyxy pixels, of which `crowd` (M,) are groups.
@@ -49,7 +49,7 @@ class ATSSAssigner:
         rows, groups = boxes_and_crowd(boxes, crowd)
         edges, lattices = lattices_of(grid)
         most = int((lattices["rows"] * lattices["columns"]).max())
-        cells = np.empty((len(rows), len(grid.levels), min(self.candidates, most)), np.int64)
+        cells = np.empty((len(rows), len(grid.levels), min(self.topk, most)), np.int64)
         exact = rows.astype(np.float64)
         nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
         claims, owners, overlaps = kernels.claim(edges, lattices, rows, groups, cells)

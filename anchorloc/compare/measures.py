@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anchorloc.compare.report import Measures
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
-from anchorloc.detector import whole_image
+from anchorloc.detector import TaskAlignedAssigner, whole_image
 from anchorloc.engine.build import build_collate
 from anchorloc.engine.evaluation import TrainedModel
 from anchorloc.engine.inference import aligned, autocast
@@ -65,7 +65,9 @@ def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, 
     views = Views(config, val)
     found = survey(views, rescue_curve=False)
     anchors = found.anchors / max(1, found.images)
-    return (None, None, anchors) if config.align else (found.assigned, ceiling(views).perfect.summary.ap, anchors)
+    if isinstance(config.assign, TaskAlignedAssigner):
+        return None, None, anchors
+    return found.assigned, ceiling(views).perfect.summary.ap, anchors
 
 
 @torch.inference_mode()
@@ -78,7 +80,7 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
     sample = batch.samples[0]
     if config.localizer is None:
         with _clocked(model.device, times, "match"):
-            config.assign(grid, sample.target.boxes, sample.target.crowd)
+            config.initial_assigner(grid, sample.target.boxes, sample.target.crowd)
     batch = batch.to(model.device)
     with _clocked(model.device, times, "network"), autocast(config, model.device):
         predictions = model.network(batch.images)
@@ -86,7 +88,7 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
         with _clocked(model.device, times, "decode"):
             config.localizer.decode(predictions, grid, batch.samples)
         return
-    if config.align is not None:
+    if isinstance(config.assign, TaskAlignedAssigner):
         with _clocked(model.device, times, "align"):
             aligned(config, predictions, batch)
     with _clocked(model.device, times, "decode"):

@@ -43,11 +43,13 @@ class TrainSettings:
 
     length: str = "2.4 minutes"  # "N minutes", "N epochs" or "N iterations"; minutes include validation
     batch_size: int = 16  # images a step, over all processes
-    accumulate: int = 1  # parts in which a process computes its share of a step one after the other, for less memory
+    gradient_accumulation: int = (
+        1  # parts in which a process computes its share of a step one after the other, for less memory
+    )
     sampling: EvenSampling | RepeatFactorSampling | ClassBalancedSampling = EvenSampling()
     workers: int = 2  # loader processes that draw, read and assign; 0 works in the main process
     optimizer: AdamW | SGD | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
-    rate_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off
+    base_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off
     warmup: int = 50  # steps from 0 to the full learning rate
     clip_norm: float = 10.0  # gradients are scaled down to this norm
     skip_nonfinite: int = 0  # updates in a row that are skipped where a loss or gradient is NaN or infinite; 0 stops
@@ -59,7 +61,9 @@ class TrainSettings:
     seed: int = 0
     validate_every: float = 0.5  # epochs between validations; one always ends the run
     save_every: float = 10.0  # minutes between checkpoints at most; one is written after every validation
-    keep: int = 2  # checkpoints to go on from: last.pt, and before it last-STEP.pt, should last.pt be damaged
+    keep_checkpoints: int = (
+        2  # checkpoints to go on from: last.pt, and before it last-STEP.pt, should last.pt be damaged
+    )
     patience: int = 0  # validations without a better AP before the run stops early; 0 never
     image_cache_mb: int = 1024  # memory for decoded images; 0 is off
 
@@ -68,10 +72,17 @@ class TrainSettings:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
-        for name in ("batch_size", "accumulate", "validate_every", "save_every", "keep", "clip_norm"):
+        for name in (
+            "batch_size",
+            "gradient_accumulation",
+            "validate_every",
+            "save_every",
+            "keep_checkpoints",
+            "clip_norm",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("workers", "rate_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
+        for name in ("workers", "base_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name, most in (("threads", MAX_THREADS), ("batch_size", MAX_BATCH)):
@@ -89,7 +100,7 @@ class TrainSettings:
     @property
     def rate_scale(self) -> float:
         """By what the learning rate of the optimizer is multiplied."""
-        return self.batch_size / self.rate_batch_size if self.rate_batch_size else 1.0
+        return self.batch_size / self.base_batch_size if self.base_batch_size else 1.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,7 @@ class Config:
     anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
     )
-    assign: MaxIoUAssigner | ATSSAssigner = ATSSAssigner()
-    align: TaskAlignedAssigner | None = None  # {} chooses positives anew by predictions; `assign` still ignores crowds
+    assign: MaxIoUAssigner | ATSSAssigner | TaskAlignedAssigner = ATSSAssigner()
     detector: DetectorSettings = DetectorSettings()
     localizer: SingleBoxLocalizer | None = None  # {} regresses the one box from pooled features, without anchors; then
     # anchors, assign, coder, loss and decode have no part
@@ -113,10 +123,10 @@ class Config:
     train: TrainSettings = TrainSettings()
 
     def __post_init__(self) -> None:
-        if self.loss.classification.background != self.detector.head.background:
+        if self.loss.classification.background_class != self.detector.head.background_class:
             kind = type(self.loss.classification).__name__
-            need = "true" if self.loss.classification.background else "false"
-            raise ValueError(f"loss.classification.kind={kind} needs detector.head.background={need}")
+            need = "true" if self.loss.classification.background_class else "false"
+            raise ValueError(f"loss.classification.kind={kind} needs detector.head.background_class={need}")
         if self.task == "localization" and self.transform.augment.mosaic:
             raise ValueError("task=localization is for one object an image, but transform.augment.mosaic shows several")
         if self.localizer is not None:
@@ -125,8 +135,10 @@ class Config:
     def _check_localizer(self) -> None:
         if self.task != "localization":
             raise ValueError(f"localizer finds one box an image; set task=localization, now {self.task}")
-        if self.align is not None:
-            raise ValueError("localizer has no anchors, and align chooses some; leave one of them out")
+        if isinstance(self.assign, TaskAlignedAssigner):
+            raise ValueError(
+                "localizer has no anchors for assign.kind=TaskAlignedAssigner to choose; leave one of them out"
+            )
         if self.detector.weights:
             raise ValueError(f"localizer cannot start from detector.weights={self.detector.weights!r}; leave it out")
         one_size = isinstance(self.transform.resize, Letterbox | TorchvisionStretch) or isinstance(
@@ -139,11 +151,16 @@ class Config:
             )
 
     @property
+    def initial_assigner(self) -> MaxIoUAssigner | ATSSAssigner:
+        """The assigner that looks at anchors and boxes alone: `assign`, or what it starts from."""
+        return self.assign.initial if isinstance(self.assign, TaskAlignedAssigner) else self.assign
+
+    @property
     def decoder(self) -> Decoder:
         """How predictions become detections: for localization the one of greatest score, whatever it is."""
         if self.task == "detection":
             return self.decode
-        return replace(self.decode, score_threshold=0.0, candidates=1, max_detections=1)
+        return replace(self.decode, score_threshold=0.0, topk_candidates=1, max_detections=1)
 
     @property
     def multiple(self) -> int:

@@ -24,15 +24,18 @@ class IoUCrop:
 
     probability: float = 0.85
     min_iou: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # with a box, one drawn for each image
-    smallest: float = 0.3  # side of a window as a share of the image's, uniform from here to 1
-    max_ratio: float = 2.0  # of the longer to the shorter side of a window in pixels
+    min_scale: float = 0.3  # side of a window as a share of the image's, uniform from here to 1
+    max_aspect_ratio: float = 2.0  # of the longer to the shorter side of a window in pixels
 
     def __post_init__(self) -> None:
         _check_share(self, "probability")
         if not self.min_iou or not all(0 <= iou < 1 for iou in self.min_iou):
             raise InputError(f"min_iou needs one or more numbers from 0 to below 1, got {list(self.min_iou)}")
-        if not 0.05 <= self.smallest <= 1 or self.max_ratio < 1:
-            raise InputError(f"need 0.05 <= smallest <= 1 and max_ratio >= 1, got {self.smallest} and {self.max_ratio}")
+        if not 0.05 <= self.min_scale <= 1 or self.max_aspect_ratio < 1:
+            raise InputError(
+                "need 0.05 <= min_scale <= 1 and max_aspect_ratio >= 1, "
+                f"got {self.min_scale} and {self.max_aspect_ratio}"
+            )
 
     def draw(self, boxes: FloatArray, size: Size, min_visible: float, random: Random) -> tuple[Size, Size] | None:
         """Return (corner, size) of a window in whole pixels of an image of `size`, or None to leave it whole.
@@ -44,10 +47,10 @@ class IoUCrop:
             return None
         least = self.min_iou[int(random.random() * len(self.min_iou))]
         for _ in range(TRIALS):
-            shares = [self.smallest + (1 - self.smallest) * random.random() for _ in range(2)]
+            shares = [self.min_scale + (1 - self.min_scale) * random.random() for _ in range(2)]
             height, width = (max(1, round(side * share)) for side, share in zip(size, shares, strict=True))
             top, left = int(random.random() * (size[0] - height + 1)), int(random.random() * (size[1] - width + 1))
-            if max(height, width) > self.max_ratio * min(height, width):
+            if max(height, width) > self.max_aspect_ratio * min(height, width):
                 continue
             visible, iou = visible_share(boxes, (left, top, left + width, top + height))
             if ((visible > 0) & (visible >= min_visible) & (iou >= least)).any():
@@ -60,18 +63,18 @@ class ZoomOut:
     """Shrink the image on a canvas that stays as large, so that objects come smaller (SSD, as above)."""
 
     probability: float = 0.5
-    largest: float = 4.0  # factor, uniform from 1 to this
+    max_scale: float = 4.0  # factor, uniform from 1 to this
 
     def __post_init__(self) -> None:
         _check_share(self, "probability")
-        if not 1 <= self.largest <= 20:
-            raise InputError(f"largest must be from 1 to 20, got {self.largest}")
+        if not 1 <= self.max_scale <= 20:
+            raise InputError(f"max_scale must be from 1 to 20, got {self.max_scale}")
 
     def draw(self, random: Random) -> float:
         """Return the zoom, at most 1."""
         if random.random() >= self.probability:
             return 1.0
-        return 1 / (1 + (self.largest - 1) * random.random())
+        return 1 / (1 + (self.max_scale - 1) * random.random())
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Mosaic:
         if not 0 <= self.center <= 0.5:
             raise InputError(f"center must be from 0 to 0.5, got {self.center}")
 
-    def draw_rooms(self, canvas: Size, random: Random) -> list[tuple[Size, Size]]:
+    def draw_quarters(self, canvas: Size, random: Random) -> list[tuple[Size, Size]]:
         """Return (corner, size) of the four quarters of a canvas of at least 2 pixels a side."""
         cuts = [
             min(max(round(side * (self.center + (1 - 2 * self.center) * random.random())), 1), side - 1)
@@ -131,7 +134,7 @@ class Augment:
     def most_zoom(self) -> float:
         """The greatest scale, in those of the resized image, at which any part of an image may be shown."""
         zooms = [self.scale_jitter[1], self.mosaic.zoom[1] if self.mosaic else 0.0]
-        crop = 1 / self.iou_crop.smallest if self.iou_crop else 1.0
+        crop = 1 / self.iou_crop.min_scale if self.iou_crop else 1.0
         return max(zooms) * max(self.multi_scale) * crop
 
     @property

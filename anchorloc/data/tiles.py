@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.data.placement import MIN_VISIBLE, Geometry
+from anchorloc.data.placement import MIN_VISIBLE, Placement
 from anchorloc.data.resize import Size
 from anchorloc.data.source import Source
 from anchorloc.errors import InputError
@@ -25,14 +25,14 @@ class Tiles:
     width: int = 640
     overlap: float = 0.25  # share of a tile that the next one repeats, at least: best as long as the objects
     min_visible: float = MIN_VISIBLE  # share of a box's area that must lie in a tile, else its label is dropped there
-    empty: float = 1.0  # share of the tiles without a box that are trained on
+    background_fraction: float = 1.0  # share of the tiles without a box that are trained on
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16:
             raise InputError(f"height and width must be at least 16 pixels, got {self.height} and {self.width}")
         if not 0 <= self.overlap <= 0.9:
             raise InputError(f"overlap must be from 0 to 0.9, got {self.overlap}")
-        for name in ("min_visible", "empty"):
+        for name in ("min_visible", "background_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
@@ -51,7 +51,7 @@ class Tiles:
                 count = len(_cut(target, source.size(index), window, self.min_visible))
                 boxes += count
                 if not count:
-                    skipped += 1 - self.empty  # spread evenly, with no draw: the same tiles in every run
+                    skipped += 1 - self.background_fraction  # spread evenly, with no draw: the same tiles in every run
                     if skipped >= 1:
                         skipped -= 1
                         continue
@@ -152,4 +152,4 @@ class TiledSource:
 def _cut(target: Target, size: Size, window: tuple[int, int, int, int], min_visible: float) -> Target:
     top, left, height, width = window
     part = (height, width)
-    return Geometry(size, size, (top, left), part, part, (0, 0), part).map_target(target, min_visible)
+    return Placement(size, size, (top, left), part, part, (0, 0), part).map_target(target, min_visible)

@@ -19,15 +19,15 @@ class ResidualBackbone:
 
     channels: tuple[int, ...] = (32, 64, 128, 160)  # at stride 4, 8, 16, 32, ...
     blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks at each of them
-    first: int = 4  # stride of the finest map that the pyramid gets
+    first_stride: int = 4  # stride of the finest map that the pyramid gets
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks):
             raise ValueError(f"need one number of blocks per stage, got {self.channels} and {self.blocks}")
         if min(self.channels, default=0) < 2 or min(self.blocks) < 1:
             raise ValueError(f"need 2 channels and 1 block a stage at least, got {self.channels} and {self.blocks}")
-        if self.first not in [4 << stage for stage in range(len(self.channels))]:
-            raise ValueError(f"first must be the stride of a stage (4, 8, ...), got {self.first}")
+        if self.first_stride not in [4 << stage for stage in range(len(self.channels))]:
+            raise ValueError(f"first_stride must be the stride of a stage (4, 8, ...), got {self.first_stride}")
 
     def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module, randomly initialized: there are no weights to load."""
@@ -47,7 +47,7 @@ class _ResidualNetwork(Backbone):
             for i, (width, blocks) in enumerate(zip(settings.channels, settings.blocks, strict=True))
         )
         strides = [4 << i for i in range(len(settings.channels))]
-        self.skipped = strides.index(settings.first)
+        self.skipped = strides.index(settings.first_stride)
         self.channels = settings.channels[self.skipped :]
         self.strides = tuple(strides[self.skipped :])
 

@@ -24,7 +24,7 @@ class FocalLoss:
 
     alpha: float = 0.25
     gamma: float = 2.0
-    background: ClassVar[bool] = False
+    background_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1 or self.gamma < 0:
@@ -47,7 +47,7 @@ class QualityFocalLoss:
     """Quality focal loss (arXiv:2006.04388): the score of a positive learns the IoU of its predicted box."""
 
     beta: float = 2.0
-    background: ClassVar[bool] = False
+    background_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.beta < 0:
@@ -69,12 +69,12 @@ class HardNegativeLoss:
     wrong, so many for one positive (SSD, arXiv:1512.02325, section 2.2). An image without a positive has none.
     """
 
-    negatives: float = 3.0  # for one positive
-    background: ClassVar[bool] = True  # it needs a head with a logit of nothing
+    negative_to_positive_ratio: float = 3.0  # for one positive
+    background_class: ClassVar[bool] = True  # it needs a head with a logit of nothing
 
     def __post_init__(self) -> None:
-        if self.negatives < 0:
-            raise ValueError(f"negatives must not be negative, got {self.negatives}")
+        if self.negative_to_positive_ratio < 0:
+            raise ValueError(f"negative_to_positive_ratio must not be negative, got {self.negative_to_positive_ratio}")
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
         """Return the sum over what is chosen among the logits (B, A, 1 + C); `quality` does not matter."""
@@ -88,7 +88,7 @@ class HardNegativeLoss:
         order = wrong.view(images, anchors).argsort(dim=1, descending=True)
         rank = torch.arange(anchors, device=logits.device)
         hard = torch.zeros(images, anchors, dtype=torch.bool, device=logits.device)
-        hard.scatter_(1, order, rank < (self.negatives * count)[:, None])
+        hard.scatter_(1, order, rank < (self.negative_to_positive_ratio * count)[:, None])
         return losses[batch.positives].sum() + losses[hard.flatten() & wrong.isfinite()].sum()
 
 

@@ -30,23 +30,24 @@ class Decoder:
     """Threshold, keep the best of each group, decode those alone, suppress per class, keep the best of the image."""
 
     score_threshold: float = 0.02
-    candidates: int = 500  # (anchor, class) pairs kept per group
+    topk_candidates: int = 500  # (anchor, class) pairs kept per group
     nms_iou: float = 0.6
     max_detections: int = 100
-    group: Literal["level", "class"] = "level"  # RetinaNet counts candidates by level, SSD by class
-    across_classes: bool = False  # a box suppresses those of other classes too (class-agnostic NMS)
-    soft_sigma: float = 0.0  # of soft-NMS (arXiv:1704.04503): overlap lowers scores, nms_iou is not used; 0 is off
+    topk_per: Literal["level", "class"] = "level"  # RetinaNet counts candidates by level, SSD by class
+    class_agnostic_nms: bool = False  # a box suppresses those of other classes too (class-agnostic NMS)
+    soft_nms_sigma: float = 0.0  # of soft-NMS (arXiv:1704.04503): overlap lowers scores, nms_iou is not used; 0 is off
 
     def __post_init__(self) -> None:
-        if self.soft_sigma < 0:
-            raise ValueError(f"soft_sigma must not be negative, got {self.soft_sigma}")
+        if self.soft_nms_sigma < 0:
+            raise ValueError(f"soft_nms_sigma must not be negative, got {self.soft_nms_sigma}")
         if not (0 <= self.score_threshold <= 1 and 0 <= self.nms_iou <= 1):
             raise ValueError(
                 f"score_threshold and nms_iou must be from 0 to 1, got {self.score_threshold} and {self.nms_iou}"
             )
-        if self.candidates < 1 or self.max_detections < 1:
+        if self.topk_candidates < 1 or self.max_detections < 1:
             raise ValueError(
-                f"candidates and max_detections must be at least 1, got {self.candidates} and {self.max_detections}"
+                "topk_candidates and max_detections must be at least 1, "
+                f"got {self.topk_candidates} and {self.max_detections}"
             )
 
     def __call__(
@@ -75,7 +76,7 @@ class Decoder:
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
         """Return the best candidates of each group as boxes, in any order and before suppression."""
-        best = self._best_per_class(candidates) if self.group == "class" else self._best_per_level(candidates, grid)
+        best = self._best_per_class(candidates) if self.topk_per == "class" else self._best_per_level(candidates, grid)
         anchors = torch.from_numpy(grid.boxes).to(deltas.device)[best.anchors]
         boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
         if not np.isfinite(boxes).all():
@@ -87,12 +88,12 @@ class Decoder:
 
     def best(self, found: Detections) -> Detections:
         """Return those that stay of an image, by descending score; soft-NMS lowers scores."""
-        rows, scores = self._softly(found) if self.soft_sigma else (self.suppress(found), None)
+        rows, scores = self._softly(found) if self.soft_nms_sigma else (self.suppress(found), None)
         found = found.take(rows)
         return found if scores is None else replace(found, scores=scores)
 
     def suppress(self, found: Detections) -> IntArray:
-        """Return the rows that stay, by descending score, whatever `soft_sigma`."""
+        """Return the rows that stay, by descending score, whatever `soft_nms_sigma`."""
         return batched_nms(found.boxes, found.scores, self._groups(found), self.nms_iou)[: self.max_detections]
 
     def _softly(self, found: Detections) -> tuple[IntArray, FloatArray]:
@@ -101,7 +102,9 @@ class Decoder:
         rows, scores = [np.zeros(0, np.int64)], [np.zeros(0, found.scores.dtype)]
         for group in np.unique(groups):
             members = np.flatnonzero(groups == group)
-            kept, lowered = soft_nms(found.boxes[members], found.scores[members], self.soft_sigma, self.score_threshold)
+            kept, lowered = soft_nms(
+                found.boxes[members], found.scores[members], self.soft_nms_sigma, self.score_threshold
+            )
             rows.append(members[kept])
             scores.append(lowered)
         all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
@@ -110,27 +113,29 @@ class Decoder:
 
     def _groups(self, found: Detections) -> IntArray:
         """Return (N,) numbers: boxes suppress each other where these are equal."""
-        return np.zeros_like(found.labels) if self.across_classes else found.labels
+        return np.zeros_like(found.labels) if self.class_agnostic_nms else found.labels
 
     def _best_per_level(self, candidates: Candidates, grid: AnchorGrid) -> Candidates:
-        """Return at most `self.candidates` of each level, those of greatest score."""
+        """Return at most `self.topk_candidates` of each level, those of greatest score."""
         ends = torch.tensor([len(level) for level in grid.levels], device=candidates.anchors.device).cumsum(0)
         chosen, start = [], 0
         for end in torch.searchsorted(candidates.anchors, ends).tolist():
             best = candidates.scores[start:end]
-            rows = best.topk(self.candidates).indices if len(best) > self.candidates else torch.arange(len(best))
+            rows = (
+                best.topk(self.topk_candidates).indices if len(best) > self.topk_candidates else torch.arange(len(best))
+            )
             chosen.append(start + rows.to(best.device))
             start = end
         rows = torch.cat(chosen)
         return Candidates(*(values[rows] for values in candidates))
 
     def _best_per_class(self, candidates: Candidates) -> Candidates:
-        """Return at most `self.candidates` of each class, those of greatest score."""
+        """Return at most `self.topk_candidates` of each class, those of greatest score."""
         order = candidates.scores.argsort(descending=True, stable=True)
         order = order[candidates.labels[order].argsort(stable=True)]  # by class, by descending score in each
         labels = candidates.labels[order]
         first = torch.searchsorted(labels, labels)  # where the class begins
-        rows = order[torch.arange(len(order), device=order.device) - first < self.candidates]
+        rows = order[torch.arange(len(order), device=order.device) - first < self.topk_candidates]
         return Candidates(*(values[rows] for values in candidates))
 
 

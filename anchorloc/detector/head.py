@@ -28,9 +28,9 @@ class Head:
     depth: int = 2
     prior: float = 0.01  # the score that every anchor starts with
     norm: Literal["batch", "group", "none"] = "batch"  # of the towers; group: 32 groups (arXiv:1803.08494)
-    background: bool = False  # one more logit, of nothing: scores are a softmax over classes
+    background_class: bool = False  # one more logit, of nothing: scores are a softmax over classes
     depthwise: bool = False  # towers of depthwise 3×3 and 1×1 convolutions, for CPUs (arXiv:1704.04861)
-    quality: bool = False  # a branch that learns the IoU of its box: scores are the root of both (arXiv:1912.05992)
+    iou_branch: bool = False  # a branch that learns the IoU of its box: scores are the root of both (arXiv:1912.05992)
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.depth < 0:
@@ -56,8 +56,8 @@ class Head:
 class _Head(nn.Module):
     def __init__(self, settings: Head, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.background = settings.background
-        self.columns = classes + settings.background
+        self.background = settings.background_class
+        self.columns = classes + settings.background_class
         self.class_tower = _Tower(settings, inputs)
         self.box_tower = _Tower(settings, inputs)
         # Levels with equally many shapes share their last layer too; unequal ones cannot.
@@ -66,12 +66,12 @@ class _Head(nn.Module):
         width = settings.channels if settings.depth else inputs[0]
         self.logits = nn.ModuleList(nn.Conv2d(width, k * self.columns, 3, padding=1) for k in widths)
         self.deltas = nn.ModuleList(nn.Conv2d(width, k * 4, 3, padding=1) for k in widths)
-        count = len(widths) if settings.quality else 0
+        count = len(widths) if settings.iou_branch else 0
         self.quality = nn.ModuleList(nn.Conv2d(width, k, 3, padding=1) for k in widths[:count])
         for layer in (*self.logits, *self.deltas, *self.quality):
             start_last(layer)
         for layer in self.logits:
-            start_scores(layer, classes, settings.prior, settings.background)
+            start_scores(layer, classes, settings.prior, settings.background_class)
 
     def forward(self, maps: Sequence[Tensor]) -> Predictions:
         """Return the predictions in the order of AnchorGrid."""

@@ -21,7 +21,7 @@ class LevelHead:
     """
 
     depthwise: bool = False  # a depthwise 3×3 and a 1×1 in place of a 3×3, as in SSDLite (arXiv:1801.04381)
-    background: bool = True  # one more logit, of nothing: scores are a softmax over classes
+    background_class: bool = True  # one more logit, of nothing: scores are a softmax over classes
     prior: float = 0.01  # the score that every anchor starts with
 
     def __post_init__(self) -> None:
@@ -38,15 +38,15 @@ class _LevelHead(nn.Module):
         self, settings: LevelHead, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int
     ) -> None:
         super().__init__()
-        self.background = settings.background
-        self.columns = classes + settings.background
+        self.background = settings.background_class
+        self.columns = classes + settings.background_class
         levels = list(zip(inputs, shapes_per_level, strict=True))
         self.logits = nn.ModuleList(_layer(width, k * self.columns, settings.depthwise) for width, k in levels)
         self.deltas = nn.ModuleList(_layer(width, k * 4, settings.depthwise) for width, k in levels)
         for layer in (*self.logits, *self.deltas):
             start_last(layer)
         for layer in self.logits:
-            start_scores(layer, classes, settings.prior, settings.background)
+            start_scores(layer, classes, settings.prior, settings.background_class)
 
     def forward(self, maps: Sequence[Tensor]) -> Predictions:
         """Return the predictions in the order of AnchorGrid."""

@@ -22,18 +22,19 @@ class Criterion:
     classification: FocalLoss | QualityFocalLoss | HardNegativeLoss = QualityFocalLoss()
     box: GIoULoss | DIoULoss | CIoULoss | SmoothL1Loss | MSELoss = GIoULoss()
     box_weight: float = 2.0
-    quality_weight: float = 1.0  # of the cross-entropy that a head with a quality branch adds
+    iou_branch_weight: float = 1.0  # of the cross-entropy that a head with a quality branch adds
 
     def __post_init__(self) -> None:
-        if self.box_weight < 0 or self.quality_weight < 0:
+        if self.box_weight < 0 or self.iou_branch_weight < 0:
             raise ValueError(
-                f"box_weight and quality_weight must not be negative, got {self.box_weight} and {self.quality_weight}"
+                "box_weight and iou_branch_weight must not be negative, "
+                f"got {self.box_weight} and {self.iou_branch_weight}"
             )
 
     def __call__(
         self, predictions: Predictions, batch: Batch, coder: DeltaCoder, positives: float | None = None
     ) -> dict[str, Tensor]:
-        """Return {"classification": (), "box": ()}, and "quality" where it is predicted.
+        """Return {"classification": (), "box": ()}, and "iou" where it is predicted.
 
         With no positive the last two are exactly 0, with gradients.
 
@@ -53,5 +54,5 @@ class Criterion:
         if predictions.quality is not None:
             logits = predictions.quality.flatten()[batch.positives]
             quality = F.binary_cross_entropy_with_logits(logits, iou, reduction="sum")
-            losses["quality"] = self.quality_weight * quality / count
+            losses["iou"] = self.iou_branch_weight * quality / count
         return losses

@@ -53,7 +53,7 @@ class DetectorSettings:
         if made is not None and list(strides) != made:
             raise ValueError(
                 f"anchors.strides {list(strides)} do not fit the feature maps, whose strides are {made}; "
-                "change anchors.strides, detector.backbone or detector.pyramid.extra"
+                "change anchors.strides, detector.backbone or detector.pyramid.extra_levels"
             )
         widths = self.pyramid.widths(backbone.channels)
         if len(widths) != len(shapes_per_level):

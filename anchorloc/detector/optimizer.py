@@ -18,7 +18,7 @@ class AdamW:
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
-    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
 
     def __post_init__(self) -> None:
         _check(self)
@@ -34,7 +34,7 @@ class SGD:
 
     learning_rate: float = 0.01
     weight_decay: float = 1e-4
-    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
     momentum: float = 0.9
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Muon:
 
     learning_rate: float = 5e-3
     weight_decay: float = 0.02
-    backbone_rate: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
     momentum: float = 0.95
     iterations: int = 3  # Newton-Schulz steps towards orthogonality
 
@@ -143,7 +143,7 @@ def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | SGD | Muon)
     """Sort weights by learning rate and decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in named:
-        rate = settings.learning_rate * (settings.backbone_rate if name.startswith("backbone.") else 1.0)
+        rate = settings.learning_rate * (settings.backbone_lr_multiplier if name.startswith("backbone.") else 1.0)
         decay = settings.weight_decay if weight.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(weight)
     return [{"params": weights, "lr": rate, "weight_decay": decay} for (rate, decay), weights in groups.items()]
@@ -160,8 +160,8 @@ def _can_fuse(groups: list[dict[str, Any]]) -> bool:
 def _check(settings: AdamW | SGD | Muon) -> None:
     if not settings.learning_rate > 0:
         raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}")
-    if settings.weight_decay < 0 or settings.backbone_rate < 0:
+    if settings.weight_decay < 0 or settings.backbone_lr_multiplier < 0:
         raise ValueError(
-            f"weight_decay and backbone_rate must not be negative, got {settings.weight_decay} "
-            f"and {settings.backbone_rate}"
+            f"weight_decay and backbone_lr_multiplier must not be negative, got {settings.weight_decay} "
+            f"and {settings.backbone_lr_multiplier}"
         )

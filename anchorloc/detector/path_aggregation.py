@@ -15,17 +15,17 @@ from anchorloc.detector.pyramid import FeaturePyramid
 class PathAggregation:
     """Path Aggregation Network (arXiv:1803.01534, section 3.1): an FPN, and a path back up of stride-2 convolutions.
 
-    `extra` stride-2 levels come on top of the FPN and take part in the path.
+    `extra_levels` stride-2 levels come on top of the FPN and take part in the path.
     """
 
     channels: int = 64
-    extra: int = 0
+    extra_levels: int = 0
 
     def __post_init__(self) -> None:
         self._down()
 
     def _down(self) -> FeaturePyramid:
-        return FeaturePyramid(self.channels, self.extra)
+        return FeaturePyramid(self.channels, self.extra_levels)
 
     def strides(self, inputs: Sequence[int]) -> list[int]:
         """Return the stride of each level, for maps of strides `inputs`."""
@@ -37,7 +37,7 @@ class PathAggregation:
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse."""
-        return _PathAggregation(self._down()(inputs), self.channels, len(inputs) + self.extra - 1)
+        return _PathAggregation(self._down()(inputs), self.channels, len(inputs) + self.extra_levels - 1)
 
 
 class _PathAggregation(nn.Module):

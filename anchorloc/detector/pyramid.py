@@ -15,16 +15,16 @@ from anchorloc.detector.layers import ConvNormAct
 
 @dataclass(frozen=True)
 class FeaturePyramid:
-    """Feature Pyramid Network (arXiv:1612.03144); `extra` stride-2 levels on top (P6, P7)."""
+    """Feature Pyramid Network (arXiv:1612.03144); `extra_levels` stride-2 levels on top (P6, P7)."""
 
     channels: int = 64
-    extra: int = 0
+    extra_levels: int = 0
     norm: Literal["batch", "none"] = "batch"  # batch: with ReLU; none: biases alone, and ReLU between extra levels
-    extra_from: Literal["pyramid", "backbone"] = "pyramid"  # whose coarsest map the extra levels start from
+    extra_levels_from: Literal["pyramid", "backbone"] = "pyramid"  # whose coarsest map the extra levels start from
 
     def __post_init__(self) -> None:
-        if self.channels < 1 or self.extra < 0:
-            raise ValueError(f"need channels >= 1 and extra >= 0, got {self.channels} and {self.extra}")
+        if self.channels < 1 or self.extra_levels < 0:
+            raise ValueError(f"need channels >= 1 and extra_levels >= 0, got {self.channels} and {self.extra_levels}")
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse."""
@@ -32,25 +32,25 @@ class FeaturePyramid:
 
     def strides(self, inputs: Sequence[int]) -> list[int]:
         """Return the stride of each level, for maps of strides `inputs`."""
-        return [*inputs, *(inputs[-1] << level for level in range(1, self.extra + 1))]
+        return [*inputs, *(inputs[-1] << level for level in range(1, self.extra_levels + 1))]
 
     def widths(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
-        return [self.channels] * (len(inputs) + self.extra)
+        return [self.channels] * (len(inputs) + self.extra_levels)
 
 
 class _FeaturePyramid(nn.Module):
     def __init__(self, settings: FeaturePyramid, inputs: Sequence[int]) -> None:
         super().__init__()
         channels, self.plain = settings.channels, settings.norm == "none"
-        self.from_backbone = settings.extra_from == "backbone"
-        below = [inputs[-1] if self.from_backbone else channels, *[channels] * settings.extra]
+        self.from_backbone = settings.extra_levels_from == "backbone"
+        below = [inputs[-1] if self.from_backbone else channels, *[channels] * settings.extra_levels]
         conv = _plain if self.plain else ConvNormAct
         self.lateral = nn.ModuleList(
             _plain(width, channels, 1) if self.plain else ConvNormAct(width, channels, 1, act=False) for width in inputs
         )
         self.smooth = nn.ModuleList(conv(channels, channels, 3) for _ in inputs)
-        self.extra = nn.ModuleList(conv(width, channels, 3, 2) for width in below[: settings.extra])
+        self.extra = nn.ModuleList(conv(width, channels, 3, 2) for width in below[: settings.extra_levels])
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         merged = [lateral(features) for lateral, features in zip(self.lateral, maps, strict=True)]

@@ -17,15 +17,15 @@ from anchorloc.detector.layers import ConvNormAct
 class SSDPyramid:
     """SSD's levels over VGG-16 (arXiv:1512.02325, sections 2 and 3): a rescaled conv4_3, a dilated fc7, and more."""
 
-    dense: int = 1024  # channels of fc6 and fc7
+    fc_channels: int = 1024  # channels of fc6 and fc7
     channels: tuple[int, ...] = (512, 256, 256, 256)  # of the levels above
-    valid: int = 2  # levels at the end that shrink by 2 cells, by a 3×3 without padding; the others halve
+    unpadded_levels: int = 2  # levels at the end that shrink by 2 cells, by a 3×3 without padding; the others halve
 
     def __post_init__(self) -> None:
-        if min((self.dense, *self.channels)) < 2 or not 0 <= self.valid <= len(self.channels):
+        if min((self.fc_channels, *self.channels)) < 2 or not 0 <= self.unpadded_levels <= len(self.channels):
             raise ValueError(
-                "need dense and channels of at least 2 and valid from 0 to the number of channels, "
-                f"got {self.dense}, {self.channels} and {self.valid}"
+                "need fc_channels and channels of at least 2 and unpadded_levels from 0 to the number of channels, "
+                f"got {self.fc_channels}, {self.channels} and {self.unpadded_levels}"
             )
 
     def strides(self, inputs: Sequence[int]) -> None:
@@ -33,7 +33,7 @@ class SSDPyramid:
 
     def widths(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
-        return [*inputs[:-1], self.dense, *self.channels]
+        return [*inputs[:-1], self.fc_channels, *self.channels]
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse.
@@ -54,14 +54,14 @@ class _SSDPyramid(nn.Module):
         self.scale = nn.Parameter(torch.full((inputs[0],), 20.0))
         self.dense = nn.ModuleList(
             [
-                nn.Conv2d(inputs[-1], settings.dense, 3, padding=6, dilation=6),
-                nn.Conv2d(settings.dense, settings.dense, 1),
+                nn.Conv2d(inputs[-1], settings.fc_channels, 3, padding=6, dilation=6),
+                nn.Conv2d(settings.fc_channels, settings.fc_channels, 1),
             ]
         )
-        halving = len(settings.channels) - settings.valid
+        halving = len(settings.channels) - settings.unpadded_levels
         self.extra = nn.ModuleList(
             _block(below, width, level < halving)
-            for level, (below, width) in enumerate(pairwise([settings.dense, *settings.channels]))
+            for level, (below, width) in enumerate(pairwise([settings.fc_channels, *settings.channels]))
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

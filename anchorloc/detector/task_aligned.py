@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.box_losses import paired_iou
 from anchorloc.detector.coder import DeltaCoder
@@ -25,14 +26,15 @@ class TaskAlignedAssigner:
     among them; its box loss has the same weight. An anchor that several boxes want goes to the one it overlaps most.
     """
 
-    top: int = 13  # anchors of a box
-    alpha: float = 1.0
-    beta: float = 6.0
+    topk: int = 13  # positive anchors of a box at most
+    alpha: float = 1.0  # exponent of the score
+    beta: float = 6.0  # exponent of the IoU
+    initial: ATSSAssigner | MaxIoUAssigner = ATSSAssigner()  # chooses the ignored anchors, without predictions
 
     def __post_init__(self) -> None:
-        if self.top < 1 or min(self.alpha, self.beta) < 0:
+        if self.topk < 1 or min(self.alpha, self.beta) < 0:
             raise ValueError(
-                f"need top >= 1 and alpha and beta of at least 0, got {self.top}, {self.alpha} and {self.beta}"
+                f"need topk >= 1 and alpha and beta of at least 0, got {self.topk}, {self.alpha} and {self.beta}"
             )
 
     @torch.no_grad()
@@ -51,7 +53,7 @@ class TaskAlignedAssigner:
         found = coder.decode(predictions.deltas.flatten(0, 1)[flat], anchors)
         iou = paired_iou(found, boxes[rows])
         metric = predictions.scores().flatten(0, 1)[flat, labels[rows]] ** self.alpha * iou**self.beta
-        chosen = _best(metric, rows, self.top)
+        chosen = _best(metric, rows, self.topk)
         chosen = chosen[(metric * iou)[chosen] > 0]
         chosen = chosen[_best(iou[chosen], flat[chosen], 1)]  # by ascending anchor
         rows, positives, iou, metric = rows[chosen], flat[chosen], iou[chosen], metric[chosen]

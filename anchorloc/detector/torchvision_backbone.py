@@ -30,7 +30,7 @@ class TorchvisionBackbone:
     tensorflow_padding: bool = False  # pad stride-2 convolutions like TensorFlow, where the weights come from there
     nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse, in place of `strides`
     reduced_tail: bool = False  # the narrow last stage that MobileNetV3 has in detectors
-    ceil_pooling: bool = False  # pooling rounds sizes up, as in SSD's VGG, so that a map covers the whole image
+    ceil_mode: bool = False  # pooling rounds sizes up, as in SSD's VGG, so that a map covers the whole image
     frozen_norm: bool = False  # batch normalization keeps its statistics, scales and shifts
     norm_eps: float | None = None  # epsilon of batch normalization, where weights were made with another
 
@@ -61,7 +61,7 @@ class TorchvisionBackbone:
     def _adjust(self, network: nn.Module) -> None:
         """Set what other than the weights belongs to the file they come from."""
         for module in network.modules():
-            if isinstance(module, nn.MaxPool2d) and self.ceil_pooling:
+            if isinstance(module, nn.MaxPool2d) and self.ceil_mode:
                 module.ceil_mode = True
             if isinstance(module, nn.BatchNorm2d) and self.norm_eps is not None:
                 module.eps = self.norm_eps

@@ -1,103 +1,100 @@
-"""A checkpoint to its scores and report."""
+"""Run a model over a data set and judge what it detects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from anchorloc.checkpoint import load_checkpoint
-from anchorloc.config import Config, config_from_plain, read_config
-from anchorloc.data import Source
-from anchorloc.detector import Detector
-from anchorloc.engine.build import batches, build_detector, pick_device, to_device, validation_loader
+from anchorloc.config import Config
+from anchorloc.data import Source, readable, refuse_other_counts
+from anchorloc.engine.analysis import judge_detections
+from anchorloc.engine.build import batches, validation_loader
 from anchorloc.engine.inference import detect_batch
-from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_tensors
-from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
-from anchorloc.engine.validation import interleave, score
+from anchorloc.engine.trained_model import TrainedModel, load_model, model_facts
+from anchorloc.engine.validation import interleave, localization_of, score_detections
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import AnchorUsage
-from anchorloc.structures import Category, Detections
+from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
+from anchorloc.report import Judgment
+from anchorloc.structures import Detections
+from anchorloc.text import counted
+
+PaddedSize = tuple[int, int]  # (height, width) of the network input that held an image
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedModel:
-    """A network with all that is needed to use it."""
+def judge_checkpoint(
+    checkpoint: Path, overrides: Sequence[str] = (), options: AnalysisOptions | None = None
+) -> Judgment:
+    """Judge a trained model on the val split of its config, which `overrides` may change.
 
-    config: Config
-    categories: tuple[Category, ...]
-    step: int
-    network: Detector
-    device: torch.device
-
-
-def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
-    """Load a checkpoint that a run wrote; `overrides` change settings such as data.root or decode.nms_iou.
-
-    A config (YAML) that names `detector.weights` will do too; the classes are then those of its data.
+    Images that cannot be read are left out, as long as there are others.
 
     Raises:
-        InputError: the file is damaged or foreign, or the overrides make another network.
+        InputError: the checkpoint, an override or the data cannot be used.
     """
-    if path.suffix in (".yaml", ".yml"):
-        return _load_config(path, overrides)
-    state = load_checkpoint(path)
-    check_entries(path, state, ModelCheckpoint)
-    config = config_from_plain(state["config"], str(path), overrides)
-    categories = tuple(Category(*pair) for pair in state["categories"])
-    network = build_detector(config, len(categories), pretrained=False)
-    check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
-    network.load_state_dict(state["model"])
-    device = pick_device(config.train.device)
-    return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
+    model = load_model(checkpoint, overrides)
+    source: Source = model.config.data.open("val")
+    refuse_other_counts(model.config.task == "localization", source, "val")
+    warnings, unreadable = list[str](), list[str]()
+    try:
+        warnings += source.check_images()
+        found = detect(model, source)
+    except InputError:
+        if source.categories != model.categories:
+            raise
+        source, unreadable = readable(source)
+        if not unreadable or not len(source):
+            raise
+        warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image')}")
+        found = detect(model, source)
+    judgment = judge(model, source, found, options or AnalysisOptions())
+    return replace(
+        judgment,
+        title=f"{checkpoint}: validation",
+        facts={"checkpoint": checkpoint, **judgment.facts},
+        warnings=[*warnings, *judgment.warnings],
+        unreadable=unreadable,
+    )
 
 
-def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
-    config = read_config(path, overrides)
-    if not config.detector.weights:
-        raise InputError(f"{path} names no weights; give detector.weights=FILE, or the best.pt of a run")
-    return load_from_weights(config, config.data.open("val").categories)
+def judge(
+    model: TrainedModel,
+    source: Source,
+    found: tuple[Sequence[Detections], Sequence[PaddedSize]],
+    options: AnalysisOptions,
+    max_analyzed: int | None = None,
+) -> Judgment:
+    """Score and analyze what `detect` found; see `judge_detections` for `max_analyzed`."""
+    detections, padded = found
+    evaluation = score_detections(detections, source, model.config)
+    options = replace(options, usage=anchor_usage(model.config, detections, padded))
+    judgment = judge_detections(source, detections, evaluation, options, source, max_analyzed)
+    return replace(
+        judgment, localization=localization_of(model.config, detections, source), facts=model_facts(model)
+    )
 
 
-def load_from_weights(config: Config, categories: tuple[Category, ...]) -> TrainedModel:
-    """Build the network of a config for these classes, with the whole of the weights that it names.
-
-    Raises:
-        InputError: the weights are of another network, or do not hold all of it.
-    """
-    network = build_detector(config, len(categories), pretrained=False)
-    if left_out := load_pretrained(network, config, categories):
-        raise InputError(
-            f"{config.detector.weights} does not hold the whole network, not {left_out[0]}; train it first, "
-            "or use the anchors and classes that it was trained with"
-        )
-    device = pick_device(config.train.device)
-    return TrainedModel(config, categories, 0, to_device(network, device).eval(), device)
-
-
-def judge(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:
-    """Run `model` over `source` and score what it finds.
+def evaluate_model(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:
+    """Return the scores of `model` on `source`, and its detections per image.
 
     Raises:
         InputError: the classes of the two differ.
     """
-    detections, _ = find(model, source)
-    return score(detections, source, model.config), detections
+    detections, _ = detect(model, source)
+    return score_detections(detections, source, model.config), detections
 
 
-def find(
+def detect(
     model: TrainedModel, source: Source, processes: Processes = SINGLE_PROCESS
-) -> tuple[list[Detections], list[tuple[int, int]]]:
-    """Return what `model` finds in every image, and the (height, width) that each was padded to.
+) -> tuple[list[Detections], list[PaddedSize]]:
+    """Return the detections of every image, and the size that each image was padded to.
 
-    The batches are dealt out to the `processes`; the first gets all, in order.
+    The `processes` share the batches; the first one gets all results in the order of the images, the others none.
 
     Raises:
         InputError: the classes of the two differ.
@@ -109,13 +106,13 @@ def find(
     with explained_failures(model.config, processes.count):
         for batch in batches(validation_loader(model.config, source, processes.part)):
             size = (batch.images.shape[2], batch.images.shape[3])
-            mine.append([(found, size) for found in detect_batch(model.network, batch, model.config, model.device)])
+            mine.append([(one, size) for one in detect_batch(model.network, batch, model.config, model.device)])
     pairs = [pair for batch in interleave(processes.gather(mine)) for pair in batch]
-    return [found for found, _ in pairs], [size for _, size in pairs]
+    return [one for one, _ in pairs], [size for _, size in pairs]
 
 
 def anchor_usage(
-    config: Config, detections: Sequence[Detections], padded: Sequence[tuple[int, int]]
+    config: Config, detections: Sequence[Detections], padded: Sequence[PaddedSize]
 ) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or anchors."""
     if config.localizer is not None:
@@ -124,33 +121,20 @@ def anchor_usage(
     if not grids:
         return None
     levels, shapes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for found, size in zip(detections, padded, strict=True):
+    for one, size in zip(detections, padded, strict=True):
         grid = grids[size]
-        starts = np.cumsum([0, *map(len, grid.levels)])
-        level = np.searchsorted(starts, found.anchors, side="right") - 1
-        counts = np.array([one.shapes for one in grid.levels])
+        starts = np.cumsum([0, *map(len, grid.levels)])  # (levels + 1,) the first anchor of each level
+        level = np.searchsorted(starts, one.anchors, side="right") - 1
+        counts = np.array([level.shapes for level in grid.levels])
         levels.append(level)
-        shapes.append((found.anchors - starts[level]) % counts[level])
-    shares = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
+        shapes.append((one.anchors - starts[level]) % counts[level])
+    # (images, levels) the fraction of an image's anchors that each level has
+    fractions = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
     first = next(iter(grids.values())).levels
     return AnchorUsage(
         level=np.concatenate(levels),
         shape=np.concatenate(shapes),
         strides=tuple(level.stride[0] for level in first),
         shapes=tuple(level.sizes for level in first),
-        anchors=tuple(shares.mean(axis=0).tolist()),
+        anchors=tuple(fractions.mean(axis=0).tolist()),
     )
-
-
-def model_facts(model: TrainedModel) -> dict[str, object]:
-    """The lines that a report says of the model."""
-    weights = sum(parameter.numel() for parameter in model.network.parameters())
-    if model.config.localizer is not None:
-        return {"weights of the network": f"{weights:,}", "trained steps": model.step, "localizer": "single box"}
-    return {
-        "weights of the network": f"{weights:,}",
-        "trained steps": model.step,
-        "anchors of a cell, per level": ", ".join(map(str, model.config.anchors.shapes_per_level)),
-        "assigner": str(model.config.assign),
-        "pycocotools": version("pycocotools"),
-    }

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.detector import Detector, Predictions
 from anchorloc.errors import InputError
-
-Size = tuple[int, int]  # (height, width) of the images for the network: whole multiples of config.multiple
+from anchorloc.structures import Size
 
 
 class RawNetwork(nn.Module):
@@ -47,14 +46,18 @@ class Decoded(nn.Module):
         predictions: Predictions = self.network(images)
         scores = predictions.scores()
         scores = torch.where(scores > self.decoder.score_threshold, scores, 0.0)
-        scores = self._of_levels(scores) if self.decoder.group == "level" else _best(scores, self.decoder.candidates, 1)
+        scores = (
+            self._of_levels(scores)
+            if self.decoder.topk_per == "level"
+            else _best(scores, self.decoder.topk_candidates, 1)
+        )
         boxes = self.coder.decode(predictions.deltas, self.anchors)
         return torch.minimum(boxes.clamp(min=0), self.corner), scores.transpose(1, 2)
 
     def _of_levels(self, scores: Tensor) -> Tensor:
         parts = []
         for part in torch.split(scores, self.sections, dim=1):
-            flat = _best(part.flatten(1), self.decoder.candidates, 1)
+            flat = _best(part.flatten(1), self.decoder.topk_candidates, 1)
             parts.append(flat.reshape(part.shape))
         return torch.cat(parts, dim=1)
 
@@ -69,7 +72,8 @@ def _best(scores: Tensor, count: int, dim: int) -> Tensor:
 
 def refuse_what_graphs_lack(config: Config) -> None:
     """Raise InputError where ONNX's NonMaxSuppression has no such setting."""
-    if config.decode.soft_sigma or config.decode.across_classes:
+    if config.decode.soft_nms_sigma or config.decode.class_agnostic_nms:
         raise InputError(
-            "ONNX suppresses per class and has no soft-NMS; give decode.soft_sigma=0 decode.across_classes=false"
+            "ONNX suppresses per class and has no soft-NMS; "
+            "give decode.soft_nms_sigma=0 decode.class_agnostic_nms=false"
         )

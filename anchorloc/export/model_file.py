@@ -97,7 +97,7 @@ def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Call
     def run(batch: Tensor) -> list[Detections]:
         with torch.no_grad():
             logits, deltas, *quality = module(batch)
-        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background, *quality), size)
+        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background_class, *quality), size)
 
     return run
 

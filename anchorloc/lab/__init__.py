@@ -1,1 +1,1 @@
-"""What a set of anchors can find in a data set, told from its boxes alone: no pixel is read, nothing is trained."""
+"""Show what a set of anchors can find in a data set, from its boxes alone: no training, and no pixels."""

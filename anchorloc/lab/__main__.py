@@ -72,7 +72,7 @@ def fit(words: Sequence[str]) -> int:
     from anchorloc.lab.inspection import refuse_localizer
     from anchorloc.lab.report.anchor_fit import anchors_block, fit_lines, fit_record
 
-    names = ("form", "shapes", "anchors", "weigh", "passes", "restarts", "resamples", "seed")
+    names = ("form", "shapes", "anchors", "weight_by", "passes", "restarts", "resamples", "seed")
     settings = FitSettings(**{name: getattr(arguments, name) for name in names})
     refuse_localizer(config)
     with _new_folder(arguments.out, "fit") as folder:
@@ -128,7 +128,7 @@ def _warn(sentence: str) -> None:
 def sheet(words: Sequence[str]) -> int:
     """Draw pictures of one epoch as the network gets them, with their boxes and the anchors that learn them."""
     arguments = _sheet_parser().parse_intermixed_args(words)
-    from anchorloc.engine.localizing import refuse_other_counts
+    from anchorloc.data import refuse_other_counts
     from anchorloc.files import write_bytes
     from anchorloc.lab.report.sheet import draw_sheet
     from anchorloc.lab.training_pictures import scenes
@@ -140,7 +140,7 @@ def sheet(words: Sequence[str]) -> int:
         raise InputError(f"{path} exists already; give another --out")
     _, config = _settings(arguments.settings)
     source = config.data.open("train")
-    refuse_other_counts(config, source, "train")
+    refuse_other_counts(config.task == "localization", source, "train")
     drawn = list(scenes(config, source, arguments.images, arguments.epoch))
     if not path.parent.is_dir():
         try:
@@ -253,7 +253,7 @@ def _fit_parser() -> argparse.ArgumentParser:
     parser.add_argument("--shapes", type=int, metavar="K", help="shapes of a cell on every level (as the config has)")
     parser.add_argument("--anchors", type=float, metavar="N", help="instead: anchors in the mean image, spread as best")
     parser.add_argument(
-        "--weigh", default="boxes", help="what counts alike: classes, or boxes, as long as no class loses by it (boxes)"
+        "--weight-by", default="boxes", help="what counts alike: classes, or boxes, as long as no class loses by it (boxes)"
     )
     parser.add_argument(
         "--passes", type=int, metavar="N", help="augmented passes over the train images (by their boxes)"

@@ -1,8 +1,8 @@
-"""What the pipeline would score with a perfect network, and why it is not more.
+"""Score a perfect network on a split (oracle AP), and find out why the score is not higher.
 
-The targets of the anchors are put in the place of the network's output, and all that follows the network runs as it
-does in evaluation: threshold, top-k, coder, suppression, limits, category map, pycocotools. What comes out is a limit
-that no training can pass. It is no forecast: a network need not come near it.
+The anchors' regression targets replace the output of the network. Everything after the network runs as in evaluation:
+score threshold, top-k, coder, non-maximum suppression, limits, category map, pycocotools. The result is an upper bound
+for every trained network. It is not a forecast: a trained network can be far below it.
 """
 
 from __future__ import annotations
@@ -16,76 +16,94 @@ from torch import Tensor
 from anchorloc.boxes import paired_box_iou
 from anchorloc.config import Config
 from anchorloc.detector import Candidates
-from anchorloc.lab.miss_causes import Cause, Passage, owner_of, suspect
-from anchorloc.lab.network_views import View, Views
+from anchorloc.lab.miss_causes import DecodedImage, MissCause, assigned_boxes, miss_causes
+from anchorloc.lab.network_views import NetworkView, NetworkViews
 from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.structures import Assignment, BoolArray, Detections, IntArray, Sample, Target
+from anchorloc.structures import Assignment, Detections, IntArray, Sample, Target
 
 
 @dataclass(frozen=True, eq=False)
 class Ceiling:
-    """The limit that anchors, assigner, coder and decoder set on one split."""
+    """The upper bound that anchors, assigner, coder and decoder set on one split."""
 
-    perfect: Evaluation  # perfect classes and offsets
-    unmoved: Evaluation  # perfect classes, no offsets: what the anchors give on their own
-    images: IntArray  # (N,) of the boxes that are not found at every IoU from 0.50 to 0.95
-    rows: IntArray  # (N,) of those boxes in their file
-    causes: IntArray  # (N,) a Cause
+    perfect: Evaluation  # perfect classes and box offsets
+    anchors_only: Evaluation  # perfect classes, but the anchors stay where they are
+    images: IntArray  # (N,) image of each missed box: one that is not found at every IoU from 0.50 to 0.95
+    rows: IntArray  # (N,) row of each missed box in its file
+    causes: IntArray  # (N,) a MissCause
 
     @property
     def found(self) -> int:
-        """Boxes found at every IoU."""
+        """Return the number of boxes that are found at every IoU."""
         return self.perfect.boxes - len(self.causes)
 
-    def count(self, cause: Cause) -> int:
-        """How many boxes are lost so."""
+    def count(self, cause: MissCause) -> int:
+        """Return the number of boxes that are missed for this cause."""
         return int((self.causes == cause).sum())
 
 
 @dataclass(frozen=True, eq=False)
-class PerfectOutput:
-    """What a perfect network says of one image: scores at the positive anchors, nothing elsewhere."""
+class _ScoredImage:
+    """One image with the detections of a perfect network."""
 
-    candidates: Candidates  # of the P positives
-    deltas: Tensor  # (A, 4)
+    truth: Target  # the M annotated boxes
+    perfect: Detections
+    anchors_only: Detections
+    causes: IntArray  # (M,) the MissCause that applies if the box is missed
+    boxes: IntArray  # (D,) row in `truth` of the box that each of `perfect` was made for
 
 
-def ceiling(views: Views) -> Ceiling:
+def ceiling(views: NetworkViews) -> Ceiling:
     """Score a perfect network over `views`.
 
     Raises:
-        ValueError: the views are augmented; evaluation is not.
+        ValueError: the views are augmented.
     """
     if views.epochs:
-        raise ValueError("the ceiling is that of evaluation: give views without epochs")
+        raise ValueError("the ceiling needs images as in evaluation: give views without epochs")
+    config, categories = views.config, views.source.categories
+    images = [_perfect_image(views, view) for view in views]
+    truths = [image.truth for image in images]
+    perfect = evaluate(truths, [image.perfect for image in images], categories, config.scored_detections)
+    anchors_only = evaluate(
+        truths, [image.anchors_only for image in images], categories, config.scored_detections, by_size=False
+    )
+    missed = _missed(images, perfect)
+    boxes = [len(truth) for truth in truths]
+    return Ceiling(
+        perfect,
+        anchors_only,
+        np.repeat(np.asarray(views.indices, np.int64), boxes)[missed],
+        _joined([truth.rows for truth in truths])[missed],
+        _joined([image.causes for image in images])[missed],
+    )
+
+
+def _perfect_image(views: NetworkViews, view: NetworkView) -> _ScoredImage:
     config, source = views.config, views.source
-    targets: list[Target] = []
-    perfect, unmoved, suspects, owners = [], [], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    first = 0  # of the boxes of the image, among all
-    for view in views:
-        assignment = config.assign(view.grid, view.target.boxes, view.target.crowd)
-        output, sample = perfect_output(config, view, assignment), _sample(views, view)
-        found, passage = _decode(config, view, sample, assignment, output)
-        perfect.append(found)
-        truth = source.target(view.index)
-        suspects.append(suspect(config, passage, truth, sample.size))
-        owners.append(first + owner_of(passage, truth, found.anchors))
-        targets.append(truth)
-        first += len(truth)
-        still = _zeros(len(view.grid))
-        unmoved.append(config.decode.finish(output.candidates, still, view.grid, sample, config.coder))
-    judged = evaluate(targets, perfect, source.categories, config.scored_detections)
-    judged_unmoved = evaluate(targets, unmoved, source.categories, config.scored_detections, by_size=False)
-    table = _truth(views, targets)
-    lost = _lost(table, judged, np.concatenate(owners))
-    return Ceiling(judged, judged_unmoved, table.images[lost], table.rows[lost], np.concatenate(suspects)[lost])
+    assignment = config.initial_assigner(view.grid, view.target.boxes, view.target.crowd)
+    candidates, deltas = perfect_output(config, view, assignment)
+    no_pixels = np.empty((0, 0, 3), np.uint8)
+    sample = Sample(no_pixels, view.target, source.image_id(view.index), view.scale, source.size(view.index))
+    found = config.decode.decode(candidates, deltas, view.grid, sample, config.coder)
+    survivors = replace(config.decode, max_detections=max(1, len(found))).suppress(found)
+    kept = survivors[: config.decode.max_detections]
+    decoded = DecodedImage(view, assignment, found, survivors, kept)
+    truth, perfect = source.target(view.index), found.take(kept)
+    return _ScoredImage(
+        truth=truth,
+        perfect=perfect,
+        anchors_only=config.decode.finish(candidates, _zeros(len(view.grid)), view.grid, sample, config.coder),
+        causes=miss_causes(config, decoded, truth, sample.size),
+        boxes=assigned_boxes(decoded, truth, perfect.anchors),
+    )
 
 
-def perfect_output(config: Config, view: View, assignment: Assignment) -> PerfectOutput:
-    """Return what the network should say: offsets that hit the box, and a score that rises with the anchor's IoU.
+def perfect_output(config: Config, view: NetworkView, assignment: Assignment) -> tuple[Candidates, Tensor]:
+    """Return what a perfect network predicts: the positive anchors with scores, and offsets (A, 4) that hit the boxes.
 
-    The scores lie in the upper half between the decoder's threshold and 1, so that none is cut and, as from a network
-    that knows how good its boxes are, the best anchor of a box comes first.
+    A score rises with the anchor's IoU, from halfway between the decoder's threshold and 1: so the threshold cuts
+    none, and the best anchor of a box comes first, as if the network knew how good its boxes are.
     """
     anchors = view.grid.boxes[assignment.anchors]
     boxes = view.target.boxes[assignment.rows].astype(np.float32)
@@ -95,61 +113,35 @@ def perfect_output(config: Config, view: View, assignment: Assignment) -> Perfec
     index = torch.from_numpy(assignment.anchors)
     deltas[index] = config.coder.encode(torch.from_numpy(boxes), torch.from_numpy(anchors))
     labels = torch.from_numpy(view.target.labels[assignment.rows])
-    return PerfectOutput(Candidates(index, labels, torch.from_numpy(scores)), deltas)
+    return Candidates(index, labels, torch.from_numpy(scores)), deltas
 
 
 def _zeros(count: int) -> Tensor:
-    """Return no offsets for so many anchors; unlike torch's, NumPy's zeros are not written before they are used."""
+    """Return offsets (count, 4) of 0; np.zeros does not touch the memory, torch.zeros does."""
     return torch.from_numpy(np.zeros((count, 4), np.float32))
 
 
-def _sample(views: Views, view: View) -> Sample:
-    """What the decoder asks of an image, without pixels."""
-    no_pixels = np.empty((0, 0, 3), np.uint8)
-    source, index = views.source, view.index
-    return Sample(no_pixels, view.target, source.image_id(index), view.scale, source.size(index))
+def _missed(images: list[_ScoredImage], judged: Evaluation) -> IntArray:
+    """Return the boxes that are not found at the strictest IoU, as indices into all G annotated boxes.
 
-
-def _decode(
-    config: Config, view: View, sample: Sample, assignment: Assignment, output: PerfectOutput
-) -> tuple[Detections, Passage]:
-    decoded = config.decode.decode(output.candidates, output.deltas, view.grid, sample, config.coder)
-    survivors = replace(config.decode, max_detections=max(1, len(decoded))).suppress(decoded)
-    kept = survivors[: config.decode.max_detections]
-    return decoded.take(kept), Passage(view, assignment, decoded, survivors, kept)
-
-
-@dataclass(frozen=True, eq=False)
-class _Truth:
-    """All G annotated boxes, image after image, as the evaluation has them."""
-
-    images: IntArray  # (G,)
-    rows: IntArray  # (G,) in the file
-    crowd: BoolArray  # (G,)
-
-
-def _truth(views: Views, targets: list[Target]) -> _Truth:
-    return _Truth(
-        np.repeat(np.asarray(views.indices, np.int64), [len(target) for target in targets]),
-        np.concatenate([np.zeros(0, np.int64), *(target.rows for target in targets)]),
-        np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)]),
-    )
-
-
-def _lost(truth: _Truth, judged: Evaluation, owners: IntArray) -> IntArray:
-    """Return the boxes that are not found at the strictest IoU; `owners` (D,) are the boxes that detections stand for.
-
-    The evaluator may match a detection to a twin of its box and leave the box itself empty-handed. Then it is the twin
-    that has no detection of its own, or the twin whose detection the twin got, and so on: that one is lost.
+    The evaluator may match a detection to a twin of its box, so that the box itself has no match. Then the box that
+    lacks a detection is the twin, or the twin whose detection that twin got, and so on: that one is missed.
     """
-    matches = judged.scores.matches[-1]
-    found = np.zeros(len(truth.rows), np.bool_)
+    matches = judged.scores.matches[-1]  # (D,) box of each detection at IoU 0.95, else -1
+    crowd = np.concatenate([np.zeros(0, np.bool_), *(image.truth.crowd for image in images)])
+    starts = np.cumsum([0, *(len(image.truth) for image in images)])
+    made_for = _joined([start + image.boxes for start, image in zip(starts, images, strict=False)])
+    found = np.zeros(len(crowd), np.bool_)
     found[matches[matches >= 0]] = True
-    strayed = (matches >= 0) & (matches != owners) & ~truth.crowd[matches]
-    taken_by = dict(zip(owners[strayed].tolist(), matches[strayed].tolist(), strict=True))
-    lost = []
-    for box in np.flatnonzero(~found & ~truth.crowd).tolist():
+    strayed = (matches >= 0) & (matches != made_for) & ~crowd[matches]
+    taken_by = dict(zip(made_for[strayed].tolist(), matches[strayed].tolist(), strict=True))
+    missed = []
+    for box in np.flatnonzero(~found & ~crowd).tolist():
         while box in taken_by:
             box = taken_by[box]
-        lost.append(box)
-    return np.array(lost, np.int64)
+        missed.append(box)
+    return np.array(missed, np.int64)
+
+
+def _joined(arrays: list[IntArray]) -> IntArray:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])

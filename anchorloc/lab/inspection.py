@@ -1,4 +1,4 @@
-"""All that there is to say of the anchors of a config on its data."""
+"""Measure everything the lab reports about the anchors of a config on its data."""
 
 from __future__ import annotations
 
@@ -9,57 +9,60 @@ from pathlib import Path
 from anchorloc.config import Config
 from anchorloc.data import CocoData, check_same_categories
 from anchorloc.errors import InputError
-from anchorloc.lab.anchor_coverage import Survey, survey
+from anchorloc.lab.anchor_coverage import AnchorCoverage, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.findings import Finding, ceiling_findings, coverage_findings
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.network_views import NetworkViews
 
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """One split, inspected."""
+    """The measurements of one split."""
 
     name: str
-    views: Views
-    survey: Survey
+    coverage: AnchorCoverage
     ceiling: Ceiling | None  # of the split that is evaluated on
     findings: tuple[Finding, ...]
 
+    @property
+    def views(self) -> NetworkViews:
+        return self.coverage.views
 
-def views_of(config: Config, passes: int = 1) -> dict[str, Views]:
-    """Return the views of both splits by name, the training split as it is augmented in so many epochs.
 
-    Where both splits are one file, as for a lone annotation file, it is met once and as in evaluation.
+def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
+    """Return the views of both splits by name; the training split is augmented as in `passes` epochs.
+
+    If both splits are one annotation file, it is returned once, as in evaluation.
 
     Raises:
         InputError: the data cannot be read, its splits have different classes, or there are no anchors.
     """
     refuse_localizer(config)
     if isinstance(config.data, CocoData) and config.data.train == config.data.val:
-        return {Path(config.data.val).name: Views(config, config.data.open("val"))}
+        return {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
     train, val = config.data.open("train"), config.data.open("val")
     check_same_categories(train, val)
     epochs = passes if config.transform.augment.moves_boxes else 1
-    return {"train": Views(config, train, epochs), "val": Views(config, val)}
+    return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, val)}
 
 
 def refuse_localizer(config: Config) -> None:
-    """Raise InputError if the network of `config` has no anchors to inspect."""
+    """Raise InputError if the network of `config` has no anchors."""
     if config.localizer is not None:
-        raise InputError("localizer finds its box without anchors, so there are none to inspect; set localizer=null")
+        raise InputError("localizer regresses its box without anchors, so the lab has none to inspect; set localizer=null")
 
 
-def inspect(views: dict[str, Views], findings: bool = True) -> Iterator[Inspection]:
-    """Survey every split; the last one, which is evaluated on, gets a ceiling, and the first one most findings.
+def inspect_anchors(views: dict[str, NetworkViews], findings: bool = True) -> Iterator[Inspection]:
+    """Measure the coverage of every split, and the ceiling of the last one, which is evaluated on.
 
     Args:
-        findings: whether to look for any, which tries several changes of the config.
+        findings: look for weak groups in the first split and for decoder misses in the last; tries config changes.
     """
     names = list(views)
     for name in names:
-        one = views[name]
-        found = survey(one)
-        limit = ceiling(one) if name == names[-1] else None
-        said = coverage_findings(one, found) if findings and name == names[0] else []
-        said += ceiling_findings(one, limit) if findings and limit is not None else []
-        yield Inspection(name, one, found, limit, tuple(said))
+        split = views[name]
+        coverage = measure_coverage(split)
+        limit = ceiling(split) if name == names[-1] else None
+        found = coverage_findings(coverage) if findings and name == names[0] else []
+        found += ceiling_findings(split, limit) if findings and limit is not None else []
+        yield Inspection(name, coverage, limit, tuple(found))

@@ -1,4 +1,4 @@
-"""Where on its way through the pipeline a box gets lost."""
+"""Find the step of the pipeline at which a box is missed."""
 
 from __future__ import annotations
 
@@ -9,78 +9,82 @@ import numpy as np
 
 from anchorloc.boxes import clip_boxes_to_image, paired_box_iou
 from anchorloc.config import Config
-from anchorloc.lab.anchor_coverage import Fate, fates
-from anchorloc.lab.network_views import View
+from anchorloc.lab.anchor_coverage import BoxStatus, box_statuses
+from anchorloc.lab.network_views import NetworkView
 from anchorloc.metrics import IOU_THRESHOLDS
 from anchorloc.structures import Assignment, BoolArray, Detections, FloatArray, IntArray, Target
 
 
-class Cause(IntEnum):
-    """Why a perfect network does not find a box at every IoU. The first that applies, in this order, is the one."""
+class MissCause(IntEnum):
+    """Why a perfect network does not find a box at every IoU; the first cause that applies counts."""
 
-    UNUSABLE = 0  # of zero size or outside its image: not trained on, but there to be found
-    NO_ANCHOR = 1  # no anchor would learn it even if it were alone in its image
-    COLLISION = 2  # other boxes have all of its anchors
-    CODER = 3  # larger than the coder can make any anchor that learns it
-    SUPPRESSED = 4  # a neighbor of its class took it away in non-maximum suppression
-    LIMIT = 5  # past the candidates of a level, or the detections of an image
-    BORDER = 6  # reaches so far over the border that a detection, which ends there, overlaps too little
+    UNUSABLE = 0  # zero size or outside its image: not trained on, but counted in evaluation
+    NO_ANCHOR = 1  # no anchor is assigned to it even if it is alone in its image
+    COLLISION = 2  # other boxes have all its anchors
+    CODER = 3  # larger than the coder can decode from any of its positive anchors
+    SUPPRESSED = 4  # non-maximum suppression keeps a neighbor of the same class instead
+    LIMIT = 5  # beyond the top-k of a level, or the detection limit of an image
+    BORDER = 6  # reaches out of the image, where detections are clipped, so that the IoU is too low
     ROUNDING = 7  # found, but not at the strictest IoU
 
 
 @dataclass(frozen=True, eq=False)
-class Passage:
-    """One image on its way through the decoder of a perfect network."""
+class DecodedImage:
+    """What the decoder makes of a perfect network's output for one image."""
 
-    view: View
+    view: NetworkView
     assignment: Assignment
-    decoded: Detections  # what the top-k of each level leaves
-    survivors: IntArray  # the rows of `decoded` that suppression would leave if there were no limit, by score
-    kept: IntArray  # and those that are left with the limit
+    detections: Detections  # after the top-k of each level, before suppression
+    survivors: IntArray  # rows of `detections` that suppression keeps if there is no limit, by score
+    kept: IntArray  # rows of `detections` that are left within the limit
 
 
-def suspect(config: Config, passage: Passage, truth: Target, size: tuple[int, int]) -> IntArray:
-    """Return for each annotated box (M,) the cause by which it is lost, if it is; `size` is (height, width)."""
-    target = passage.view.target
+def miss_causes(config: Config, decoded: DecodedImage, truth: Target, size: tuple[int, int]) -> IntArray:
+    """Return for each annotated box (M,) the MissCause that applies if it is missed.
+
+    Args:
+        size: (height, width) of the image.
+    """
+    target, anchors = decoded.view.target, decoded.detections.anchors
     places = np.searchsorted(truth.rows, target.rows)  # a source keeps the order of its file
-    causes = np.full(len(truth), int(Cause.UNUSABLE))
-    causes[places] = Cause.ROUNDING
-    causes[places[_over_border(truth.boxes[places], size)]] = Cause.BORDER
-    decoded, survived, kept = (
-        _has_anchor(passage, passage.decoded.anchors[rows]) for rows in (slice(None), passage.survivors, passage.kept)
+    causes = np.full(len(truth), int(MissCause.UNUSABLE))
+    causes[places] = MissCause.ROUNDING
+    causes[places[_over_border(truth.boxes[places], size)]] = MissCause.BORDER
+    in_top_k, survived, kept = (
+        _has_anchor(decoded, anchors[rows]) for rows in (slice(None), decoded.survivors, decoded.kept)
     )
-    causes[places[~kept]] = Cause.LIMIT
-    causes[places[decoded & ~survived]] = Cause.SUPPRESSED
-    causes[places[_beyond_coder(config, passage)]] = Cause.CODER
-    fate = fates(config, passage.view, passage.assignment)
-    causes[places[fate == Fate.COLLISION]] = Cause.COLLISION
-    causes[places[fate == Fate.NO_ANCHOR]] = Cause.NO_ANCHOR
+    causes[places[~kept]] = MissCause.LIMIT
+    causes[places[in_top_k & ~survived]] = MissCause.SUPPRESSED
+    causes[places[_beyond_coder(config, decoded)]] = MissCause.CODER
+    status = box_statuses(config, decoded.view, decoded.assignment)
+    causes[places[status == BoxStatus.COLLISION]] = MissCause.COLLISION
+    causes[places[status == BoxStatus.NO_ANCHOR]] = MissCause.NO_ANCHOR
     return causes
 
 
-def owner_of(passage: Passage, truth: Target, anchors: IntArray) -> IntArray:
-    """Return for each of the given positive anchors the annotated box that it learns."""
-    assignment = passage.assignment
-    rows = passage.view.target.rows[assignment.rows[np.searchsorted(assignment.anchors, anchors)]]
+def assigned_boxes(decoded: DecodedImage, truth: Target, anchors: IntArray) -> IntArray:
+    """Return for each of the positive `anchors` (D,) the annotated box that it is assigned to."""
+    assignment = decoded.assignment
+    rows = decoded.view.target.rows[assignment.rows[np.searchsorted(assignment.anchors, anchors)]]
     return np.searchsorted(truth.rows, rows)
 
 
 def _over_border(boxes: FloatArray, size: tuple[int, int]) -> BoolArray:
-    """(M,) whether what lies inside the image is too little of a box to be taken for it at every IoU."""
+    """Return (M,) whether the part of a box inside the image is too small to match the box at every IoU."""
     return np.asarray(paired_box_iou(clip_boxes_to_image(boxes, size), boxes) < IOU_THRESHOLDS[-1])
 
 
-def _has_anchor(passage: Passage, anchors: IntArray) -> BoolArray:
-    """(M,) whether a box is learned by one of the given positive anchors."""
-    assignment = passage.assignment
-    has = np.zeros(len(passage.view.target), np.bool_)
+def _has_anchor(decoded: DecodedImage, anchors: IntArray) -> BoolArray:
+    """Return (M,) whether a box has one of these positive anchors."""
+    assignment = decoded.assignment
+    has = np.zeros(len(decoded.view.target), np.bool_)
     has[assignment.rows[np.searchsorted(assignment.anchors, anchors)]] = True
     return has
 
 
-def _beyond_coder(config: Config, passage: Passage) -> BoolArray:
-    """(M,) whether a box has anchors, but is longer than the coder can make each of them."""
-    assignment, target, grid = passage.assignment, passage.view.target, passage.view.grid
+def _beyond_coder(config: Config, decoded: DecodedImage) -> BoolArray:
+    """Return (M,) whether a box has positive anchors, but is longer than the coder can make any of them."""
+    assignment, target, grid = decoded.assignment, decoded.view.target, decoded.view.grid
     box, anchor = target.boxes[assignment.rows], grid.boxes[assignment.anchors]
     within = (box[:, 2:] - box[:, :2] <= config.coder.max_ratio * (anchor[:, 2:] - anchor[:, :2])).all(axis=1)
-    return _has_anchor(passage, assignment.anchors) & ~_has_anchor(passage, assignment.anchors[within])
+    return _has_anchor(decoded, assignment.anchors) & ~_has_anchor(decoded, assignment.anchors[within])

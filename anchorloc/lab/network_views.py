@@ -1,4 +1,4 @@
-"""The boxes of a data set as the network meets them: through the real transforms, on the real grid."""
+"""Show each image of a split as the network gets it: boxes after the real transforms, and the real anchor grid."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from functools import lru_cache
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, compose, randomness
+from anchorloc.data import Annotations, plan_canvas, randomness
 from anchorloc.structures import AnchorGrid, IntArray, Target
 
-MOST_GRIDS = 16  # kept, each with its A boxes; the padded sizes of a data set are few, or else each is met once
+MAX_GRIDS = 16  # cached: a data set has few padded sizes, or else uses each of them once
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """One image on its way to the network, padded as in a batch of its own."""
+class NetworkView:
+    """The boxes and the anchors of one image, padded as if it were alone in its batch."""
 
     epoch: int
     index: int  # of the image in its split
-    target: Target  # what there is to learn (M boxes), in network pixels
-    images: IntArray  # (M,) the image that each box comes from: a mosaic shows others too
-    annotated: int  # boxes before augmentation has cut any away
+    target: Target  # the M trainable boxes, in network pixels
+    images: IntArray  # (M,) the image each box comes from: a mosaic has boxes of several images
+    annotated: int  # boxes before augmentation removed any
     grid: AnchorGrid
-    scale: tuple[float, float]  # (vertical, horizontal) network pixels for one of the image
+    scale: tuple[float, float]  # (vertical, horizontal) network pixels per image pixel
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
-    """Images of a split: as in evaluation, or once in each of `epochs`, augmented as training would then."""
+class NetworkViews:
+    """The images of a split: once as in evaluation, or once in each of `epochs` with the augmentation of training."""
 
     config: Config
     source: Annotations
     epochs: int = 0
-    chosen: tuple[int, ...] | None = None  # None is all of them
+    chosen: tuple[int, ...] | None = None  # indices; None is all images
 
     @property
     def indices(self) -> Sequence[int]:
-        """The images met in each epoch."""
+        """Return the images of each epoch."""
         return range(len(self.source)) if self.chosen is None else self.chosen
 
-    def spread(self, most: int) -> Views:
-        """Return the views of at most so many images, spread evenly over the split."""
+    def subset(self, most: int) -> NetworkViews:
+        """Return the views of at most `most` images, spread evenly over the split."""
         count = len(self.source)
         if count <= most:
             return self
@@ -52,14 +52,14 @@ class Views:
     def __len__(self) -> int:
         return len(self.indices) * max(1, self.epochs)
 
-    def __iter__(self) -> Iterator[View]:
-        grid_of = lru_cache(MOST_GRIDS)(self._grid)
+    def __iter__(self) -> Iterator[NetworkView]:
+        grid_of = lru_cache(MAX_GRIDS)(self._grid)
         for epoch in range(max(1, self.epochs)):
             for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
-                drawn = compose(self.config.transform, self.source, index, random)
+                drawn = plan_canvas(self.config.transform, self.source, index, random)
                 grid = grid_of(drawn.canvas)
-                yield View(epoch, index, drawn.target, drawn.images, drawn.annotated, grid, drawn.scale)
+                yield NetworkView(epoch, index, drawn.target, drawn.images, drawn.annotated, grid, drawn.scale)
 
     def _grid(self, canvas: tuple[int, int]) -> AnchorGrid:
         multiple = self.config.multiple

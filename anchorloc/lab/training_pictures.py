@@ -43,4 +43,4 @@ def _assigned(config: Config, sample: Sample, size: tuple[int, int]) -> tuple[An
         grid = whole_image(size)
         return grid, learn_the_object(grid, boxes, crowd)
     grid = config.anchors(size)
-    return grid, config.assign(grid, boxes, crowd)
+    return grid, config.initial_assigner(grid, boxes, crowd)

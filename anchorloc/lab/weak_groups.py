@@ -1,4 +1,4 @@
-"""Groups of boxes whose anchors fall short, and the change that would help them most, tried."""
+"""Find groups of boxes that the anchors cover badly, and measure which config change helps each of them most."""
 
 from __future__ import annotations
 
@@ -9,52 +9,51 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.errors import InputError
-from anchorloc.lab.anchor_coverage import BoxTable, Survey, share, survey
+from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction, measure_coverage
 from anchorloc.lab.groups import Grouping, groupings
-from anchorloc.lab.network_views import Views
-from anchorloc.lab.suggestions import Remedy, anchor_remedies, assigner_remedies, misfit
+from anchorloc.lab.network_views import NetworkViews
+from anchorloc.lab.suggestions import ConfigChange, anchor_changes, assigner_changes, build_error
 from anchorloc.structures import BoolArray
 
-TRIED_ON = 1000  # images that a change is tried on, spread over the split
-MOST_GROUPS = 3  # that are told
-WORTH, FEW = 0.01, 10  # the share of all boxes, and the number of them, below which a group is not told
-ENOUGH = 0.005  # share of boxes without an anchor from which on this is the trouble to tell
-LEAST_HELP = 0.05  # share of the boxes in trouble that a change must help to be told
-AS_GOOD = 0.95  # a cheaper change is preferred if it helps so much of what the most helpful one does
+MAX_TRIAL_IMAGES = 1000  # on which a change is tried, spread over the split
+MAX_GROUPS = 3  # reported
+MIN_SHARE, MIN_BOXES = 0.01, 10  # a group is reported from this share of all boxes, and this number of boxes
+MIN_UNASSIGNED = 0.005  # share of boxes: with fewer unassigned, the criterion is an IoU of 0.5
+MIN_HELPED = 0.05  # share of the failing boxes: a change that helps fewer is not suggested
+NEARLY_BEST = 0.95  # a change with fewer anchors is preferred if it helps this much of what the best one does
 
-Changes = Callable[[Config, BoxTable], Iterator[Remedy]]
+Changes = Callable[[Config, BoxTable], Iterator[ConfigChange]]
 
 
 @dataclass(frozen=True)
-class Shortage:
-    """What boxes may be short of: an anchor that learns them or, where all have one, a good one."""
+class CoverageCriterion:
+    """What a box needs: a positive anchor or, where nearly all boxes have one, an anchor of IoU >= 0.5."""
 
-    of_iou: bool
+    needs_iou: bool
 
     @property
     def words(self) -> str:
-        """What they have none of."""
-        return "anchor of IoU >= 0.5" if self.of_iou else "anchor that learns them"
+        return "anchor of IoU >= 0.5" if self.needs_iou else "positive anchor"
 
-    def mask(self, boxes: BoxTable) -> BoolArray:
-        """(N,) the boxes that are short of it."""
-        return boxes.owned_iou < np.float32(0.5) if self.of_iou else ~boxes.learned
+    def failing(self, boxes: BoxTable) -> BoolArray:
+        """Return the mask (N,) of boxes that lack it."""
+        return boxes.exclusive_iou < np.float32(0.5) if self.needs_iou else ~boxes.assigned
 
 
 @dataclass(frozen=True)
-class Group:
-    """The boxes of one size, aspect or class, of a class and a size, or all of them."""
+class BoxGroup:
+    """The boxes of one size, aspect ratio or class, of one class and size, or all boxes."""
 
-    places: tuple[tuple[int, int], ...]  # (division, group in it) that a box must be in
+    conditions: tuple[tuple[int, int], ...]  # (division, group in it) that all must hold; none is all boxes
 
     def mask(self, divisions: Sequence[Grouping]) -> BoolArray:
-        """(N,) the boxes of the group in the table that was divided."""
-        masks = [divisions[division].mask(group) for division, group in self.places]
+        """Return the mask (N,) of the group's boxes in the table that `divisions` divide."""
+        masks = [divisions[division].mask(group) for division, group in self.conditions]
         return np.asarray(np.logical_and.reduce([np.ones(len(divisions[0].of), np.bool_), *masks]))
 
     def words(self, divisions: Sequence[Grouping]) -> str:
-        """For people."""
-        size, aspect, name = (dict(self.places).get(division) for division in range(3))
+        """Return the group as a phrase, such as "`dog` boxes of 8-16 px"."""
+        size, aspect, name = (dict(self.conditions).get(division) for division in range(3))
         parts = [
             "boxes" if name is None else f"`{divisions[2].labels[name]}` boxes",
             "" if size is None else f" of {divisions[0].labels[size]}",
@@ -64,108 +63,103 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """A change, and what it does."""
+class TriedChange:
+    """A config change, and the coverage that it gives."""
 
-    remedy: Remedy
-    helped: float  # share of the boxes in trouble that are short no more
-    survey: Survey
-
-
-@dataclass(frozen=True, eq=False)
-class Trouble:
-    """A group of boxes that are short of something."""
-
-    shortage: Shortage
-    words: str  # of the group
-    boxes: int  # of it
-    short: int
-    base: Survey  # of the images that changes were tried on
-    best: Trial | None  # None where nothing could be tried
+    change: ConfigChange
+    helped: float  # fraction of the failing boxes that no longer fail
+    coverage: AnchorCoverage
 
 
 @dataclass(frozen=True, eq=False)
-class Surveyed:
-    """Views, and what they gave."""
+class WeakGroup:
+    """A group of boxes of which many fail a criterion."""
 
-    views: Views
-    survey: Survey
-
-    @property
-    def divisions(self) -> tuple[Grouping, ...]:
-        """By size, aspect and class."""
-        categories, levels = self.views.source.categories, len(self.survey.work)
-        return groupings(self.survey.boxes, categories, levels)[:3]
+    criterion: CoverageCriterion
+    words: str
+    boxes: int
+    failing: int
+    before: AnchorCoverage  # of the images on which changes were tried
+    best: TriedChange | None  # None if there was no change to try
 
 
-def troubles(views: Views, found: Survey) -> Iterator[Trouble]:
-    """Yield the groups that are worst off beyond their part of all boxes, each with the change of the anchors that
-    helps it most; then, where boxes have no anchor at all, all of these with a change of the assigner.
+def weak_groups(coverage: AnchorCoverage) -> Iterator[WeakGroup]:
+    """Yield the groups with the most failing boxes beyond their share, each with the change of anchors that helps most.
 
-    Args:
-        found: the survey of `views`.
+    If boxes have no positive anchor, all of them come last, with the change of the assigner that helps most.
     """
-    shortage = Shortage(of_iou=1 - found.assigned < ENOUGH)
-    tried = views.spread(TRIED_ON)
-    whole = Surveyed(views, found)
-    part = whole if tried is views else Surveyed(tried, survey(tried, rescue_curve=False))
-    short, told = shortage.mask(found.boxes), np.zeros(len(found.boxes), np.bool_)
-    for _ in range(MOST_GROUPS):
-        group = _worst(whole.divisions, short, told)
+    criterion = CoverageCriterion(needs_iou=1 - coverage.assigned < MIN_UNASSIGNED)
+    sample = _sample(coverage)
+    divisions = groupings(coverage)[:3]
+    failing, reported = criterion.failing(coverage.boxes), np.zeros(len(coverage.boxes), np.bool_)
+    for _ in range(MAX_GROUPS):
+        group = _worst(divisions, failing, reported)
         if group is None:
             break
-        told |= group.mask(whole.divisions)
-        yield _trouble(shortage, group, whole, part, anchor_remedies)
-    if not shortage.of_iou:
-        last = _trouble(shortage, Group(()), whole, part, assigner_remedies)
+        reported |= group.mask(divisions)
+        yield _weak_group(criterion, group, coverage, sample, anchor_changes)
+    if not criterion.needs_iou:
+        last = _weak_group(criterion, BoxGroup(()), coverage, sample, assigner_changes)
         if last.best is not None:
             yield last
 
 
-def _trouble(shortage: Shortage, group: Group, whole: Surveyed, part: Surveyed, changes: Changes) -> Trouble:
-    mask = group.mask(whole.divisions)
-    short_of_it = shortage.mask(whole.survey.boxes) & mask
-    helpless = shortage.mask(part.survey.boxes) & group.mask(part.divisions)
-    trials = list(_trials(part, helpless, shortage, changes)) if helpless.any() else []
-    words = group.words(whole.divisions)
-    return Trouble(shortage, words, int(mask.sum()), int(short_of_it.sum()), part.survey, _best(trials))
+def _sample(coverage: AnchorCoverage) -> AnchorCoverage:
+    """Return the coverage of the images on which changes are tried."""
+    views = coverage.views.subset(MAX_TRIAL_IMAGES)
+    return coverage if views is coverage.views else measure_coverage(views, rescue_curve=False)
 
 
-def _best(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial that helps most, or a cheaper one that helps nearly as much."""
-    most = max((trial.helped for trial in trials), default=0.0)
-    good = [trial for trial in trials if trial.helped >= most * AS_GOOD]
-    return min(good, key=lambda trial: (trial.survey.anchors, -trial.helped), default=None)
+def _weak_group(
+    criterion: CoverageCriterion, group: BoxGroup, coverage: AnchorCoverage, sample: AnchorCoverage, changes: Changes
+) -> WeakGroup:
+    divisions = groupings(coverage)[:3]
+    mask = group.mask(divisions)
+    failing = criterion.failing(coverage.boxes) & mask
+    failing_here = criterion.failing(sample.boxes) & group.mask(groupings(sample)[:3])
+    tried = list(_try_changes(sample, failing_here, criterion, changes)) if failing_here.any() else []
+    return WeakGroup(
+        criterion, group.words(divisions), int(mask.sum()), int(failing.sum()), sample, _best_change(tried)
+    )
 
 
-def _trials(part: Surveyed, helpless: BoolArray, shortage: Shortage, changes: Changes) -> Iterator[Trial]:
-    config = part.views.config
-    for remedy in changes(config, part.survey.boxes.take(helpless)):
+def _best_change(tried: Sequence[TriedChange]) -> TriedChange | None:
+    """Return the change that helps most, or one with fewer anchors that helps nearly as much."""
+    most = max((one.helped for one in tried), default=0.0)
+    good = [one for one in tried if one.helped >= most * NEARLY_BEST]
+    return min(good, key=lambda one: (one.coverage.anchors, -one.helped), default=None)
+
+
+def _try_changes(
+    sample: AnchorCoverage, failing: BoolArray, criterion: CoverageCriterion, changes: Changes
+) -> Iterator[TriedChange]:
+    config = sample.config
+    for change in changes(config, sample.boxes.take(failing)):
         try:
-            changed = remedy.applied(config)
+            changed = change.apply(config)
         except InputError:
             continue
-        if changed.anchors.strides == config.anchors.strides or misfit(changed) is None:
-            after = survey(replace(part.views, config=changed), rescue_curve=False)
-            yield Trial(remedy, share(~shortage.mask(after.boxes)[helpless]), after)
+        if changed.anchors.strides == config.anchors.strides or build_error(changed) is None:
+            after = measure_coverage(replace(sample.views, config=changed), rescue_curve=False)
+            yield TriedChange(change, fraction(~criterion.failing(after.boxes)[failing]), after)
 
 
-def _worst(divisions: Sequence[Grouping], short: BoolArray, told: BoolArray) -> Group | None:
-    """Return the group with the most boxes in trouble beyond its part of all, those aside that were told."""
-    best, greatest = None, -np.inf
+def _worst(divisions: Sequence[Grouping], failing: BoolArray, reported: BoolArray) -> BoxGroup | None:
+    """Return the group with the most failing boxes beyond its share of them, without boxes already reported."""
+    worst, greatest = None, -np.inf
     for group in _groups(divisions):
-        mask = group.mask(divisions) & ~told
-        trouble = int((mask & short).sum())
-        excess = trouble - mask.sum() * short.mean()
-        if trouble >= max(FEW, WORTH * len(short)) and excess > greatest:
-            best, greatest = group, excess
-    return best
+        mask = group.mask(divisions) & ~reported
+        count = int((mask & failing).sum())
+        excess = count - mask.sum() * failing.mean()
+        if count >= max(MIN_BOXES, MIN_SHARE * len(failing)) and excess > greatest:
+            worst, greatest = group, excess
+    return worst
 
 
-def _groups(divisions: Sequence[Grouping]) -> Iterator[Group]:
-    yield Group(())
+def _groups(divisions: Sequence[Grouping]) -> Iterator[BoxGroup]:
+    yield BoxGroup(())
     for number, division in enumerate(divisions):
         for group in np.unique(division.of).tolist():
-            yield Group(((number, group),))
+            yield BoxGroup(((number, group),))
     for size, label in np.unique(np.stack([divisions[0].of, divisions[2].of]), axis=1).T.tolist():
-        yield Group(((0, size), (2, label)))
+        yield BoxGroup(((0, size), (2, label)))

@@ -4,8 +4,8 @@
     python -m anchorloc.predict configs/NAME.yaml photos/ detector.weights=FILE
     python -m anchorloc.predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128 decode.max_detections=1000
 
-Overrides change settings of the model: decode.score_threshold=0.3, decode.across_classes=true (class-agnostic NMS),
-decode.soft_sigma=0.5 (soft-NMS). Boxes are in the pixels of the image as viewers show it, turned by its EXIF tag. An
+Overrides change settings of the model: decode.score_threshold=0.3, decode.class_agnostic_nms=true (class-agnostic NMS),
+decode.soft_nms_sigma=0.5 (soft-NMS). Boxes are in the pixels of the image as viewers show it, turned by its EXIF tag. An
 image that cannot be read is told and left out; the exit status is 1 then.
 """
 

@@ -49,7 +49,7 @@ BAD: dict[str, object] = {
     "batch a time of day": "train: {batch_size: 12:30:45}\n",
     "seed negative": "train: {seed: -1}\n",
     "threads negative": "train: {threads: -1}\n",
-    "keep 0": "train: {keep: 0}\n",
+    "keep 0": "train: {keep_checkpoints: 0}\n",
     "length in words": "train: {length: a while}\n",
     "length 0": "train: {length: 0 epochs}\n",
     "unknown kind": "assign: {kind: Magic}\n",

@@ -93,7 +93,7 @@ def atss_twin(assigner: ATSSAssigner, grid: AnchorGrid, boxes: Array, crowd: Arr
     iou = iou_matrix(grid, boxes)
     centers = anchor_centers(grid)
     for row in np.flatnonzero(~crowd):
-        candidates = atss_candidates(grid, boxes[row], assigner.candidates)
+        candidates = atss_candidates(grid, boxes[row], assigner.topk)
         values = iou[candidates, row].astype(np.float64)
         threshold = values.mean() + (values.std(ddof=1) if len(values) > 1 else 0)
         corner = boxes[row].astype(np.float32).astype(np.float64)

@@ -71,5 +71,5 @@ def test_an_image_without_boxes_is_background() -> None:
 
 
 def test_no_candidates_are_refused() -> None:
-    with pytest.raises(ValueError, match="candidates must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="topk must be a whole number of at least 1, got 0"):
         ATSSAssigner(0)

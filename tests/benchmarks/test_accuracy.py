@@ -113,7 +113,7 @@ def test_a_run_that_fails_leaves_the_table_as_it_is(place: Path, monkeypatch: py
 
 def body() -> Backbone:
     torch.manual_seed(0)
-    return ResidualBackbone((8, 8, 8, 8), (1, 1, 1, 1), first=8)()
+    return ResidualBackbone((8, 8, 8, 8), (1, 1, 1, 1), first_stride=8)()
 
 
 def test_the_peer_learns_and_its_boxes_are_in_original_pixels(tmp_path: Path) -> None:

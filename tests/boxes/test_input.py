@@ -255,7 +255,7 @@ WRONG: dict[str, Any] = {
             r"image_size must be \(height, width\) in whole pixels from 1, got 5",
         ),
         (lambda: AnchorGenerator()(WRONG["three"]), r"got \(5, 10, 3\)"),
-        (lambda: ATSSAssigner(WRONG["half"]), "candidates must be a whole number of at least 1, got 2.5"),
+        (lambda: ATSSAssigner(WRONG["half"]), "topk must be a whole number of at least 1, got 2.5"),
         (lambda: MaxIoUAssigner()(WRONG["matrix"], BOX), "grid must be an AnchorGrid, .* got ndarray"),
     ],
 )

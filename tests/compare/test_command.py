@@ -130,7 +130,7 @@ def test_the_same_command_makes_nothing_anew(finished: Path, capsys: pytest.Capt
 
 def test_more_seeds_and_settings_are_added_to_what_is_there(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "out", tmp_path / "out")
-    more = study_file(tmp_path, seeds=[0, 1, 5], settings={"one": {}, "three": THREE, "two": {"align": {}}})
+    more = study_file(tmp_path, seeds=[0, 1, 5], settings={"one": {}, "three": THREE, "two": {"assign": {"kind": "TaskAlignedAssigner"}}})
     assert run(more, "--out", tmp_path / "out") == 0
     assert len(run_folders(tmp_path / "out")) == 9
     for name, path in run_folders(finished / "out").items():
@@ -338,18 +338,18 @@ def test_a_damaged_file_is_told(finished: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_settings_are_laid_over_what_they_share(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text("assign: {kind: ATSSAssigner, candidates: 5}\n", encoding="utf-8")
+    (tmp_path / "base.yaml").write_text("assign: {kind: ATSSAssigner, topk: 5}\n", encoding="utf-8")
     path = study_file(
         tmp_path,
         config="base.yaml",
-        settings={"one": {}, "max": {"assign": {"kind": "MaxIoUAssigner"}}, "more": {"assign": {"candidates": 7}}},
+        settings={"one": {}, "max": {"assign": {"kind": "MaxIoUAssigner"}}, "more": {"assign": {"topk": 7}}},
         pairs=[["max", "more"]],
     )
     study = read_study(path)
     assert [str(config.assign) for config in study.settings.values()] == [
-        "ATSSAssigner(candidates=5)",
+        "ATSSAssigner(topk=5)",
         "MaxIoUAssigner(positive_iou=0.5, negative_iou=0.4, rescue_iou=None)",
-        "ATSSAssigner(candidates=7)",
+        "ATSSAssigner(topk=7)",
     ]
     assert study.pairs == (("max", "one"), ("more", "one"), ("max", "more"))
     assert study.config("max", 4).train.seed == 4

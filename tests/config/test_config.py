@@ -10,7 +10,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
-from anchorloc.detector import TaskAlignedAssigner
+from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.errors import InputError
 
 
@@ -49,15 +49,26 @@ def test_a_file_gives_only_what_differs(tmp_path: Path) -> None:
 def test_another_kind_starts_from_its_own_defaults() -> None:
     config = read_config(None, ["assign.kind=MaxIoUAssigner", "assign.positive_iou=0.6"])
     assert config.assign == MaxIoUAssigner(positive_iou=0.6)
-    assert read_config(None, ["assign.candidates=5"]).assign == ATSSAssigner(5)
+    assert read_config(None, ["assign.topk=5"]).assign == ATSSAssigner(5)
 
 
 def test_a_part_that_is_off_is_turned_on_by_its_settings(tmp_path: Path) -> None:
-    assert read_config().align is None
-    config = read_config(None, ["align={}"])
-    assert config.align == TaskAlignedAssigner()
-    assert read_config(write(tmp_path, to_yaml(config)), ["align.top=9"]).align == TaskAlignedAssigner(9)
-    assert read_config(write(tmp_path, to_yaml(config)), ["align=null"]).align is None
+    assert read_config().localizer is None
+    config = read_config(None, ["task=localization", "localizer={}"])
+    assert config.localizer == SingleBoxLocalizer()
+    path = write(tmp_path, to_yaml(config))
+    assert read_config(path, ["localizer.pool=7"]).localizer == SingleBoxLocalizer(7)
+    assert read_config(path, ["localizer=null"]).localizer is None
+
+
+def test_a_task_aligned_assigner_starts_from_an_assigner_of_anchors(tmp_path: Path) -> None:
+    config = read_config(None, ["assign.kind=TaskAlignedAssigner"])
+    assert (config.assign, config.initial_assigner) == (TaskAlignedAssigner(), ATSSAssigner())
+    path = write(tmp_path, to_yaml(config))
+    assert read_config(path, ["assign.topk=9"]).assign == TaskAlignedAssigner(9)
+    words = ["assign.initial={kind: MaxIoUAssigner, negative_iou: 0.3}"]
+    assert read_config(path, words).initial_assigner == MaxIoUAssigner(negative_iou=0.3)
+    assert read_config(path, ["assign={kind: ATSSAssigner}"]).assign == ATSSAssigner()
 
 
 def test_every_setting_is_listed_with_a_meaning() -> None:
@@ -86,23 +97,29 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.length=0 epochs"], "length must read"),
         (["train.seed=-1"], "seed must be from 0"),
         (["train.seed=99999999999999999999"], "seed must be from 0"),
-        (["decode.candidates=-1"], "candidates and max_detections must be at least 1, got -1"),
+        (["decode.topk_candidates=-1"], "topk_candidates and max_detections must be at least 1, got -1"),
         (["decode.nms_iou=2"], "score_threshold and nms_iou must be from 0 to 1"),
         (["detector.head.prior=2"], "prior must be above 0 and below 1, got 2"),
         (["detector.head.channels=0"], "need channels >= 1"),
         (["detector.pyramid.channels=0"], "need channels >= 1"),
         (["detector.backbone.blocks=[0, 1, 1, 1]"], "1 block a stage"),
-        (["loss.classification.kind=HardNegativeLoss"], "HardNegativeLoss needs detector.head.background=true"),
-        (["detector.head.background=true"], "QualityFocalLoss needs detector.head.background=false"),
+        (["loss.classification.kind=HardNegativeLoss"], "HardNegativeLoss needs detector.head.background_class=true"),
+        (["detector.head.background_class=true"], "QualityFocalLoss needs detector.head.background_class=false"),
         (["transform.multiple=-1"], "multiple must be from 0 to 4096, got -1"),
-        (["align={top: 0}"], "need top >= 1"),
+        (["assign={kind: TaskAlignedAssigner, topk: 0}"], "need topk >= 1"),
         (["coder.weights=[1, 1, 0, 1]"], "weights and max_ratio must be above 0"),
-        (["loss.box_weight=-1"], "box_weight and quality_weight must not be negative"),
+        (["loss.box_weight=-1"], "box_weight and iou_branch_weight must not be negative"),
         (["loss.classification.beta=-1"], "beta must not be negative"),
         (["loss.classification={kind: FocalLoss, alpha: 2}"], "need 0 <= alpha <= 1"),
         (["train.length=soon"], "length must read 'N minutes'"),
-        (["assign.kind=[a]"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got ['a']"),
-        (["assign.kind=Hungarian"], "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, got 'Hungarian'"),
+        (
+            ["assign.kind=[a]"],
+            "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, TaskAlignedAssigner, got ['a']",
+        ),
+        (
+            ["assign.kind=Hungarian"],
+            "assign.kind: expected one of MaxIoUAssigner, ATSSAssigner, TaskAlignedAssigner, got 'Hungarian'",
+        ),
         (["assign=ATSSAssigner"], "assign: expected a group of settings, got 'ATSSAssigner'"),
         (["assign={kind: MaxIoUAssigner, positive_iou: 0.3}"], "negative_iou"),
         (["anchors.strides=[8, -16, 32]"], "strides"),
@@ -115,10 +132,13 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.batch_size=1000000000000"], "batch_size must be at most 65536"),
         ([f"train.length={'9' * 400} minutes"], "length must read 'N minutes'"),
         (["train.optimizer={kind: Muon, iterations: 1000}"], "1 <= iterations < 100"),
-        (["detector.pyramid={kind: SSDPyramid, channels: []}"], "valid from 0 to the number of channels"),
+        (["detector.pyramid={kind: SSDPyramid, channels: []}"], "unpadded_levels from 0 to the number of channels"),
         (["transform.resize={kind: Letterbox, height: 100000}"], "height and width must be from 1 to 32768 px"),
         (["transform.resize={kind: ShortestSide, max_size: 100000}"], "size <= max_size <= 32768"),
-        (["task=localization", "localizer={}", "align={}"], "localizer has no anchors, and align chooses some"),
+        (
+            ["task=localization", "localizer={}", "assign={kind: TaskAlignedAssigner}"],
+            "localizer has no anchors for assign.kind=TaskAlignedAssigner to choose",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
@@ -141,7 +161,7 @@ def test_mistakes_are_one_sentence(overrides: list[str], words: str) -> None:
         (["train.batch_size=a"], "the override 'train.batch_size=a': train.batch_size: Input should be"),
         (["train.batch_size=1", "train.batch_size=a"], "the override 'train.batch_size=a': train.batch_size: Input"),
         (["train.batch=1"], "the override 'train.batch=1': train.batch: unknown key"),
-        (["train.batch_size=1", "align={}", "localizer={}"], "x.yaml with the overrides: config: localizer finds"),
+        (["train.batch_size=1", "coder={}", "localizer={}"], "x.yaml with the overrides: config: localizer finds"),
     ],
 )
 def test_a_mistake_is_blamed_on_what_made_it(tmp_path: Path, overrides: list[str], told: str) -> None:

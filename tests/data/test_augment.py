@@ -22,7 +22,7 @@ from anchorloc.data import (
     ShortestSide,
     Transform,
     ZoomOut,
-    compose,
+    plan_canvas,
 )
 from anchorloc.data.placement import visible_share
 from anchorloc.data.tiles import Tiles
@@ -91,9 +91,9 @@ def test_a_crop_enlarges_what_it_shows_and_zoom_out_shrinks_it() -> None:
     sizes = {}
     for name, transform in (("cropped", cropped), ("zoomed", zoomed)):
         drawn = [transform.boxes((100, 100), boxes, Random(seed)) for seed in range(300)]
-        assert all(geometry.canvas == (100, 100) for _, geometry in drawn)
-        sizes[name] = [geometry.scale[0] for _, geometry in drawn]
-        assert len({geometry.offset for _, geometry in drawn} | {geometry.corner for _, geometry in drawn}) > 50
+        assert all(placement.canvas == (100, 100) for _, placement in drawn)
+        sizes[name] = [placement.scale[0] for _, placement in drawn]
+        assert len({placement.offset for _, placement in drawn} | {placement.corner for _, placement in drawn}) > 50
     assert min(sizes["cropped"]) >= 0.98
     assert max(sizes["cropped"]) > 1.6
     assert max(sizes["zoomed"]) <= 1
@@ -102,7 +102,7 @@ def test_a_crop_enlarges_what_it_shows_and_zoom_out_shrinks_it() -> None:
 
 def test_one_of_the_scales_is_taken() -> None:
     transform = Transform(Letterbox(100, 50), Augment(0, multi_scale=(0.5, 1.0, 2.0)))
-    canvases = [transform.geometry((40, 20), Random(seed)).canvas for seed in range(300)]
+    canvases = [transform.draw_placement((40, 20), Random(seed)).canvas for seed in range(300)]
     assert set(canvases) == {(50, 25), (100, 50), (200, 100)}
     assert min(canvases.count(canvas) for canvas in set(canvases)) > 70
     assert transform.boxes((40, 20), target((0, 0, 20, 40)), None)[1].canvas == (100, 50)
@@ -114,12 +114,12 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
 ) -> None:
     """The slow twin: each box of each part, one by one."""
     transform = Transform(resize, augment)
-    drawn = compose(transform, source, 0, Random(seed))
+    drawn = plan_canvas(transform, source, 0, Random(seed))
     expected = []
-    for place, geometry in drawn.parts:
+    for place, placement in drawn.parts:
         whole = source.training_target(place)
-        (top, left), (height, width) = geometry.offset, geometry.part
-        for row, box in zip(whole.rows, geometry.map_boxes(whole.boxes), strict=True):
+        (top, left), (height, width) = placement.offset, placement.part
+        for row, box in zip(whole.rows, placement.map_boxes(whole.boxes), strict=True):
             x1, y1 = max(box[0], left), max(box[1], top)
             x2, y2 = min(box[2], left + width), min(box[3], top + height)
             seen, area = max(0, x2 - x1) * max(0, y2 - y1), (box[2] - box[0]) * (box[3] - box[1])
@@ -136,14 +136,14 @@ def test_the_quarters_of_a_mosaic_do_not_touch_and_hold_their_images(
 ) -> None:
     transform = Transform(resize, augment)
     source = source_of([[[0, 0, 120, 100]]] * 5)
-    drawn = compose(transform, source, 3, Random(seed))
+    drawn = plan_canvas(transform, source, 3, Random(seed))
     assert drawn.parts[0][0] == 3
     if len(drawn.parts) == 1:
         return
     covered = np.zeros(drawn.canvas, np.int64)
-    for _, geometry in drawn.parts:
-        assert geometry.canvas == drawn.canvas
-        (top, left), (height, width) = geometry.offset, geometry.part
+    for _, placement in drawn.parts:
+        assert placement.canvas == drawn.canvas
+        (top, left), (height, width) = placement.offset, placement.part
         assert height >= 1
         assert width >= 1
         assert top + height <= drawn.canvas[0]
@@ -156,13 +156,13 @@ def test_a_mosaic_shows_the_pixels_of_its_images() -> None:
     transform = Transform(Keep(), Augment(0.5, mosaic=Mosaic(1.0, (1.0, 1.0), 0.25)))
     source = ShapesData(train_images=30, size=64).open("train")
     random = Random(5)
-    drawn = compose(transform, source, 7, random)
-    image = transform.render([(source.image(place), geometry) for place, geometry in drawn.parts], random)
+    drawn = plan_canvas(transform, source, 7, random)
+    image = transform.render([(source.image(place), placement) for place, placement in drawn.parts], random)
     assert len({place for place, _ in drawn.parts}) == 4
-    for place, geometry in drawn.parts:  # a scale of 1: a window of the image, maybe mirrored
-        (top, left), (height, width), (row, column) = geometry.offset, geometry.part, geometry.corner
+    for place, placement in drawn.parts:  # a scale of 1: a window of the image, maybe mirrored
+        (top, left), (height, width), (row, column) = placement.offset, placement.part, placement.corner
         window = source.image(place)[row : row + height, column : column + width]
-        expected = window[:, ::-1] if geometry.mirrored[1] else window
+        expected = window[:, ::-1] if placement.mirrored[1] else window
         np.testing.assert_array_equal(image[top : top + height, left : left + width], expected)
 
 
@@ -191,13 +191,15 @@ def test_tiles_by_hand() -> None:
     np.testing.assert_array_equal(tiled.target(3).boxes, [[34, 54, 54, 63.5]])
     assert [tiled.annotation_id(int(tiled.target(3).rows[0])), tiled.size(3)] == [102, (64, 64)]
     assert tiled.warnings == ()
-    strict = Tiles(64, 64, 0.0, min_visible=1.0, empty=0.0)(source)
+    strict = Tiles(64, 64, 0.0, min_visible=1.0, background_fraction=0.0)(source)
     assert strict.warnings == (
         "1 box has in no tile 100% of the area: not trained on; raise the tiles' size or overlap",
     )
     assert [strict.image_id(index) for index in range(len(strict))] == ["1@0,0", "1@56,36"]
     one = [[0.0, 0.0, 30.0, 30.0]]
-    assert len(Tiles(64, 64, 0.0, empty=0.5)(source_of([one] + [[]] * 5))) == 1 + 12  # of 23 empty ones, rounded up
+    assert (
+        len(Tiles(64, 64, 0.0, background_fraction=0.5)(source_of([one] + [[]] * 5))) == 1 + 12
+    )  # of 23 empty ones, rounded up
     with pytest.raises(InputError, match="shows 100% of any box of 1 images"):
         Tiles(16, 16, 0.0, min_visible=1.0)(source_of([one]))
 
@@ -212,7 +214,8 @@ def test_tiles_are_windows_of_the_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"height": 8}, {"overlap": 1.0}, {"min_visible": -0.1}, {"empty": 2.0}, {"overlap": float("nan")}]
+    "settings",
+    [{"height": 8}, {"overlap": 1.0}, {"min_visible": -0.1}, {"background_fraction": 2.0}, {"overlap": float("nan")}],
 )
 def test_tiles_out_of_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match="got"):

@@ -25,7 +25,7 @@ from anchorloc.data import (
     Transform,
     ZoomOut,
 )
-from anchorloc.data.placement import MIN_VISIBLE, Geometry
+from anchorloc.data.placement import MIN_VISIBLE, Placement
 from anchorloc.errors import InputError
 from anchorloc.structures import Target
 
@@ -121,7 +121,7 @@ def test_flips_by_hand() -> None:
 
 def test_flips_have_the_probability_asked_for() -> None:
     transform = Transform(Keep(), Augment(0.25, 0.75))
-    mirrored = np.array([transform.geometry((9, 9), Random(seed)).mirrored for seed in range(2000)])
+    mirrored = np.array([transform.draw_placement((9, 9), Random(seed)).mirrored for seed in range(2000)])
     np.testing.assert_allclose(mirrored.mean(axis=0), [0.75, 0.25], atol=0.04)
 
 
@@ -131,29 +131,29 @@ def test_boxes_alone_go_where_boxes_with_pixels_go(
 ) -> None:
     boxes = random_target(size, seed)
     image, with_pixels, scale = transform(noise(size), boxes, Random(seed) if training else None)
-    alone, geometry = transform.boxes(size, boxes, Random(seed) if training else None)
-    assert image.shape == (*geometry.canvas, 3)
+    alone, placement = transform.boxes(size, boxes, Random(seed) if training else None)
+    assert image.shape == (*placement.canvas, 3)
     for field in ("boxes", "labels", "crowd", "area", "rows"):
         np.testing.assert_array_equal(getattr(alone, field), getattr(with_pixels, field))
-    height, width = geometry.canvas
+    height, width = placement.canvas
     assert ((alone.boxes >= 0) & (alone.boxes <= [width, height, width, height])).all()
     assert (alone.boxes[:, 2:] > alone.boxes[:, :2]).all()
     if not training:
         np.testing.assert_allclose(alone.boxes / [*scale[::-1], *scale[::-1]], boxes.boxes, rtol=1e-9, atol=1e-9)
 
 
-def torchvision_twin(geometry: Geometry, image: np.ndarray, boxes: Target) -> tuple[np.ndarray, np.ndarray]:
+def torchvision_twin(placement: Placement, image: np.ndarray, boxes: Target) -> tuple[np.ndarray, np.ndarray]:
     """The same steps by torchvision's transforms of typed boxes, which clip at every step."""
     pixels = tv_tensors.Image(torch.from_numpy(image.copy()).permute(2, 0, 1))
-    typed = tv_tensors.BoundingBoxes(torch.from_numpy(boxes.boxes), format="XYXY", canvas_size=geometry.source)
+    typed = tv_tensors.BoundingBoxes(torch.from_numpy(boxes.boxes), format="XYXY", canvas_size=placement.source)
     out = []
     for item in (pixels, typed):
-        item = functional.resize(item, list(geometry.shrunk), antialias=True)
-        item = functional.crop(item, *geometry.corner, *geometry.window)
-        item = functional.resize(item, list(geometry.part), antialias=True)
-        item = functional.vertical_flip(item) if geometry.mirrored[0] else item
-        item = functional.horizontal_flip(item) if geometry.mirrored[1] else item
-        (top, left), (height, width), (rows, columns) = geometry.offset, geometry.part, geometry.canvas
+        item = functional.resize(item, list(placement.shrunk), antialias=True)
+        item = functional.crop(item, *placement.corner, *placement.window)
+        item = functional.resize(item, list(placement.part), antialias=True)
+        item = functional.vertical_flip(item) if placement.mirrored[0] else item
+        item = functional.horizontal_flip(item) if placement.mirrored[1] else item
+        (top, left), (height, width), (rows, columns) = placement.offset, placement.part, placement.canvas
         item = functional.pad(item, [left, top, columns - left - width, rows - top - height], fill=[124, 116, 104])
         out.append(item)
     return out[0].permute(1, 2, 0).numpy(), out[1].numpy()
@@ -189,23 +189,23 @@ def test_a_drawn_rectangle_stays_in_its_box(transform: Transform, seed: int) -> 
 
 def test_zoom_covers_its_range_and_places_vary() -> None:
     transform = Transform(Letterbox(100, 100), Augment(scale_jitter=(0.5, 2)))
-    drawn = [transform.geometry((100, 100), Random(seed)) for seed in range(500)]
-    scales = [geometry.scale[0] for geometry in drawn]
+    drawn = [transform.draw_placement((100, 100), Random(seed)) for seed in range(500)]
+    scales = [placement.scale[0] for placement in drawn]
     assert 0.5 <= min(scales) < 0.55
     assert 1.9 < max(scales) <= 2.02
     assert 0.4 < np.mean(np.array(scales) < 1) < 0.6  # log-uniform
-    for geometry in drawn:
-        if geometry.scale[0] > 1.01:  # the window is what fits into the canvas, and fills it
-            assert geometry.part == geometry.canvas
-            assert geometry.window[0] == pytest.approx(100 * geometry.shrunk[0] / 100 / geometry.scale[0], abs=1)
-    assert len({geometry.offset for geometry in drawn if geometry.part != geometry.canvas}) > 100
-    assert len({geometry.corner for geometry in drawn if geometry.window != geometry.shrunk}) > 100
+    for placement in drawn:
+        if placement.scale[0] > 1.01:  # the window is what fits into the canvas, and fills it
+            assert placement.part == placement.canvas
+            assert placement.window[0] == pytest.approx(100 * placement.shrunk[0] / 100 / placement.scale[0], abs=1)
+    assert len({placement.offset for placement in drawn if placement.part != placement.canvas}) > 100
+    assert len({placement.corner for placement in drawn if placement.window != placement.shrunk}) > 100
 
 
 def test_a_cut_box_stays_if_enough_of_it_is_visible() -> None:
-    geometry = Geometry((100, 100), (100, 100), (0, 0), (100, 50), (100, 50), (0, 0), (100, 50))
+    placement = Placement((100, 100), (100, 100), (0, 0), (100, 50), (100, 50), (0, 0), (100, 50))
     share = 100 * MIN_VISIBLE
-    mapped = geometry.map_target(
+    mapped = placement.map_target(
         target(
             (25, 75, 74.9, 124.9),  # its center is just visible, in the corner
             (0, 0, 100, 10),  # half visible
@@ -275,9 +275,9 @@ def test_the_input_is_left_alone() -> None:
         lambda: IoUCrop(probability=2),
         lambda: IoUCrop(min_iou=()),
         lambda: IoUCrop(min_iou=(1.0,)),
-        lambda: IoUCrop(smallest=0.0),
-        lambda: IoUCrop(max_ratio=0.5),
-        lambda: ZoomOut(largest=0.5),
+        lambda: IoUCrop(min_scale=0.0),
+        lambda: IoUCrop(max_aspect_ratio=0.5),
+        lambda: ZoomOut(max_scale=0.5),
         lambda: ZoomOut(-1.0),
         lambda: Mosaic(center=0.6),
         lambda: Mosaic(zoom=(1.0, 0.5)),
@@ -302,7 +302,7 @@ def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
         expected = peer.eval().resize(peer.normalize(pixels))[0]
         found, mapped, scale = Transform(resize)(image, target((0, 0, size[1], size[0])))
         assert found.dtype == np.float32
-        assert found.shape[:2] == expected.shape[1:] == Transform(resize).geometry(size).canvas
+        assert found.shape[:2] == expected.shape[1:] == Transform(resize).draw_placement(size).canvas
         normalized = (torch.from_numpy(found).permute(2, 0, 1) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
             std
         ).view(3, 1, 1)

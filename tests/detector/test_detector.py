@@ -36,7 +36,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Target
 
 TINY = DetectorSettings(
-    ResidualBackbone(channels=(8, 8, 16, 16), blocks=(1, 1, 1, 1), first=8),
+    ResidualBackbone(channels=(8, 8, 16, 16), blocks=(1, 1, 1, 1), first_stride=8),
     FeaturePyramid(channels=16),
     Head(channels=16),
 )
@@ -101,7 +101,7 @@ def test_flatten_level_has_the_order_of_the_grid() -> None:
 @pytest.mark.parametrize(("height", "width"), [(160, 160), (64, 96), (32, 32)])
 def test_the_network_predicts_for_every_anchor_of_the_grid(height: int, width: int) -> None:
     anchors = AnchorGenerator(strides=(8, 16, 32, 64), scales=((2,), (2, 4), (3,), (1, 2)), height_to_width=(1, 2))
-    settings = DetectorSettings(TINY.backbone, FeaturePyramid(16, extra=1), TINY.head)
+    settings = DetectorSettings(TINY.backbone, FeaturePyramid(16, extra_levels=1), TINY.head)
     model = settings(anchors.strides, anchors.shapes_per_level, classes=3).eval()
     images = torch.zeros(2, 3, height, width, dtype=torch.uint8)
     predictions = model(images)
@@ -248,7 +248,7 @@ def test_candidates_are_counted_by_class_or_by_level(candidates: int) -> None:
     scores = torch.rand(len(grid), 3, generator=torch.Generator().manual_seed(0))
     levels = np.repeat(np.arange(3), [len(level) for level in grid.levels])
     for group in ("class", "level"):
-        decoder = Decoder(0.5, candidates, group=group)
+        decoder = Decoder(0.5, candidates, topk_per=group)
         one = sample(random_boxes(0))
         found = decoder.decode(decoder.choose(scores), torch.zeros(len(grid), 4), grid, one, DeltaCoder())
         expected = set()

@@ -190,14 +190,14 @@ def model(head: Head | LevelHead) -> torch.nn.Module:
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("classification", [FocalLoss(), QualityFocalLoss(), HardNegativeLoss()])
 def test_a_batch_without_objects_trains(box: Any, aligned: bool, classification: Any) -> None:
-    network = model(Head(channels=16, quality=True, background=classification.background))
+    network = model(Head(channels=16, iou_branch=True, background_class=classification.background_class))
     crowd = sample(torch.tensor([[0.0, 0, 128, 128]]), crowd=True)
     batch = collate(sample(torch.zeros(0, 4)), crowd)
     predictions = network(batch.images)
     if aligned:
         batch = TaskAlignedAssigner()(predictions, batch, ANCHORS((128, 128)), CODER)
     losses = Criterion(classification, box)(predictions, batch, CODER)
-    assert losses["box"].item() == losses["quality"].item() == 0.0
+    assert losses["box"].item() == losses["iou"].item() == 0.0
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
     assert len(batch.ignored) > 0
@@ -208,7 +208,7 @@ def test_the_quality_branch_learns_the_iou_and_shares_the_score() -> None:
     predictions = predictions_for(batch)
     quality = torch.randn(predictions.logits.shape[:2], generator=torch.Generator().manual_seed(1))
     predictions = predictions._replace(quality=quality)
-    found = Criterion(quality_weight=2.0)(predictions, batch, CODER)["quality"]
+    found = Criterion(iou_branch_weight=2.0)(predictions, batch, CODER)["iou"]
     boxes = CODER.decode(predictions.deltas[0, batch.positives], batch.anchors).detach().numpy()
     iou = np.diagonal(box_iou(boxes, batch.boxes.numpy()))
     guess = 1 / (1 + np.exp(-quality[0, batch.positives].numpy()))
@@ -230,7 +230,7 @@ def task_aligned_one_by_one(
         iou = box_iou(found, box[None].astype(np.float32))[:, 0]
         metric = scores[:, target.labels[row]] ** assigner.alpha * iou**assigner.beta
         inside = [a for a in range(len(anchors)) if (box[:2] < centers[a]).all() and (centers[a] < box[2:]).all()]
-        for anchor in sorted(inside, key=lambda a: -metric[a])[: assigner.top]:
+        for anchor in sorted(inside, key=lambda a: -metric[a])[: assigner.topk]:
             if metric[anchor] * iou[anchor] > 0:
                 wanted.setdefault(anchor, []).append((iou[anchor], row, metric[anchor]))
     chosen = {anchor: max(rows) for anchor, rows in wanted.items()}

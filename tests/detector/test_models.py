@@ -61,23 +61,23 @@ def test_torchvision_backbones_learn(name: str) -> None:
 @pytest.mark.parametrize(
     ("pyramid", "strides"),
     [
-        (FeaturePyramid(16, extra=2), [8, 16, 32, 64, 128]),
-        (FeaturePyramid(16, extra=2, norm="none"), [8, 16, 32, 64, 128]),
-        (FeaturePyramid(16, extra=1, norm="none", extra_from="backbone"), [8, 16, 32, 64]),
+        (FeaturePyramid(16, extra_levels=2), [8, 16, 32, 64, 128]),
+        (FeaturePyramid(16, extra_levels=2, norm="none"), [8, 16, 32, 64, 128]),
+        (FeaturePyramid(16, extra_levels=1, norm="none", extra_levels_from="backbone"), [8, 16, 32, 64]),
         (PathAggregation(16), [8, 16, 32]),
-        (PathAggregation(16, extra=2), [8, 16, 32, 64, 128]),
+        (PathAggregation(16, extra_levels=2), [8, 16, 32, 64, 128]),
     ],
 )
 @pytest.mark.parametrize(
     "head",
     [
         Head(16, 1),
-        Head(32, 2, norm="group", background=True),
-        Head(16, 2, norm="none", quality=True),
+        Head(32, 2, norm="group", background_class=True),
+        Head(16, 2, norm="none", iou_branch=True),
         Head(16, 2, depthwise=True),
         Head(16, 0),
         LevelHead(),
-        LevelHead(depthwise=True, background=False),
+        LevelHead(depthwise=True, background_class=False),
     ],
     ids=str,
 )
@@ -87,7 +87,7 @@ def test_pyramids_and_heads_learn(pyramid: FeaturePyramid | PathAggregation, str
 
 def test_levels_from_p2_on_and_levels_of_different_widths() -> None:
     fine = ResidualBackbone((8, 8, 16, 16), (1, 1, 1, 1), 4)
-    check_learns(DetectorSettings(fine, FeaturePyramid(16, extra=2), Head(16, 1)), [4, 8, 16, 32, 64, 128], 128)
+    check_learns(DetectorSettings(fine, FeaturePyramid(16, extra_levels=2), Head(16, 1)), [4, 8, 16, 32, 64, 128], 128)
     check_learns(DetectorSettings(SMALL, SSDLitePyramid((16, 8)), LevelHead()), [8, 16, 32, 64, 128], 128)
 
 
@@ -106,7 +106,7 @@ def test_a_path_up_brings_fine_pixels_to_coarse_levels() -> None:
 
 def test_heads_start_at_their_prior() -> None:
     anchors = anchors_for([8, 16, 32])
-    for head in (Head(16, prior=0.02), Head(16, prior=0.02, background=True), LevelHead(prior=0.02)):
+    for head in (Head(16, prior=0.02), Head(16, prior=0.02, background_class=True), LevelHead(prior=0.02)):
         model = DetectorSettings(SMALL, FeaturePyramid(16), head)(anchors.strides, anchors.shapes_per_level, 3).eval()
         scores = model(torch.zeros(1, 3, 64, 64)).scores()
         assert scores.mean().item() == pytest.approx(0.02, rel=0.25)

@@ -40,7 +40,7 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
     for index in range(3):
         Image.fromarray(ShapesData(1, 3, 96).open("val").image(index)).save(f"photos/{index}.png")
     text = GUIDE.read_text().split("## Export")[1]
-    for line in re.findall(r"python -m anchorloc.export (.*)", text):
+    for line in re.findall(r"anchorloc export (.*)", text):
         assert export.main(line.split()) == 0
     assert len(re.findall(r"checked on 3 images, \d+ detections: boxes within .* px", capsys.readouterr().out)) == 2
     assert Path("model.pt2").stat().st_size > 1000
@@ -66,7 +66,7 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
         (["model.tflite"], "ends neither in .onnx nor in .pt2"),
         (["there.onnx"], "exists already"),
         (["model.onnx", "--size", "100", "96"], "must be multiples of 32"),
-        (["model.onnx", "decode.soft_sigma=0.5"], "no soft-NMS"),
+        (["model.onnx", "decode.soft_nms_sigma=0.5"], "no soft-NMS"),
         (["model.onnx", "--images", "nowhere"], "nowhere does not exist"),
     ],
 )

@@ -27,7 +27,12 @@ GENEROUS = AnchorGenerator(strides=(4, 8, 16), scales=(1, 2, 4), height_to_width
 ONE = AnchorGenerator(strides=(8,), scales=(4,), height_to_width=(1,))  # 32 x 32 px every 8 px
 
 decoders = st.sampled_from(
-    [Decoder(), Decoder(score_threshold=0.6), Decoder(nms_iou=0.3, candidates=2), Decoder(nms_iou=1, max_detections=3)]
+    [
+        Decoder(),
+        Decoder(score_threshold=0.6),
+        Decoder(nms_iou=0.3, topk_candidates=2),
+        Decoder(nms_iou=1, max_detections=3),
+    ]
 )
 
 
@@ -97,7 +102,7 @@ def test_generous_anchors_reach_1_exactly_on_real_data(real_data: Any) -> None:
         ([[28, 28, 60, 60], [28.5, 28.5, 60.5, 60.5]], {"positive_iou": 0.9}, 1, Cause.COLLISION),
         ([[32, 32, 64, 64], [35, 32, 67, 64]], {}, 0, Cause.SUPPRESSED),
         ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(max_detections=1)}, 1, Cause.LIMIT),
-        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(candidates=1)}, 1, Cause.LIMIT),
+        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(topk_candidates=1)}, 1, Cause.LIMIT),
         ([[8, 8, 40, 40], [-6, 60, 26, 92]], {}, 1, Cause.BORDER),
         ([[12, 12, 36, 36], [60, 60, 92, 92]], {"coder": DeltaCoder(max_ratio=0.7)}, 0, Cause.CODER),
     ],

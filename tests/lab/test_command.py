@@ -253,7 +253,7 @@ def test_a_folder_is_made_before_the_work_and_not_left_empty(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("given", "words", "warned"),
-    [("yaml", [], True), ("json", [], False), ("json", ["detector.pyramid.extra=0"], True)],
+    [("yaml", [], True), ("json", [], False), ("json", ["detector.pyramid.extra_levels=0"], True)],
 )
 def test_anchors_that_training_would_refuse_are_told(
     tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str], given: str, words: list[str], warned: bool
@@ -301,8 +301,8 @@ def test_figures_lie_where_the_numbers_are(coco: Path) -> None:
     assert drawn.learned.count("M") + drawn.lost.count("M") == len(found[-1].boxes)
     assert len(drawn.shapes) == 4
     x, y = drawn.shapes[0][:2]
-    assert drawn.left < x < drawn.right
-    assert drawn.top < y < drawn.bottom
+    assert drawn.axes.left < x < drawn.axes.right
+    assert drawn.axes.top < y < drawn.axes.bottom
     square, tall = scaled_shapes(found[-1])[0].shapes
     assert tall[3] / tall[2] == pytest.approx(2)
     assert square[2] * square[3] == pytest.approx(tall[2] * tall[3])

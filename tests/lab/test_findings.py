@@ -23,7 +23,7 @@ from anchorloc.text import percent
 from tests.lab.lab_cases import config_of, source_of, views_of
 
 SQUARES = AnchorGenerator(strides=(8, 16), scales=(4.0,), height_to_width=(1.0,))  # 32 and 64 px
-DETECTOR = DetectorSettings(ResidualBackbone((8, 8, 8), (1, 1, 1), first=8), FeaturePyramid(8))
+DETECTOR = DetectorSettings(ResidualBackbone((8, 8, 8), (1, 1, 1), first_stride=8), FeaturePyramid(8))
 
 
 def scene(small: int, flat: int, good: int) -> Views:

@@ -123,7 +123,7 @@ def test_every_augmentation_can_be_listed(capsys: pytest.CaptureFixture[str]) ->
 
     assert train.main(["--list"]) == 0
     listed = capsys.readouterr().out
-    for key in ("iou_crop = null", "iou_crop.smallest = 0.3", "zoom_out.largest", "mosaic.zoom", "min_visible = 0.25"):
+    for key in ("iou_crop = null", "iou_crop.min_scale = 0.3", "zoom_out.max_scale", "mosaic.zoom", "min_visible = 0.25"):
         assert f"transform.augment.{key}" in listed
     assert "data[CocoData].root = (required)" in listed
     assert "data[CocoData].tiles.overlap = 0.25" in listed

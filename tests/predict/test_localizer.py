@@ -197,7 +197,7 @@ def naive_nms(detections: Detections, iou: float) -> list[int]:
 
 
 def test_merged_tiles_are_what_suppression_per_class_leaves_of_all(checkpoint: Path) -> None:
-    settings = ("decode.score_threshold=0.2", "decode.candidates=20", "decode.max_detections=1000")
+    settings = ("decode.score_threshold=0.2", "decode.topk_candidates=20", "decode.max_detections=1000")
     tiles = Tiles(48, 16)
     model = anchorloc.load(checkpoint, *settings, tiles=tiles, batch_size=1)
     everything = replace(anchorloc.load(checkpoint, *settings, "decode.nms_iou=1"), batch_size=1)  # suppresses nothing
@@ -239,7 +239,7 @@ def as_detections(items: list[tuple[tuple[int, ...], int, int]]) -> Detections:
 @given(rows)
 def test_suppression_across_classes_is_that_of_one_class(items: list[tuple[tuple[int, ...], int, int]]) -> None:
     detections = as_detections(items)
-    best = Decoder(across_classes=True, nms_iou=0.4).best(detections)
+    best = Decoder(class_agnostic_nms=True, nms_iou=0.4).best(detections)
     of_one = naive_nms(replace(detections, labels=np.zeros_like(detections.labels)), 0.4)
     assert_same(best, detections.take(np.array(of_one, np.int64)))
 
@@ -248,7 +248,7 @@ def test_suppression_across_classes_is_that_of_one_class(items: list[tuple[tuple
 def test_soft_suppression(items: list[tuple[tuple[int, ...], int, int]], across: bool, most: int) -> None:
     """Class by class as `soft_nms`, whose twin is in its own tests; then by descending new score."""
     detections = as_detections(items)
-    decoder = Decoder(0.02, across_classes=across, soft_sigma=0.3, max_detections=most)
+    decoder = Decoder(0.02, class_agnostic_nms=across, soft_nms_sigma=0.3, max_detections=most)
     best = decoder.best(detections)
     groups = [np.arange(len(detections))] if across else [np.flatnonzero(detections.labels == c) for c in range(3)]
     expected = []
@@ -261,5 +261,5 @@ def test_soft_suppression(items: list[tuple[tuple[int, ...], int, int]], across:
 
 
 def test_a_negative_sigma_is_refused() -> None:
-    with pytest.raises(ValueError, match="soft_sigma must not be negative, got -1"):
-        Decoder(soft_sigma=-1)
+    with pytest.raises(ValueError, match="soft_nms_sigma must not be negative, got -1"):
+        Decoder(soft_nms_sigma=-1)

@@ -29,7 +29,7 @@ from anchorloc.lab.network_views import Views
 from anchorloc.structures import Category
 
 Form = Literal["shapes", "scales"]
-Weigh = Literal["boxes", "classes"]
+WeightBy = Literal["boxes", "classes"]
 
 ENOUGH_BOXES = 20_000  # to meet: a small data set is passed over until there are as many
 MOST_PASSES = 32
@@ -45,14 +45,14 @@ class FitSettings:
     form: Form = "shapes"  # a list for every level, or scales and ratios that all share
     shapes: int | None = None  # of a cell on every level; None has as many as the config
     anchors: float | None = None  # in the mean image, spread over the levels as is best; None goes by `shapes`
-    weigh: Weigh = "boxes"  # what counts alike
+    weight_by: WeightBy = "boxes"  # what counts alike
     passes: int | None = None  # augmented passes over the train images; None decides by the number of boxes
     restarts: int = 4
     resamples: int = 4  # of the train images, to see how much they matter
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("form", get_args(Form)), ("weigh", get_args(Weigh))):
+        for name, choices in (("form", get_args(Form)), ("weight_by", get_args(WeightBy))):
             if getattr(self, name) not in choices:
                 raise InputError(f"--{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name, least in LEAST.items():
@@ -142,7 +142,7 @@ def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
 def _problem(config: Config, met: Sites, settings: FitSettings) -> Problem:
     sites = _thinned(met, settings.seed)
     rule, room = LevelRule(config.anchors.strides), _room(config, met, settings)
-    return Problem(sites, _weights(sites, settings.weigh), curve_of(config.assign), rule, room)
+    return Problem(sites, _weights(sites, settings.weight_by), curve_of(config.initial_assigner), rule, room)
 
 
 def _thinned(sites: Sites, seed: int) -> Sites:
@@ -152,9 +152,9 @@ def _thinned(sites: Sites, seed: int) -> Sites:
     return sites.take(np.sort(rows))
 
 
-def _weights(sites: Sites, weigh: Weigh) -> Float32Array:
+def _weights(sites: Sites, weight_by: WeightBy) -> Float32Array:
     """(N,) of the boxes: 1, or so much that all classes weigh the same; 1 in the mean."""
-    if weigh == "boxes":
+    if weight_by == "boxes":
         return np.ones(len(sites), np.float32)
     counts = np.bincount(sites.labels)
     return np.asarray(len(sites) / (counts > 0).sum() / counts[sites.labels], np.float32)

@@ -75,7 +75,7 @@ def _comparison(fit: Fit) -> Iterator[str]:
     rows: list[tuple[str, Callable[[Score], str]]] = [
         ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.recall:.3f}"),
         ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.survey.recall50)),
-        (f"boxes that {type(fit.config.assign).__name__} assigns", lambda one: percent(one.survey.assigned)),
+        (f"boxes that {type(fit.config.initial_assigner).__name__} assigns", lambda one: percent(one.survey.assigned)),
         ("boxes without an anchor", lambda one: f"{_without(one):,}"),
         ("  of them lost their anchors to others", lambda one: f"{one.survey.count(Fate.COLLISION):,}"),
         ("anchors in the mean image", lambda one: f"{one.anchors:,.0f}"),
@@ -144,7 +144,7 @@ def _loss_lines(fit: Fit) -> Iterator[str]:
         what = f"{shorten(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
         yield f"class that loses: {what}: {own[label]:.3f} to {fitted[label]:.3f}"
     if losers:
-        yield "(--weigh classes lets every class count alike; --shapes or --anchors give room)"
+        yield "(--weight-by classes lets every class count alike; --shapes or --anchors give room)"
 
 
 def _levels(fit: Fit) -> Iterator[str]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.lab.anchor_coverage import BoxTable, LevelShapes, Survey
+from anchorloc.report.axes import Axes, Axis
 
 WIDTH, HEIGHT = 460, 400  # user units of the scatter
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 12, HEIGHT - 40  # edges of the plot area
 MOST_POINTS = 1200  # of each kind: more hide one another
 ROW = 150  # user units: the height of the largest shape, drawn to scale
 
@@ -24,15 +24,8 @@ class Scatter:
     learned: str  # a path of dots
     lost: str
     shapes: list[tuple[float, float, int, str]]  # (x, y, level, words)
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
     levels: int
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
-    top: int = TOP
-    bottom: int = HEIGHT - BOTTOM
+    axes: Axes
 
 
 @dataclass(frozen=True)
@@ -53,27 +46,23 @@ def scatter(found: Survey) -> Scatter:
     sides = np.concatenate([boxes.sizes, np.array([shape[:2] for shape in shapes])])
     low, high = math.floor(np.log2(sides.min())), math.ceil(np.log2(sides.max()))
     high = max(high, low + 1)
-
-    def place(width: float, height: float) -> tuple[float, float]:
-        across, up = ((math.log2(side) - low) / (high - low) for side in (width, height))
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
-
-    ticks = range(low, high + 1, max(1, (high - low + 5) // 6))
+    ticks = [2.0**power for power in range(low, high + 1, max(1, (high - low + 5) // 6))]
+    axis = Axis(2.0**low, 2.0**high, ticks, log=True)
+    axes = Axes(axis, axis, WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
     return Scatter(
-        learned=_dots(boxes, boxes.learned, place),
-        lost=_dots(boxes, ~boxes.learned, place),
-        shapes=[(*place(w, h), level, f"{w:.1f} x {h:.1f} px on level {level}") for w, h, level in shapes],
-        x_ticks=[(place(2.0**tick, 1)[0], f"{2.0**tick:g}") for tick in ticks],
-        y_ticks=[(place(1, 2.0**tick)[1], f"{2.0**tick:g}") for tick in ticks],
+        learned=_dots(boxes, boxes.learned, axes),
+        lost=_dots(boxes, ~boxes.learned, axes),
+        shapes=[(*axes.place(w, h), level, f"{w:.1f} x {h:.1f} px on level {level}") for w, h, level in shapes],
         levels=len(found.levels),
+        axes=axes,
     )
 
 
-def _dots(boxes: BoxTable, chosen: NDArray[np.bool_], place: Callable[[float, float], tuple[float, float]]) -> str:
+def _dots(boxes: BoxTable, chosen: NDArray[np.bool_], axes: Axes) -> str:
     sizes = boxes.sizes[chosen]
     if len(sizes) > MOST_POINTS:
         sizes = sizes[np.linspace(0, len(sizes) - 1, MOST_POINTS).astype(int)]
-    return "".join("M{:.1f} {:.1f}h0".format(*place(width, height)) for width, height in sizes.tolist())
+    return "".join("M{:.1f} {:.1f}h0".format(*axes.place(width, height)) for width, height in sizes.tolist())
 
 
 def scaled_shapes(found: Survey) -> list[ScaledShapes]:

@@ -24,7 +24,7 @@ def lab_record(inspections: Sequence[Inspection], facts: Mapping[str, object]) -
     config = inspections[0].survey.config
     return {
         "anchors": to_plain(config.anchors),
-        "assign": {"kind": type(config.assign).__name__, **to_plain(config.assign)},
+        "assign": {"kind": type(config.initial_assigner).__name__, **to_plain(config.initial_assigner)},
         "config": to_plain(config),
         "versions": versions(),
         "splits": {one.name: _split(one) for one in inspections},

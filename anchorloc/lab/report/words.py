@@ -30,7 +30,7 @@ def anchors_line(config: Config) -> str:
     anchors = config.anchors
     strides = " ".join(f"{stride:g}" for stride in anchors.strides)
     shapes = " ".join(map(str, anchors.shapes_per_level))
-    return f"strides {strides} · shapes a cell {shapes} · {type(config.assign).__name__}"
+    return f"strides {strides} · shapes a cell {shapes} · {type(config.initial_assigner).__name__}"
 
 
 def passes(one: Inspection) -> str:

@@ -102,7 +102,7 @@ def test_the_command_finds_better_shapes_and_writes_them(
     ("words", "sentence"),
     [
         (["--form", "circles"], "--form must be one of shapes, scales, got 'circles'"),
-        (["--weigh", "area"], "--weigh must be one of boxes, classes, got 'area'"),
+        (["--weight-by", "area"], "--weight-by must be one of boxes, classes, got 'area'"),
         (["--shapes", "0"], "--shapes must be at least 1, got 0"),
         (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--shapes", "2", "--anchors", "900"], "--shapes and --anchors both say how many"),
@@ -222,9 +222,9 @@ def test_weighing_classes_serves_the_rare_one(tmp_path: Path) -> None:
     config = replace(config, anchors=AnchorGenerator((8,), (4,), (1,)))
     write_document(tmp_path / "train.json", both)
     tall = {}
-    for weigh in ("boxes", "classes"):
-        ((width, height),) = fitted(config, weigh=weigh).anchors.level_shapes[0]
-        tall[weigh] = height / width
+    for weight_by in ("boxes", "classes"):
+        ((width, height),) = fitted(config, weight_by=weight_by).anchors.level_shapes[0]
+        tall[weight_by] = height / width
     assert tall["boxes"] < 0.5
     assert tall["classes"] > tall["boxes"]
 

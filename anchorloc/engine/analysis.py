@@ -1,0 +1,92 @@
+"""Judge detections against ground truth; nothing here loads torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from anchorloc.data import Annotations, CocoSource, Source, read_annotations, read_results
+from anchorloc.data.images import MAX_PIXELS
+from anchorloc.errors import InputError
+from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics.analysis import AnalysisOptions, analyze
+from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures
+from anchorloc.structures import Detections
+
+RESAMPLES = 1000  # of the bootstrap
+THREADS = min(2, os.cpu_count() or 1)
+
+
+def judge_files(
+    detections: Path,
+    annotations: Path,
+    images: Path | None = None,
+    max_detections: int = 100,
+    options: AnalysisOptions | None = None,
+) -> Judgment:
+    """Judge a file of COCO results; with a folder of `images`, the report shows some of them.
+
+    Raises:
+        InputError: a file breaks the data policy, or the folder is missing.
+    """
+    truth = read_annotations(annotations)
+    found = read_results(detections, truth)
+    targets = [truth.target(index) for index in range(len(truth))]
+    limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
+    evaluation = evaluate(targets, found, truth.categories, limits)
+    source = None
+    if images is not None:
+        if not images.is_dir():
+            raise InputError(f"the image folder {images} does not exist; correct --images")
+        source = CocoSource(**vars(truth), folder=images, max_pixels=MAX_PIXELS)
+    judgment = judge_detections(truth, found, evaluation, options or AnalysisOptions(), source)
+    return replace(
+        judgment,
+        title=f"{detections.stem} on {annotations.stem}",
+        facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
+    )
+
+
+def judge_detections(
+    truth: Annotations,
+    detections: Sequence[Detections],
+    evaluation: Evaluation,
+    options: AnalysisOptions,
+    images: Source | None,
+    max_analyzed: int | None = None,
+) -> Judgment:
+    """Analyze the detections that `evaluation` scored, and pick pictures from `images`.
+
+    With more than `max_analyzed` detections there is no analysis, which would take long.
+    """
+    analysis = None
+    if max_analyzed is None or evaluation.detections <= max_analyzed:
+        sizes = np.array([truth.size(index) for index in range(len(truth))], np.int64).reshape(-1, 2)
+        targets = [truth.target(index) for index in range(len(truth))]
+        limits = evaluation.summary.max_detections
+        analysis = analyze(targets, detections, truth.categories, limits, replace(options, sizes=sizes))
+    pictures: list[Picture] = []
+    problems: list[str] = []
+    if images is not None and analysis is not None:
+        pictures, problems = best_and_worst(images, detections, evaluation, analysis)
+    elif images is not None:
+        pictures, problems = pick_pictures(images, detections, evaluation)
+    return Judgment(
+        title="",
+        evaluation=evaluation,
+        analysis=analysis,
+        pictures=pictures,
+        warnings=[*truth.warnings, *_unshown(problems)],
+        names=[truth.name(index) for index in range(len(truth))],
+    )
+
+
+def _unshown(problems: Sequence[str]) -> list[str]:
+    """Return one warning for all images that could not be shown."""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return [f"an image could not be read for a picture: {problems[0]}{more}"] if problems else []

@@ -1,0 +1,88 @@
+"""Load a trained network with its settings and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from anchorloc.checkpoint import load_checkpoint
+from anchorloc.config import Config, config_from_plain, read_config
+from anchorloc.detector import Detector
+from anchorloc.engine.build import build_detector, pick_device, to_device
+from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_tensors
+from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.errors import InputError
+from anchorloc.structures import Category
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A network with all that is needed to use it."""
+
+    config: Config
+    categories: tuple[Category, ...]
+    step: int  # steps that it was trained for
+    network: Detector
+    device: torch.device
+
+
+def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
+    """Load a checkpoint of a run; `overrides` change settings such as data.root or decode.nms_iou.
+
+    A config (YAML) that names `detector.weights` works too; the classes are then those of its data.
+
+    Raises:
+        InputError: the file is damaged or not a checkpoint, or the overrides describe another network.
+    """
+    if path.suffix in (".yaml", ".yml"):
+        return _load_config(path, overrides)
+    state = load_checkpoint(path)
+    check_entries(path, state, ModelCheckpoint)
+    config = config_from_plain(state["config"], str(path), overrides)
+    categories = tuple(Category(*pair) for pair in state["categories"])
+    network = build_detector(config, len(categories), pretrained=False)
+    check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
+    network.load_state_dict(state["model"])
+    device = pick_device(config.train.device)
+    return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
+
+
+def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
+    config = read_config(path, overrides)
+    if not config.detector.weights:
+        raise InputError(f"{path} names no weights; give detector.weights=FILE, or the best.pt of a run")
+    return load_from_weights(config, config.data.open("val").categories)
+
+
+def load_from_weights(config: Config, categories: tuple[Category, ...]) -> TrainedModel:
+    """Build the network of a config for these classes, and load all its weights from `detector.weights`.
+
+    Raises:
+        InputError: the weights belong to another network, or a part of them is missing.
+    """
+    network = build_detector(config, len(categories), pretrained=False)
+    if not_loaded := load_pretrained(network, config, categories):
+        raise InputError(
+            f"{config.detector.weights} does not hold the whole network: {not_loaded[0]} was not loaded; train it "
+            "first, or use the anchors and classes that it was trained with"
+        )
+    device = pick_device(config.train.device)
+    return TrainedModel(config, categories, 0, to_device(network, device).eval(), device)
+
+
+def model_facts(model: TrainedModel) -> dict[str, object]:
+    """Return what a report says of the model: a name and a value for each line."""
+    weights = sum(parameter.numel() for parameter in model.network.parameters())
+    if model.config.localizer is not None:
+        return {"weights of the network": f"{weights:,}", "trained steps": model.step, "localizer": "single box"}
+    return {
+        "weights of the network": f"{weights:,}",
+        "trained steps": model.step,
+        "anchors of a cell, per level": ", ".join(map(str, model.config.anchors.shapes_per_level)),
+        "assigner": str(model.config.assign),
+        "pycocotools": version("pycocotools"),
+    }
