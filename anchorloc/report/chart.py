@@ -1,4 +1,4 @@
-"""A line chart as the numbers that an SVG needs."""
+"""Line charts, laid out as the numbers that an SVG needs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from anchorloc.report.axes import Axes, axis_from_zero, axis_of_ticks
+
 WIDTH, HEIGHT = 460, 240  # user units of the SVG
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34  # margins
-MOST_POINTS = 300  # of a line: more than its pixels is weight for nothing
+LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 12, 12, HEIGHT - 34  # edges of the plot area
+MOST_POINTS = 300  # per line: a line has no more pixels than this to show
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over a common axis; the vertical one starts at 0."""
+    """Lines over a common horizontal axis; the vertical axis starts at 0."""
 
     title: str
     x_label: str
-    lines: Mapping[str, Sequence[tuple[float, float]]]  # name: (x, y) points by ascending x
-    x_ticks: Sequence[float] = ()  # where the horizontal axis does not start at 0: its ends and what is between
-    last_values: bool = True  # whether the last value of a line is what a reader wants to know of it
+    lines: Mapping[str, Sequence[Point]]  # name: points by ascending x
+    x_ticks: Sequence[float] = ()  # the axis spans them; without ticks it starts at 0
+    last_values: bool = True  # whether the legend shows the last value of each line
 
 
 @dataclass(frozen=True)
@@ -28,61 +32,64 @@ class DrawnChart:
 
     title: str
     x_label: str
-    x_ticks: list[tuple[float, str]]  # (x, text)
-    y_ticks: list[tuple[float, str]]
-    lines: list[tuple[str, str, str]]  # (name, last value or nothing, points of a polyline)
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
-    bottom: int = HEIGHT - BOTTOM
+    axes: Axes
+    lines: list[tuple[str, str, str]]  # (name, last value or "", points of a polyline)
 
 
 def draw_chart(chart: Chart) -> DrawnChart | None:
-    """Lay out a chart; points that are not finite are left out. None if no line has a point."""
+    """Lay out a chart without the points that are NaN or infinite; return None if no point is left."""
     lines = {name: _thinned([p for p in points if all(map(math.isfinite, p))]) for name, points in chart.lines.items()}
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
-    x_ticks = list(chart.x_ticks) or ticks(max(x for points in lines.values() for x, _ in points))
-    y_ticks = ticks(max(y for points in lines.values() for _, y in points))
+    x_axis = axis_of_ticks(chart.x_ticks) if chart.x_ticks else axis_from_zero(_largest(lines, 0))
+    axes = Axes(x_axis, axis_from_zero(_largest(lines, 1)), WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
+    drawn = [
+        (name, f"{points[-1][1]:.3g}" * chart.last_values, polyline(axes, _drawable(points)))
+        for name, points in lines.items()
+    ]
+    return DrawnChart(chart.title, chart.x_label, axes, drawn)
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        across = LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - LEFT - RIGHT)
-        return across, HEIGHT - BOTTOM - max(y, 0) / y_ticks[-1] * (HEIGHT - TOP - BOTTOM)
 
-    return DrawnChart(
-        title=chart.title,
-        x_label=chart.x_label,
-        x_ticks=[(place(x, 0)[0], f"{x:g}") for x in x_ticks],
-        y_ticks=[(place(0, y)[1], f"{y:g}") for y in y_ticks],
-        lines=[
-            (
-                name,
-                f"{points[-1][1]:.3g}" * chart.last_values,
-                " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in _drawable(points)),
-            )
-            for name, points in lines.items()
-        ],
+def training_charts(rows: Sequence[Mapping[str, object]], x: str = "epoch") -> tuple[Chart, ...]:
+    """Return the charts of a training run: average precision, and the training and validation losses.
+
+    Args:
+        rows: the lines of `metrics.jsonl`; a row need not have every key. A loss is a key that occurs both with and
+            without the prefix "val/".
+        x: the key of the horizontal axis.
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    losses = [key for key in keys if f"val/{key}" in keys]
+    precisions = [key for key in keys if key.startswith("val/AP")]
+    train = {f"{key}, train": _line(rows, x, key) for key in losses}
+    val = {f"{key}, val": _line(rows, x, f"val/{key}") for key in losses}
+    return (
+        Chart("Average precision", x, {key.removeprefix("val/"): _line(rows, x, key) for key in precisions}),
+        Chart("Loss", x, train | val),
     )
 
 
-def ticks(largest: float) -> list[float]:
-    """Return 3 to 6 round numbers from 0 to at least `largest`."""
-    if largest <= 0:
-        return [0.0, 1.0]
-    rough = largest / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
-    return [round(step * index, 12) for index in range(math.ceil(largest / step - 1e-9) + 1)]
+def polyline(axes: Axes, points: Sequence[Point]) -> str:
+    """Return the `points` attribute of an SVG polyline."""
+    return " ".join("{:.1f},{:.1f}".format(*axes.place(x, y)) for x, y in points)
 
 
-def _drawable(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Double a lone point: with round caps a line from it to itself is a dot, and a line of one point is nothing."""
+def _largest(lines: Mapping[str, Sequence[Point]], axis: int) -> float:
+    return max(point[axis] for points in lines.values() for point in points)
+
+
+def _line(rows: Sequence[Mapping[str, object]], x: str, y: str) -> list[Point]:
+    pairs = ((row.get(x), row.get(y)) for row in rows)
+    return [(float(a), float(b)) for a, b in pairs if isinstance(a, int | float) and isinstance(b, int | float)]
+
+
+def _drawable(points: list[Point]) -> list[Point]:
+    """Double a lone point: a polyline of one point draws nothing, one of two equal points draws a round cap."""
     return points * 2 if len(points) == 1 else points
 
 
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _thinned(points: list[Point]) -> list[Point]:
     """Return every k-th point, and the last."""
     every = math.ceil(len(points) / MOST_POINTS)
     return points[:-1:every] + points[-1:] if every > 1 else points

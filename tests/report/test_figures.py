@@ -17,7 +17,8 @@ from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.report import Chart, Picture, pick_pictures, training_charts
-from anchorloc.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_chart, ticks
+from anchorloc.report.axes import round_ticks
+from anchorloc.report.chart import BOTTOM, LEFT, RIGHT, TOP, draw_chart
 from anchorloc.report.picture import data_uri, draw_picture
 from anchorloc.structures import Category, Target
 from tests.metrics.evaluation_cases import found, target
@@ -128,7 +129,7 @@ def test_a_broken_image_is_passed_over_and_told() -> None:
 
 @given(st.floats(1e-6, 1e9))
 def test_ticks_are_round_and_reach_the_largest(largest: float) -> None:
-    marks = ticks(largest)
+    marks = round_ticks(largest)
     assert marks[0] == 0
     assert marks[-1] >= largest * (1 - 1e-6)
     assert marks[-2] < largest
@@ -146,7 +147,7 @@ def test_a_line_chart_stays_in_its_frame_and_shows_the_last_value() -> None:
     xy = np.array([pair.split(",") for pair in line.split()], float)
     assert len(xy) <= 301
     assert xy.min(axis=0).tolist() >= [LEFT, TOP]
-    assert (xy.max(axis=0) <= [WIDTH - RIGHT, HEIGHT - BOTTOM]).all()
+    assert (xy.max(axis=0) <= [RIGHT, BOTTOM]).all()
     assert xy[0, 0] == LEFT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult
-from anchorloc.report.chart import ticks
+from anchorloc.report.axes import Axes, axis_from_zero
 from anchorloc.report.html import render
 from anchorloc.text import shorten
 
@@ -33,10 +33,8 @@ class Dot:
 class Panel:
     """AP over one cost."""
 
-    left: float
     label: str
-    x_ticks: list[tuple[float, str]]
-    y_ticks: list[tuple[float, str]]
+    axes: Axes
     dots: list[Dot]
     front: str  # points of a polyline
 
@@ -72,34 +70,30 @@ def pareto_svg(result: StudyResult) -> str | None:
         key=key,
         width=PANEL * len(panels),
         height=HEIGHT + KEY_LINE * half + 6,
-        top=TOP,
-        bottom=HEIGHT - BOTTOM,
-        width_of_panel=PANEL - LEFT - RIGHT,
     )
 
 
-def _panel(key: str, start: float, rows: Sequence[tuple[int, SettingRow]]) -> Panel:
+def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Panel:
     column = next(column for column in COLUMNS if column.key == key)
     costs = [float(getattr(row.measures, key)) for _, row in rows]
     aps = [row.ap for _, row in rows if row.ap is not None]
-    x_ticks, y_ticks = ticks(max(costs)), ticks(max(0.01, *(ap.high for ap in aps)))
-
-    def x(cost: float) -> float:
-        return start + LEFT + cost / x_ticks[-1] * (PANEL - LEFT - RIGHT)
-
-    def y(ap: float) -> float:
-        return HEIGHT - BOTTOM - max(ap, 0.0) / y_ticks[-1] * (HEIGHT - TOP - BOTTOM)
-
+    x_axis, y_axis = axis_from_zero(max(costs)), axis_from_zero(max(0.01, *(ap.high for ap in aps)))
+    axes = Axes(x_axis, y_axis, PANEL, HEIGHT, start + LEFT, start + PANEL - RIGHT, TOP, HEIGHT - BOTTOM)
     best = front(costs, [ap.value for ap in aps])
     dots = [
-        Dot(number, x(cost), y(ap.value), y(ap.low), y(ap.high), place in best, _words(row, column.text(row.measures)))
+        Dot(
+            number,
+            *axes.place(cost, ap.value),
+            axes.place_y(ap.low),
+            axes.place_y(ap.high),
+            place in best,
+            _words(row, column.text(row.measures)),
+        )
         for place, ((number, row), cost, ap) in enumerate(zip(rows, costs, aps, strict=True))
     ]
     return Panel(
-        left=start + LEFT,
         label=column.label,
-        x_ticks=[(x(tick), f"{tick:g}") for tick in x_ticks],
-        y_ticks=[(y(tick), f"{tick:g}") for tick in y_ticks],
+        axes=axes,
         dots=dots,
         front=" ".join(f"{dots[place].x:.1f},{dots[place].y:.1f}" for place in best),
     )
