@@ -1,4 +1,4 @@
-"""What the pages of docs/ tell a reader to type."""
+"""The commands and code of README.md and docs/."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ import re
 import shlex
 from pathlib import Path
 
+from anchorloc.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.name: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The fenced blocks of a language, in order."""
+    """Return the fenced blocks of a language, in order."""
     return re.findall(rf"```{language}\n(.*?)```", PAGES[page].read_text(encoding="utf-8"), re.DOTALL)
 
 
 def commands(page: str) -> list[list[str]]:
-    """The commands of all sh blocks as words, without `uv run`; lines that end in a backslash are joined."""
+    """Return the commands of all sh blocks as words, without `uv run`; join lines that end in a backslash."""
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    parts = [part for line in lines for part in _parted(shlex.split(line, comments=True))]
+    parts = [part for line in lines for part in _split(shlex.split(line, comments=True))]
     return [words[2:] if words[:2] == ["uv", "run"] else words for words in parts]
 
 
-def _parted(words: list[str]) -> list[list[str]]:
-    """The commands that && joins; none where the line is a comment."""
+def _split(words: list[str]) -> list[list[str]]:
+    """Split a line at &&; return nothing for a comment."""
     if "&&" in words:
         place = words.index("&&")
-        return [words[:place], *_parted(words[place + 1 :])]
+        return [words[:place], *_split(words[place + 1 :])]
     return [words] if words else []
 
 
 def mentions(page: str) -> list[list[str]]:
-    """All that begins with `python -m` or `torchrun`, in a block or in the text, from the module on."""
+    """Return every command in a block or in the text, as its module and words."""
     text = PAGES[page].read_text(encoding="utf-8").replace("\\\n", " ")
-    pattern = r"-m ((?:anchorloc|benchmarks)\.[a-z_]+)\b((?:(?!&&|-m)[^`\n#]|(?<=`)\n)*)"
-    return [[module, *rest.split()] for module, rest in re.findall(pattern, text)]
+    start = rf"-m (?:anchorloc|benchmarks)\.[a-z_]+|\banchorloc (?:{'|'.join(COMMANDS)})\b"
+    return [
+        [re.sub(r"^-m |^(?=anchorloc )", "", found).replace("anchorloc ", "anchorloc."), *rest.split()]
+        for found, rest in re.findall(rf"({start})((?:(?!&&|{start})[^`\n#])*)", text)
+    ]

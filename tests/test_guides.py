@@ -1,4 +1,4 @@
-"""The commands of the pages, as they stand, in a folder that has what they name; only the work is made smaller."""
+"""Run the commands of README.md and docs/ as written, on small data with little work."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SINGLE_PROCESS = {"comparing.md", "getting-started.md", "scaling.md"}  # by test
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new current folder with what the pages name, but for what their own commands make."""
+    """Return a new current folder with the files that the pages name and do not make themselves."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "RESAMPLES", 20)
     shapes = ShapesData(train_images=12, val_images=6, size=96)
@@ -67,7 +67,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prepare(page: str) -> None:
-    """What one page alone needs."""
+    """Make the files that only one page needs."""
     if page == "report.md":
         Path("runs/mine").mkdir(parents=True)
         data = "data={train_images: 2, val_images: 4, size: 96}"
@@ -89,12 +89,11 @@ def prepare(page: str) -> None:
 
 
 def run(words: list[str]) -> None:
-    """Run or, where that takes many processes, read a command."""
+    """Run a command; parse it only, where it needs many processes."""
     if words[0] == "torchrun":
         read_torchrun(words)
-    elif words[0] == "python":
-        assert words[1] == "-m"
-        name, rest = words[2].removeprefix("anchorloc."), words[3:]
+    elif words[0] == "anchorloc":
+        name, rest = words[1], words[2:]
         if name == "export" and rest[1].endswith(".onnx"):
             finds_something(Path(rest[0]))
         status = console.main([name, *rest, *less_work(name, rest)])
@@ -104,7 +103,7 @@ def run(words: list[str]) -> None:
 
 
 def less_work(name: str, rest: list[str]) -> list[str]:
-    """What is appended to a command."""
+    """Return the words to append to a command, so that it does less work."""
     kind = rest[0] if name == "lab" else name
     if kind == "train":
         if "--resume" in rest:
@@ -114,7 +113,7 @@ def less_work(name: str, rest: list[str]) -> list[str]:
     if kind not in ("evaluate", "report", "fit", "compare", "sheet"):
         return []
     number = len(list(Path().glob("runs/*")))
-    new = [] if "--out" in rest else ["--out", f"runs/{number}.png"]  # the clock would name two alike
+    new = [] if "--out" in rest else ["--out", f"runs/{number}.png"]  # two runs within a second would share a name
     if kind == "fit":
         new += ["--passes", "1", "--restarts", "1", "--resamples", "1"]
     elif kind == "sheet":
@@ -125,7 +124,7 @@ def less_work(name: str, rest: list[str]) -> list[str]:
 
 
 def finds_something(checkpoint: Path) -> None:
-    """Give a hardly trained network weights that find something, as the check of an export wants it."""
+    """Replace the weights of a barely trained network by ones that find something: the check of an export needs it."""
     state = load_checkpoint(checkpoint)
     config = config_from_plain(state["config"], str(checkpoint))
     save_network(checkpoint, config, tuple((one, name) for one, name in state["categories"]))
@@ -151,14 +150,13 @@ def test_the_commands_of_a_page_run(desk: Path, page: str) -> None:
 
 
 def runs_elsewhere(words: list[str]) -> bool:
-    """Whether a command of the README is one that test_train.py or the test of another page runs."""
-    known = ("anchorloc.lab", "anchorloc.export")
-    return words[2:] == ["anchorloc.train"] or "--resume" in words or (len(words) > 2 and words[2] in known)
+    """Whether test_train.py or the test of another page runs a command of the README."""
+    return words == ["anchorloc", "train"] or "--resume" in words or words[1] in ("lab", "export", "compare")
 
 
 def test_the_settings_of_models_fit_the_config_that_the_page_names() -> None:
-    """Its commands run with a smaller model above."""
-    with_config = [words[3:] for words in commands("models.md") if words[3].endswith(".yaml")]
+    """The test of the commands above uses a smaller model."""
+    with_config = [words[2:] for words in commands("models.md") if words[2].endswith(".yaml")]
     assert len(with_config) == 2
     for words in with_config:
         overrides = [word for word in words[1:] if "=" in word]
@@ -176,18 +174,18 @@ def test_no_page_with_commands_is_left_out() -> None:
 
 
 def test_comparing_is_read(desk: Path) -> None:
-    """Both commands and the study of the page; test_compare.py runs studies, and Ray."""
+    """Both commands and the study of the page; tests/compare runs studies, and Ray."""
     (desk / "studies").mkdir()
     Path("mine.yaml").write_text("train: {warmup: 10}")
     Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
     assert read_study(Path("studies/study.yaml")).pairs
-    here, with_ray = (compare._parser().parse_args(words[3:]) for words in commands("comparing.md"))
+    here, with_ray = (compare._parser().parse_args(words[2:]) for words in commands("comparing.md"))
     assert read_study(here.study).baseline == "ATSS, 1 shape"
     assert with_ray.engine == "ray"
 
 
 def test_getting_started(desk: Path) -> None:
-    """From each of the three formats to the same boxes, and on to a model in use."""
+    """Three label formats give the same boxes, and the other commands run on them."""
     write_labels(Path("photos"), Path("train.json"))
     Path("mine.yaml").write_text(blocks("getting-started.md", "yaml")[0])
     converted = []
@@ -265,8 +263,9 @@ def boxes_of(document: dict[str, list[dict[str, object]]]) -> set[tuple[object, 
 def test_what_a_page_mentions_exists(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Modules, sub-commands and options of every command in the text, and the extras of the package."""
     for module, *words in mentions(page):
-        path = ROOT / f"{module.replace('.', '/')}.py"
-        assert path.is_file(), module
+        stem = module.replace(".", "/")
+        path = next((file for file in (ROOT / f"{stem}.py", ROOT / stem / "__main__.py") if file.is_file()), None)
+        assert path is not None, module
         options = {word.split("=")[0].rstrip(".,:;)") for word in words if re.match(r"--[a-z]", word)}
         sub = words[:1] if module == "anchorloc.lab" and words and words[0].isalpha() else []
         if module.startswith("anchorloc.") and options:
