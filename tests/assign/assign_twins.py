@@ -214,3 +214,12 @@ def thresholds(draw: st.DrawFn, scene: Scene) -> tuple[float, float]:
         values += [min(1.0, float(np.nextafter(v, np.float32(1)))) for v in present]
     pair = draw(st.tuples(st.sampled_from(values), st.sampled_from([*values, 0.0])))
     return max(pair), min(pair)
+
+
+def random_boxes(count: int, seed: int, height: int = 800, width: int = 1344) -> NDArray[np.float32]:
+    """(M, 4) float32 inside the image, log-uniform in size from 12 to 500 px."""
+    generator = np.random.default_rng(seed)
+    side = np.exp(generator.uniform(np.log(12), np.log(500), (count, 2)))
+    corner = generator.uniform(0, [width, height], (count, 2)) - side / 2
+    low, high = corner.clip(0), np.minimum(corner + side, [width, height])
+    return np.concatenate([low, high], axis=1).astype(np.float32)

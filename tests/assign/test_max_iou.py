@@ -18,20 +18,11 @@ from anchorloc.assign import MaxIoUAssigner
 from anchorloc.assign.grid_tables import lattices_of
 from anchorloc.assign.max_iou_kernels import FUDGE, cells_around, window
 from anchorloc.structures import BACKGROUND, IGNORE
-from tests.assign.assign_twins import Scene, iou_matrix, max_iou_twin, scenes, thresholds
+from tests.assign.assign_twins import Scene, iou_matrix, max_iou_twin, random_boxes, scenes, thresholds
 
 SQUARES = AnchorGenerator(strides=(10,), shapes=(((10, 10),),))  # a board of squares, edge to edge
 PAIRS = AnchorGenerator(strides=(10,), shapes=(((10, 10), (10, 20)),))
 SIZES = tuple((x, int(x * 2 ** (1 / 3)), int(x * 2 ** (2 / 3))) for x in (32, 64, 128, 256, 512))
-
-
-def random_boxes(count: int, seed: int, height: int = 800, width: int = 1344) -> NDArray[np.float32]:
-    """(M, 4) float32 inside the image, log-uniform in size from 12 to 500 px."""
-    generator = np.random.default_rng(seed)
-    side = np.exp(generator.uniform(np.log(12), np.log(500), (count, 2)))
-    corner = generator.uniform(0, [width, height], (count, 2)) - side / 2
-    low, high = corner.clip(0), np.minimum(corner + side, [width, height])
-    return np.concatenate([low, high], axis=1).astype(np.float32)
 
 
 @settings(max_examples=1000)

@@ -18,8 +18,7 @@ from anchorloc.assign.max_iou_kernels import box_area, marked, ones
 from anchorloc.assign.workspace import scratch
 from anchorloc.boxes import box_iou as library_box_iou
 from anchorloc.structures import AnchorGrid, AnchorLevel
-from tests.assign.assign_twins import Scene, grids, max_iou_twin, scenes
-from tests.assign.test_max_iou import random_boxes
+from tests.assign.assign_twins import Scene, grids, max_iou_twin, random_boxes, scenes
 
 Assigner = MaxIoUAssigner | ATSSAssigner
 Task = tuple[Assigner, AnchorGrid, NDArray[np.float32]]

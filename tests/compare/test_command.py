@@ -36,7 +36,7 @@ from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Category, Detections, Target
 from tests.engine.small_runs import assert_same_run
-from tests.report.test_report import HOSTILE, Page, controls
+from tests.report.report_cases import HOSTILE, Page, controls
 
 COMMON: dict[str, Any] = {
     "data": {"train_images": 16, "val_images": 8, "size": 96},
@@ -130,7 +130,11 @@ def test_the_same_command_makes_nothing_anew(finished: Path, capsys: pytest.Capt
 
 def test_more_seeds_and_settings_are_added_to_what_is_there(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / "out", tmp_path / "out")
-    more = study_file(tmp_path, seeds=[0, 1, 5], settings={"one": {}, "three": THREE, "two": {"assign": {"kind": "TaskAlignedAssigner"}}})
+    more = study_file(
+        tmp_path,
+        seeds=[0, 1, 5],
+        settings={"one": {}, "three": THREE, "two": {"assign": {"kind": "TaskAlignedAssigner"}}},
+    )
     assert run(more, "--out", tmp_path / "out") == 0
     assert len(run_folders(tmp_path / "out")) == 9
     for name, path in run_folders(finished / "out").items():

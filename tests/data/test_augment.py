@@ -28,7 +28,7 @@ from anchorloc.data.placement import visible_share
 from anchorloc.data.tiles import Tiles
 from anchorloc.errors import InputError
 from anchorloc.structures import Target
-from tests.data.test_transforms import AUGMENTS, RESIZES, target
+from tests.data.transform_cases import AUGMENTS, RESIZES, target
 from tests.lab.lab_cases import BoxSource, source_of, sources
 
 Resize = Keep | Letterbox | ShortestSide
@@ -116,7 +116,7 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
     transform = Transform(resize, augment)
     drawn = plan_canvas(transform, source, 0, Random(seed))
     expected = []
-    for place, placement in drawn.parts:
+    for place, placement in drawn.placements:
         whole = source.training_target(place)
         (top, left), (height, width) = placement.offset, placement.part
         for row, box in zip(whole.rows, placement.map_boxes(whole.boxes), strict=True):
@@ -127,7 +127,7 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
                 expected.append((place, row, x1, y1, x2, y2))
     found = np.column_stack([drawn.images, drawn.target.rows, drawn.target.boxes])
     np.testing.assert_allclose(found.astype(np.float64), np.array(expected).reshape(-1, 6), atol=1e-9)
-    assert drawn.annotated == sum(len(source.training_target(place)) for place, _ in drawn.parts)
+    assert drawn.annotated == sum(len(source.training_target(place)) for place, _ in drawn.placements)
 
 
 @given(MOSAICS, RESIZES, st.integers(0, 2**32))
@@ -137,11 +137,11 @@ def test_the_quarters_of_a_mosaic_do_not_touch_and_hold_their_images(
     transform = Transform(resize, augment)
     source = source_of([[[0, 0, 120, 100]]] * 5)
     drawn = plan_canvas(transform, source, 3, Random(seed))
-    assert drawn.parts[0][0] == 3
-    if len(drawn.parts) == 1:
+    assert drawn.placements[0][0] == 3
+    if len(drawn.placements) == 1:
         return
     covered = np.zeros(drawn.canvas, np.int64)
-    for _, placement in drawn.parts:
+    for _, placement in drawn.placements:
         assert placement.canvas == drawn.canvas
         (top, left), (height, width) = placement.offset, placement.part
         assert height >= 1
@@ -157,9 +157,9 @@ def test_a_mosaic_shows_the_pixels_of_its_images() -> None:
     source = ShapesData(train_images=30, size=64).open("train")
     random = Random(5)
     drawn = plan_canvas(transform, source, 7, random)
-    image = transform.render([(source.image(place), placement) for place, placement in drawn.parts], random)
-    assert len({place for place, _ in drawn.parts}) == 4
-    for place, placement in drawn.parts:  # a scale of 1: a window of the image, maybe mirrored
+    image = transform.render([(source.image(place), placement) for place, placement in drawn.placements], random)
+    assert len({place for place, _ in drawn.placements}) == 4
+    for place, placement in drawn.placements:  # a scale of 1: a window of the image, maybe mirrored
         (top, left), (height, width), (row, column) = placement.offset, placement.part, placement.corner
         window = source.image(place)[row : row + height, column : column + width]
         expected = window[:, ::-1] if placement.mirrored[1] else window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +51,63 @@ def mutated(changes: Changes) -> dict[str, Any]:
         except (KeyError, IndexError, TypeError):
             continue
     return content
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def annotation(row: int, **changes: Any) -> Change:
+    return lambda content: content["annotations"][row].update(changes)
+
+
+def image(**changes: Any) -> Change:
+    return lambda content: content["images"][1].update(changes)
+
+
+def category(**changes: Any) -> Change:
+    return lambda content: content["categories"][1].update(changes)
+
+
+def repeat(items: str, row: int, **changes: Any) -> Change:
+    return lambda content: content[items].append({**content[items][row], **changes})
+
+
+# Kind: the change that makes it, the item it is found in, and what is told of it.
+FOUND: dict[str, tuple[Change, str, str]] = {
+    "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
+    "no-images": (lambda c: c.update(images=[]), "a.json", "images: []"),
+    "no-list": (lambda c: c.pop("annotations"), "a.json", "annotations: None"),
+    "no-categories": (lambda c: c.update(categories=[]), "a.json", "categories: []"),
+    "bad-item": (lambda c: c["annotations"].append(5), "annotation at 6", "5"),
+    "bad-id": (annotation(2, id=1.5), "annotation 1.5 (1.png)", "1.5"),
+    "mixed-ids": (annotation(2, id="x"), "annotation 'x' (1.png)", "11 and 'x'"),
+    "same-image-id": (repeat("images", 0, file_name="3.png"), "image 1 (3.png)", "also at 0"),
+    "same-category-id": (repeat("categories", 0), "category 7", "also at 0"),
+    "same-annotation-id": (annotation(2, id=11), "annotation 11 (1.png)", "also at 0"),
+    "bad-category-name": (category(name=5), "category 3", "name 5"),
+    "bad-file-name": (image(file_name="../x.png"), "image 2 (../x.png)", "must be relative"),
+    "bad-size": (image(height=0), "image 2 (2.png)", "height 0"),
+    "bad-box": (annotation(0, bbox=[1, 2, 3]), "annotation 11 (1.png)", "[1, 2, 3]"),
+    "far-box": (annotation(0, bbox=[1, 2, 1e8, 4]), "annotation 11 (1.png)", "100000000.0"),
+    "negative-box": (annotation(0, bbox=[1, 2, -3, 4]), "annotation 11 (1.png)", "-3"),
+    "unknown-image": (annotation(0, image_id="1"), "annotation 11", "image_id '1'"),
+    "unknown-category": (annotation(0, category_id=4), "annotation 11 (1.png)", "category_id 4"),
+    "bad-area": (annotation(0, area=-1), "annotation 11 (1.png)", "area -1"),
+    "bad-crowd": (annotation(0, iscrowd=2), "annotation 11 (1.png)", "iscrowd 2"),
+    "ignore-flag": (annotation(0, ignore=1), "annotation 11 (1.png)", "ignore 1"),
+    "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
+    "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
+    "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),
+    "partly-outside": (annotation(2, bbox=[500, 400, 140.6, 80]), "annotation 13 (1.png)", "140.6, 80] in 640"),
+    "repeated-box": (repeat("annotations", 1, id=30), "annotation 30 (1.png)", "'cat': bbox [300, 200, 80, 90] as ann"),
+    "two-classes": (repeat("annotations", 1, id=30, category_id=7), "annotation 30 (1.png)", "'dog' and 'cat'"),
+    "small-box": (annotation(0, bbox=[5, 5, 7.9, 2], area=16), "annotation 11 (1.png)", "7.9 x 2 px of 'dog'"),
+    "id-zero": (annotation(0, id=0), "annotation 0 (1.png)", "id 0"),
+    "no-annotation-id": (annotation(0, id=None), "annotation at 0 (1.png)", "id None"),
+    "no-crowd": (annotation(0, iscrowd=None), "annotation 11 (1.png)", "iscrowd None"),
+    "no-area": (annotation(0, area=None), "annotation 11 (1.png)", "area None"),
+    "area-differs": (annotation(0, area=4000), "annotation 11 (1.png)", "area 4000, box 100 x 50 px"),
+    "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "as image 1"),
+    "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
+    "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),
+}  # fmt: skip

@@ -22,8 +22,7 @@ from anchorloc.doctor import KINDS, Kind, diagnose, print_diagnosis, read_docume
 from anchorloc.doctor.__main__ import main
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
-from tests.doctor.doctor_cases import clean
-from tests.doctor.test_findings import FOUND
+from tests.doctor.doctor_cases import FOUND, clean
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
 NAME = "\x1b]0;owned\x07=cmd|' \u202e"

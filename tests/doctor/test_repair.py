@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from anchorloc.data import read_annotations
 from anchorloc.doctor import Severity, diagnose, read_document, repair, swap_xyxy, write_json_rows
 from anchorloc.errors import InputError
+from tests.data.coco_cases import JSON_VALUES, PLACES
 from tests.data.data_sets import write_document
-from tests.data.test_coco import JSON_VALUES, PLACES
 from tests.doctor.doctor_cases import Changes, clean, mutated
 
 

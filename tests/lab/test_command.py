@@ -29,7 +29,7 @@ from anchorloc.lab.report.pictures import lost_pictures
 from anchorloc.lab.report.words import numbers
 from anchorloc.report.csv import write_csv
 from tests.data.data_sets import document, write_data_set, write_document
-from tests.report.test_report import HOSTILE, Page, controls
+from tests.report.report_cases import HOSTILE, Page, controls
 
 SMALL = "anchors={strides: [4, 8], scales: [2.0], height_to_width: [1.0, 2.0]}"
 

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from anchorloc.metrics import best_f1, evaluate
-from anchorloc.metrics.analysis import KINDS, Analysis, AnchorWork, Demands, analyze
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, AnalysisOptions, AnchorUsage, analyze
 from anchorloc.structures import Category, Detections, Target
-from tests.metrics.evaluation_cases import found, target
-from tests.metrics.test_evaluation import from_coco, iou, random_set
-from tests.metrics.test_fast_scorer import without_ties
+from tests.metrics.evaluation_cases import found, from_coco, iou, random_set, target, without_ties
 
 BOX, FAR = [0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]
 NEAR = [0.0, 0.0, 10.0, 4.0]  # IoU 0.4 with BOX
@@ -28,7 +26,7 @@ def errors_of(boxes: list[list[float]], labels: list[int], scores: list[float]) 
     """One image with a cat at BOX and a dog at FAR."""
     one = target([BOX, FAR], [0, 1])
     analysis = analyze([one], [found(1, boxes, scores, labels)], TWO)
-    return {kind: count for kind, count in zip(KINDS, analysis.errors.totals, strict=True) if count}
+    return {kind: count for kind, count in zip(ERROR_TYPES, analysis.errors.totals, strict=True) if count}
 
 
 @pytest.mark.parametrize(
@@ -55,11 +53,11 @@ def test_an_error_mended_gives_its_part_of_ap50() -> None:
     one, some = target([BOX, FAR], [0, 1]), found(1, [BOX, FAR], [0.9, 0.8], [1, 1])
     errors = analyze([one], [some], TWO).errors
     assert errors.ap50 == pytest.approx(0.25)  # cat 0; dog 1/2, for its first detection is wrong
-    gains = dict(zip(KINDS, errors.gains, strict=True))
+    gains = dict(zip(ERROR_TYPES, errors.gains, strict=True))
     assert gains["class"] == pytest.approx(0.75)
     assert gains["missed"] == 0  # the cat is seen, if under another name
     none = analyze([one], [found(1, [FAR], [0.8], [1])], TWO).errors
-    assert none.gains[KINDS.index("missed")] == pytest.approx(0.5)
+    assert none.gains[ERROR_TYPES.index("missed")] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -83,7 +81,7 @@ def test_every_wrong_detection_and_every_box_is_counted_once(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_the_kinds_are_those_of_the_definition(seed: int) -> None:
     targets, detections, categories = random_case(seed)
-    kinds = analyze(targets, detections, categories).errors.kinds
+    kinds = analyze(targets, detections, categories).errors.types
     matched = evaluate(targets, detections, categories).matched
     expected = []
     for one, some, rows in zip(targets, detections, matched, strict=True):
@@ -94,13 +92,13 @@ def test_the_kinds_are_those_of_the_definition(seed: int) -> None:
             if row != -1:
                 expected.append(-1)
             elif same >= 0.5:
-                expected.append(KINDS.index("duplicate"))
+                expected.append(ERROR_TYPES.index("duplicate"))
             elif best[0] < 0.1:
-                expected.append(KINDS.index("background"))
+                expected.append(ERROR_TYPES.index("background"))
             elif best[1]:
-                expected.append(KINDS.index("localization"))
+                expected.append(ERROR_TYPES.index("localization"))
             else:
-                expected.append(KINDS.index("class" if best[0] >= 0.5 else "both"))
+                expected.append(ERROR_TYPES.index("class" if best[0] >= 0.5 else "both"))
     assert kinds.tolist() == expected
 
 
@@ -108,7 +106,7 @@ def perfect() -> Analysis:
     boxes = [BOX, FAR, [20.0, 20.0, 28.0, 36.0], [20.0, 21.0, 28.0, 37.0]]
     targets = [target(boxes, [0, 1, 0, 1]), target([]), target([BOX, FAR], [0, 0], [False, True])]
     detections = [found(i, one.boxes.tolist(), [1.0] * len(one), one.labels.tolist()) for i, one in enumerate(targets)]
-    return analyze(targets, detections, TWO, demands=Demands(sizes=np.full((3, 2), 100)))
+    return analyze(targets, detections, TWO, options=AnalysisOptions(sizes=np.full((3, 2), 100)))
 
 
 def test_truth_as_detections_is_exactly_clean() -> None:
@@ -127,7 +125,7 @@ def test_truth_as_detections_is_exactly_clean() -> None:
     assert analysis.froc is not None
     assert analysis.froc.mean == 1
     assert [one.f1 for one in analysis.images] == [1, 1, 1]
-    assert all(value in (None, 1) for value in vars(analysis.localization).values())
+    assert all(value in (None, 1) for value in vars(analysis.box_quality).values())
     for one in analysis.slices:
         assert one.boxes == 0 or (one.recall50, one.ar, one.iou) == (1, 1, 1)
         assert one.ap is None or one.ap == pytest.approx(1)
@@ -136,12 +134,12 @@ def test_truth_as_detections_is_exactly_clean() -> None:
 @pytest.mark.parametrize("boxes", [[], [BOX]])
 @pytest.mark.parametrize("some", [[], [FAR]])
 def test_what_is_empty_or_all_wrong_is_analyzed(boxes: list[list[float]], some: list[list[float]]) -> None:
-    work = AnchorWork(np.zeros(len(some), np.int64), np.zeros(len(some), np.int64), (8.0,), (((4.0, 4.0),),), (1.0,))
-    demands = Demands(0.5, np.array([[100, 100]]), work, 5)
-    analysis = analyze([target(boxes)], [found(1, some, [0.5] * len(some))], TWO, demands=demands)
+    usage = AnchorUsage(np.zeros(len(some), np.int64), np.zeros(len(some), np.int64), (8.0,), (((4.0, 4.0),),), (1.0,))
+    options = AnalysisOptions(0.5, np.array([[100, 100]]), usage, 5)
+    analysis = analyze([target(boxes)], [found(1, some, [0.5] * len(some))], TWO, options=options)
     assert analysis.threshold is None
     assert sum(analysis.errors.totals) == len(boxes) + len(some)
-    assert analyze([], [], TWO, demands=replace(demands, sizes=None, work=None)).images == ()
+    assert analyze([], [], TWO, options=replace(options, sizes=None, anchor_usage=None)).images == ()
 
 
 def test_recommended_thresholds() -> None:
@@ -152,16 +150,16 @@ def test_recommended_thresholds() -> None:
     assert curve.recommended == best_f1(some.scores.astype(np.float64), np.array([True, False, True, False]), 2)
     assert curve.recommended.threshold == 0.7
     for precision, threshold in ((0.9, 0.9), (0.6, 0.7), (0.5, 0.7)):
-        [curve] = analyze([one], [some], TWO[:1], demands=Demands(precision)).classes
-        assert curve.wanted is not None
-        assert (curve.wanted.threshold, curve.recommended) == (threshold, curve.wanted)
+        [curve] = analyze([one], [some], TWO[:1], options=AnalysisOptions(precision)).classes
+        assert curve.at_precision is not None
+        assert (curve.at_precision.threshold, curve.recommended) == (threshold, curve.at_precision)
     assert [point.recall for point in curve.points] == [0.5, 0.5, 1, 1]
 
 
 def test_a_precision_that_no_threshold_keeps_leaves_best_f1() -> None:
     one, some = target([BOX]), found(1, [FAR, BOX], [0.9, 0.8])
-    [curve] = analyze([one], [some], TWO[:1], demands=Demands(0.9)).classes
-    assert curve.wanted is None
+    [curve] = analyze([one], [some], TWO[:1], options=AnalysisOptions(0.9)).classes
+    assert curve.at_precision is None
     assert curve.recommended == curve.best
 
 
@@ -191,7 +189,7 @@ def test_size_slices_are_cocos(seed: int) -> None:
 def test_slices_divide_the_boxes() -> None:
     targets, detections, categories = random_case(1)
     sizes = np.full((len(targets), 2), 150)
-    analysis = analyze(targets, detections, categories, demands=Demands(sizes=sizes))
+    analysis = analyze(targets, detections, categories, options=AnalysisOptions(sizes=sizes))
     boxes = sum(int((~one.crowd).sum()) for one in targets)
     groups = {one.group for one in analysis.slices}
     assert len(groups) == 7
@@ -201,10 +199,10 @@ def test_slices_divide_the_boxes() -> None:
 
 def test_border_place_and_crowding_by_hand() -> None:
     one = target([[0, 40, 10, 50], [45, 45, 55, 55], [45, 46, 55, 56], [80, 80, 90, 90]])
-    analysis = analyze([one], [found(1, [], [])], TWO[:1], demands=Demands(sizes=np.array([[100, 100]])))
+    analysis = analyze([one], [found(1, [], [])], TWO[:1], options=AnalysisOptions(sizes=np.array([[100, 100]])))
     counts = {(s.group, s.name): s.boxes for s in analysis.slices}
     assert counts["border of the image", "cut by the border"] == 1
-    assert [counts["place in the image", name] for name in ("middle ninth", "along an edge", "in a corner")] == [
+    assert [counts["position in the image", name] for name in ("center ninth", "along an edge", "in a corner")] == [
         2,
         1,
         1,
@@ -216,21 +214,21 @@ def test_localization_by_hand() -> None:
     targets = [target([BOX]), target([BOX]), target([])]
     some = [found(1, [FAR, BOX], [0.9, 0.8]), found(2, [NEAR], [0.7]), found(3, [], [])]
     some[1] = found(2, [[0, 0, 10, 8]], [0.7])
-    local = analyze(targets, some, TWO[:1]).localization
-    assert local.corloc == 0.5  # the surest of the first image is wrong
-    assert local.mean_iou == pytest.approx((1 + 0.8) / 2)
+    quality = analyze(targets, some, TWO[:1]).box_quality
+    assert quality.class_corloc == 0.5  # the surest of the first image is wrong
+    assert quality.mean_iou == pytest.approx((1 + 0.8) / 2)
 
 
 def test_a_shape_is_tested_by_leaving_its_detections_out() -> None:
     targets, detections, categories = random_case(5)
     count = sum(len(some) for some in detections)
-    work = AnchorWork(
+    usage = AnchorUsage(
         np.arange(count) % 2, np.arange(count) // 2 % 2, (8.0, 16.0), (((4.0, 4.0), (4.0, 8.0)),) * 2, (0.8, 0.2)
     )
-    yields = analyze(targets, detections, categories, demands=Demands(work=work)).yields
-    assert [(one.level, one.size) for one in yields[:4]] == [(0, None), (0, (4, 4)), (0, (4, 8)), (1, None)]
-    assert sum(one.right for one in yields if one.size) == pytest.approx(1)
-    assert sum(one.anchors for one in yields if one.size) == pytest.approx(1)
+    shapes = analyze(targets, detections, categories, options=AnalysisOptions(anchor_usage=usage)).shapes
+    assert [(one.level, one.size) for one in shapes[:4]] == [(0, None), (0, (4, 4)), (0, (4, 8)), (1, None)]
+    assert sum(one.right for one in shapes if one.size) == pytest.approx(1)
+    assert sum(one.anchors for one in shapes if one.size) == pytest.approx(1)
     starts = np.cumsum([0, *map(len, detections)])
     rest = [
         some.take(np.flatnonzero((start + np.arange(len(some))) % 2 != 0))
@@ -239,14 +237,14 @@ def test_a_shape_is_tested_by_leaving_its_detections_out() -> None:
     full, without = (evaluate(targets, some, categories).summary.ap for some in (detections, rest))
     assert full is not None
     assert without is not None
-    assert yields[0].loss == pytest.approx(full - without)
-    assert math.isclose(yields[0].kept + yields[3].kept, 1)
+    assert shapes[0].ap_loss == pytest.approx(full - without)
+    assert math.isclose(shapes[0].kept + shapes[3].kept, 1)
 
 
 def test_a_level_of_one_shape_is_that_shape() -> None:
-    work = AnchorWork(
+    usage = AnchorUsage(
         np.zeros(1, np.int64), np.zeros(1, np.int64), (8.0, 16.0), (((4.0, 4.0),), ((9.0, 8.0),)), (0.8, 0.2)
     )
-    yields = analyze([target([BOX])], [found(1, [BOX], [0.9])], TWO, demands=Demands(work=work)).yields
-    assert [one.size for one in yields] == [(4, 4), (9, 8)]
-    assert [one.loss for one in yields] == pytest.approx([1, 0])
+    shapes = analyze([target([BOX])], [found(1, [BOX], [0.9])], TWO, options=AnalysisOptions(anchor_usage=usage)).shapes
+    assert [one.size for one in shapes] == [(4, 4), (9, 8)]
+    assert [one.ap_loss for one in shapes] == pytest.approx([1, 0])

@@ -14,15 +14,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.metrics.analysis import KINDS, Analysis, AnchorWork, Demands, analyze
-from anchorloc.report import best_and_worst, print_evaluation, write_report
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, AnalysisOptions, AnchorUsage, analyze
+from anchorloc.report import Judgment, best_and_worst, print_evaluation, write_report
 from anchorloc.report.analysis import words
 from anchorloc.structures import Category, Detections, Target
-from tests.metrics.evaluation_cases import found, target
-from tests.metrics.test_evaluation import from_coco
-from tests.metrics.test_fast_scorer import without_ties
-from tests.report.test_figures import Photos
-from tests.report.test_report import HOSTILE, Page, controls
+from tests.metrics.evaluation_cases import found, from_coco, target, without_ties
+from tests.report.report_cases import HOSTILE, Page, Photos, controls
 
 
 def case(names: list[str]) -> tuple[Evaluation, Analysis]:
@@ -31,16 +28,16 @@ def case(names: list[str]) -> tuple[Evaluation, Analysis]:
     categories = tuple(Category(one.id, name) for one, name in zip(categories, names, strict=True))
     count = sum(map(len, detections))
     shapes = (((8.0, 8.0), (8.0, 16.0)), ((32.0, 32.0),))
-    work = AnchorWork(np.arange(count) % 3 // 2, np.arange(count) % 3 % 2, (8.0, 32.0), shapes, (0.9, 0.1))
-    demands = Demands(0.8, np.full((len(targets), 2), 300), work, resamples=20)
-    return evaluate(targets, detections, categories), analyze(targets, detections, categories, demands=demands)
+    usage = AnchorUsage(np.arange(count) % 3 // 2, np.arange(count) % 3 % 2, (8.0, 32.0), shapes, (0.9, 0.1))
+    options = AnalysisOptions(0.8, np.full((len(targets), 2), 300), usage, resamples=20)
+    return evaluate(targets, detections, categories), analyze(targets, detections, categories, options=options)
 
 
 @pytest.mark.parametrize("start", range(0, 12, 4))
 def test_names_cannot_break_anything(tmp_path: Path, start: int) -> None:
     evaluation, analysis = case(HOSTILE[start : start + 4])
     names = [HOSTILE[i % len(HOSTILE)] for i in range(len(analysis.images))]
-    page = write_report(tmp_path, evaluation, "x", analysis=analysis, names=names).read_text(encoding="utf-8")
+    page = write_report(tmp_path, Judgment("x", evaluation, analysis, names=names)).read_text(encoding="utf-8")
     parsed = Page(page)
     assert not {"script", "img", "b2", "iframe", "object"} & set(parsed.tags)
     assert parsed.tags.count("h1") == 1
@@ -75,17 +72,17 @@ def test_a_terminal_shows_the_intervals_of_the_page() -> None:
 
 def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> None:
     evaluation, analysis = case(["a", "b", "c", "d"])
-    page = write_report(tmp_path, evaluation, "x", analysis=analysis, names=[""] * len(analysis.images)).read_text()
+    page = write_report(tmp_path, Judgment("x", evaluation, analysis, names=[""] * len(analysis.images))).read_text()
     record = json.loads((tmp_path / "metrics.json").read_text())["analysis"]
     markdown = (tmp_path / "report.md").read_text()
-    assert [record["errors"][kind]["count"] for kind in KINDS] == list(analysis.errors.totals)
-    for columns in (words.ERRORS, words.SLICE_COLUMNS, words.YIELD_COLUMNS, words.CLASS_COLUMNS, words.LOCALIZATION):
+    assert [record["errors"][kind]["count"] for kind in ERROR_TYPES] == list(analysis.errors.totals)
+    for columns in (words.ERRORS, words.SLICE_COLUMNS, words.YIELD_COLUMNS, words.CLASS_COLUMNS, words.BOX_QUALITY):
         for meaning in columns.values():
             assert meaning.replace("<", "&lt;") in page
     for meaning in (
         *words.ERRORS.values(),
         *words.SLICE_COLUMNS.values(),
-        *words.LOCALIZATION.values(),
+        *words.BOX_QUALITY.values(),
         words.INTERVAL,
     ):
         assert meaning in markdown
@@ -107,8 +104,8 @@ def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> No
 def test_shapes_that_could_go_are_named() -> None:
     targets = [target([[0, 0, 10, 10]])]
     some = [found(1, [[0, 0, 10, 10], [40, 40, 50, 50]], [0.9, 0.1])]
-    work = AnchorWork(np.array([0, 0]), np.array([0, 1]), (8.0,), (((8.0, 8.0), (8.0, 16.0)),), (1.0,))
-    analysis = analyze(targets, some, (Category(1, "x"),), demands=Demands(work=work))
+    usage = AnchorUsage(np.array([0, 0]), np.array([0, 1]), (8.0,), (((8.0, 8.0), (8.0, 16.0)),), (1.0,))
+    analysis = analyze(targets, some, (Category(1, "x"),), options=AnalysisOptions(anchor_usage=usage))
     assert [one.size for one in words.prunable(analysis)] == [(8, 16)]
     assert "8.0 x 16.0 px" in (words.prunable_sentence(analysis) or "")
     assert "1 of the shapes, with 50.0% of the anchors" in (words.prunable_sentence(analysis) or "")

@@ -10,20 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from anchorloc.data import Source
-from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.report import Chart, Picture, pick_pictures, training_charts
 from anchorloc.report.axes import round_ticks
 from anchorloc.report.chart import BOTTOM, LEFT, RIGHT, TOP, draw_chart
 from anchorloc.report.picture import data_uri, draw_picture
-from anchorloc.structures import Category, Target
+from anchorloc.structures import Category
 from tests.metrics.evaluation_cases import found, target
-
-PIXELS = np.full((40, 60, 3), 200, np.uint8)
+from tests.report.report_cases import PIXELS, Photos
 
 
 def test_marks_say_what_was_right() -> None:
@@ -67,38 +64,6 @@ def test_an_image_is_embedded_small_and_in_its_colors(height: int, width: int) -
         expected = min(1, 720 / longest) * np.array([width, height])
         assert np.abs(np.array(decoded.size) - expected).max() <= 1
         assert np.abs(np.asarray(decoded).astype(int) - (200, 30, 90)).max() <= 8
-
-
-class Photos:
-    """A data set of empty images of which some cannot be read."""
-
-    categories = (Category(1, "cell"),)
-    warnings = ()
-
-    def __init__(self, count: int, broken: set[int]) -> None:
-        self.count, self.broken = count, broken
-
-    def __len__(self) -> int:
-        return self.count
-
-    def image(self, index: int) -> NDArray[np.uint8]:
-        if index in self.broken:
-            raise InputError(f"photo {index} is broken")
-        return PIXELS
-
-    def target(self, index: int) -> Target:
-        return target([], [])
-
-    training_target = target
-
-    def image_id(self, index: int) -> int:
-        return index
-
-    def size(self, index: int) -> tuple[int, int]:
-        return 40, 60
-
-    def name(self, index: int) -> str:
-        return str(index)
 
 
 def pick(count: int, broken: set[int]) -> tuple[list[int], list[str]]:

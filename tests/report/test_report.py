@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
-import unicodedata
-from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,29 +14,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from anchorloc.metrics import Evaluation, evaluate
-from anchorloc.report import Chart, Picture, print_evaluation, write_report
+from anchorloc.report import Chart, Judgment, Picture, print_evaluation, write_report
 from anchorloc.report.markdown import escape
 from anchorloc.structures import Category
 from anchorloc.text import counted
 from tests.metrics.evaluation_cases import found, target
-
-HOSTILE = [
-    "<script>document.title = 'owned'</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</title></style></svg><h1>",
-    "=cmd|' /C calc'!A0",
-    "esc \x1b[2J\x1b]0;owned\x07 bell",
-    "two\nlines\r\nand\u2028more",
-    "\u202eright to left",
-    "[red]rich[/red] [link=https://example.com]",
-    "| pipe | `code` **bold** <b> [link](https://example.com) \\",
-    "{{ 7 * 7 }}{% raw %}",
-    "lone \udc80 surrogate",
-    "👩‍👩‍👧 العربية 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
-    "long " * 2000,
-    "",
-]
-PIXELS = np.full((40, 60, 3), 200, np.uint8)
+from tests.report.report_cases import HOSTILE, PIXELS, Page, controls
 
 
 def case(names: list[str]) -> tuple[Evaluation, list[Picture]]:
@@ -51,33 +31,12 @@ def case(names: list[str]) -> tuple[Evaluation, list[Picture]]:
     return evaluation, [Picture(name, PIXELS, (40, 60), one, some, evaluation.matched[0]) for name in names]
 
 
-class Page(HTMLParser):
-    """Tags, attributes and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text: list[str] = []
-        self.title = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1] == "title" and not self.title:
-            self.title = data
-        self.text.append(data.strip())
-
-
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
     evaluation, pictures = case(HOSTILE)
     chart = Chart(HOSTILE[0], HOSTILE[1], {HOSTILE[2]: [(0, 1), (1, 2)]})
     facts = {name: name for name in HOSTILE}
-    write_report(tmp_path, evaluation, HOSTILE[0], pictures, [chart], facts, HOSTILE)
+    write_report(tmp_path, Judgment(HOSTILE[0], evaluation, None, None, pictures, [chart], facts, HOSTILE))
     return tmp_path
 
 
@@ -122,12 +81,6 @@ def test_names_cannot_break_the_terminal() -> None:
     assert file.getvalue().count("1.000") == 4 * 7  # long names give way, numbers do not
 
 
-def controls(text: str) -> set[str]:
-    """The characters of `text` that steer a terminal or turn a line around."""
-    flag_or_joiner = re.compile("[\u200c\u200d\U000e0020-\U000e007f\n]")
-    return {c for c in flag_or_joiner.sub("", text) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
-
-
 @given(st.text(max_size=60))
 def test_escaped_markdown_is_one_line_without_live_characters(text: str) -> None:
     escaped = escape(text)
@@ -138,9 +91,9 @@ def test_escaped_markdown_is_one_line_without_live_characters(text: str) -> None
 
 def test_the_numbers_are_the_same_everywhere(tmp_path: Path) -> None:
     evaluation, pictures = case(["cell", "dot", "nothing"])
-    page = write_report(
-        tmp_path, evaluation, "a title", pictures, facts={"seed": 3, "path": Path("x")}, warnings=["odd"]
-    )
+    facts = {"seed": 3, "path": Path("x")}
+    judgment = Judgment("a title", evaluation, pictures=pictures, facts=facts, warnings=["odd"])
+    page = write_report(tmp_path, judgment)
     assert page == tmp_path / "report.html"
     record = json.loads((tmp_path / "metrics.json").read_text())
     assert record["summary"] == evaluation.summary.named()
@@ -181,7 +134,7 @@ def test_many_classes_keep_the_terminal_short() -> None:
 
 def test_no_numbers_at_all_is_a_report_too(tmp_path: Path) -> None:
     evaluation = evaluate([target([], [])], [found(1, [], [], [])], (Category(1, "x"),), [300])
-    text = write_report(tmp_path, evaluation, "empty").read_text()
+    text = write_report(tmp_path, Judgment("empty", evaluation)).read_text()
     assert "n/a" in text
     assert "AR300" in text
     assert "there is no box to find" in text
