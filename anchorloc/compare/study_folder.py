@@ -10,10 +10,10 @@ import torch
 
 from anchorloc.compare.jobs import Job
 from anchorloc.compare.study_file import Study, folder_name
-from anchorloc.config import to_plain
+from anchorloc.config import to_plain, translated
 from anchorloc.data import Source
-from anchorloc.engine.state.lock import RunLock
 from anchorloc.engine.state.resume_check import find_changes
+from anchorloc.engine.state.run_folder import RunLock
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
     whole = isinstance(before, dict) and all(isinstance(before.get(key), kind) for key, kind in kinds.items())
     if not whole or not all(isinstance(config, dict) for config in before["settings"].values()):
         raise InputError(f"{path / STUDY} is damaged; give another --out")
-    return before
+    return {**before, "settings": {name: translated(config) for name, config in before["settings"].items()}}
 
 
 def _refuse_another(path: Path, before: dict[str, Any], plain: dict[str, Any], data: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The tree of settings, and its reading and writing as YAML."""
 
-from anchorloc.config.reader import config_from_plain, list_settings, read_config, to_plain, to_yaml
+from anchorloc.config.reader import config_from_plain, list_settings, read_config, read_saved_config, to_plain, to_yaml
+from anchorloc.config.renamed import translated
 from anchorloc.config.settings import MAX_THREADS, Config, TrainSettings
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "config_from_plain",
     "list_settings",
     "read_config",
+    "read_saved_config",
     "to_plain",
     "to_yaml",
+    "translated",
 ]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pydantic
 
+from anchorloc.config.renamed import renaming, translated
 from anchorloc.config.settings import Config
 from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
 from anchorloc.errors import InputError
@@ -35,6 +36,16 @@ def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     return config_from_plain(
         {} if plain is None else plain, "the built-in settings" if path is None else str(path), overrides
     )
+
+
+def read_saved_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Return the settings of a config.yaml that a run wrote, in this version or an earlier one.
+
+    Raises:
+        InputError: as `read_config`.
+    """
+    plain = read_yaml(path)
+    return config_from_plain(translated(plain) if isinstance(plain, dict) else plain, str(path), overrides)
 
 
 def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) -> Config:
@@ -132,10 +143,11 @@ def _apply(plain: dict[str, Any], override: str) -> None:
 def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin) -> Any:
     """Build `cls` from `plain`; what is not given comes from `default` where it is of that class, else from `cls`."""
     hints = _hints(cls)
+    keys = [field.name for field in dataclasses.fields(cls)]  # hints also hold class variables, which nobody can set
     for key in plain:
-        if key not in hints:
-            keys = [field.name for field in dataclasses.fields(cls)]
-            raise InputError(f"{origin(path + str(key))}: {path}{key}: unknown key, {did_you_mean(str(key), keys)}")
+        if key not in keys:
+            problem = renaming(f"{path}{key}") or f"{path}{key}: unknown key, {did_you_mean(str(key), keys)}"
+            raise InputError(f"{origin(f'{path}{key}')}: {problem}")
     values = {}
     for field in dataclasses.fields(cls):
         inherited = getattr(default, field.name) if type(default) is cls else _default(field)

@@ -6,39 +6,42 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from anchorloc.config import Config, read_config, to_plain
-from anchorloc.data import Source, check_same_categories
-from anchorloc.engine.analyzing import RESAMPLES, THREADS, analyze_split
-from anchorloc.engine.evaluation import TrainedModel, anchor_usage, model_facts, find, load_model
-from anchorloc.engine.localizing import localization_of, refuse_other_counts
-from anchorloc.engine.state.lock import RunLock
+from anchorloc.config import Config, read_config, read_saved_config, to_plain
+from anchorloc.data import Source, check_same_categories, refuse_other_counts
+from anchorloc.engine.analysis import RESAMPLES, THREADS
+from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import find_changes, identity_of
-from anchorloc.engine.state.run_folder import CONFIG, refuse_existing, remove_temporaries, create_run_folder, write_config
+from anchorloc.engine.state.run_folder import (
+    CONFIG,
+    RunLock,
+    create_run_folder,
+    refuse_used_folder,
+    remove_temporaries,
+    write_config,
+)
 from anchorloc.engine.state.saving import Best
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.log import read_log
-from anchorloc.engine.system.processes import Processes, restarts_enabled, process_group, restarted
+from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
+from anchorloc.engine.trained_model import TrainedModel, load_model
 from anchorloc.engine.training import Training
-from anchorloc.engine.validation import score
 from anchorloc.errors import InputError
 from anchorloc.lab.findings import coverage_sentence
-from anchorloc.lab.network_views import Views
-from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import Analysis, AnalysisOptions
-from anchorloc.report import best_and_worst, pick_pictures, print_evaluation, training_charts, write_report
-from anchorloc.report.localization import print_localization, write_localization
-from anchorloc.structures import Detections
+from anchorloc.lab.network_views import NetworkViews
+from anchorloc.metrics.analysis import AnalysisOptions
+from anchorloc.report import present, training_charts
 from anchorloc.text import printable
 
-MOST_ANALYZED = 100_000  # detections: with more, the analysis takes long, and is left to `evaluate`
+MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
@@ -56,7 +59,7 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         if out is not None and again:
             return _continue(out, config, command, started, False, processes, stack)
         if processes.first:
-            refuse_existing(out)
+            refuse_used_folder(out)
         console = Console(quiet=not processes.first)
         training = Training(config, out or Path(), *open_data(config, console), processes)
         for part in training.learner.left_out:
@@ -82,7 +85,7 @@ def resume_run(
     saved = folder / CONFIG
     if not saved.is_file():
         raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
-    config = read_config(path or saved, overrides)
+    config = read_config(path, overrides) if path else read_saved_config(saved, overrides)
     with process_group(config.train.device) as processes, ExitStack() as stack:
         return _continue(folder, config, command, started, allow_changes, processes, stack)
 
@@ -105,7 +108,7 @@ def _continue(
     warn = partial(_warn, console)
     state = load_last(folder, warn, processes.first)
     training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
-    then = {"config": to_plain(read_config(saved))} if state is None else identity_of(state)
+    then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
     if state is None:
@@ -114,13 +117,9 @@ def _continue(
         training.resume(state, warn)
         if changes:
             training.progress.best = Best()  # what was best before is of other settings, data or classes
-    if processes.first and config != read_config(saved):
+    if processes.first and config != read_saved_config(saved):
         write_config(folder, config, command)
     return _run(training, console, started)
-
-
-def _warn(console: Console, text: str) -> None:
-    console.print(f"warning: {printable(text)}", markup=False, highlight=False)
 
 
 def check_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
@@ -144,14 +143,14 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     sources = config.data.open("train"), config.data.open("val")
     check_same_categories(*sources)
     for split, source in zip(("train", "val"), sources, strict=True):
-        refuse_other_counts(config, source, split)
+        refuse_other_counts(config.task == "localization", source, split)
     for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             _warn(console, warning)
     if config.localizer is None:
-        console.print(coverage_sentence(Views(config, sources[0])), highlight=False)
+        console.print(coverage_sentence(NetworkViews(config, sources[0])), highlight=False)
     return sources
 
 
@@ -166,18 +165,17 @@ def _run(training: Training, console: Console, started: float) -> int:
         with Display(console) as display:
             training.run(display)
     except Stopped as stopped:
-        console.print(f"stopped at step {training.clock.step}, saved; go on with", highlight=False)
-        command = f"  {resume_command(folder)}"
-        console.print(command, highlight=False, markup=False, soft_wrap=True)  # to be copied as one line
+        console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
+        _print_command(console, resume_command(folder))
         return stopped.exit_status
-    report(training, console, started)
+    _report(training, console, started)
     return 0
 
 
-def report(training: Training, console: Console, started: float) -> None:
-    """Judge best.pt on the val split, write the report into the run's folder and print its numbers.
+def _report(training: Training, console: Console, started: float) -> None:
+    """Judge best.pt on the val split, write the report into the run folder and print its numbers.
 
-    All processes look over the images; the first one does the rest.
+    All processes share the inference; the first one does the rest.
     """
     folder, val, processes = training.saver.folder, training.val, training.processes
     if processes.first:
@@ -186,43 +184,32 @@ def report(training: Training, console: Console, started: float) -> None:
         learner = training.learner
         model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
     processes.broadcast_model(model.network)
-    detections, padded = find(model, val, processes)
+    found = detect(model, val, processes)
     if not processes.first:
         return
-    evaluation = score(detections, val, model.config)
+    judgment = judge(model, val, found, AnalysisOptions(resamples=RESAMPLES, threads=THREADS), MAX_ANALYZED)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
-    analysis = _analysis(model, val, detections, padded, evaluation)
-    if analysis is None:
-        pictures, problems = pick_pictures(val, detections, evaluation)
-    else:
-        pictures, problems = best_and_worst(val, detections, evaluation, analysis)
     total = duration(time.perf_counter() - started)
-    facts = {**model_facts(model), "training": duration(trained), "from start to report": total}
-    title = f"{folder.name}: validation"
-    charts = training_charts(history)
-    warnings, names = [*val.warnings, *problems], [val.name(index) for index in range(len(val))]
-    page = write_report(folder, evaluation, title, pictures, charts, facts, warnings, analysis, names)
-    print_evaluation(evaluation, None if analysis is None else analysis.bootstrap, console)
-    if (found := localization_of(model.config, detections, val)) is not None:
-        write_localization(folder, found)
-        print_localization(found, console)
-    if analysis is None:
-        command = shlex.join(["python", "-m", "anchorloc.evaluate", str(folder / BEST)])
-        console.print(f"over {MOST_ANALYZED:,} detections: for intervals, errors and thresholds run", highlight=False)
-        console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
+    judgment = replace(
+        judgment,
+        title=f"{folder.name}: validation",
+        charts=training_charts(history),
+        facts={**judgment.facts, "training": duration(trained), "from start to report": total},
+        warnings=[*val.warnings, *judgment.warnings],
+    )
+    page = present(folder, judgment, console)
+    if judgment.analysis is None:
+        sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
+        console.print(sentence, highlight=False)
+        _print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
 
 
-def _analysis(
-    model: TrainedModel,
-    val: Source,
-    detections: Sequence[Detections],
-    padded: Sequence[tuple[int, int]],
-    evaluation: Evaluation,
-) -> Analysis | None:
-    """What `evaluate` would look into; None where that takes long."""
-    if evaluation.detections > MOST_ANALYZED:
-        return None
-    usage = anchor_usage(model.config, detections, padded)
-    return analyze_split(val, detections, evaluation, AnalysisOptions(anchor_usage=usage, resamples=RESAMPLES, threads=THREADS))
+def _print_command(console: Console, command: str) -> None:
+    """Print a command as one line, which can be copied however long it is."""
+    console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(f"warning: {printable(text)}", markup=False, highlight=False)

@@ -13,7 +13,13 @@ from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.detector import Detector
 from anchorloc.engine.build import build_detector, pick_device, to_device
-from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_tensors
+from anchorloc.engine.state.checkpoint_schema import (
+    NETWORK,
+    ModelCheckpoint,
+    check_entries,
+    check_tensors,
+    with_current_names,
+)
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
@@ -42,6 +48,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
         return _load_config(path, overrides)
     state = load_checkpoint(path)
     check_entries(path, state, ModelCheckpoint)
+    state = with_current_names(state)
     config = config_from_plain(state["config"], str(path), overrides)
     categories = tuple(Category(*pair) for pair in state["categories"])
     network = build_detector(config, len(categories), pretrained=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from anchorloc.checkpoint import refuse_unusable
-from anchorloc.config import MAX_THREADS
+from anchorloc.config import MAX_THREADS, translated
 from anchorloc.detector.optimizer import Stepper
 from anchorloc.errors import InputError
 
@@ -77,6 +77,16 @@ def check_entries(path: Path, state: Mapping[str, Any], kind: type[ModelCheckpoi
         raise InputError(
             f"{path} cannot be used, its entry {where!r}: {first['msg']}; give the best.pt or last.pt of a run"
         ) from None
+
+
+def with_current_names(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a checked state with the names of settings and losses that this version uses."""
+    state = {**state, "config": translated(state["config"])}
+    if "training" in state:
+        means = state["training"]["means"]
+        sums = {"iou_loss" if name == "quality_loss" else name: value for name, value in means["sums"].items()}
+        state["training"] = {**state["training"], "means": {**means, "sums": sums}}
+    return state
 
 
 def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what: str) -> None:

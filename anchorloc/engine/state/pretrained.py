@@ -13,7 +13,7 @@ from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
 from anchorloc.detector.transfer import load_initial, logits_of_an_anchor
-from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries
+from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
 
@@ -79,7 +79,8 @@ def _read(path: Path) -> _Given:
         state = load_checkpoint(path)
         check_entries(path, state, ModelCheckpoint)
         refuse_unusable(path, state["model"])
-        first = int(config_from_plain(state["config"], str(path)).detector.head.background_class)
+        settings = with_current_names(state)["config"]
+        first = int(config_from_plain(settings, str(path)).detector.head.background_class)
         rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
         return _Given(state["model"], rows, first, "take the settings of the run that it is from")
     weights = load_weights(path)

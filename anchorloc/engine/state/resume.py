@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
-from anchorloc.engine.state.checkpoint_schema import TrainingCheckpoint, check_entries
+from anchorloc.engine.state.checkpoint_schema import TrainingCheckpoint, check_entries, with_current_names
 from anchorloc.engine.system.log import NAME
 from anchorloc.errors import InputError
 from anchorloc.files import writing
@@ -67,6 +67,6 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
                     damaged.replace(f"{damaged}.damaged")
         if path.name != LAST:
             say(f"going on from {path}, of step {state['step']}")
-        return state
+        return with_current_names(state)
     more = "" if len(problems) == 1 else f"; none of the {len(problems) - 1} before it can be used either"
     raise InputError(next(iter(problems.values())) + more)
