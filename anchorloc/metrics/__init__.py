@@ -1,4 +1,4 @@
-"""Detections and truth in, numbers out: COCO's protocol, scored by pycocotools and, where it is often, by its twin."""
+"""Score detections against ground truth by COCO's protocol, with pycocotools or its faster twin."""
 
 from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
 from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
@@ -6,9 +6,9 @@ from anchorloc.metrics.localization import IOU_THRESHOLDS as LOCALIZATION_IOUS
 from anchorloc.metrics.localization import Localization, localize
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.pycocotools_scorer import Scores, score
-from anchorloc.metrics.summary import Summary, summarize
-from anchorloc.metrics.weighted_ap import RECALLS, Curves, weighted_curves
+from anchorloc.metrics.scores import Scores
+from anchorloc.metrics.summary import CocoSummary, summarize
+from anchorloc.metrics.weighted_ap import RECALLS, PrecisionRecall, weighted_curves
 
 __all__ = [
     "AREAS",
@@ -17,21 +17,20 @@ __all__ = [
     "RECALLS",
     "Bootstrap",
     "ClassMetrics",
-    "Curves",
+    "CocoSummary",
     "Evaluation",
     "Interval",
     "Localization",
     "OperatingPoint",
     "Outcomes",
+    "PrecisionRecall",
     "Scores",
-    "Summary",
     "best_f1",
     "bootstrap",
     "evaluate",
     "image_weights",
     "localize",
     "match_targets",
-    "score",
     "summarize",
     "weighted_curves",
 ]

@@ -1,25 +1,24 @@
-"""How far COCO's numbers would move with other images: a bootstrap over images."""
+"""Bootstrap over images: 95% confidence intervals of COCO's numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
-from anchorloc.metrics.weighted_ap import Curves, weighted_curves
-from anchorloc.structures import IntArray
+from anchorloc.metrics.weighted_ap import PrecisionRecall, weighted_curves
+from anchorloc.structures import Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the number lies in 95 of 100 sets of so many images, to be read about the number itself."""
+    """A confidence interval of CONFIDENCE."""
 
     low: float
     high: float
@@ -27,12 +26,12 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Intervals of COCO's numbers; None where some resample has nothing to find."""
+    """Intervals of COCO's numbers; None where some resample has no box to find."""
 
     resamples: int
     seed: int
-    summary: dict[str, Interval | None]  # under the names of `Summary.named`
-    classes: tuple[Interval | None, ...]  # of AP
+    summary: dict[str, Interval | None]  # keys as in `CocoSummary.named`
+    classes: tuple[Interval | None, ...]  # AP of each class
 
 
 def bootstrap(
@@ -42,47 +41,46 @@ def bootstrap(
     seed: int = 0,
     threads: int = 1,
 ) -> Bootstrap:
-    """Draw as many images as there are, with replacement, again and again.
+    """Resample the images with replacement and return an interval of every number.
 
-    What it tells of is the choice of test images alone: not what another training seed would change. AP of a resample
-    is too high on average, since copies of an image agree; so an interval is the spread of the resamples about their
-    own mean, laid about the number of the images themselves (the pivot of Davison and Hinkley, Bootstrap Methods,
-    1997, without their correction of the bias, which would leave the number outside).
+    The intervals cover the choice of test images only, not the seed of a training. AP of a resample is too high on
+    average, since copies of an image agree. So the interval is the spread of the resamples about their own mean, placed
+    about the number of the images themselves (Davison and Hinkley, Bootstrap Methods, 1997, without their correction of
+    the bias, which would leave the number outside).
 
     Args:
-        outcomes: in the slices of `coco_slices`.
+        outcomes: with the slices of `coco_slices`.
         limits: as `max_detections` of `evaluate`.
     """
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         curves = weighted_curves(outcomes, weights, limits)
-        return np.array(list(named_numbers(curves, limits).values())), _known_mean(curves.ap[:, 0], 1)
+        return np.array(list(coco_numbers(curves, limits).values())), _known_mean(curves.ap[:, 0], 1)
 
-    _ = outcomes.tallies  # made once, before the threads ask for them
+    _ = outcomes.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         drawn = list(pool.map(numbers, image_weights(outcomes.image_count, resamples, seed)))
     whole = weighted_curves(outcomes, limits=limits)
-    named, means = named_numbers(whole, limits), _known_mean(whole.ap[:, 0], 1)
+    named, means = coco_numbers(whole, limits), _known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), outcomes.classes)
     return Bootstrap(
         resamples,
         seed,
-        {name: pivot(value, column) for (name, value), column in zip(named.items(), summary.T, strict=True)},
-        tuple(map(pivot, means.tolist(), classes.T)),
+        {name: basic_interval(value, column) for (name, value), column in zip(named.items(), summary.T, strict=True)},
+        tuple(map(basic_interval, means.tolist(), classes.T)),
     )
 
 
-def image_weights(images: int, resamples: int, seed: int) -> list[IntArray]:
-    """Return how often each of N images is drawn, for every resample; the same seed and N give the same draws."""
+def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) -> Iterator[IntArray]:
+    """Yield for each resample how many times each image is drawn (N,); the same seed and N give the same draws."""
     random = np.random.default_rng(seed)
-    return [
-        np.bincount(random.integers(0, images, images), minlength=images) for _ in range(resamples if images else 0)
-    ]
+    for _ in range(resamples if images else 0):
+        yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
-def named_numbers(curves: Curves, limits: Sequence[int]) -> dict[str, float]:
-    """Return COCO's numbers from the curves of `coco_slices`, NaN where there is nothing to find."""
+def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, float]:
+    """Return COCO's numbers from curves in the slices of `coco_slices`, NaN where no box is to find."""
     ap, last = curves.ap, curves.recall[..., -1]
     at = {name: slice_ for slice_, name in enumerate(AREAS)}
     sizes = {"s": at["small"], "m": at["medium"], "l": at["large"]}
@@ -97,16 +95,16 @@ def named_numbers(curves: Curves, limits: Sequence[int]) -> dict[str, float]:
     return {name: float(_known_mean(value)) for name, value in values.items()}
 
 
-def _known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
-    """The mean of what is not -1, or NaN."""
-    known = values > -1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0).sum(axis) / known.sum(axis))
-
-
-def pivot(value: float, resampled: Float64Array) -> Interval | None:
-    """Return the interval about `value` that the numbers of the resamples (R,) give, within 0 and 1."""
+def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
+    """Return the interval of `value`, within 0 and 1, from the values of the resamples (R,)."""
     if not len(resampled) or np.isnan(resampled).any():
         return None
     low, high = np.quantile(resampled - resampled.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(max(0, value - high)), float(min(1, value - low)))
+
+
+def _known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
+    """Return the mean of the entries that are not -1, NaN where there is none."""
+    known = values > -1
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0).sum(axis) / known.sum(axis))

@@ -1,4 +1,4 @@
-"""Truth and detections of all images as one table each, checked."""
+"""Join the ground truth and the detections of all images into one checked table each."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.errors import InputError
-from anchorloc.structures import BoolArray, Detections, FloatArray, IntArray, Target
-
-Float64Array = NDArray[np.float64]
+from anchorloc.structures import BoolArray, Detections, Float64Array, FloatArray, IntArray, Target
 
 
 @dataclass(frozen=True, eq=False)
 class TruthTable:
     """The G annotated boxes of all images, image after image."""
 
-    images: IntArray  # (G,) position of the image in the caller's sequence
+    images: IntArray  # (G,) index into the caller's images
     boxes: Float64Array  # (G, 4)
     labels: IntArray  # (G,)
     crowd: BoolArray  # (G,)
@@ -29,7 +26,7 @@ class TruthTable:
 class DetectionTable:
     """The D detections of all images, image after image."""
 
-    images: IntArray  # (D,) position of the image in the caller's sequence
+    images: IntArray  # (D,) index into the caller's images
     boxes: Float64Array  # (D, 4)
     labels: IntArray  # (D,)
     scores: Float64Array  # (D,)
@@ -55,7 +52,7 @@ def truth_table(targets: Sequence[Target], classes: int) -> TruthTable:
         raise ValueError(
             f"targets[{image}] row {row - np.searchsorted(images, image)}: box {table.boxes[row].tolist()}, area "
             f"{table.area[row]}, label {table.labels[row]}: need a finite box of no negative size and a label "
-            f"below {classes}"
+            f"from 0 to {classes - 1}"
         )
     return table
 
@@ -64,8 +61,8 @@ def detection_table(detections: Sequence[Detections], classes: int) -> Detection
     """Join the detections of all images.
 
     Raises:
-        InputError: a box or a score is not finite, as after a diverged training. pycocotools would take boxes of NaN
-            for perfect ones (AP 1.0), since no comparison with NaN rejects them.
+        InputError: a box or a score is not finite, as after a diverged training. pycocotools would score NaN boxes as
+            perfect (AP 1.0), since no comparison with NaN rejects them.
         ValueError: a box has a negative size, or a label is not in 0..classes-1.
     """
     images = np.repeat(np.arange(len(detections)), [len(found) for found in detections])
@@ -79,13 +76,14 @@ def detection_table(detections: Sequence[Detections], classes: int) -> Detection
     for row in np.flatnonzero(~finite)[:1]:
         raise InputError(
             f"a detection in image {detections[images[row]].image_id!r} has the box {table.boxes[row].tolist()} and "
-            f"the score {table.scores[row]}; what is not finite cannot be scored: drop it, or mend the model"
+            f"the score {table.scores[row]}, which is not finite; drop it, or check the model for NaN"
         )
     wrong = _wrong_boxes(table.boxes) | _wrong_labels(table.labels, classes)
     for row in np.flatnonzero(wrong)[:1]:
         raise ValueError(
             f"detections[{images[row]}] (image {detections[images[row]].image_id!r}): box "
-            f"{table.boxes[row].tolist()}, label {table.labels[row]}: need no negative size and a label below {classes}"
+            f"{table.boxes[row].tolist()}, label {table.labels[row]}: need no negative size and a label from 0 to "
+            f"{classes - 1}"
         )
     return table
 

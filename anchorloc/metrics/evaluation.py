@@ -1,8 +1,8 @@
-"""How well the detections of a set of images find the truth."""
+"""Evaluate the detections of a set of images by COCO's protocol for boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,22 +11,23 @@ from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_t
 from anchorloc.metrics.fast_scorer import fast_score
 from anchorloc.metrics.matching import IOU_THRESHOLDS, Outcomes, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.pycocotools_scorer import Scores, score
-from anchorloc.metrics.summary import Summary, mean_of_known, summarize
+from anchorloc.metrics.scores import Scores, mean_of_known
+from anchorloc.metrics.summary import CocoSummary, summarize
 from anchorloc.structures import Category, Detections, IntArray, Target
+from anchorloc.text import counted
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class. A number is None where the class has no box to find; such a class is in no mean."""
+    """The numbers of one class. AP and AR are None if the class has no box to find; no mean counts such a class."""
 
     category: Category
     ap: float | None
     ap50: float | None
     ap75: float | None
-    ar: float | None  # at the last of max_detections
-    images: int  # that hold a box of the class
-    boxes: int  # to be found: crowd boxes aside
+    ar: float | None  # at the last limit of max_detections
+    images: int  # with a box of the class
+    boxes: int  # boxes to find, without crowd boxes
     crowds: int
     detections: int
 
@@ -35,38 +36,40 @@ class ClassMetrics:
 class Evaluation:
     """The numbers of one evaluation."""
 
-    summary: Summary
-    classes: tuple[ClassMetrics, ...]  # in the order of the labels
+    summary: CocoSummary
+    classes: tuple[ClassMetrics, ...]  # by label
     images: int
     empty_images: int  # without any box
-    past_limit: int  # detections beyond max_detections for their class and image, which do not count
+    past_limit: int  # detections past max_detections of their class and image; they do not count
     operating_point: OperatingPoint | None
-    matched: tuple[IntArray, ...] = field(repr=False)  # per image (N,): row of the box found at IoU 0.5, -1, or -2
+    matched: tuple[IntArray, ...] = field(
+        repr=False
+    )  # per image (N,): row of the matched box at IoU 0.5; -1 none, -2 ignored
     scores: Scores = field(repr=False)
 
     @property
     def boxes(self) -> int:
-        """How many boxes there are to find."""
+        """Count the boxes to find."""
         return sum(metrics.boxes for metrics in self.classes)
 
     @property
     def crowds(self) -> int:
-        """How many boxes stand for a group: a detection there is neither right nor wrong."""
+        """Count the crowd boxes: a detection matched to one is ignored."""
         return sum(metrics.crowds for metrics in self.classes)
 
     @property
     def detections(self) -> int:
-        """How many detections there are, counted or not."""
+        """Count all detections, ignored ones too."""
         return sum(metrics.detections for metrics in self.classes)
 
     @property
     def unscored_detections(self) -> int:
-        """Detections of classes without a box to find: false, and yet in no number of COCO's."""
+        """Count the detections of classes without a box to find: false positives that no COCO number counts."""
         return sum(metrics.detections for metrics in self.classes if not metrics.boxes)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know, a sentence each."""
+        """Return what a reader of the numbers should know, a sentence each."""
         return tuple(_warnings(self))
 
 
@@ -81,12 +84,12 @@ def evaluate(
     """Score detections by COCO's protocol for boxes.
 
     Args:
-        targets: the truth, one an image; nothing in it is changed.
-        detections: what was found, one an image, in the order of `targets`.
-        categories: the classes; a label is a place in this sequence.
-        max_detections: how many detections of one class in one image count, ascending; AP is at the last.
-        by_size: whether small, medium and large boxes get numbers of their own; they take most of the time.
-        fast: take the numbers from the twin of pycocotools, which gives the same to the bit; a report does not.
+        targets: the ground truth of each image; nothing in it is changed.
+        detections: the detections of each image, in the order of `targets`.
+        categories: the classes; a label is an index into them.
+        max_detections: detections counted per class and image, ascending; AP uses the last.
+        by_size: score small, medium and large boxes too, which takes most of the time.
+        fast: score with our twin of pycocotools, which is equal to the bit. Reports use pycocotools itself.
 
     Raises:
         InputError: a detection is not finite.
@@ -95,8 +98,7 @@ def evaluate(
     _check(targets, detections, max_detections)
     truth = truth_table(targets, len(categories))
     found = detection_table(detections, len(categories))
-    scorer = fast_score if fast else score
-    scores = scorer(truth, found, image_order(detections), len(categories), max_detections, by_size)
+    scores = _scorer(fast)(truth, found, image_order(detections), len(categories), max_detections, by_size)
     return Evaluation(
         summary=summarize(scores, max_detections),
         classes=tuple(_class(label, category, truth, found, scores) for label, category in enumerate(categories)),
@@ -116,24 +118,32 @@ def match_targets(
     limit: int,
     by_size: bool = True,
 ) -> Outcomes:
-    """Match once, for `weighted_curves` and `bootstrap`: arguments as those of `evaluate`, `limit` the last of them."""
+    """Match detections once, for `weighted_curves` and `bootstrap`; `limit` is the last limit of `max_detections`."""
     _check(targets, detections, [limit])
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     slices = coco_slices(truth, found, by_size)
     return match_detections(truth, found, image_order(detections), len(categories), limit, slices)
 
 
+def _scorer(fast: bool) -> Callable[..., Scores]:
+    if fast:
+        return fast_score
+    from anchorloc.metrics.pycocotools_scorer import pycocotools_score  # only what scores with pycocotools loads it
+
+    return pycocotools_score
+
+
 def _check(targets: Sequence[Target], detections: Sequence[Detections], max_detections: Sequence[int]) -> None:
     if len(targets) != len(detections):
         raise ValueError(f"need one Detections for each target, got {len(detections)} for {len(targets)}")
     if len({found.image_id for found in detections}) < len(detections):
-        raise ValueError("detections name an image twice; merge what was found in it")
+        raise ValueError("two Detections have the same image_id; merge them")
     if not max_detections or list(max_detections) != sorted(set(max_detections)) or max_detections[0] < 1:
-        raise ValueError(f"max_detections must be ascending and from 1, got {tuple(max_detections)}")
+        raise ValueError(f"max_detections must be ascending and at least 1, got {tuple(max_detections)}")
 
 
 def image_order(detections: Sequence[Detections]) -> list[int]:
-    """pycocotools ranks equal scores of different images by image id: so the numbers do not hang on file order."""
+    """Return the order that ranks equal scores of different images: by image id, as pycocotools does."""
     ids = [found.image_id for found in detections]
     return sorted(range(len(ids)), key=lambda image: (isinstance(ids[image], str), ids[image]))
 
@@ -160,12 +170,12 @@ def _past_limit(found: DetectionTable, classes: int, limit: int) -> int:
 
 
 def _operating_point(truth: TruthTable, found: DetectionTable, scores: Scores) -> OperatingPoint | None:
-    counts = ~scores.ignored
-    return best_f1(found.scores[counts], scores.matched[counts] >= 0, int((~truth.crowd).sum()))
+    counted_rows = ~scores.ignored
+    return best_f1(found.scores[counted_rows], scores.matched[counted_rows] >= 0, int((~truth.crowd).sum()))
 
 
 def _matched(truth: TruthTable, found: DetectionTable, scores: Scores, images: int) -> tuple[IntArray, ...]:
-    """Split the matches by image, with rows counted within the image."""
+    """Split the matches by image; rows count within the image."""
     first_row = np.searchsorted(truth.images, found.images)
     rows = np.where(scores.matched >= 0, scores.matched - first_row, -1)
     rows[scores.ignored] = -2
@@ -175,14 +185,10 @@ def _matched(truth: TruthTable, found: DetectionTable, scores: Scores, images: i
 def _warnings(evaluation: Evaluation) -> Iterator[str]:
     limit, past, unscored = evaluation.summary.max_detections[-1], evaluation.past_limit, evaluation.unscored_detections
     if past:
-        yield f"{_detections(past)} beyond the first {limit} of a class in an image: left out, as COCO's protocol does"
+        yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as in COCO's protocol"
     if unscored:
-        yield f"{_detections(unscored)} of classes without a box to find: false, but in no number"
+        yield f"{counted(unscored, 'detection')} of classes without ground truth: false positives in no number"
     if not evaluation.boxes:
-        yield "there is no box to find, so there is no AP"
+        yield "there is no ground-truth box, so there is no AP"
     elif not evaluation.detections:
         yield "there are no detections, so every number is 0"
-
-
-def _detections(count: int) -> str:
-    return f"{count:,} detection{'s' * (count != 1)}"

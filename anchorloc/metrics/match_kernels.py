@@ -1,7 +1,7 @@
-"""COCO's matching in numba: which detection finds which box, for several sets of boxes to find at once.
+"""COCO's matching and its precision-recall sums in numba, for several slices of the boxes at once.
 
-Operations and their order are those of pycocotools (cocoeval.py, maskApi.c), so that the outcome is the same to the
-bit. All kernels stand in this file, because numba's cache does not see a change elsewhere.
+The operations and their order are those of pycocotools (cocoeval.py, maskApi.c), so the results are equal to the bit.
+All kernels stand in this file, because numba's cache does not see a change in another one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.boxes.jit import kernel
-from anchorloc.structures import BoolArray, IntArray
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
-WRONG, RIGHT, ASIDE = 0, 1, 2  # ASIDE: neither, as on a crowd box
+FALSE_POSITIVE, TRUE_POSITIVE, IGNORED = 0, 1, 2  # states of a detection; IGNORED: neither, as on a crowd box
 
-Float64Array = NDArray[np.float64]
 Int8Array = NDArray[np.int8]
 
 
@@ -33,21 +32,21 @@ def overlap(detection: Float64Array, box: Float64Array, crowd: bool) -> float:
 @kernel
 def match(
     detections: Float64Array,  # (D, 4) xywh, group after group, by descending score in each
-    detection_starts: IntArray,  # (P + 1,) where the detections of each group (an image and a class) start
+    detection_starts: IntArray,  # (P + 1,) where the detections of each group (one image, one class) start
     boxes: Float64Array,  # (G, 4) xywh, in the same groups
     box_starts: IntArray,  # (P + 1,)
     crowd: BoolArray,  # (G,)
-    ignored: BoolArray,  # (S, G) boxes that a slice does not ask for
-    outside: BoolArray,  # (S, D) detections that are no error of a slice where they find nothing
+    ignored: BoolArray,  # (S, G) boxes outside a slice, and crowd boxes
+    outside: BoolArray,  # (S, D) detections outside a slice: ignored there if they match no box
     thresholds: Float64Array,  # (T,)
-    states: Int8Array,  # (S, T, D) written
-    matches: IntArray,  # (T, D) written: the box that each finds in the first slice, or -1
+    states: Int8Array,  # (S, T, D) output
+    matches: IntArray,  # (T, D) output: row of the matched box in the first slice, or -1
 ) -> None:
-    """Give each detection, by descending score, the box still free that it overlaps most."""
+    """Match each detection, by descending score, to the unmatched box of greatest IoU."""
     for group in range(len(box_starts) - 1):
         first, last = box_starts[group], box_starts[group + 1]
         begin, end = detection_starts[group], detection_starts[group + 1]
-        overlaps = np.empty((end - begin, last - first))
+        overlaps = np.empty((end - begin, last - first))  # of one group
         for i in range(begin, end):
             for j in range(first, last):
                 overlaps[i - begin, j - first] = overlap(detections[i], boxes[j], crowd[j])
@@ -57,12 +56,12 @@ def match(
                 taken[:] = False
                 for i in range(begin, end):
                     winner = -1
-                    for aside in (False, True):  # boxes that are asked for come first
+                    for pass_over_ignored in (False, True):  # boxes of the slice come first
                         best = min(thresholds[t], 1 - 1e-10)
                         for j in range(first, last):
-                            if ignored[s, j] != aside or (taken[j - first] and not crowd[j]):
+                            if ignored[s, j] != pass_over_ignored or (taken[j - first] and not crowd[j]):
                                 continue
-                            if overlaps[i - begin, j - first] >= best:  # of equals, the last
+                            if overlaps[i - begin, j - first] >= best:  # among equals the last wins
                                 best, winner = overlaps[i - begin, j - first], j
                         if winner >= 0:
                             break
@@ -70,34 +69,34 @@ def match(
                         matches[t, i] = winner
                     if winner >= 0:
                         taken[winner - first] = True
-                        states[s, t, i] = ASIDE if ignored[s, winner] else RIGHT
+                        states[s, t, i] = IGNORED if ignored[s, winner] else TRUE_POSITIVE
                     else:
-                        states[s, t, i] = ASIDE if outside[s, i] else WRONG
+                        states[s, t, i] = IGNORED if outside[s, i] else FALSE_POSITIVE
 
 
 @kernel
 def accumulate(
-    counted: BoolArray,  # (S, D) detections that count at some threshold; class after class, by descending score
-    places: IntArray,  # (E,) the detections that are right, and those that do not count at this threshold
-    rights: BoolArray,  # (E,) which of the two
+    counted: BoolArray,  # (S, D) detections not ignored at every threshold; class by class, by descending score
+    places: IntArray,  # (E,) true positives, and detections ignored at one threshold but counted at another
+    is_true_positive: BoolArray,  # (E,) which of the two
     place_starts: IntArray,  # (S, T, C + 1) where the places of each class start
     starts: IntArray,  # (C + 1,) where the detections of each class start
-    ranks: IntArray,  # (D,) of a detection among those of its class and image, from 0
-    weights: IntArray,  # (D,) how often the image of each counts
-    boxes: IntArray,  # (C, S) to find, each as often as its image counts
-    limits: IntArray,  # (K,) detections of a class and image that count, ascending
+    ranks: IntArray,  # (D,) rank of a detection within its class and image, from 0
+    weights: IntArray,  # (D,) how many times the image of each detection counts
+    boxes: IntArray,  # (C, S) weighted number of boxes to find
+    limits: IntArray,  # (K,) detections counted per class and image, ascending
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (C, S, T, R) written
-    recall: Float64Array,  # (C, S, T, K) written
+    precision: Float64Array,  # (C, S, T, R) output
+    recall: Float64Array,  # (C, S, T, K) output
 ) -> None:
-    """Write precision at given recalls (at the last limit), and recall at each limit; -1 where nothing is to find.
+    """Write precision at the given recalls (for the last limit) and recall at each limit; -1 where no box is to find.
 
-    Recall rises at the detections that are right, so the sums are taken there alone: over running counts that all
-    thresholds share, less those that do not count at one.
+    Recall rises only at true positives, so the loop visits only those. The number of detections so far comes from
+    running sums that all thresholds share, minus the detections ignored at one threshold.
     """
     before = np.empty(len(ranks), np.int64)
-    right_at, counted_at = np.empty(len(ranks), np.int64), np.empty(len(ranks), np.int64)
-    right_within = np.empty(len(limits), np.int64)
+    hits_at, counted_at = np.empty(len(ranks), np.int64), np.empty(len(ranks), np.int64)
+    hits_within = np.empty(len(limits), np.int64)
     for c in range(len(starts) - 1):
         for s in range(len(counted)):
             if boxes[c, s] == 0:
@@ -108,33 +107,37 @@ def accumulate(
                 total += weights[i] * counted[s, i]
                 before[i] = total
             for t in range(place_starts.shape[1]):
-                right, aside, steps = 0, 0, 0
-                right_within[:] = 0
+                hits, ignored, steps = 0, 0, 0
+                hits_within[:] = 0
                 for e in range(place_starts[s, t, c], place_starts[s, t, c + 1]):
                     i = places[e]
-                    if not rights[e]:
-                        aside += weights[i]
+                    if not is_true_positive[e]:
+                        ignored += weights[i]
                     elif weights[i] > 0:
-                        right += weights[i]
-                        right_at[steps], counted_at[steps] = right, before[i] - aside
+                        hits += weights[i]
+                        hits_at[steps], counted_at[steps] = hits, before[i] - ignored
                         steps += 1
                         for k in range(len(limits)):
                             if ranks[i] < limits[k]:
-                                right_within[k] += weights[i]
+                                hits_within[k] += weights[i]
                 for k in range(len(limits)):
-                    recall[c, s, t, k] = right_within[k] / boxes[c, s]
-                _interpolate(right_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
+                    recall[c, s, t, k] = hits_within[k] / boxes[c, s]
+                _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
 
 
 @kernel
 def _interpolate(
-    right: IntArray, counted: IntArray, boxes: int, recalls: Float64Array, precision: Float64Array
+    hits: IntArray,  # (P,) true positives so far, at each step of recall
+    counted: IntArray,  # (P,) detections so far
+    boxes: int,
+    recalls: Float64Array,  # (R,)
+    precision: Float64Array,  # (R,) output
 ) -> None:
-    """Write the greatest precision at or beyond each recall, from the counts where recall rises."""
+    """Write the greatest precision at or beyond each recall."""
     place, best = len(recalls) - 1, 0.0
-    for step in range(len(right) - 1, -1, -1):
-        while place >= 0 and recalls[place] > right[step] / boxes:
+    for step in range(len(hits) - 1, -1, -1):
+        while place >= 0 and recalls[place] > hits[step] / boxes:
             precision[place] = best
             place -= 1
-        best = max(best, right[step] / (counted[step] + np.spacing(1)))  # pycocotools' guard against 0 / 0
+        best = max(best, hits[step] / (counted[step] + np.spacing(1)))  # pycocotools' guard against 0 / 0
     precision[: place + 1] = best

@@ -1,4 +1,7 @@
-"""Every detection matched once, for all that is counted afterwards: the fast twin of pycocotools' matching."""
+"""Match detections to ground truth by COCO's protocol, once, for everything that is counted afterwards.
+
+The matches are equal to those of pycocotools to the bit.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.box_tables import DetectionTable, Float64Array, TruthTable
-from anchorloc.metrics.match_kernels import ASIDE, RIGHT, Int8Array, match
-from anchorloc.structures import BoolArray, IntArray
+from anchorloc.metrics.box_tables import DetectionTable, TruthTable
+from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE, Int8Array, match
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
 AREAS: Final = ("all", "small", "medium", "large")  # split at 32² and 96² square pixels, both ends inclusive
@@ -20,60 +23,70 @@ AREA_RANGES: Final = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2,
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A part of the boxes to find. The others are ignored, as crowd boxes are."""
+    """A subset of the ground truth to score. Boxes outside it are ignored, as crowd boxes are."""
 
     name: str
-    boxes: BoolArray  # (G,) of the truth table, that belong to it
-    detections: BoolArray  # (D,) of the detection table: those that are errors of this slice if they find nothing
+    boxes: BoolArray  # (G,) boxes of the truth table in the slice
+    detections: BoolArray  # (D,) detections that are false positives of the slice if they match no box
 
 
 @dataclass(frozen=True, eq=False)
-class Tallies:
-    """Where sums over the detections change, see `match_kernels.accumulate`."""
+class AccumulationIndex:
+    """The detections at which precision and recall change, see `match_kernels.accumulate`."""
 
     counted: BoolArray  # (S, D)
     places: IntArray  # (E,)
-    rights: BoolArray  # (E,)
+    is_true_positive: BoolArray  # (E,)
     starts: IntArray  # (S, T, C + 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What became of the detections, class after class by descending score, in S slices at T IoU thresholds."""
+    """The state of every detection in S slices at T IoU thresholds; class by class, by descending score."""
 
-    rows: IntArray  # (D,) in the detection table; those past the limit of their class and image are not there
+    rows: IntArray  # (D,) row in the detection table; detections past the limit of their class and image are left out
     images: IntArray  # (D,)
-    ranks: IntArray  # (D,) among the detections of the same class and image, from 0
+    ranks: IntArray  # (D,) rank within the class and image, from 0
     starts: IntArray  # (C + 1,) where each class starts
-    states: Int8Array  # (S, T, D) WRONG, RIGHT or ASIDE
-    matches: IntArray  # (T, D) the row in the truth table of the box found, in the first slice; -1 for none
+    states: Int8Array  # (S, T, D) FALSE_POSITIVE, TRUE_POSITIVE or IGNORED
+    matches: IntArray  # (T, D) row in the truth table of the box matched in the first slice, or -1
     truth_images: IntArray  # (G,)
     truth_labels: IntArray  # (G,)
-    wanted: BoolArray  # (S, G) the boxes to find
+    to_find: BoolArray  # (S, G) the boxes of each slice, without crowd boxes
     image_count: int  # N
 
     @property
-    def classes(self) -> int:
-        """C."""
+    def classes(self) -> int:  # C
         return len(self.starts) - 1
 
     @cached_property
-    def tallies(self) -> Tallies:
-        """What all weightings of the images share, made on first use."""
+    def accumulation_index(self) -> AccumulationIndex:
+        """Index the states for `weighted_curves`; all image weights share it, so it is made once, on first use."""
         slices, thresholds, count = self.states.shape
-        counted = (self.states != ASIDE).any(axis=1)
-        rights = self.states == RIGHT
-        flat = np.flatnonzero(rights | ((self.states == ASIDE) & counted[:, None]))
+        counted = (self.states != IGNORED).any(axis=1)
+        hits = self.states == TRUE_POSITIVE
+        flat = np.flatnonzero(hits | ((self.states == IGNORED) & counted[:, None]))
         firsts = np.arange(slices * thresholds).reshape(slices, thresholds, 1) * count + self.starts
-        return Tallies(counted, flat % max(1, count), rights.ravel()[flat], np.searchsorted(flat, firsts))
+        return AccumulationIndex(counted, flat % max(1, count), hits.ravel()[flat], np.searchsorted(flat, firsts))
 
     def up_to(self, limit: int) -> Outcomes:
-        """Return them with detections past `limit` of a class and image aside."""
-        return replace(self, states=np.where(self.ranks < limit, self.states, np.int8(ASIDE)))
+        """Return the outcomes with detections past `limit` of a class and image ignored."""
+        return replace(self, states=np.where(self.ranks < limit, self.states, np.int8(IGNORED)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Detections and boxes sorted into P groups of one image and one class each."""
+
+    rows: IntArray  # (D,) rows of the detection table, by group and descending score, up to the limit of each group
+    ranks: IntArray  # (D,) rank of each in its group, from 0
+    boxes: IntArray  # (G,) rows of the truth table, by group
+    starts: IntArray  # (P + 1,) where the detections of each group start
+    box_starts: IntArray  # (P + 1,)
 
 
 def coco_slices(truth: TruthTable, detections: DetectionTable, by_size: bool = True) -> tuple[Slice, ...]:
-    """Return AREAS as slices; the first alone without `by_size`."""
+    """Return AREAS as slices; only the first, "all", without `by_size`."""
     sides = xywh(detections.boxes)[:, 2:]
     area = sides[:, 0] * sides[:, 1]
     return tuple(
@@ -91,55 +104,80 @@ def match_detections(
     slices: Sequence[Slice],
     thresholds: Sequence[float] = IOU_THRESHOLDS,
 ) -> Outcomes:
-    """Match by COCO's protocol: equal to pycocotools to the bit.
+    """Match by COCO's protocol.
 
     Args:
-        image_order: the images, in the order in which equal scores of different images are ranked.
+        image_order: the images in the order that ranks equal scores of different images.
         limit: how many detections of one class in one image count.
     """
+    groups = _group(truth, detections, image_order, limit)
+    to_find = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
+    states, matches = _match(truth, detections, groups, slices, to_find, thresholds)
+    ranked = _rank(detections, groups.rows)
+    rows = groups.rows[ranked]
+    return Outcomes(
+        rows=rows,
+        images=detections.images[rows],
+        ranks=groups.ranks[ranked],
+        starts=np.searchsorted(detections.labels[rows], np.arange(classes + 1)),
+        states=np.ascontiguousarray(states[:, :, ranked]),
+        matches=np.append(groups.boxes, -1)[matches[:, ranked]],  # -1 picks the appended -1
+        truth_images=truth.images,
+        truth_labels=truth.labels,
+        to_find=to_find,
+        image_count=len(image_order),
+    )
+
+
+def _group(truth: TruthTable, detections: DetectionTable, image_order: Sequence[int], limit: int) -> _Groups:
+    """Sort detections and boxes by class and image; keep the `limit` detections of highest score in each group."""
     place = np.empty(len(image_order), np.int64)
     place[np.asarray(image_order, np.int64)] = np.arange(len(image_order))
-    keys = detections.labels * len(place) + place[detections.images]
-    truth_keys = truth.labels * len(place) + place[truth.images]
+    keys = detections.labels * len(place) + place[detections.images]  # (D,) one number per class and image
+    truth_keys = truth.labels * len(place) + place[truth.images]  # (G,)
     rows = np.lexsort((-detections.scores, keys))  # stable: equal scores keep their order
     ranks = np.arange(len(rows)) - np.searchsorted(keys[rows], keys[rows])
     rows, ranks = rows[ranks < limit], ranks[ranks < limit]
     boxes = np.argsort(truth_keys, kind="stable")
     groups = np.sort(np.concatenate([keys[rows], truth_keys]), kind="stable")
-    groups = groups[np.diff(groups, prepend=-1) > 0]  # an image and a class each
-    states = np.full((len(slices), len(thresholds), len(rows)), ASIDE, np.int8)
+    groups = groups[np.diff(groups, prepend=-1) > 0]  # (P,) distinct keys
+    return _Groups(rows, ranks, boxes, _starts(keys[rows], groups), _starts(truth_keys[boxes], groups))
+
+
+def _match(
+    truth: TruthTable,
+    detections: DetectionTable,
+    groups: _Groups,
+    slices: Sequence[Slice],
+    to_find: BoolArray,
+    thresholds: Sequence[float],
+) -> tuple[Int8Array, IntArray]:
+    """Return the states (S, T, D) and the matched boxes (T, D), both in the order of the groups."""
+    rows, boxes = groups.rows, groups.boxes
+    states = np.full((len(slices), len(thresholds), len(rows)), IGNORED, np.int8)
     matches = np.full(states.shape[1:], -1)
-    wanted = _stacked([part.boxes & ~truth.crowd for part in slices], len(boxes))
     match(
         xywh(detections.boxes[rows]),
-        _starts(keys[rows], groups),
+        groups.starts,
         xywh(truth.boxes[boxes]),
-        _starts(truth_keys[boxes], groups),
+        groups.box_starts,
         truth.crowd[boxes],
-        ~wanted[:, boxes],
-        ~_stacked([part.detections[rows] for part in slices], len(rows)),
+        ~to_find[:, boxes],
+        ~_stack([part.detections[rows] for part in slices], len(rows)),
         np.asarray(thresholds),
         states,
         matches,
     )
-    ranked = np.lexsort((-detections.scores[rows], detections.labels[rows]))  # stable: equal scores go by image
-    rows = rows[ranked]
-    return Outcomes(
-        rows=rows,
-        images=detections.images[rows],
-        ranks=ranks[ranked],
-        starts=np.searchsorted(detections.labels[rows], np.arange(classes + 1)),
-        states=np.ascontiguousarray(states[:, :, ranked]),
-        matches=np.append(boxes, -1)[matches[:, ranked]],  # -1 stays -1
-        truth_images=truth.images,
-        truth_labels=truth.labels,
-        wanted=wanted,
-        image_count=len(image_order),
-    )
+    return states, matches
+
+
+def _rank(detections: DetectionTable, rows: IntArray) -> IntArray:
+    """Return the order of `rows` by class and descending score; the sort is stable: equal scores go by image."""
+    return np.lexsort((-detections.scores[rows], detections.labels[rows]))
 
 
 def xywh(boxes: Float64Array) -> Float64Array:
-    """Return (N, 4) xyxy boxes as pycocotools has them."""
+    """Convert xyxy boxes (N, 4) to the (x, y, width, height) of pycocotools."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
@@ -147,5 +185,5 @@ def _starts(keys: IntArray, groups: IntArray) -> IntArray:
     return np.append(np.searchsorted(keys, groups), len(keys))
 
 
-def _stacked(masks: list[BoolArray], length: int) -> BoolArray:
+def _stack(masks: list[BoolArray], length: int) -> BoolArray:
     return np.array(masks, np.bool_).reshape(len(masks), length)

@@ -1,38 +1,26 @@
-"""pycocotools, the scorer of record, fed from memory."""
+"""Score with pycocotools, the scorer of record, without files.
+
+Only this file imports pycocotools, and `evaluate` imports this file only when it scores with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pycocotools import coco as coco_module
 from pycocotools import cocoeval as cocoeval_module
 
-from anchorloc.metrics.box_tables import DetectionTable, Float64Array, TruthTable
+from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, xywh
+from anchorloc.metrics.scores import Scores
 from anchorloc.metrics.weighted_ap import RECALLS
 from anchorloc.structures import BoolArray, IntArray
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """What the scorer of record gives. An array is -1 where a class has no truth in an area range."""
-
-    precision: Float64Array  # (T, R, C, 4 areas, len(max_detections))
-    recall: Float64Array  # (T, C, 4 areas, len(max_detections))
-    matches: IntArray  # (T, D) row in the truth table of the box that a detection finds at each IoU, or -1
-    ignored: BoolArray  # (D,) neither right nor wrong at IoU 0.5: on a crowd box, or past max_detections
-
-    @property
-    def matched(self) -> IntArray:
-        """(D,) the row at IoU 0.5."""
-        return np.asarray(self.matches[0])
-
-
-def score(
+def pycocotools_score(
     truth: TruthTable,
     detections: DetectionTable,
     image_order: Sequence[int],
@@ -40,15 +28,15 @@ def score(
     max_detections: Sequence[int],
     by_size: bool = True,
 ) -> Scores:
-    """Run COCO's protocol.
+    """Score by COCO's protocol.
 
-    pycocotools visits every image for every class. So it is run class by class, over the images that hold a box or a
-    detection of the class: the others add nothing, and most images have few of many classes.
+    pycocotools visits every image for every class. We run it class by class, only over images that hold a box or a
+    detection of the class: the others add nothing, and most images hold few of many classes.
 
     Args:
-        image_order: the images, in the order in which equal scores of different images are ranked.
-        max_detections: how many detections of one class in one image count, ascending.
-        by_size: whether to score AREAS beyond the first too, which takes four times as long; else they stay -1.
+        image_order: the images in the order that ranks equal scores of different images.
+        max_detections: detections counted per class and image, ascending.
+        by_size: score small, medium and large boxes too, which takes four times as long; without it they stay -1.
     """
     image_ids = np.empty(len(image_order), np.int64)
     image_ids[np.asarray(image_order, np.int64)] = np.arange(1, len(image_order) + 1)
@@ -77,7 +65,7 @@ def score(
 
 
 def _images_by_class(truth: TruthTable, detections: DetectionTable) -> Iterator[tuple[int, IntArray]]:
-    """Yield every class that occurs with its images."""
+    """Yield every class that occurs, with its images."""
     labels = np.concatenate([truth.labels, detections.labels])
     images = np.concatenate([truth.images, detections.images])
     for label in np.unique(labels).tolist():
@@ -85,7 +73,7 @@ def _images_by_class(truth: TruthTable, detections: DetectionTable) -> Iterator[
 
 
 def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str, Any]]:
-    """Annotations with ids from 1: pycocotools takes a match with the id 0 for no match."""
+    """Return annotations with ids from 1: pycocotools reads a match with id 0 as no match."""
     columns = zip(
         image_ids[truth.images].tolist(),
         (truth.labels + 1).tolist(),
@@ -128,7 +116,7 @@ def _coco(annotations: list[dict[str, Any]], images: int, classes: int) -> Any:
 
 
 def _read_matches(image_results: list[dict[str, Any] | None], matches: IntArray, ignored: BoolArray) -> None:
-    """Note which truth each detection of a class found at every IoU threshold, over all sizes."""
+    """Write the matches of one class at every IoU threshold, over all sizes."""
     whole = list(map(float, cocoeval_module.Params("bbox").areaRng[0]))
     for result in image_results:
         if result is not None and result["aRng"] == whole:
@@ -139,7 +127,7 @@ def _read_matches(image_results: list[dict[str, Any] | None], matches: IntArray,
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Silence the prints of pycocotools, and of nothing else: sys.stdout may belong to a running progress bar."""
+    """Silence the prints of pycocotools alone: sys.stdout may belong to a running progress bar."""
     modules = (vars(coco_module), vars(cocoeval_module))
     for names in modules:
         names["print"] = lambda *_values, **_options: None

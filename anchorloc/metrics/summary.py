@@ -1,27 +1,24 @@
-"""The 12 COCO numbers, from the precision and recall arrays."""
+"""COCO's 12 numbers, from the precision and recall arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS
-from anchorloc.metrics.pycocotools_scorer import Scores
+from anchorloc.metrics.scores import Scores, mean_of_known
 
 
 @dataclass(frozen=True)
-class Summary:
-    """COCO's 12 numbers, means over the classes that have truth; None where no class has any."""
+class CocoSummary:
+    """COCO's 12 numbers, means over the classes with ground truth; None where no class has any."""
 
     ap: float | None  # mean over IoU 0.50:0.05:0.95
     ap50: float | None
     ap75: float | None
-    ap_small: float | None  # truth of area up to 32²
+    ap_small: float | None  # boxes of area up to 32² px
     ap_medium: float | None
-    ap_large: float | None  # truth of area from 96²
+    ap_large: float | None  # boxes of area from 96² px
     ar: tuple[float | None, ...]  # at each of max_detections
     ar_small: float | None
     ar_medium: float | None
@@ -45,11 +42,11 @@ class Summary:
         }
 
 
-def summarize(scores: Scores, max_detections: Sequence[int]) -> Summary:
+def summarize(scores: Scores, max_detections: Sequence[int]) -> CocoSummary:
     """Return the 12 numbers; AP is at the last of `max_detections`.
 
-    `COCOeval.summarize` looks for exactly 100 detections and gives -1 for any other number (cocoapi#33); where it
-    works, at (1, 10, 100), the two agree to the last bit.
+    `COCOeval.summarize` returns -1 for limits other than (1, 10, 100) (cocoapi#33); for these the two agree to the
+    last bit.
     """
     at = {area: index for index, area in enumerate(AREAS)}
 
@@ -60,7 +57,7 @@ def summarize(scores: Scores, max_detections: Sequence[int]) -> Summary:
     def ar(area: str = "all", count: int = -1) -> float | None:
         return mean_of_known(scores.recall[..., at[area], count])
 
-    return Summary(
+    return CocoSummary(
         ap=ap(),
         ap50=ap(iou=0.5),
         ap75=ap(iou=0.75),
@@ -73,9 +70,3 @@ def summarize(scores: Scores, max_detections: Sequence[int]) -> Summary:
         ar_large=ar("large"),
         max_detections=tuple(max_detections),
     )
-
-
-def mean_of_known(values: Float64Array) -> float | None:
-    """Return the mean of the entries that are not -1, COCO's mark for "no truth"; None if there is none."""
-    known = values[values > -1]
-    return float(np.mean(known)) if known.size else None

@@ -1,6 +1,6 @@
-"""COCO's numbers of images that count several times or not at all, from detections matched once.
+"""Compute COCO's numbers for images that count several times or not at all, from detections matched once.
 
-The numbers of a set in which image i stands w[i] times, without making it: what a bootstrap over images asks for.
+The numbers are those of a set that holds image i weights[i] times, without making that set: a bootstrap needs them.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.box_tables import Float64Array
 from anchorloc.metrics.match_kernels import accumulate
 from anchorloc.metrics.matching import Outcomes
-from anchorloc.structures import IntArray
+from anchorloc.structures import Float64Array, IntArray
 
 RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
-    """Precision and recall of every class, slice and IoU threshold; -1 where there is nothing to find."""
+class PrecisionRecall:
+    """Precision and recall of every class, slice and IoU threshold; -1 where no box is to find."""
 
-    precision: Float64Array  # (C, S, T, R) at RECALLS, with the last limit
-    recall: Float64Array  # (C, S, T, K) with each limit
+    precision: Float64Array  # (C, S, T, R) at RECALLS, for the last limit
+    recall: Float64Array  # (C, S, T, K) for each limit
 
     @property
-    def ap(self) -> Float64Array:
-        """(C, S, T) average precision."""
+    def ap(self) -> Float64Array:  # (C, S, T)
         return np.asarray(self.precision.mean(axis=3))
 
 
-def weighted_curves(outcomes: Outcomes, weights: IntArray | None = None, limits: Sequence[int] = (100,)) -> Curves:
-    """Return what pycocotools gives for the images, each taken `weights[i]` times; with no weights, once.
+def weighted_curves(
+    outcomes: Outcomes, weights: IntArray | None = None, limits: Sequence[int] = (100,)
+) -> PrecisionRecall:
+    """Return what pycocotools gives for a set that holds image i `weights[i]` times.
 
-    A copy of an image ranks beside it: where detections of other images have the same score, a set with copies under
-    ids of their own ranks them otherwise, and its numbers differ by that.
+    The copies of an image rank next to each other. If other images have detections of the same score, a set that gives
+    the copies ids of their own ranks them differently, and its numbers differ by that.
 
     Args:
-        weights: (N,) whole numbers from 0.
-        limits: detections of a class and image that count, ascending.
+        weights: (N,) whole numbers from 0; 1 each by default.
+        limits: detections counted per class and image, ascending.
 
     Raises:
         ValueError: the weights are not N whole numbers from 0.
@@ -53,26 +53,26 @@ def weighted_curves(outcomes: Outcomes, weights: IntArray | None = None, limits:
     slices, thresholds, _ = outcomes.states.shape
     precision = np.empty((outcomes.classes, slices, thresholds, len(RECALLS)))
     recall = np.empty((outcomes.classes, slices, thresholds, len(limits)))
-    tallies = outcomes.tallies
+    index = outcomes.accumulation_index
     accumulate(
-        tallies.counted,
-        tallies.places,
-        tallies.rights,
-        tallies.starts,
+        index.counted,
+        index.places,
+        index.is_true_positive,
+        index.starts,
         outcomes.starts,
         outcomes.ranks,
         weights[outcomes.images].astype(np.int64),
-        boxes_to_find(outcomes, weights),
+        count_boxes(outcomes, weights),
         np.asarray(limits),
         np.asarray(RECALLS),
         precision,
         recall,
     )
-    return Curves(precision, recall)
+    return PrecisionRecall(precision, recall)
 
 
-def boxes_to_find(outcomes: Outcomes, weights: IntArray | None = None) -> IntArray:
-    """(C, S) how many boxes there are, each as often as its image counts."""
-    counts = np.ones(len(outcomes.truth_images)) if weights is None else weights[outcomes.truth_images]
-    rows = [np.bincount(outcomes.truth_labels, counts * wanted, outcomes.classes) for wanted in outcomes.wanted]
+def count_boxes(outcomes: Outcomes, weights: IntArray) -> IntArray:
+    """Return how many boxes of each class and slice there are to find (C, S), in images that count `weights` times."""
+    counts = weights[outcomes.truth_images]
+    rows = [np.bincount(outcomes.truth_labels, counts * to_find, outcomes.classes) for to_find in outcomes.to_find]
     return np.array(rows).reshape(len(rows), outcomes.classes).T.astype(np.int64)

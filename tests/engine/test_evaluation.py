@@ -19,10 +19,10 @@ def test_every_anchor_is_named_by_its_level_and_shape() -> None:
         for image, (grid, anchors) in enumerate(zip(grids, every, strict=True))
     ]
     usage = anchor_usage(config, detections, sizes)
-    assert work is not None
+    assert usage is not None
     boxes = np.concatenate([grid.boxes for grid in grids])
-    expected = [work.shapes[level][shape] for level, shape in zip(work.level, work.shape, strict=True)]
+    expected = [usage.shapes[level][shape] for level, shape in zip(usage.level, usage.shape, strict=True)]
     assert np.allclose(boxes[:, 2:] - boxes[:, :2], expected, atol=1e-3)
-    assert list(work.strides) == [8, 16]
-    assert np.allclose(work.anchors, [0.8, 0.2])
+    assert list(usage.strides) == [8, 16]
+    assert np.allclose(usage.anchors, [0.8, 0.2])
     assert anchor_usage(config, [], []) is None

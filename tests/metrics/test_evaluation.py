@@ -134,7 +134,7 @@ def test_false_detections_of_a_class_without_truth_leave_the_mean_alone_and_are_
     result = evaluate([target([BOX])], [found("a", [BOX, BOX], [0.5, 0.9], [0, 1])], classes(2))
     assert result.summary.ap == pytest.approx(1, abs=1e-12)
     assert (result.classes[1].ap, result.classes[1].detections, result.unscored_detections) == (None, 1, 1)
-    assert "1 detection of classes without a box to find" in " ".join(result.warnings)
+    assert "1 detection of classes without ground truth" in " ".join(result.warnings)
 
 
 def test_a_crowd_is_neither_truth_nor_error() -> None:
@@ -170,14 +170,14 @@ def test_what_is_not_finite_is_refused(value: float, part: str) -> None:
     ("targets", "detections", "limits", "words"),
     [
         ([target([BOX])], [], [100], "0 for 1"),
-        ([target([])] * 2, [found(1, [], [])] * 2, [100], "an image twice"),
+        ([target([])] * 2, [found(1, [], [])] * 2, [100], "same image_id"),
         ([target([BOX], [1])], [found(1, [], [])], [100], r"targets\[0\] row 0"),
         ([target([]), target([BOX, [0, 0, np.nan, 1]])], [found(1, [], []), found(2, [], [])], [100], r"\[1\] row 1"),
         ([target([])], [found(1, [[5, 0, 4, 1]], [0.5])], [100], "negative size"),
         ([target([])], [found(1, [BOX], [0.5], [-1])], [100], "label -1"),
         ([target([])], [found(1, [], [])], [100, 10], "ascending"),
         ([target([])], [found(1, [], [])], [], "ascending"),
-        ([target([])], [found(1, [], [])], [0, 1], "from 1"),
+        ([target([])], [found(1, [], [])], [0, 1], "at least 1"),
     ],
 )
 def test_arguments_that_do_not_fit(

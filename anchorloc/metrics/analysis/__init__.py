@@ -1,26 +1,27 @@
-"""Why the numbers are what they are: curves, errors, calibration, slices and the yield of anchors."""
+"""Explain the numbers: curves, error types, calibration, slices and the contribution of each anchor shape."""
 
-from anchorloc.metrics.analysis.analysis import Analysis, Demands, analyze
-from anchorloc.metrics.analysis.anchors import AnchorWork, ShapeYield
+from anchorloc.metrics.analysis.analysis import Analysis, AnalysisOptions, analyze
+from anchorloc.metrics.analysis.anchors import AnchorUsage, ShapeContribution
 from anchorloc.metrics.analysis.calibration import Calibration
 from anchorloc.metrics.analysis.confusion import Confusion
 from anchorloc.metrics.analysis.curves import ClassCurve, Froc
-from anchorloc.metrics.analysis.errors import KINDS, Errors
-from anchorloc.metrics.analysis.images import ImageScore
+from anchorloc.metrics.analysis.errors import ERROR_TYPES, Errors
+from anchorloc.metrics.analysis.images import BoxQuality, ImageScore
 from anchorloc.metrics.analysis.slices import SliceScore
 
 __all__ = [
-    "KINDS",
+    "ERROR_TYPES",
     "Analysis",
-    "AnchorWork",
+    "AnalysisOptions",
+    "AnchorUsage",
+    "BoxQuality",
     "Calibration",
     "ClassCurve",
     "Confusion",
-    "Demands",
     "Errors",
     "Froc",
     "ImageScore",
-    "ShapeYield",
+    "ShapeContribution",
     "SliceScore",
     "analyze",
 ]

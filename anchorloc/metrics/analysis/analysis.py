@@ -1,18 +1,18 @@
-"""All parts of an analysis, from the same matches."""
+"""Run all parts of an analysis on the same matches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anchorloc.metrics.analysis.anchors import AnchorWork, ShapeYield, shape_yields
+from anchorloc.metrics.analysis.anchors import AnchorUsage, ShapeContribution, shape_contributions
 from anchorloc.metrics.analysis.calibration import Calibration, calibration
 from anchorloc.metrics.analysis.confusion import Confusion, confusion
 from anchorloc.metrics.analysis.curves import ClassCurve, Froc, class_curves, froc
 from anchorloc.metrics.analysis.errors import Errors, find_errors
-from anchorloc.metrics.analysis.images import ImageScore, Localization, image_scores, localization
-from anchorloc.metrics.analysis.matched import Case
-from anchorloc.metrics.analysis.nearest import nearest
+from anchorloc.metrics.analysis.images import BoxQuality, ImageScore, box_quality, image_scores
+from anchorloc.metrics.analysis.matched import MatchedDetections
+from anchorloc.metrics.analysis.nearest_boxes import nearest_boxes
 from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
 from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
 from anchorloc.metrics.box_tables import detection_table, truth_table
@@ -22,23 +22,23 @@ from anchorloc.structures import Category, Detections, IntArray, Target
 
 
 @dataclass(frozen=True, eq=False)
-class Demands:
-    """What to look into beyond what truth and detections alone tell."""
+class AnalysisOptions:
+    """What an analysis looks at beside ground truth and detections."""
 
-    precision: float | None = None  # that the recommended threshold of a class must keep; best F1 without
+    min_precision: float | None = None  # recommend thresholds that reach it; best F1 without
     sizes: IntArray | None = None  # (N, 2) height and width of the images
-    work: AnchorWork | None = None
-    resamples: int = 0
+    anchor_usage: AnchorUsage | None = None
+    resamples: int = 0  # of the bootstrap over images
     seed: int = 0
     threads: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Why the numbers are what they are. "The score threshold" is that of the best F1 over all classes."""
+    """Why the numbers are what they are. "The score threshold" is the threshold of best F1 over all classes."""
 
-    threshold: float | None  # None where nothing is right: then every detection is looked at
-    precision: float | None  # as demanded
+    threshold: float | None  # None without a true positive: then all detections count
+    min_precision: float | None  # as in AnalysisOptions
     everything: ClassCurve
     classes: tuple[ClassCurve, ...]
     froc: Froc | None
@@ -46,9 +46,9 @@ class Analysis:
     confusion: Confusion
     calibration: Calibration | None
     slices: tuple[SliceScore, ...]
-    localization: Localization
+    box_quality: BoxQuality
     images: tuple[ImageScore, ...]
-    yields: tuple[ShapeYield, ...]  # none where detections do not know their anchors
+    shapes: tuple[ShapeContribution, ...]  # empty where the anchors of the detections are unknown
     bootstrap: Bootstrap | None
 
 
@@ -57,32 +57,33 @@ def analyze(
     detections: Sequence[Detections],
     categories: Sequence[Category],
     max_detections: Sequence[int] = (1, 10, 100),
-    demands: Demands | None = None,
+    options: AnalysisOptions | None = None,
 ) -> Analysis:
-    """Look into what `evaluate` scores, with the same arguments."""
-    demands = demands or Demands()
+    """Analyze what `evaluate` scores; the arguments are the same."""
+    options = options or AnalysisOptions()
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     order = image_order(detections)
-    slices = coco_slices(truth, found, by_size=demands.resamples > 0)
+    slices = coco_slices(truth, found, by_size=options.resamples > 0)
     outcomes = match_detections(truth, found, order, len(categories), max_detections[-1], slices)
-    case = Case(truth, found, outcomes, tuple(order), tuple(categories))
-    near = nearest(case)
-    everything, *classes = class_curves(case, demands.precision)
+    matched = MatchedDetections(truth, found, outcomes, tuple(order), tuple(categories))
+    nearest = nearest_boxes(matched)
+    everything, *classes = class_curves(matched, options.min_precision)
     threshold = None if everything.best is None else everything.best.threshold
-    errors = find_errors(case, near, threshold)
-    resampling = (max_detections, demands.resamples, demands.seed, demands.threads)
+    errors = find_errors(matched, nearest, threshold)
+    usage = options.anchor_usage
+    resampling = (max_detections, options.resamples, options.seed, options.threads)
     return Analysis(
         threshold=threshold,
-        precision=demands.precision,
+        min_precision=options.min_precision,
         everything=everything,
         classes=tuple(classes),
-        froc=froc(case),
+        froc=froc(matched),
         errors=errors,
-        confusion=confusion(case, errors),
-        calibration=calibration(case),
-        slices=slice_scores(case, near, demands.sizes),
-        localization=localization(case, near, errors),
-        images=image_scores(case, errors),
-        yields=() if demands.work is None else tuple(shape_yields(case, near, demands.work, errors.kept)),
-        bootstrap=bootstrap(outcomes, *resampling) if demands.resamples else None,
+        confusion=confusion(matched, errors),
+        calibration=calibration(matched),
+        slices=slice_scores(matched, nearest, options.sizes),
+        box_quality=box_quality(matched, nearest, errors),
+        images=image_scores(matched, errors),
+        shapes=() if usage is None else tuple(shape_contributions(matched, nearest, usage, errors.kept)),
+        bootstrap=bootstrap(outcomes, *resampling) if options.resamples else None,
     )

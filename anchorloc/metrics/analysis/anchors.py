@@ -1,4 +1,4 @@
-"""What each anchor shape and each level gives, and what would be lost without it."""
+"""What each anchor shape and each pyramid level contributes, and what AP would lose without it."""
 
 from __future__ import annotations
 
@@ -7,80 +7,86 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.errors import known_mean
-from anchorloc.metrics.analysis.matched import Case
-from anchorloc.metrics.analysis.nearest import Nearest
+from anchorloc.metrics.analysis.matched import MatchedDetections
+from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.metrics.box_tables import DetectionTable
 from anchorloc.metrics.matching import coco_slices, match_detections
+from anchorloc.metrics.scores import mean_of_known
 from anchorloc.metrics.weighted_ap import weighted_curves
 from anchorloc.structures import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class AnchorWork:
-    """Which anchors made the detections, and what the anchors are."""
+class AnchorUsage:
+    """The anchor of every detection, and the anchors of each level."""
 
-    level: IntArray  # (D,) of the anchor of each detection, all images joined
-    shape: IntArray  # (D,) place among the shapes of that level
+    level: IntArray  # (D,) pyramid level of each detection's anchor, all images joined
+    shape: IntArray  # (D,) index into the shapes of that level
     strides: tuple[float, ...]  # (L,)
     shapes: tuple[tuple[tuple[float, float], ...], ...]  # per level the (width, height) of its shapes, network pixels
-    anchors: tuple[float, ...]  # (L,) share of all anchors of an image that lie on the level
+    anchors: tuple[float, ...]  # (L,) share of an image's anchors that lie on the level
 
 
 @dataclass(frozen=True)
-class ShapeYield:
-    """One shape of one level, or a whole level."""
+class ShapeContribution:
+    """What one anchor shape of one level, or a whole level, contributes."""
 
     level: int
     stride: float
     size: tuple[float, float] | None  # (width, height) in network pixels; None for a level of several shapes
-    anchors: float  # share of all anchors: its cost
+    anchors: float  # share of all anchors: the cost
     kept: float  # share of the detections above the score threshold
-    right: float  # share of those of them that are right
-    iou: float | None  # mean IoU of the right ones
-    loss: float | None  # of AP, if its detections were left out
+    right: float  # share of the true positives above the score threshold
+    iou: float | None  # mean IoU of its true positives
+    ap_loss: float | None  # AP lost if its detections are removed
 
 
-def shape_yields(case: Case, near: Nearest, work: AnchorWork, kept: BoolArray) -> Iterator[ShapeYield]:
+Contribution = tuple[float, float, float | None, float | None]  # kept, right, iou, ap_loss
+
+
+def shape_contributions(
+    matched: MatchedDetections, nearest: NearestBoxes, usage: AnchorUsage, kept: BoolArray
+) -> Iterator[ShapeContribution]:
     """Yield the levels, each followed by its shapes.
 
-    The loss is that of the stored detections: without a shape, others that were suppressed would step in for some, and
-    a network trained without it would use its neighbors. So it is the most that can be lost, and one near zero is sure.
+    The loss removes stored detections. Without the shape, others that NMS suppressed would replace some of them, and a
+    network trained without it would use neighboring shapes. So the loss is an upper bound, and one near zero is sure.
     """
-    whole = _ap(case, np.ones(len(kept), np.bool_))
-    counted = kept & case.counts
-    right = counted & (case.matched >= 0)
+    whole = _ap(matched, np.ones(len(kept), np.bool_))
+    counted = kept & matched.counted
+    true_positives = counted & matched.is_true_positive
 
-    def score(mine: BoolArray) -> tuple[float, float, float | None, float | None]:
-        hits = right & mine
-        rest = _ap(case, ~mine) if mine.any() else whole
+    def contribution(mine: BoolArray) -> Contribution:
+        hits = true_positives & mine
+        rest = _ap(matched, ~mine) if mine.any() else whole
         return (
             int((counted & mine).sum()) / max(1, int(counted.sum())),
-            int(hits.sum()) / max(1, int(right.sum())),
-            float(near.same_iou[hits].mean()) if hits.any() else None,
+            int(hits.sum()) / max(1, int(true_positives.sum())),
+            float(nearest.same_iou[hits].mean()) if hits.any() else None,
             None if whole is None or rest is None else whole - rest,
         )
 
-    for level, shapes in enumerate(work.shapes):
-        only = shapes[0] if len(shapes) == 1 else None  # of one shape: no need to say it twice
-        yield ShapeYield(level, work.strides[level], only, work.anchors[level], *score(work.level == level))
+    for level, shapes in enumerate(usage.shapes):
+        only = shapes[0] if len(shapes) == 1 else None  # a level of one shape gets one row, not two
+        whole_level = contribution(usage.level == level)
+        yield ShapeContribution(level, usage.strides[level], only, usage.anchors[level], *whole_level)
         if len(shapes) > 1:
-            yield from _shapes(work, level, score)
+            yield from _shapes(usage, level, contribution)
 
 
 def _shapes(
-    work: AnchorWork, level: int, score: Callable[[BoolArray], tuple[float, float, float | None, float | None]]
-) -> Iterator[ShapeYield]:
-    share = work.anchors[level] / len(work.shapes[level])
-    for place, size in enumerate(work.shapes[level]):
-        mine = (work.level == level) & (work.shape == place)
-        yield ShapeYield(level, work.strides[level], size, share, *score(mine))
+    usage: AnchorUsage, level: int, contribution: Callable[[BoolArray], Contribution]
+) -> Iterator[ShapeContribution]:
+    share = usage.anchors[level] / len(usage.shapes[level])
+    for place, size in enumerate(usage.shapes[level]):
+        mine = (usage.level == level) & (usage.shape == place)
+        yield ShapeContribution(level, usage.strides[level], size, share, *contribution(mine))
 
 
-def _ap(case: Case, stays: BoolArray) -> float | None:
-    """AP of a part of the detections, matched anew."""
-    table = DetectionTable(**{name: values[stays] for name, values in vars(case.detections).items()})
-    limit = int(case.outcomes.ranks.max(initial=0)) + 1
-    whole = coco_slices(case.truth, table, by_size=False)
-    outcomes = match_detections(case.truth, table, case.order, len(case.categories), limit, whole)
-    return known_mean(weighted_curves(outcomes).ap)
+def _ap(matched: MatchedDetections, stays: BoolArray) -> float | None:
+    """Match the detections that stay anew and return their AP."""
+    table = DetectionTable(**{name: values[stays] for name, values in vars(matched.detections).items()})
+    limit = int(matched.outcomes.ranks.max(initial=0)) + 1
+    whole = coco_slices(matched.truth, table, by_size=False)
+    outcomes = match_detections(matched.truth, table, matched.image_order, len(matched.categories), limit, whole)
+    return mean_of_known(weighted_curves(outcomes).ap)

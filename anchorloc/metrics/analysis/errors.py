@@ -1,6 +1,6 @@
-"""What kind of error each wrong detection is, and what AP50 would be without errors of that kind.
+"""The type of every error, and the AP50 that a detector would have without errors of that type.
 
-After TIDE (Bolya et al., ECCV 2020), but that the box a detection overlaps most decides.
+After TIDE (Bolya et al., ECCV 2020), except that the box of greatest IoU decides the type of an error.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.analysis.matched import Case
-from anchorloc.metrics.analysis.nearest import Nearest
-from anchorloc.metrics.box_tables import Float64Array
-from anchorloc.metrics.match_kernels import ASIDE, RIGHT
+from anchorloc.metrics.analysis.matched import MatchedDetections
+from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
+from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE
+from anchorloc.metrics.scores import mean_of_known
 from anchorloc.metrics.weighted_ap import weighted_curves
 from anchorloc.structures import BoolArray, IntArray
 
-FOUND, NEAR = 0.5, 0.1  # IoU: from the first on a box is found, below the second nothing is there
-KINDS: Final = ("class", "localization", "both", "duplicate", "background", "missed")
+FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1  # TIDE's two thresholds
+ERROR_TYPES: Final = ("class", "localization", "both", "duplicate", "background", "missed")
 CLASS, LOCALIZATION, BOTH, DUPLICATE, BACKGROUND, MISSED = range(6)
 NONE = -1
 
@@ -28,107 +28,106 @@ NONE = -1
 class Errors:
     """The errors of an evaluation at IoU 0.5."""
 
-    kinds: IntArray  # (D,) place in KINDS of a wrong detection, of any score; NONE of the others
-    meant: IntArray  # (D,) the box that an error of class or localization is about, or -1
-    kept: BoolArray  # (D,) whether the detection is at or above the score threshold
-    missed: BoolArray  # (G,) boxes that no kept detection finds or is about
-    counts: IntArray  # (C, 6) at the threshold; an error of class is counted for the class detected
+    types: IntArray  # (D,) index into ERROR_TYPES of each false positive, at any score; NONE of the others
+    target_rows: IntArray  # (D,) row of the box of a class or localization error, or -1
+    kept: BoolArray  # (D,) whether the detection reaches the score threshold
+    missed: BoolArray  # (G,) boxes without a kept true positive, class error or localization error
+    counts: IntArray  # (C, 6) at the threshold; a class error counts for the detected class
     ap50: float | None
-    gains: tuple[float | None, ...]  # (6,) of AP50, over all scores, if the kind did not occur
+    gains: tuple[float | None, ...]  # (6,) gain of AP50, over all scores, if errors of the type are fixed
 
     @property
     def totals(self) -> tuple[int, ...]:
-        """(6,) over all classes."""
+        """Return the counts of all classes together (6,)."""
         return tuple(int(count) for count in self.counts.sum(axis=0))
 
 
-def find_errors(case: Case, near: Nearest, threshold: float | None) -> Errors:
-    """Sort the wrong detections; count those of at least the score `threshold`, or all."""
-    kinds = _kinds(case, near)
-    meant = np.where(kinds == LOCALIZATION, near.same, np.where(kinds == CLASS, near.other, -1))
-    kept = case.detections.scores >= (-np.inf if threshold is None else threshold)
-    missed = _missed(case, meant, kept)
-    counts = np.zeros((len(case.categories), len(KINDS)), np.int64)
-    wrong = kept & (kinds != NONE)
-    np.add.at(counts, (case.detections.labels[wrong], kinds[wrong]), 1)
-    counts[:, MISSED] = np.bincount(case.truth.labels[missed], minlength=len(counts))
-    trial = _Trial(case, kinds, meant)
-    return Errors(kinds, meant, kept, missed, counts, trial.ap50, tuple(trial.gain(kind) for kind in range(len(KINDS))))
+def find_errors(matched: MatchedDetections, nearest: NearestBoxes, threshold: float | None) -> Errors:
+    """Classify the false positives; count those of at least the score `threshold`, or all without one."""
+    types = _types(matched, nearest)
+    target_rows = np.where(types == LOCALIZATION, nearest.same, np.where(types == CLASS, nearest.other, -1))
+    kept = matched.detections.scores >= (-np.inf if threshold is None else threshold)
+    missed = _missed(matched, target_rows, kept)
+    counts = np.zeros((len(matched.categories), len(ERROR_TYPES)), np.int64)
+    wrong = kept & (types != NONE)
+    np.add.at(counts, (matched.detections.labels[wrong], types[wrong]), 1)
+    counts[:, MISSED] = np.bincount(matched.truth.labels[missed], minlength=len(counts))
+    oracle = _Oracle(matched, types, target_rows)
+    gains = tuple(oracle.gain(error_type) for error_type in range(len(ERROR_TYPES)))
+    return Errors(types, target_rows, kept, missed, counts, oracle.ap50, gains)
 
 
-def _kinds(case: Case, near: Nearest) -> IntArray:
-    kinds = np.full(len(case.matched), BACKGROUND)
-    closer = near.same_iou >= near.other_iou
-    kinds[~closer & (near.other_iou >= NEAR)] = BOTH
-    kinds[closer & (near.same_iou >= NEAR)] = LOCALIZATION
-    kinds[~closer & (near.other_iou >= FOUND)] = CLASS
-    kinds[near.same_iou >= FOUND] = DUPLICATE  # a box that is still free would have been found
-    kinds[~case.counts | (case.matched >= 0)] = NONE
-    return kinds
+def _types(matched: MatchedDetections, nearest: NearestBoxes) -> IntArray:
+    types = np.full(len(matched.box_of), BACKGROUND)
+    same_is_nearer = nearest.same_iou >= nearest.other_iou
+    types[~same_is_nearer & (nearest.other_iou >= BACKGROUND_IOU)] = BOTH
+    types[same_is_nearer & (nearest.same_iou >= BACKGROUND_IOU)] = LOCALIZATION
+    types[~same_is_nearer & (nearest.other_iou >= FOREGROUND_IOU)] = CLASS
+    types[nearest.same_iou >= FOREGROUND_IOU] = DUPLICATE  # if the box were free, it would be a true positive
+    types[~matched.counted | matched.is_true_positive] = NONE
+    return types
 
 
-def _missed(case: Case, meant: IntArray, kept: BoolArray) -> BoolArray:
-    """Boxes that no kept detection finds or is about."""
-    missed = case.to_find.copy()
-    for rows in (case.matched[kept], meant[kept]):
+def _missed(matched: MatchedDetections, target_rows: IntArray, kept: BoolArray) -> BoolArray:
+    """Return the boxes without a kept true positive, class error or localization error (G,)."""
+    missed = matched.to_find.copy()
+    for rows in (matched.box_of[kept], target_rows[kept]):
         missed[rows[rows >= 0]] = False
     return missed
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
-    """AP50 of detections that are better than they were."""
+class _Oracle:
+    """AP50 of the detections after one type of error is fixed."""
 
-    case: Case
-    kinds: IntArray
-    meant: IntArray
+    matched: MatchedDetections
+    types: IntArray  # (D,)
+    target_rows: IntArray  # (D,)
 
     @cached_property
     def ap50(self) -> float | None:
-        """As they are."""
-        return self._score(self.case.detections.labels, self._states, self.case.to_find)
+        return self._score(self.matched.detections.labels, self._states, self.matched.to_find)
 
-    def gain(self, kind: int) -> float | None:
-        """With one kind of error mended: moved or renamed where its box is free, else left out."""
+    def gain(self, error_type: int) -> float | None:
+        """Fix one error type: correct the errors whose box is free, drop the others; return the gain of AP50."""
         if self.ap50 is None:
             return None
-        labels, states, boxes = self.case.detections.labels.copy(), self._states.copy(), self.case.to_find
-        if kind == MISSED:
-            boxes = boxes & ~_missed(self.case, self.meant, np.ones(len(self.kinds), np.bool_))
+        labels, states, boxes = self.matched.detections.labels.copy(), self._states.copy(), self.matched.to_find
+        if error_type == MISSED:
+            boxes = boxes & ~_missed(self.matched, self.target_rows, np.ones(len(self.types), np.bool_))
         else:
-            rows = np.flatnonzero(self.kinds == kind)
-            states[rows] = ASIDE
-            rows = rows[self.meant[rows] >= 0]
-            rows = rows[self.case.found_by[self.meant[rows]] < 0]
-            rows = rows[np.argsort(-self.case.detections.scores[rows], kind="stable")]
-            rows = rows[np.unique(self.meant[rows], return_index=True)[1]]  # the surest of each box
-            states[rows], labels[rows] = RIGHT, self.case.truth.labels[self.meant[rows]]
+            errors = np.flatnonzero(self.types == error_type)
+            states[errors] = IGNORED
+            fixed = self._fixable(errors)
+            states[fixed], labels[fixed] = TRUE_POSITIVE, self.matched.truth.labels[self.target_rows[fixed]]
         better = self._score(labels, states, boxes)
         return None if better is None else max(0.0, better - self.ap50)
 
+    def _fixable(self, errors: IntArray) -> IntArray:
+        """Return the error of highest score for each box that has errors but no true positive."""
+        aimed = errors[self.target_rows[errors] >= 0]
+        free = aimed[self.matched.detection_of[self.target_rows[aimed]] < 0]
+        ranked = free[np.argsort(-self.matched.detections.scores[free], kind="stable")]
+        return ranked[np.unique(self.target_rows[ranked], return_index=True)[1]]
+
     @cached_property
-    def _states(self) -> IntArray:
-        states = np.full(len(self.kinds), ASIDE)
-        states[self.case.outcomes.rows] = self.case.outcomes.states[0, 0]
+    def _states(self) -> IntArray:  # (D,) by row of the detection table
+        states = np.full(len(self.types), IGNORED)
+        states[self.matched.outcomes.rows] = self.matched.outcomes.states[0, 0]
         return states
 
     def _score(self, labels: IntArray, states: IntArray, boxes: BoolArray) -> float | None:
-        outcomes = self.case.outcomes
+        """Return AP50 for given labels (D,), states (D,) and boxes to find (G,)."""
+        outcomes = self.matched.outcomes
         rows = outcomes.rows
-        ranked = rows[np.lexsort((-self.case.detections.scores[rows], labels[rows]))]
-        trial = replace(
+        ranked = rows[np.lexsort((-self.matched.detections.scores[rows], labels[rows]))]
+        fixed = replace(
             outcomes,
             rows=ranked,
-            images=self.case.detections.images[ranked],
+            images=self.matched.detections.images[ranked],
             ranks=np.zeros(len(ranked), np.int64),
             starts=np.searchsorted(labels[ranked], np.arange(outcomes.classes + 1)),
             states=states[ranked].astype(np.int8)[None, None],
-            wanted=boxes[None],
+            to_find=boxes[None],
         )
-        return known_mean(weighted_curves(trial).ap)
-
-
-def known_mean(values: Float64Array) -> float | None:
-    """The mean of what is not -1, or None."""
-    known = values[values > -1]
-    return float(known.mean()) if len(known) else None
+        return mean_of_known(weighted_curves(fixed).ap)

@@ -1,4 +1,4 @@
-"""Each image by itself: for the gallery, and to sort by."""
+"""The score of each image, and how well boxes are localized."""
 
 from __future__ import annotations
 
@@ -7,65 +7,65 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.metrics.analysis.errors import Errors
-from anchorloc.metrics.analysis.matched import Case
-from anchorloc.metrics.analysis.nearest import Nearest
+from anchorloc.metrics.analysis.matched import MatchedDetections
+from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.structures import BoolArray, IntArray
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One image at IoU 0.5 and the score threshold."""
+    """The counts of one image at IoU 0.5 and the score threshold."""
 
     index: int  # in the data set
-    boxes: int  # to find
-    found: int
-    wrong: int  # detections
+    boxes: int  # boxes to find
+    found: int  # boxes with a true positive
+    wrong: int  # false positives
 
     @property
     def f1(self) -> float:
-        """1 too where there is nothing to find and nothing was."""
+        """Return F1, which is 1 for an image without boxes and detections."""
         return 2 * self.found / (self.boxes + self.found + self.wrong) if self.boxes + self.wrong else 1.0
 
     @property
     def errors(self) -> int:
-        """Boxes not found and wrong detections."""
+        """Count the boxes not found and the false positives."""
         return self.boxes - self.found + self.wrong
 
 
 @dataclass(frozen=True)
-class Localization:
-    """How well the surest detection and the best one of each box lie."""
+class BoxQuality:
+    """How tightly detections fit their boxes."""
 
-    corloc: float | None  # share of the pairs of image and class whose surest detection has IoU 0.5 with such a box
-    mean_iou: float | None  # of every box with its best detection of the same class, 0 where there is none
-    found_iou: float | None  # of the detections that find a box, above the score threshold
+    class_corloc: float | None  # share of (image, class) pairs whose top-scored detection has IoU >= 0.5 with a box
+    mean_iou: float | None  # mean over boxes of the best IoU with a detection of the class, 0 where there is none
+    found_iou: float | None  # mean IoU of the true positives above the score threshold
 
 
-def image_scores(case: Case, errors: Errors) -> tuple[ImageScore, ...]:
+def image_scores(matched: MatchedDetections, errors: Errors) -> tuple[ImageScore, ...]:
     """Score every image, in the order of the data set."""
-    kept = errors.kept & case.counts
+    kept = errors.kept & matched.counted
 
     def per_image(images: IntArray, chosen: BoolArray) -> list[int]:
-        counts: list[int] = np.bincount(images[chosen], minlength=case.images).tolist()
+        counts: list[int] = np.bincount(images[chosen], minlength=matched.images).tolist()
         return counts
 
-    boxes = per_image(case.truth.images, case.to_find)
-    found = per_image(case.detections.images, kept & (case.matched >= 0))
-    wrong = per_image(case.detections.images, kept & (case.matched < 0))
-    return tuple(map(ImageScore, range(case.images), boxes, found, wrong))
+    boxes = per_image(matched.truth.images, matched.to_find)
+    found = per_image(matched.detections.images, kept & matched.is_true_positive)
+    wrong = per_image(matched.detections.images, kept & ~matched.is_true_positive)
+    return tuple(map(ImageScore, range(matched.images), boxes, found, wrong))
 
 
-def localization(case: Case, near: Nearest, errors: Errors) -> Localization:
-    """Return the numbers of a localizer."""
-    detections, classes = case.detections, max(1, len(case.categories))
-    pairs = np.unique((case.truth.images * classes + case.truth.labels)[case.to_find])
+def box_quality(matched: MatchedDetections, nearest: NearestBoxes, errors: Errors) -> BoxQuality:
+    """Return class CorLoc and the mean IoUs; None where there is nothing to take the mean of."""
+    detections, classes = matched.detections, max(1, len(matched.categories))
+    pairs = np.unique((matched.truth.images * classes + matched.truth.labels)[matched.to_find])
     keys = detections.images * classes + detections.labels
     ranked = np.lexsort((-detections.scores, keys))
-    firsts = ranked[np.diff(keys[ranked], prepend=-1) > 0]  # the surest of each image and class
-    hits = np.isin(pairs, keys[firsts[near.same_iou[firsts] >= 0.5]])
-    right = errors.kept & (case.matched >= 0)
-    return Localization(
-        corloc=float(hits.mean()) if len(pairs) else None,
-        mean_iou=float(near.best_iou[case.to_find].mean()) if len(pairs) else None,
-        found_iou=float(near.same_iou[right].mean()) if right.any() else None,
+    firsts = ranked[np.diff(keys[ranked], prepend=-1) > 0]  # the top-scored detection of each image and class
+    hits = np.isin(pairs, keys[firsts[nearest.same_iou[firsts] >= 0.5]])
+    true_positives = errors.kept & matched.is_true_positive
+    return BoxQuality(
+        class_corloc=float(hits.mean()) if len(pairs) else None,
+        mean_iou=float(nearest.best_iou[matched.to_find].mean()) if len(pairs) else None,
+        found_iou=float(nearest.same_iou[true_positives].mean()) if true_positives.any() else None,
     )

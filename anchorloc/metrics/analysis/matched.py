@@ -1,4 +1,4 @@
-"""What every part of an analysis starts from."""
+"""The input of every part of an analysis: boxes and detections, matched at IoU 0.5."""
 
 from __future__ import annotations
 
@@ -8,51 +8,54 @@ from functools import cached_property
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
-from anchorloc.metrics.match_kernels import ASIDE, RIGHT
+from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE
 from anchorloc.metrics.matching import Outcomes
 from anchorloc.structures import BoolArray, Category, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
-    """The tables of an evaluation and what became of each detection at IoU 0.5."""
+class MatchedDetections:
+    """The tables of an evaluation, and the match of each detection at IoU 0.5."""
 
     truth: TruthTable
     detections: DetectionTable
     outcomes: Outcomes  # in the slices of `coco_slices`
-    order: tuple[int, ...]  # of the images, for equal scores
+    image_order: tuple[int, ...]  # ranks equal scores of different images
     categories: tuple[Category, ...]
 
     @property
-    def images(self) -> int:
-        """N."""
+    def images(self) -> int:  # N
         return self.outcomes.image_count
 
     @cached_property
-    def matched(self) -> IntArray:
-        """(D,) the row of the box that each detection finds, or -1."""
-        return self._by_row(np.where(self.outcomes.states[0, 0] == RIGHT, self.outcomes.matches[0], -1), -1)
+    def box_of(self) -> IntArray:
+        """Return the row of the box that each detection matches as a true positive, or -1 (D,)."""
+        return self._by_row(np.where(self.outcomes.states[0, 0] == TRUE_POSITIVE, self.outcomes.matches[0], -1), -1)
 
     @cached_property
-    def counts(self) -> BoolArray:
-        """(D,) the detections that are right or wrong: not on a crowd box, not past the limit."""
-        return self._by_row(self.outcomes.states[0, 0] != ASIDE, 0).astype(np.bool_)
+    def is_true_positive(self) -> BoolArray:  # (D,)
+        return self.box_of >= 0
+
+    @cached_property
+    def counted(self) -> BoolArray:
+        """Tell which detections are true or false positives, so neither ignored nor past the limit (D,)."""
+        return self._by_row(self.outcomes.states[0, 0] != IGNORED, 0).astype(np.bool_)
 
     @cached_property
     def to_find(self) -> BoolArray:
-        """(G,) the boxes that are no crowd."""
+        """Tell which boxes are not crowd boxes (G,)."""
         return ~self.truth.crowd
 
     @cached_property
-    def found_by(self) -> IntArray:
-        """(G,) the row of the detection that finds each box, or -1."""
-        rows = np.flatnonzero(self.matched >= 0)
+    def detection_of(self) -> IntArray:
+        """Return the row of the detection that matches each box, or -1 (G,)."""
+        rows = np.flatnonzero(self.is_true_positive)
         found = np.full(len(self.truth.images), -1)
-        found[self.matched[rows]] = rows
+        found[self.box_of[rows]] = rows
         return found
 
     def _by_row(self, values: IntArray | BoolArray, rest: int) -> IntArray:
-        """Put the values of the outcomes at the rows of their detections."""
+        """Scatter the values of the outcomes to the rows of the detection table."""
         rows = np.full(len(self.detections.scores), rest)
         rows[self.outcomes.rows] = values
         return rows

@@ -1,4 +1,4 @@
-"""The numbers of parts of the boxes: by size, shape, place and crowding."""
+"""Scores of subsets of the boxes: by size, shape, position and crowding."""
 
 from __future__ import annotations
 
@@ -9,108 +9,109 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.analysis.errors import known_mean
-from anchorloc.metrics.analysis.matched import Case
-from anchorloc.metrics.analysis.nearest import Nearest
-from anchorloc.metrics.box_tables import Float64Array
+from anchorloc.metrics.analysis.matched import MatchedDetections
+from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.metrics.matching import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_detections
+from anchorloc.metrics.scores import mean_of_known
 from anchorloc.metrics.weighted_ap import weighted_curves
-from anchorloc.structures import BoolArray, IntArray
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
-ASPECTS: Final = (0.5, 0.8, 1.25, 2.0)  # borders of groups of height / width
+ASPECTS: Final = (0.5, 0.8, 1.25, 2.0)  # height / width at the borders between slices
 CROWDED, ISOLATED = 0.3, 0.0  # IoU with another box of any class
-BORDER = 1.0  # pixels from the border of the image: nearer, a box counts as cut
+BORDER = 1.0  # px: a box this nearest to the border of the image counts as cut
 
 
 @dataclass(frozen=True)
 class SliceScore:
-    """The boxes of one part; None where a number does not exist."""
+    """The scores of one slice; None where a number does not exist."""
 
     group: str
     name: str
     boxes: int
-    ap: float | None  # None too where a detection alone does not tell whether it belongs to the part
+    ap: float | None  # None too if a detection alone does not tell its slice, as for crowding
     ap50: float | None
-    recall50: float | None  # share of the boxes found at IoU 0.5, at any score
-    ar: float | None  # the same, mean over IoU 0.50 to 0.95
-    iou: float | None  # mean IoU of the best detection of the right class, 0 where there is none
+    recall50: float | None  # recall at IoU 0.5, at any score
+    ar: float | None  # recall, mean over IoU 0.50 to 0.95
+    iou: float | None  # mean over boxes of the best IoU with a detection of the class, 0 where there is none
 
 
 @dataclass(frozen=True, eq=False)
-class Division:
-    """One way to divide boxes and detections."""
+class SliceGroup:
+    """One way to divide boxes and detections into slices."""
 
-    group: str
+    name: str
     names: tuple[str, ...]
-    boxes: IntArray  # (G,) the part of each box
-    detections: IntArray | None  # (D,) the part of each detection, if it has one
+    boxes: IntArray  # (G,) index of the slice of each box
+    detections: IntArray | None  # (D,) index of the slice of each detection, if a detection has one
 
 
-def slice_scores(case: Case, near: Nearest, sizes: IntArray | None) -> tuple[SliceScore, ...]:
-    """Score every part of every division.
+def slice_scores(matched: MatchedDetections, nearest: NearestBoxes, sizes: IntArray | None) -> tuple[SliceScore, ...]:
+    """Score every slice of every group.
 
     Args:
-        sizes: (N, 2) height and width of the images; without them nothing is said of the border and of places.
+        sizes: (N, 2) height and width of the images; without them the groups by border and position are left out.
     """
-    everything = (
-        _coco_sizes(case),
-        *_by_sides(case),
-        *(() if sizes is None else _by_place(case, sizes)),
-        _crowding(near),
+    groups = (
+        _coco_sizes(matched),
+        *_by_sides(matched),
+        *(() if sizes is None else _by_place(matched, sizes)),
+        _crowding(nearest),
     )
-    hits = np.zeros((len(IOU_THRESHOLDS), len(case.truth.images)), np.bool_)
-    for hit, found in zip(hits, case.outcomes.matches, strict=True):
+    hits = np.zeros((len(IOU_THRESHOLDS), len(matched.truth.images)), np.bool_)
+    for hit, found in zip(hits, matched.outcomes.matches, strict=True):
         hit[found[found >= 0]] = True
-    return tuple(score for division in everything for score in _scores(case, near, division, hits))
+    return tuple(score for group in groups for score in _scores(matched, nearest, group, hits))
 
 
-def _scores(case: Case, near: Nearest, division: Division, hits: BoolArray) -> Iterator[SliceScore]:
-    curves = _ap(case, division)
-    for part, name in enumerate(division.names):
-        mine = case.to_find & (division.boxes == part)
+def _scores(
+    matched: MatchedDetections, nearest: NearestBoxes, group: SliceGroup, hits: BoolArray
+) -> Iterator[SliceScore]:
+    curves = _ap(matched, group)
+    for place, name in enumerate(group.names):
+        mine = matched.to_find & (group.boxes == place)
         if not mine.any():
-            yield SliceScore(division.group, name, 0, None, None, None, None, None)
+            yield SliceScore(group.name, name, 0, None, None, None, None, None)
             continue
         recalls = hits[:, mine].mean(axis=1)
-        ap = (None, None) if curves is None else (known_mean(curves[:, part]), known_mean(curves[:, part, 0]))
-        shares = (float(recalls[0]), float(recalls.mean()), float(near.best_iou[mine].mean()))
-        yield SliceScore(division.group, name, int(mine.sum()), *ap, *shares)
+        ap = (None, None) if curves is None else (mean_of_known(curves[:, place]), mean_of_known(curves[:, place, 0]))
+        shares = (float(recalls[0]), float(recalls.mean()), float(nearest.best_iou[mine].mean()))
+        yield SliceScore(group.name, name, int(mine.sum()), *ap, *shares)
 
 
-def _ap(case: Case, division: Division) -> Float64Array | None:
-    """(C, parts, T), by COCO's protocol for sizes: other boxes are ignored, and so is what finds nothing elsewhere."""
-    if division.detections is None:
+def _ap(matched: MatchedDetections, group: SliceGroup) -> Float64Array | None:
+    """Return AP (C, slices, T) as COCO does for sizes: it ignores boxes and unmatched detections of other slices."""
+    if group.detections is None:
         return None
-    parts = [
-        Slice(name, division.boxes == part, division.detections == part) for part, name in enumerate(division.names)
-    ]
-    limit = int(case.outcomes.ranks.max(initial=0)) + 1
-    matched = match_detections(case.truth, case.detections, case.order, len(case.categories), limit, parts)
-    return weighted_curves(matched, limits=[limit]).ap
+    slices = [Slice(name, group.boxes == place, group.detections == place) for place, name in enumerate(group.names)]
+    limit = int(matched.outcomes.ranks.max(initial=0)) + 1
+    outcomes = match_detections(
+        matched.truth, matched.detections, matched.image_order, len(matched.categories), limit, slices
+    )
+    return weighted_curves(outcomes, limits=[limit]).ap
 
 
-def _coco_sizes(case: Case) -> Division:
-    """COCO's borders belong to both parts that they divide: no number here counts them twice."""
+def _coco_sizes(matched: MatchedDetections) -> SliceGroup:
+    """Divide by COCO's areas, but count a box on a border once: COCO counts it in both slices."""
     borders = [high for _, high in AREA_RANGES[1:-1]]
-    place = np.searchsorted(borders, case.truth.area), np.searchsorted(borders, _area(case.detections.boxes))
-    return Division("size (COCO)", AREAS[1:], *place)
+    place = np.searchsorted(borders, matched.truth.area), np.searchsorted(borders, _area(matched.detections.boxes))
+    return SliceGroup("size (COCO)", AREAS[1:], *place)
 
 
-def _by_sides(case: Case) -> Iterator[Division]:
-    sides, found_sides = np.sqrt(case.truth.area), np.sqrt(_area(case.detections.boxes))
-    shape, found_shape = _height_to_width(case.truth.boxes), _height_to_width(case.detections.boxes)
-    yield _quartiles("size (quarters of this data)", sides, found_sides, case.to_find, " px")
+def _by_sides(matched: MatchedDetections) -> Iterator[SliceGroup]:
+    sides, found_sides = np.sqrt(matched.truth.area), np.sqrt(_area(matched.detections.boxes))
+    shape, found_shape = _height_to_width(matched.truth.boxes), _height_to_width(matched.detections.boxes)
+    yield _quartiles("size (quartiles)", sides, found_sides, matched.to_find, " px")
     yield _between("height / width", shape, found_shape, ASPECTS, "")
-    yield _quartiles("height / width (quarters of this data)", shape, found_shape, case.to_find, "")
+    yield _quartiles("height / width (quartiles)", shape, found_shape, matched.to_find, "")
 
 
-def _quartiles(group: str, boxes: Float64Array, found: Float64Array, to_find: BoolArray, unit: str) -> Division:
+def _quartiles(group: str, boxes: Float64Array, found: Float64Array, to_find: BoolArray, unit: str) -> SliceGroup:
     known = boxes[to_find & np.isfinite(boxes)]
     borders = np.unique(np.quantile(known, [0.25, 0.5, 0.75])).tolist() if len(known) else []
     return _between(group, boxes, found, borders, unit)
 
 
-def _between(group: str, boxes: Float64Array, found: Float64Array, borders: Sequence[float], unit: str) -> Division:
+def _between(group: str, boxes: Float64Array, found: Float64Array, borders: Sequence[float], unit: str) -> SliceGroup:
     marks = [f"{border:.3g}" for border in borders]
     if not marks:
         names: tuple[str, ...] = ("all",)
@@ -118,15 +119,15 @@ def _between(group: str, boxes: Float64Array, found: Float64Array, borders: Sequ
         middle = (f"{low} to {high}{unit}" for low, high in pairwise(marks))
         names = (f"under {marks[0]}{unit}", *middle, f"from {marks[-1]}{unit}")
     places = (np.searchsorted(borders, values, side="right") for values in (boxes, found))
-    return Division(group, names, *places)
+    return SliceGroup(group, names, *places)
 
 
-def _by_place(case: Case, sizes: IntArray) -> Iterator[Division]:
-    tables = (case.truth, case.detections)
+def _by_place(matched: MatchedDetections, sizes: IntArray) -> Iterator[SliceGroup]:
+    tables = (matched.truth, matched.detections)
     cut = [_cut(table.boxes, sizes[table.images]).astype(int) for table in tables]
-    yield Division("border of the image", ("inside", "cut by the border"), *cut)
+    yield SliceGroup("border of the image", ("inside", "cut by the border"), *cut)
     place = [_place(table.boxes, sizes[table.images]) for table in tables]
-    yield Division("place in the image", ("middle ninth", "along an edge", "in a corner"), *place)
+    yield SliceGroup("position in the image", ("center ninth", "along an edge", "in a corner"), *place)
 
 
 def _cut(boxes: Float64Array, sizes: IntArray) -> BoolArray:
@@ -135,15 +136,15 @@ def _cut(boxes: Float64Array, sizes: IntArray) -> BoolArray:
 
 
 def _place(boxes: Float64Array, sizes: IntArray) -> IntArray:
-    """How many coordinates of the center lie in an outer third of the image: 0, 1 or 2."""
+    """Count the coordinates of the center in an outer third of the image: 0, 1 or 2."""
     center = (boxes[:, :2] + boxes[:, 2:]) / 2 / sizes[:, ::-1]
     return np.asarray((abs(center - 0.5) > 1 / 6).sum(axis=1))
 
 
-def _crowding(near: Nearest) -> Division:
-    part = np.where(near.neighbor_iou >= CROWDED, 2, np.where(near.neighbor_iou > ISOLATED, 1, 0))
+def _crowding(nearest: NearestBoxes) -> SliceGroup:
+    part = np.where(nearest.neighbor_iou >= CROWDED, 2, np.where(nearest.neighbor_iou > ISOLATED, 1, 0))
     names = ("isolated", "touches another box", f"crowded, IoU {CROWDED:g} and more")
-    return Division("crowding", names, part, None)
+    return SliceGroup("crowding", names, part, None)
 
 
 def _area(boxes: Float64Array) -> Float64Array:

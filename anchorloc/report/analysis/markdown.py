@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from anchorloc.metrics.analysis import KINDS, Analysis
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis.words import (
+    BOX_QUALITY,
     ERRORS,
     INTERVAL,
-    LOCALIZATION,
     SLICE_COLUMNS,
     YIELD_COLUMNS,
+    box_quality_numbers,
     interval_text,
-    localization_numbers,
     prunable_sentence,
     shape_name,
     signed,
@@ -46,15 +46,15 @@ def _intervals(analysis: Analysis) -> list[str]:
 
 
 def _errors(analysis: Analysis) -> str:
-    totals = zip(KINDS, analysis.errors.totals, analysis.errors.gains, strict=True)
+    totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
     rows = [[kind, ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
     return table(["error", "meaning", "count", "AP50 without"], rows, 2)
 
 
 def _localization(analysis: Analysis) -> str:
-    numbers = localization_numbers(analysis)
+    numbers = box_quality_numbers(analysis)
     return table(
-        ["number", "meaning", ""], [[key, LOCALIZATION[key], three_decimals(numbers[key])] for key in LOCALIZATION], 2
+        ["number", "meaning", ""], [[key, BOX_QUALITY[key], three_decimals(numbers[key])] for key in BOX_QUALITY], 2
     )
 
 
@@ -75,9 +75,9 @@ def _yields(analysis: Analysis) -> list[str]:
             shape_name(one),
             *(f"{share:.1%}" for share in (one.anchors, one.kept, one.right)),
             three_decimals(one.iou),
-            signed(one.loss),
+            signed(one.ap_loss),
         ]
-        for one in analysis.yields
+        for one in analysis.shapes
     ]
     return ["## Anchor shapes", sentence, table(["shape", *YIELD_COLUMNS], rows), _meanings(YIELD_COLUMNS)]
 

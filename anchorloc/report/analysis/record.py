@@ -6,15 +6,15 @@ from dataclasses import asdict
 from typing import Any
 
 from anchorloc.metrics import Bootstrap, Interval
-from anchorloc.metrics.analysis import KINDS, Analysis, ClassCurve
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
 from anchorloc.report.analysis.words import (
+    BOX_QUALITY,
     CLASS_COLUMNS,
     ERRORS,
     INTERVAL,
-    LOCALIZATION,
     SLICE_COLUMNS,
     YIELD_COLUMNS,
-    localization_numbers,
+    box_quality_numbers,
 )
 
 
@@ -23,24 +23,24 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
     errors, froc, calibration = analysis.errors, analysis.froc, analysis.calibration
     return {
         "score_threshold": analysis.threshold,
-        "wanted_precision": analysis.precision,
+        "min_precision": analysis.min_precision,
         "intervals": None if analysis.bootstrap is None else _intervals(analysis.bootstrap),
         "thresholds": [_thresholds(curve) for curve in (analysis.everything, *analysis.classes)],
         "errors": {
             kind: {"count": count, "AP50_gain": gain}
-            for kind, count, gain in zip(KINDS, errors.totals, errors.gains, strict=True)
+            for kind, count, gain in zip(ERROR_TYPES, errors.totals, errors.gains, strict=True)
         },
-        "localization": localization_numbers(analysis),
+        "localization": box_quality_numbers(analysis),
         "froc": froc and {f"{rate:g}": recall for rate, recall in froc.recall_at.items()},
         "calibration": calibration
         and [dict(zip(("detections", "score", "right"), one, strict=True)) for one in calibration.bins],
         "slices": [asdict(one) for one in analysis.slices],
-        "anchors": [asdict(one) for one in analysis.yields],
+        "anchors": [asdict(one) for one in analysis.shapes],
         "meanings": {
             "intervals": INTERVAL,
             "thresholds": CLASS_COLUMNS,
             "errors": ERRORS,
-            "localization": LOCALIZATION,
+            "localization": BOX_QUALITY,
             "froc": "recall by false alarms an image",
             "calibration": "by tenths of the score: detections, their mean score, and the share of them that is right",
             "slices": SLICE_COLUMNS,
@@ -66,5 +66,5 @@ def _thresholds(curve: ClassCurve) -> dict[str, Any]:
     return {
         "category_id": None if curve.category is None else curve.category.id,
         "best_f1": curve.best and asdict(curve.best),
-        "wanted": curve.wanted and asdict(curve.wanted),
+        "at_precision": curve.at_precision and asdict(curve.at_precision),
     }

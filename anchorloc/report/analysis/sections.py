@@ -8,16 +8,16 @@ from itertools import groupby
 from typing import Any
 
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import KINDS, Analysis, ClassCurve
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
 from anchorloc.report.analysis.words import (
+    BOX_QUALITY,
     CLASS_COLUMNS,
     ERRORS,
     INTERVAL,
-    LOCALIZATION,
     SLICE_COLUMNS,
     YIELD_COLUMNS,
+    box_quality_numbers,
     interval_text,
-    localization_numbers,
     prunable_sentence,
     shape_name,
     signed,
@@ -55,7 +55,7 @@ class Matrix:
 def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
     """Return everything that `analysis/sections.html` and the class table show."""
     intervals = () if analysis.bootstrap is None else analysis.bootstrap.classes
-    numbers = localization_numbers(analysis)
+    numbers = box_quality_numbers(analysis)
     return {
         "errors": _errors(analysis),
         "gain_note": f"AP50 is {evaluation.summary.ap50 or 0:.3f}.",
@@ -66,13 +66,13 @@ def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
         "class_intervals": [interval_text(one) for one in intervals],
         "interval_meaning": INTERVAL,
         "charts": _charts(analysis),
-        "localization": [(key, numbers[key], LOCALIZATION[key]) for key in LOCALIZATION],
+        "localization": [(key, numbers[key], BOX_QUALITY[key]) for key in BOX_QUALITY],
         "confusions": _confusions(analysis),
         "matrix": _matrix(analysis),
         "slice_columns": SLICE_COLUMNS,
         "slices": [(group, list(rows)) for group, rows in groupby(analysis.slices, key=lambda one: one.group)],
         "yield_columns": YIELD_COLUMNS,
-        "yields": [(shape_name(one), one, signed(one.loss)) for one in analysis.yields],
+        "yields": [(shape_name(one), one, signed(one.ap_loss)) for one in analysis.shapes],
         "prunable": prunable_sentence(analysis),
     }
 
@@ -82,7 +82,7 @@ def _errors(analysis: Analysis) -> list[ErrorRow]:
     longest = max(1, *errors.totals)
     return [
         ErrorRow(kind, ERRORS[kind], count, 100 * count / longest, signed(gain))
-        for kind, count, gain in zip(KINDS, errors.totals, errors.gains, strict=True)
+        for kind, count, gain in zip(ERROR_TYPES, errors.totals, errors.gains, strict=True)
     ]
 
 

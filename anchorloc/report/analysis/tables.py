@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import KINDS, Analysis
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis.words import ERRORS
 from anchorloc.report.csv import write_csv
 
@@ -24,7 +24,7 @@ def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names
     """
     write_csv(folder / "classes.csv", CLASS_HEADER, _classes(analysis, evaluation))
     write_csv(folder / "curves.csv", ("class", "threshold", "precision", "recall", "F1"), _curves(analysis))
-    totals = zip(KINDS, analysis.errors.totals, analysis.errors.gains, strict=True)
+    totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
     rows = ((kind, count, gain, ERRORS[kind]) for kind, count, gain in totals)
     write_csv(folder / "errors.csv", ("error", "count", "AP50 gain", "meaning"), rows)
     classes = [one.category.name for one in evaluation.classes]
@@ -34,14 +34,14 @@ def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names
     write_csv(folder / "slices.csv", header, (list(vars(one).values()) for one in analysis.slices))
     images = ((names[one.index], one.boxes, one.found, one.wrong, one.f1) for one in analysis.images)
     write_csv(folder / "images.csv", ("image", "boxes", "found", "wrong", "F1"), images)
-    if analysis.yields:
+    if analysis.shapes:
         write_csv(folder / "anchors.csv", ANCHOR_HEADER, _anchors(analysis))
 
 
 CLASS_HEADER = (
     *("class", "AP", "AP low", "AP high", "AP50", "AP75", "AR", "images", "boxes", "detections"),
     *("threshold", "precision", "recall", "F1"),
-    *KINDS,
+    *ERROR_TYPES,
 )
 ANCHOR_HEADER = ("level", "stride", "width", "height", "anchors", "detections", "right", "IoU", "AP lost")
 
@@ -63,6 +63,6 @@ def _curves(analysis: Analysis) -> Rows:
 
 
 def _anchors(analysis: Analysis) -> Rows:
-    for one in analysis.yields:
+    for one in analysis.shapes:
         size = one.size or (None, None)
-        yield (one.level, one.stride, *size, one.anchors, one.kept, one.right, one.iou, one.loss)
+        yield (one.level, one.stride, *size, one.anchors, one.kept, one.right, one.iou, one.ap_loss)

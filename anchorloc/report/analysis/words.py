@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from anchorloc.metrics import Bootstrap, Interval
-from anchorloc.metrics.analysis import Analysis, ShapeYield
+from anchorloc.metrics.analysis import Analysis, ShapeContribution
 from anchorloc.text import counted, three_decimals
 
 ERRORS: Final = {
@@ -36,8 +36,8 @@ CLASS_COLUMNS: Final = {
     "precision": "share of the detections at and above it that are right (IoU ≥ 0.5)",
     "recall": "share of the boxes that they find",
 }
-LOCALIZATION: Final = {
-    "CorLoc": "share of image and class pairs whose surest detection is right (IoU ≥ 0.5)",
+BOX_QUALITY: Final = {
+    "class CorLoc": "share of (image, class) pairs whose top-scored detection has IoU ≥ 0.5",
     "mean IoU": "of every box with the best detection of its class, at any score; 0 where there is none",
     "IoU of found": "of the right detections above the score threshold with their boxes",
     "ECE": "calibration: mean distance of score and share right, over ten bins; at 0 a score is a probability",
@@ -56,16 +56,16 @@ def interval_sentence(intervals: Bootstrap) -> str:
     return f"95% interval over images ({intervals.resamples:,} resamples), not over trainings"
 
 
-def localization_numbers(analysis: Analysis) -> dict[str, float | None]:
-    """Return the numbers of LOCALIZATION."""
+def box_quality_numbers(analysis: Analysis) -> dict[str, float | None]:
+    """Return the numbers of BOX_QUALITY."""
     values = (
-        analysis.localization.corloc,
-        analysis.localization.mean_iou,
-        analysis.localization.found_iou,
+        analysis.box_quality.class_corloc,
+        analysis.box_quality.mean_iou,
+        analysis.box_quality.found_iou,
         None if analysis.calibration is None else analysis.calibration.ece,
         None if analysis.froc is None else analysis.froc.mean,
     )
-    return dict(zip(LOCALIZATION, values, strict=True))
+    return dict(zip(BOX_QUALITY, values, strict=True))
 
 
 def threshold_sentence(analysis: Analysis) -> str:
@@ -77,29 +77,29 @@ def threshold_sentence(analysis: Analysis) -> str:
 
 def wanted_sentence(analysis: Analysis) -> str:
     """Say what the recommended thresholds are."""
-    if analysis.precision is None:
+    if analysis.min_precision is None:
         return "Recommended thresholds are those of the best F1."
-    missed = [curve for curve in analysis.classes if curve.best and not curve.wanted]
+    missed = [curve for curve in analysis.classes if curve.best and not curve.at_precision]
     rest = f"; that of the best F1 where none reaches it ({counted(len(missed), 'class')})" if missed else ""
-    return f"Recommended thresholds are those of most recall at precision {analysis.precision:g} or more{rest}."
+    return f"Recommended thresholds are those of most recall at precision {analysis.min_precision:g} or more{rest}."
 
 
-def shape_name(one: ShapeYield) -> str:
+def shape_name(one: ShapeContribution) -> str:
     """Name a level or a shape of it."""
     if one.size is None:
         return f"level {one.level}, stride {one.stride:g}"
     return f"{one.size[0]:.1f} x {one.size[1]:.1f} px, level {one.level}"
 
 
-def prunable(analysis: Analysis, least: float = 0.0005) -> list[ShapeYield]:
+def prunable(analysis: Analysis, least: float = 0.0005) -> list[ShapeContribution]:
     """The shapes whose detections can be left out at a loss of AP that rounds to 0.000, the dearest first."""
-    cheap = [one for one in analysis.yields if one.loss is not None and one.loss < least and one.size is not None]
+    cheap = [one for one in analysis.shapes if one.ap_loss is not None and one.ap_loss < least and one.size is not None]
     return sorted(cheap, key=lambda one: -one.anchors)
 
 
 def prunable_sentence(analysis: Analysis) -> str | None:
     """Say which shapes do not earn their cost; None where there are no yields."""
-    if not analysis.yields:
+    if not analysis.shapes:
         return None
     shapes = prunable(analysis)
     if not shapes:
