@@ -16,11 +16,12 @@ from typing import Any, cast
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config
+from anchorloc.lab.anchor_coverage import AnchorCoverage
 from anchorloc.lab.fit import FitSettings, fit
-from anchorloc.lab.fit.box_offsets import sites_of
-from anchorloc.lab.fit.fit_split import Parts, parts_of
-from anchorloc.lab.fit.scoring import Score, gain_of, score
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.fit.box_offsets import collect_offsets
+from anchorloc.lab.fit.fit_split import FitSplit, split_for_fit
+from anchorloc.lab.fit.scoring import coverage_with, recall_gain
+from anchorloc.lab.network_views import NetworkViews
 from benchmarks.kmeans_anchors import Floats, kmeans_levels
 from benchmarks.timing import RESULTS, write_table
 
@@ -42,38 +43,39 @@ def config_of(name: str, data: Path) -> Config:
 def rows_of(name: str, data: Path, seed: int) -> list[dict[str, object]]:
     """One row for each contender."""
     config = config_of(name, data)
-    parts = parts_of(config, seed)
-    fitted = fit(config, parts, FitSettings(seed=seed))
-    views = Views(config, parts.held_out)
+    split = split_for_fit(config, seed)
+    fitted = fit(config, split, FitSettings(seed=seed))
+    views = NetworkViews(config, split.held_out)
     torchvision = AnchorGenerator.torchvision(SIZES, [[0.5, 1.0, 2.0]] * len(SIZES), STRIDES)
     anchors: dict[str, Any] = {
         "torchvision RetinaNet": torchvision,
-        "k-means, resized boxes": clusters(config, parts, 0, seed),
-        "k-means, augmented boxes": clusters(config, parts, fitted.passes, seed),
+        "k-means, resized boxes": clusters(config, split, 0, seed),
+        "k-means, augmented boxes": clusters(config, split, fitted.passes, seed),
     }
-    scores = {way: score(views, replace(config, anchors=cast(AnchorGenerator, own))) for way, own in anchors.items()}
+    scores = {
+        way: coverage_with(views, replace(config, anchors=cast(AnchorGenerator, own))) for way, own in anchors.items()
+    }
     rows = [row(name, way, one, fitted.fitted, seed) for way, one in scores.items()]
     return [*rows, row(name, "anchorloc fit", fitted.fitted, fitted.fitted, seed)]
 
 
-def clusters(config: Config, parts: Parts, passes: int, seed: int) -> AnchorGenerator:
+def clusters(config: Config, split: FitSplit, passes: int, seed: int) -> AnchorGenerator:
     """YOLO's anchors for the train boxes."""
-    sizes: Floats = sites_of(Views(config, parts.train, passes)).sizes.astype(float)
+    sizes: Floats = collect_offsets(NetworkViews(config, split.train, passes)).sizes.astype(float)
     return AnchorGenerator(STRIDES, shapes=kmeans_levels(sizes, len(STRIDES), 9, seed))
 
 
-def row(name: str, way: str, one: Score, fitted: Score, seed: int) -> dict[str, object]:
+def row(name: str, way: str, one: AnchorCoverage, fitted: AnchorCoverage, seed: int) -> dict[str, object]:
     """The figures of one contender, and what the fit has more."""
-    gain = gain_of(fitted, one, seed)
-    survey = one.survey
+    gain = recall_gain(fitted, one, seed)
     return {
         "set": name,
         "anchors": way,
         "seed": seed,
-        "held-out boxes": len(survey.boxes),
-        "shapes": sum(survey.config.anchors.shapes_per_level),
-        "anchors an image": round(one.anchors),
-        "mean recall": f"{one.recall:.4f}",
+        "held-out boxes": len(one.boxes),
+        "shapes": sum(one.config.anchors.shapes_per_level),
+        "anchors an image": round(one.anchors_per_image),
+        "mean recall": f"{one.mean_recall:.4f}",
         "the fit has more": f"{gain.value:.4f}",
         "95% interval": "" if one is fitted else f"{gain.low:.4f} to {gain.high:.4f}",
     }

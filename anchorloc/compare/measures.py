@@ -16,11 +16,11 @@ from anchorloc.config import Config
 from anchorloc.data import Samples, Source
 from anchorloc.detector import TaskAlignedAssigner, whole_image
 from anchorloc.engine.build import build_collate
-from anchorloc.engine.evaluation import TrainedModel
 from anchorloc.engine.inference import aligned, autocast
-from anchorloc.lab.anchor_coverage import survey
+from anchorloc.engine.trained_model import TrainedModel
+from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.ceiling import ceiling
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.network_views import NetworkViews
 
 TIMED = 40  # val images by the clock, spread over the split
 WARM_UP = 3  # of them, whose times are dropped
@@ -62,9 +62,9 @@ def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, 
     """
     if config.localizer is not None:
         return None, None, 0.0
-    views = Views(config, val)
-    found = survey(views, rescue_curve=False)
-    anchors = found.anchors / max(1, found.images)
+    views = NetworkViews(config, val)
+    found = measure_coverage(views, rescue_curve=False)
+    anchors = found.anchors_per_image
     if isinstance(config.assign, TaskAlignedAssigner):
         return None, None, anchors
     return found.assigned, ceiling(views).perfect.summary.ap, anchors

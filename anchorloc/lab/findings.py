@@ -61,9 +61,13 @@ def _weak_group(group: WeakGroup) -> Finding:
     if best.helped < MIN_HELPED:
         return Finding(f"{start}; no change that was tried helps more than {percent(best.helped)} of them.")
     now, then = (1 - fraction(group.criterion.failing(one.boxes)) for one in (before, best.coverage))
-    gain = f"would give one to {percent(best.helped)} of them, and raise all boxes from {percent(now)} to {percent(then)}"
+    gain = (
+        f"would give one to {percent(best.helped)} of them, and raise all boxes from {percent(now)} to {percent(then)}"
+    )
     anchors = [one.anchors / one.images for one in (before, best.coverage)]
-    cost = f", with {anchors[1]:,.0f} anchors per image instead of {anchors[0]:,.0f}" if anchors[0] != anchors[1] else ""
+    cost = (
+        f", with {anchors[1]:,.0f} anchors per image instead of {anchors[0]:,.0f}" if anchors[0] != anchors[1] else ""
+    )
     return Finding(f"{start}; {best.change.words} {gain}{cost}.", best.change.settings)
 
 

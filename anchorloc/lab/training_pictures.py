@@ -1,4 +1,4 @@
-"""Training pictures with what the anchors would learn in them."""
+"""Training pictures, augmented as the network gets them, with the anchors assigned to their boxes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from anchorloc.structures import AnchorGrid, Assignment, Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """One picture as the network gets it, in a batch of its own."""
+class TrainingPicture:
+    """One picture as the network gets it, padded as if it were alone in its batch."""
 
     name: str  # of the image file
     sample: Sample
@@ -21,7 +21,7 @@ class Scene:
     assignment: Assignment
 
 
-def scenes(config: Config, source: Source, count: int, epoch: int = 0) -> Iterator[Scene]:
+def training_pictures(config: Config, source: Source, count: int, epoch: int = 0) -> Iterator[TrainingPicture]:
     """Yield `count` pictures of an epoch, of images spread evenly over the split.
 
     Raises:
@@ -33,11 +33,10 @@ def scenes(config: Config, source: Source, count: int, epoch: int = 0) -> Iterat
         index = place * len(source) // count
         sample = samples[epoch, index]
         height, width = (-(-side // config.multiple) * config.multiple for side in sample.image.shape[:2])
-        yield Scene(source.name(index), sample, *_assigned(config, sample, (height, width)))
+        yield TrainingPicture(source.name(index), sample, *_assigned(config, sample, (height, width)))
 
 
 def _assigned(config: Config, sample: Sample, size: tuple[int, int]) -> tuple[AnchorGrid, Assignment]:
-    """Return the anchors of a padded picture of (height, width), and what they learn."""
     boxes, crowd = sample.target.boxes, sample.target.crowd
     if config.localizer is not None:
         grid = whole_image(size)

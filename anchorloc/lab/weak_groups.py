@@ -11,7 +11,6 @@ from anchorloc.config import Config
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction, measure_coverage
 from anchorloc.lab.groups import Grouping, groupings
-from anchorloc.lab.network_views import NetworkViews
 from anchorloc.lab.suggestions import ConfigChange, anchor_changes, assigner_changes, build_error
 from anchorloc.structures import BoolArray
 

@@ -1,4 +1,4 @@
-"""Anchor shapes for a data set, chosen by what the boxes overlap on the real grid, each level within its own sizes."""
+"""Fit anchor shapes to the boxes of a data set, by their IoU on the real grid, each level within its size range."""
 
 from anchorloc.lab.fit.fit import Fit, FitSettings, fit
 

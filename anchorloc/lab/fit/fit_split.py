@@ -1,4 +1,4 @@
-"""Images to fit to, and others to score on."""
+"""Choose the images that anchors are fitted to, and those they are scored on."""
 
 from __future__ import annotations
 
@@ -8,54 +8,56 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Annotations, AnnotationSubset, CocoData
+from anchorloc.structures import BoolArray
 
-HELD_OUT = 0.2  # of the train images, where there is no val split to score on
+HELD_OUT = 0.2  # share of the train images, where no val split can be scored on
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """What is fitted to, and what is scored on."""
+class FitSplit:
+    """The images to fit to, and the images to score on."""
 
     train: Annotations
     held_out: Annotations
-    source: str  # what the held-out images are, for people
+    held_out_name: str  # such as "the val split"
 
 
-def parts_of(config: Config, seed: int) -> Parts:
-    """Take the val split of the data of `config`, or a seeded share of its train images where that has no box, is the
-    same file, or is missing.
+def split_for_fit(config: Config, seed: int) -> FitSplit:
+    """Return the train images and, to score on, the val split or a random share of the train images.
+
+    The share is taken where the val split is missing, is the same file, or has no box.
 
     Raises:
-        InputError: an annotation file breaks the data policy, or there is no box to fit to.
+        InputError: an annotation file breaks the data policy.
     """
     train = config.data.open("train")
-    missing = _missing(config)
-    if not missing:
+    problem = _val_problem(config)
+    if not problem:
         val = config.data.open("val")
-        if learnable(val).any():
-            return Parts(train, val, "the val split")
-        missing = "the val split has no box"
-    busy = np.flatnonzero(learnable(train))
-    count = round(HELD_OUT * len(busy))
+        if has_boxes(val).any():
+            return FitSplit(train, val, "the val split")
+        problem = "the val split has no box"
+    usable = np.flatnonzero(has_boxes(train))
+    count = round(HELD_OUT * len(usable))
     if not count:
-        return Parts(train, train, f"the images fitted to, so the score is too good ({missing}, and they are too few)")
-    held = np.random.default_rng((seed, 0)).permutation(busy)[:count]
+        return FitSplit(train, train, f"the train images, so the score is too good ({problem}, and they are too few)")
+    held = np.random.default_rng((seed, 0)).permutation(usable)[:count]
     rest = np.setdiff1d(np.arange(len(train)), held)
     fitted, scored = AnnotationSubset(train, rest), AnnotationSubset(train, np.sort(held))
-    return Parts(fitted, scored, f"a seeded share of the train images ({missing})")
+    return FitSplit(fitted, scored, f"a random share of the train images ({problem})")
 
 
-def learnable(annotations: Annotations) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(N,) whether an image has a box to learn."""
+def has_boxes(annotations: Annotations) -> BoolArray:
+    """Return for each image (N,) whether it has a trainable box."""
     targets = (annotations.training_target(index) for index in range(len(annotations)))
     return np.array([bool((~target.crowd).any()) for target in targets], np.bool_)
 
 
-def _missing(config: Config) -> str:
-    """Why the val split cannot be used; empty if it can."""
+def _val_problem(config: Config) -> str:
+    """Return why the val split cannot be used; "" if it can."""
     data = config.data
     if not isinstance(data, CocoData):
         return ""
     if data.val == data.train:
-        return "there is one annotation file"
+        return "train and val are one annotation file"
     return "" if (data.root / data.val).exists() else f"there is no {data.root / data.val}"

@@ -1,6 +1,6 @@
-"""The loops of the search for shapes. Nothing is checked here.
+"""The inner loops of the shape search, without checks.
 
-What a shape is worth to a box is read from `curve`, a table over IoU from 0 to 1 in equal steps.
+The utility of an IoU is read from `curve` (F,), a table over IoU from 0 to 1 in equal steps.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ ZERO = np.float32(0)
 
 
 @kernel
-def iou(width: float, height: float, size: Any, away: Any) -> float:
-    """IoU of an anchor and a box of `size` (width, height) whose centers are `away` (across, down) from each other."""
-    across = min(width, size[0], (width + size[0]) / 2 - away[0])
-    down = min(height, size[1], (height + size[1]) / 2 - away[1])
+def iou(width: float, height: float, size: Any, offset: Any) -> float:
+    """Return the IoU of an anchor and a box of `size` (width, height) whose centers are `offset` (|x|, |y|) apart."""
+    across = min(width, size[0], (width + size[0]) / 2 - offset[0])
+    down = min(height, size[1], (height + size[1]) / 2 - offset[1])
     if across <= 0 or down <= 0:
         return 0.0
     inter = across * down
@@ -26,51 +26,56 @@ def iou(width: float, height: float, size: Any, away: Any) -> float:
 
 
 @kernel
-def fill_iou(levels: Any, shapes: Any, sizes: Any, away: Any, out: Any) -> None:
-    """Fill `out` (C, N) with the IoU of every box with its best anchor of every shape: `levels` (C,), `shapes` (C, 2),
-    `sizes` (N, 2), and `away` (L, N, 2) the way from each box to the nearest cell of each level."""
+def fill_iou(levels: Any, shapes: Any, sizes: Any, offset: Any, out: Any) -> None:
+    """Fill `out` (C, N) with the IoU of every box with the nearest anchor of every shape.
+
+    Args:
+        levels: (C,) level of each shape.
+        shapes: (C, 2) width, height.
+        sizes: (N, 2) width, height of the boxes.
+        offset: (L, N, 2) from each box to the nearest anchor center of each level.
+    """
     for c in range(len(levels)):
         for n in range(len(sizes)):
-            out[c, n] = iou(shapes[c, 0], shapes[c, 1], sizes[n], away[levels[c], n])
+            out[c, n] = iou(shapes[c, 0], shapes[c, 1], sizes[n], offset[levels[c], n])
 
 
 @kernel
-def fill_worth(levels: Any, shapes: Any, sizes: Any, away: Any, curve: Any, out: Any) -> None:
-    """Fill `out` (N, C) with what every shape is worth to every box."""
+def fill_utility(levels: Any, shapes: Any, sizes: Any, offset: Any, curve: Any, out: Any) -> None:
+    """Fill `out` (N, C) with the utility of every shape to every box; arguments as in `fill_iou`."""
     last = len(curve) - 1
     for n in range(len(sizes)):
         for c in range(len(levels)):
-            out[n, c] = curve[int(last * iou(shapes[c, 0], shapes[c, 1], sizes[n], away[levels[c], n]) + 0.5)]
+            out[n, c] = curve[int(last * iou(shapes[c, 0], shapes[c, 1], sizes[n], offset[levels[c], n]) + 0.5)]
 
 
 @kernel
-def fill_others(worth: Any, without: int, out: Any) -> None:
-    """Fill `out` (N,) with the most that any column of `worth` (N, S), `without` one, is worth to each box, at least
-    0."""
-    for n in range(len(worth)):
+def fill_best(utility: Any, without: int, out: Any) -> None:
+    """Fill `out` (N,) with the greatest of each row of `utility` (N, S), at least 0, ignoring column `without`."""
+    for n in range(len(utility)):
         best = ZERO
-        for s in range(worth.shape[1]):
+        for s in range(utility.shape[1]):
             if s != without:
-                best = max(best, worth[n, s])
+                best = max(best, utility[n, s])
         out[n] = best
 
 
 @kernel
-def fill_gains(worth: Any, best: Any, weights: Any, out: Any) -> None:
-    """Fill `out` (C,) with what each column of `worth` (N, C) adds over `best` (N,)."""
+def fill_gains(utility: Any, best: Any, weights: Any, out: Any) -> None:
+    """Fill `out` (C,) with the weighted utility that each column of `utility` (N, C) adds to `best` (N,)."""
     out[:] = 0
     for n in range(len(best)):
-        for c in range(len(out)):  # the columns inside, so that the sums of many go side by side
-            out[c] += weights[n] * max(worth[n, c] - best[n], ZERO)
+        for c in range(len(out)):  # columns inside: the compiler vectorizes over their sums
+            out[c] += weights[n] * max(utility[n, c] - best[n], ZERO)
 
 
 @kernel
 def gain(
-    width: float, height: float, sizes: Any, away: Any, curve: Any, best: Any, weights: Any
+    width: float, height: float, sizes: Any, offset: Any, curve: Any, best: Any, weights: Any
 ) -> float:  # fmt: skip
-    """What one shape, on the level of `away` (N, 2), adds over `best` (N,)."""
+    """Return the weighted utility that one shape adds to `best` (N,), on the level of `offset` (N, 2)."""
     total, last = 0.0, len(curve) - 1
     for n in range(len(sizes)):
-        worth = curve[int(last * iou(width, height, sizes[n], away[n]) + 0.5)]
-        total += weights[n] * max(worth - best[n], ZERO)
+        utility = curve[int(last * iou(width, height, sizes[n], offset[n]) + 0.5)]
+        total += weights[n] * max(utility - best[n], ZERO)
     return total

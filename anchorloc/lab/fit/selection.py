@@ -1,4 +1,4 @@
-"""Which of the anchors that were searched are taken: those that serve the boxes best without giving up a class."""
+"""Select the fitted anchors with the best recall among those for which no class gets worse."""
 
 from __future__ import annotations
 
@@ -10,74 +10,75 @@ import numpy as np
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
 from anchorloc.data import Annotations, AnnotationSubset
-from anchorloc.lab.fit.fit_split import learnable
-from anchorloc.lab.fit.scoring import LEAST_BOXES, Score, class_losses, score
+from anchorloc.lab.anchor_coverage import AnchorCoverage
+from anchorloc.lab.fit.fit_split import has_boxes
+from anchorloc.lab.fit.scoring import MIN_CLASS_BOXES, class_losses, coverage_with
 from anchorloc.lab.fit.search import Problem
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.network_views import NetworkViews
 from anchorloc.structures import BoolArray
 
-MOST_JUDGED = 300  # train images on which the assigner chooses
-MOST_LOSS = 0.02  # of the mean recall of a class of LEAST_BOXES: what the gain of others may cost it
-MOST_ROUNDS = 5  # of searches, in each of which the classes that lost more weigh twice as much as before
+MAX_IMAGES = 300  # train images on which candidates are compared
+MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
+MAX_ROUNDS = 5  # of search; each doubles the weight of the classes that lost more in the round before
+
+Search = Callable[[Problem], tuple[AnchorGenerator, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """Train images, and what the anchors of the config give on them."""
-
-    views: Views
-    own: Score
-
-    @classmethod
-    def of(cls, config: Config, train: Annotations, passes: int, seed: int) -> Judge:
-        """Draw the images."""
-        busy = np.flatnonzero(learnable(train))
-        part = AnnotationSubset(train, np.random.default_rng((seed, 4)).permutation(busy)[:MOST_JUDGED])
-        views = Views(config, part, min(passes, 1))
-        return cls(views, score(views, config))
-
-    def verdict(self, anchors: AnchorGenerator) -> Verdict:
-        """Let the assigner of the config judge."""
-        found = score(self.views, replace(self.views.config, anchors=anchors))
-        losses, boxes = class_losses(self.own, found, len(self.views.source.categories))
-        losing = (losses > MOST_LOSS) & (boxes >= LEAST_BOXES)
-        excess = float(np.where(losing, losses - MOST_LOSS, 0).sum())
-        return Verdict(anchors, found.recall + found.survey.assigned, excess, losing)
-
-
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """What anchors are worth on the train images."""
+class Candidate:
+    """Anchors that the search found, and how they do on train images."""
 
     anchors: AnchorGenerator
-    merit: float  # the mean recall, and the share of boxes that the assigner gives an anchor
-    excess: float  # what classes lose past what they may
-    losing: BoolArray  # (C,) these classes
+    score: float  # mean recall + fraction of boxes that the assigner assigns
+    class_loss: float  # mean recall that classes lose beyond MAX_CLASS_LOSS, summed
+    losing_classes: BoolArray  # (C,)
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Least loss of a class first, then merit."""
-        return -self.excess, self.merit
+        """Return a sort key: first the least class loss, then the greatest score."""
+        return -self.class_loss, self.score
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """The anchors that are taken, and the searches that they are of."""
+class ClassGuard:
+    """Compares anchors with those of the config, class by class, on a sample of train images."""
 
-    anchors: AnchorGenerator
-    problem: Problem  # with the weights that were searched with
-    restarts: tuple[AnchorGenerator, ...]
+    views: NetworkViews
+    current: AnchorCoverage
+
+    @classmethod
+    def sample(cls, config: Config, train: Annotations, passes: int, seed: int) -> ClassGuard:
+        """Draw the images."""
+        usable = np.flatnonzero(has_boxes(train))
+        part = AnnotationSubset(train, np.random.default_rng((seed, 4)).permutation(usable)[:MAX_IMAGES])
+        views = NetworkViews(config, part, min(passes, 1))
+        return cls(views, coverage_with(views, config))
+
+    def judge(self, anchors: AnchorGenerator) -> Candidate:
+        """Assign `anchors` on the images, and return the result."""
+        found = coverage_with(self.views, replace(self.views.config, anchors=anchors))
+        losses, boxes = class_losses(self.current, found)
+        losing = (losses > MAX_CLASS_LOSS) & (boxes >= MIN_CLASS_BOXES)
+        class_loss = float(np.where(losing, losses - MAX_CLASS_LOSS, 0).sum())
+        return Candidate(anchors, found.mean_recall + found.assigned, class_loss, losing)
 
 
-def choose(problem: Problem, judge: Judge, search: Callable[[Problem], tuple[AnchorGenerator, ...]]) -> Choice:
-    """Search, and search again with more weight on the classes that lose, until none does or MOST_ROUNDS are over."""
-    rounds: list[tuple[Verdict, Choice]] = []
-    for _ in range(MOST_ROUNDS):
-        restarts = search(problem)
-        best = max(map(judge.verdict, restarts), key=lambda one: one.rank)
-        rounds.append((best, Choice(best.anchors, problem, restarts)))
-        if not best.losing.any():
+def select_anchors(
+    problem: Problem, guard: ClassGuard, search: Search
+) -> tuple[AnchorGenerator, Problem, tuple[AnchorGenerator, ...]]:
+    """Search, and search again with more weight on losing classes, until no class loses or MAX_ROUNDS are over.
+
+    Returns:
+        The best anchors, the problem with the weights of their round, and all anchors found in that round.
+    """
+    rounds = []
+    for _ in range(MAX_ROUNDS):
+        found = search(problem)
+        best = max(map(guard.judge, found), key=lambda one: one.rank)
+        rounds.append((best, problem, found))
+        if not best.losing_classes.any():
             break
-        raised = np.where(best.losing[problem.sites.labels], np.float32(2), np.float32(1))
+        raised = np.where(best.losing_classes[problem.boxes.labels], np.float32(2), np.float32(1))
         problem = replace(problem, weights=problem.weights * raised)
-    return max(rounds, key=lambda one: one[0].rank)[1]
+    best, problem, found = max(rounds, key=lambda one: one[0].rank)
+    return best.anchors, problem, found

@@ -1,4 +1,4 @@
-"""What a fit of anchors found, for a terminal of 80 columns, for programs, and to paste."""
+"""Report an anchor fit: on a terminal of 80 columns, as JSON, and as a block to paste into a config."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import config_from_plain
 from anchorloc.config.yaml import parse_yaml
-from anchorloc.lab.anchor_coverage import RECALL_IOUS, Fate
+from anchorloc.lab.anchor_coverage import RECALL_IOUS, AnchorCoverage, BoxStatus
 from anchorloc.lab.fit import Fit
-from anchorloc.lab.fit.scoring import INTERVAL, LEAST_BOXES, Score, Spread, class_losses, class_recalls
-from anchorloc.lab.fit.selection import MOST_LOSS
+from anchorloc.lab.fit.scoring import CONFIDENCE, MIN_CLASS_BOXES, FitSpread, class_losses, class_recalls
+from anchorloc.lab.fit.selection import MAX_CLASS_LOSS
 from anchorloc.text import counted, percent, shorten, three_decimals
 
-LEAST_DROP = 0.01  # of all boxes, to be told
-MOST_LOSERS = 3
+MIN_DROP = 0.01  # share of all boxes, from which a drop is reported
+MAX_LOSING = 3  # classes listed
 
 
 def anchors_block(anchors: AnchorGenerator) -> str:
     """Return the `anchors` lines of a config.
 
     Raises:
-        AssertionError: they are not read back as the same shapes, which would be a bug.
+        AssertionError: reading the lines back gives other shapes, which would be a bug.
     """
     strides = [int(stride) if stride == int(stride) else stride for stride in anchors.strides]
     settings: dict[str, Any] = {"strides": strides}
@@ -43,7 +43,7 @@ def anchors_block(anchors: AnchorGenerator) -> str:
 
 
 def _flow(value: list[Any]) -> str:
-    """Numbers on one line; a list of shapes for each level, on as many lines of 80 columns as it takes."""
+    """Return numbers as one line of YAML, and lists of shapes as lines of 80 columns, one or more per level."""
     if not isinstance(value[0], list):
         return f" {value}"
     levels = [textwrap.wrap(str(shapes), 80, initial_indent="    - ", subsequent_indent=" " * 7) for shapes in value]
@@ -51,55 +51,50 @@ def _flow(value: list[Any]) -> str:
 
 
 def fit_lines(fit: Fit) -> Iterator[str]:
-    """Yield the lines of a summary."""
-    passes = f"{counted(fit.passes, 'augmented pass')} over" if fit.passes else "one pass, not augmented, over"
-    searched = "" if fit.searched == fit.boxes else f"; the search looks at {fit.searched:,} of them"
+    """Yield the lines of the terminal summary."""
+    passes = f"{counted(fit.passes, 'augmented pass', 'augmented passes')} over" if fit.passes else "one pass over"
+    searched = "" if fit.searched == fit.boxes else f"; the search uses {fit.searched:,} of them"
     yield f"fitted to: {passes} {counted(fit.images, 'train image')},"
-    yield f"{counted(fit.boxes, 'box')} met{searched}"
-    held = fit.own.survey
-    size = f"{counted(held.images, 'image')}, {counted(len(held.boxes), 'box')}"
+    yield f"with {counted(fit.boxes, 'box')}{searched}"
+    size = f"{counted(fit.current.images, 'image')}, {counted(len(fit.current.boxes), 'box')}"
     yield from textwrap.wrap(f"scored on: {fit.held_out}, as in evaluation: {size}", 80)
     yield ""
     yield from _comparison(fit)
     yield ""
-    yield from _verdict(fit)
+    yield from _advice(fit)
     yield _stability("restarts", fit.restarts)
     if fit.resamples is not None:
         yield _stability("resamples of train", fit.resamples)
-    yield from _loss_lines(fit)
+    yield from _losing_lines(fit)
     yield ""
     yield from _levels(fit)
 
 
 def _comparison(fit: Fit) -> Iterator[str]:
-    rows: list[tuple[str, Callable[[Score], str]]] = [
-        ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.recall:.3f}"),
-        ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.survey.recall50)),
-        (f"boxes that {type(fit.config.initial_assigner).__name__} assigns", lambda one: percent(one.survey.assigned)),
-        ("boxes without an anchor", lambda one: f"{_without(one):,}"),
-        ("  of them lost their anchors to others", lambda one: f"{one.survey.count(Fate.COLLISION):,}"),
-        ("anchors in the mean image", lambda one: f"{one.anchors:,.0f}"),
+    rows: list[tuple[str, Callable[[AnchorCoverage], str]]] = [
+        ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.mean_recall:.3f}"),
+        ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.recall50)),
+        (f"boxes {type(fit.config.initial_assigner).__name__} assigns", lambda one: percent(one.assigned)),
+        ("boxes without a positive anchor", lambda one: f"{one.unassigned:,}"),
+        ("  because other boxes have their anchors", lambda one: f"{one.count(BoxStatus.COLLISION):,}"),
+        ("anchors in the mean image", lambda one: f"{one.anchors_per_image:,.0f}"),
     ]
-    yield _row("", "own", "fitted")
+    yield _row("", "current", "fitted")
     for what, figure in rows:
-        yield _row(what, figure(fit.own), figure(fit.fitted))
-    yield _row("AP50 of anchors that stay where they are", *map(three_decimals, fit.unmoved_ap50))
+        yield _row(what, figure(fit.current), figure(fit.fitted))
+    yield _row("AP50 of perfectly classified, unmoved anchors", *map(three_decimals, fit.anchors_only_ap50))
     if fit.augmented:
         yield _row("mean recall of boxes augmented as in training", *(f"{value:.3f}" for value in fit.augmented))
 
 
-def _without(score: Score) -> int:
-    return int((~score.survey.boxes.learned).sum())
+def _row(what: str, current: str, fitted: str) -> str:
+    return f"{what:<46}{current:>12}{fitted:>12}"
 
 
-def _row(what: str, own: str, fitted: str) -> str:
-    return f"{what:<46}{own:>12}{fitted:>12}"
-
-
-def _verdict(fit: Fit) -> Iterator[str]:
-    """Whether to take the fitted anchors, and what they cost."""
+def _advice(fit: Fit) -> Iterator[str]:
+    """Yield whether to take the fitted anchors, and what gets worse with them."""
     gain = fit.gain
-    figures = f"gain {gain.value:+.3f}, {INTERVAL:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}"
+    figures = f"gain {gain.value:+.3f}, {CONFIDENCE:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}"
     if gain.within_noise:
         yield f"{figures} over images."
         yield "This is within noise: there is no reason to change the anchors of the config."
@@ -109,90 +104,89 @@ def _verdict(fit: Fit) -> Iterator[str]:
     else:
         yield f"{figures} over images: beyond noise."
         if costs := list(_costs(fit)):
-            yield from textwrap.wrap(f"But it has a price: {'; '.join(costs)}. Weigh that before you change.", 80)
+            yield from textwrap.wrap(f"What gets worse: {'; '.join(costs)}. Check this before you change.", 80)
 
 
 def _costs(fit: Fit) -> Iterator[str]:
-    """What is worse with the fitted anchors, by more than chance and rounding make it."""
-    own, fitted = fit.own.survey, fit.fitted.survey
-    if own.recall50 - fitted.recall50 > LEAST_DROP:
-        yield f"IoU >= 0.5 falls from {percent(own.recall50)} to {percent(fitted.recall50)}"
-    if own.assigned - fitted.assigned > LEAST_DROP:
-        yield f"boxes without an anchor rise from {_without(fit.own):,} to {_without(fit.fitted):,}"
-    if losing := len(_losers(fit)):
-        yield f"{counted(losing, 'class')} {'loses' if losing == 1 else 'lose'}"
+    """Yield what is worse with the fitted anchors, beyond chance and rounding."""
+    current, fitted = fit.current, fit.fitted
+    if current.recall50 - fitted.recall50 > MIN_DROP:
+        yield f"IoU >= 0.5 falls from {percent(current.recall50)} to {percent(fitted.recall50)}"
+    if current.assigned - fitted.assigned > MIN_DROP:
+        yield f"boxes without a positive anchor rise from {current.unassigned:,} to {fitted.unassigned:,}"
+    if losing := len(_losing_classes(fit)):
+        yield f"{counted(losing, 'class')} {'loses' if losing == 1 else 'lose'} recall"
 
 
-def _stability(what: str, spread: Spread) -> str:
+def _stability(what: str, spread: FitSpread) -> str:
     low, high = min(spread.recalls), max(spread.recalls)
-    alike = f", shapes alike to IoU {spread.likeness:.2f}" if len(spread.recalls) > 1 else ""
+    alike = f", shape IoU {spread.shape_similarity:.2f}" if len(spread.recalls) > 1 else ""
     return f"over {len(spread.recalls)} {what}: held-out recall {low:.3f} to {high:.3f}{alike}"
 
 
-def _losers(fit: Fit) -> list[int]:
-    """The classes that pay for the gain of others, the one that loses most first."""
-    losses, counts = class_losses(fit.own, fit.fitted, len(fit.categories))
-    losers = np.flatnonzero((losses > MOST_LOSS) & (counts >= LEAST_BOXES))
-    return [int(label) for label in losers[np.argsort(-losses[losers], kind="stable")]]
+def _losing_classes(fit: Fit) -> list[int]:
+    """Return the classes that lose recall, the greatest loss first."""
+    losses, counts = class_losses(fit.current, fit.fitted)
+    losing = np.flatnonzero((losses > MAX_CLASS_LOSS) & (counts >= MIN_CLASS_BOXES))
+    return [int(label) for label in losing[np.argsort(-losses[losing], kind="stable")]]
 
 
-def _loss_lines(fit: Fit) -> Iterator[str]:
-    own, counts = class_recalls(fit.own, len(fit.categories))
-    fitted, _ = class_recalls(fit.fitted, len(fit.categories))
-    losers = _losers(fit)
-    for label in losers[:MOST_LOSERS]:
+def _losing_lines(fit: Fit) -> Iterator[str]:
+    current, counts = class_recalls(fit.current)
+    fitted, _ = class_recalls(fit.fitted)
+    losing = _losing_classes(fit)
+    for label in losing[:MAX_LOSING]:
         what = f"{shorten(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
-        yield f"class that loses: {what}: {own[label]:.3f} to {fitted[label]:.3f}"
-    if losers:
-        yield "(--weight-by classes lets every class count alike; --shapes or --anchors give room)"
+        yield f"class that loses recall: {what}: {current[label]:.3f} to {fitted[label]:.3f}"
+    if losing:
+        yield "(try --weight-by classes, or more anchors with --shapes or --anchors)"
 
 
 def _levels(fit: Fit) -> Iterator[str]:
-    """The shapes of each level, and how much of the held-out work it does."""
+    """Yield the number of shapes of each level, and its share of the held-out positives."""
     yield "stride   serves sqrt(area)   shapes   share of the positives"
-    survey = fit.fitted.survey
-    for level, work in enumerate(survey.work):
-        low, high = fit.rule.band(level)
-        band = f"{low:g} to {high:g} px" if math.isfinite(high) else f"from {low:g} px"
-        share = int(work.sum()) / max(1, survey.positives)
-        yield f"{fit.anchors.strides[level]:>6g}   {band:<17} {len(work):>8}   {share:>22.1%}"
-    idle = [f"{fit.anchors.strides[level]:g}" for level, work in enumerate(survey.work) if not work.any()]
-    if idle:
-        sentence = f"No held-out box is learned at stride {', '.join(idle)}: such a level could be left out."
+    for level, positives in enumerate(fit.fitted.positives_per_shape):
+        low, high = fit.sizes.of_level(level)
+        sizes = f"{low:g} to {high:g} px" if math.isfinite(high) else f"from {low:g} px"
+        share = int(positives.sum()) / max(1, fit.fitted.positives)
+        yield f"{fit.anchors.strides[level]:>6g}   {sizes:<17} {len(positives):>8}   {share:>22.1%}"
+    unused = [level for level, positives in enumerate(fit.fitted.positives_per_shape) if not positives.any()]
+    if unused:
+        strides = ", ".join(f"{fit.anchors.strides[level]:g}" for level in unused)
+        sentence = f"No held-out box has a positive anchor at stride {strides}: consider removing the level."
         yield from textwrap.wrap(sentence, 80)
 
 
-def fit_record(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
-    """Return everything in `fit.json`."""
+def fit_json(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
+    """Return the content of `fit.json`."""
     return {
         "anchors": {
             "strides": list(fit.anchors.strides),
             "shapes": [[list(shape) for shape in level] for level in fit.anchors.level_shapes],
         },
         "thresholds": list(RECALL_IOUS),
-        "own": _score_record(fit.own),
-        "fitted": _score_record(fit.fitted),
-        "gain": {**vars(fit.gain), "interval": INTERVAL, "within_noise": fit.gain.within_noise},
-        "unmoved_ap50": {"own": fit.unmoved_ap50[0], "fitted": fit.unmoved_ap50[1]},
-        "augmented_recall": fit.augmented and {"own": fit.augmented[0], "fitted": fit.augmented[1]},
+        "current": _coverage_json(fit.current),
+        "fitted": _coverage_json(fit.fitted),
+        "gain": {**vars(fit.gain), "interval": CONFIDENCE, "within_noise": fit.gain.within_noise},
+        "anchors_only_ap50": {"current": fit.anchors_only_ap50[0], "fitted": fit.anchors_only_ap50[1]},
+        "augmented_recall": fit.augmented and {"current": fit.augmented[0], "fitted": fit.augmented[1]},
         "restarts": vars(fit.restarts),
         "resamples": fit.resamples and vars(fit.resamples),
-        "rule": {"least_strides": fit.rule.least, "most_strides": fit.rule.most},
-        "held_out": {"source": fit.held_out, "images": fit.own.survey.images, "boxes": len(fit.own.survey.boxes)},
+        "level_sizes": {"min_strides": fit.sizes.min_strides, "max_strides": fit.sizes.max_strides},
+        "held_out": {"source": fit.held_out, "images": fit.current.images, "boxes": len(fit.current.boxes)},
         "train": {"images": fit.images, "passes": fit.passes, "boxes": fit.boxes, "searched": fit.searched},
         "facts": facts,
     }
 
 
-def _score_record(score: Score) -> dict[str, Any]:
-    survey = score.survey
+def _coverage_json(coverage: AnchorCoverage) -> dict[str, Any]:
     return {
-        "mean_recall": score.recall,
-        "recall50": survey.recall50,
-        "assigned": survey.assigned,
-        "without_an_anchor": _without(score),
-        "collisions": survey.count(Fate.COLLISION),
-        "anchors_per_image": score.anchors,
-        "shapes_per_level": list(survey.config.anchors.shapes_per_level),
-        "positives_per_shape": [level.tolist() for level in survey.work],
+        "mean_recall": coverage.mean_recall,
+        "recall50": coverage.recall50,
+        "assigned": coverage.assigned,
+        "unassigned": coverage.unassigned,
+        "collisions": coverage.count(BoxStatus.COLLISION),
+        "anchors_per_image": coverage.anchors_per_image,
+        "shapes_per_level": list(coverage.config.anchors.shapes_per_level),
+        "positives_per_shape": [level.tolist() for level in coverage.positives_per_shape],
     }

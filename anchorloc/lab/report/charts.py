@@ -1,4 +1,4 @@
-"""The boxes of a data set beside the shapes of its anchors, as the numbers that an SVG needs."""
+"""Lay out the boxes of a data set and the shapes of its anchors, as numbers for an SVG."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.lab.anchor_coverage import BoxTable, LevelShapes, Survey
+from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, LevelShapes
 from anchorloc.report.axes import Axes, Axis
 
 WIDTH, HEIGHT = 460, 400  # user units of the scatter
 LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 12, HEIGHT - 40  # edges of the plot area
-MOST_POINTS = 1200  # of each kind: more hide one another
-ROW = 150  # user units: the height of the largest shape, drawn to scale
+MAX_POINTS = 1200  # of each kind: more would hide each other
+ROW = 150  # user units: the longest side of any shape
 
 
 @dataclass(frozen=True)
 class Scatter:
-    """Width against height of boxes and shapes, both axes logarithmic."""
+    """A scatter plot of the width and height of boxes and anchor shapes, on logarithmic axes."""
 
-    learned: str  # a path of dots
-    lost: str
+    assigned: str  # SVG path of dots
+    unassigned: str  # SVG path of dots
     shapes: list[tuple[float, float, int, str]]  # (x, y, level, words)
     levels: int
     axes: Axes
@@ -30,17 +30,17 @@ class Scatter:
 
 @dataclass(frozen=True)
 class ScaledShapes:
-    """The shapes of one level about one center, at the scale that all levels share."""
+    """The shapes of one level around one center, at the scale of all levels."""
 
     level: int
     stride: float
-    width: float  # user units of the picture, and of its rectangles below
+    width: float  # user units of the SVG
     height: float
     shapes: list[tuple[float, float, float, float, str]]  # (x, y, width, height, words)
 
 
-def scatter(found: Survey) -> Scatter:
-    """Lay out the boxes of a survey and the shapes of its anchors."""
+def scatter(found: AnchorCoverage) -> Scatter:
+    """Lay out the scatter plot of a split."""
     boxes = found.boxes
     shapes = [(w, h, level) for level, row in enumerate(found.levels) for w, h in row.sizes]
     sides = np.concatenate([boxes.sizes, np.array([shape[:2] for shape in shapes])])
@@ -50,8 +50,8 @@ def scatter(found: Survey) -> Scatter:
     axis = Axis(2.0**low, 2.0**high, ticks, log=True)
     axes = Axes(axis, axis, WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
     return Scatter(
-        learned=_dots(boxes, boxes.learned, axes),
-        lost=_dots(boxes, ~boxes.learned, axes),
+        assigned=_dots(boxes, boxes.assigned, axes),
+        unassigned=_dots(boxes, ~boxes.assigned, axes),
         shapes=[(*axes.place(w, h), level, f"{w:.1f} x {h:.1f} px on level {level}") for w, h, level in shapes],
         levels=len(found.levels),
         axes=axes,
@@ -60,13 +60,13 @@ def scatter(found: Survey) -> Scatter:
 
 def _dots(boxes: BoxTable, chosen: NDArray[np.bool_], axes: Axes) -> str:
     sizes = boxes.sizes[chosen]
-    if len(sizes) > MOST_POINTS:
-        sizes = sizes[np.linspace(0, len(sizes) - 1, MOST_POINTS).astype(int)]
+    if len(sizes) > MAX_POINTS:
+        sizes = sizes[np.linspace(0, len(sizes) - 1, MAX_POINTS).astype(int)]
     return "".join("M{:.1f} {:.1f}h0".format(*axes.place(width, height)) for width, height in sizes.tolist())
 
 
-def scaled_shapes(found: Survey) -> list[ScaledShapes]:
-    """Lay out the shapes of every level to one scale."""
+def scaled_shapes(found: AnchorCoverage) -> list[ScaledShapes]:
+    """Lay out the shapes of every level at one scale."""
     scale = ROW / max(side for row in found.levels for shape in row.sizes for side in shape)
     return [_scaled(level, row, scale) for level, row in enumerate(found.levels)]
 

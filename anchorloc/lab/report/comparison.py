@@ -1,4 +1,4 @@
-"""Several settings of anchors side by side."""
+"""Show the anchors of several configs side by side."""
 
 from __future__ import annotations
 
@@ -14,109 +14,107 @@ from rich.text import Text
 
 from anchorloc.files import write_json, write_text
 from anchorloc.lab.anchor_coverage import CURVE_IOUS
-from anchorloc.lab.groups import groupings, shares
+from anchorloc.lab.groups import group_coverages, groupings
 from anchorloc.lab.inspection import Inspection
-from anchorloc.lab.report.record import lab_record
-from anchorloc.lab.report.words import LIMIT_SENTENCE, Number, anchors_line, numbers, shapes_line
+from anchorloc.lab.report.json_csv import report_json
+from anchorloc.lab.report.key_figures import CEILING_NOTE, KeyFigure, anchors_line, key_figures, shapes_line
 from anchorloc.report.chart import Chart, draw_chart
 from anchorloc.report.csv import write_csv
 from anchorloc.report.html import render
 from anchorloc.text import shorten
 
-Settings = Mapping[str, Sequence[Inspection]]  # by name: every split, inspected, the same splits for all
-MOST_CLASSES = 12  # on the terminal; the files have them all
+Configs = Mapping[str, Sequence[Inspection]]  # name of a config: its splits, the same for all configs
+MAX_CLASSES = 12  # on the terminal; the files have all classes
 
 
-def print_comparison(settings: Settings, console: Console | None = None) -> None:
-    """Print the numbers of the split that is evaluated on: a setting a column."""
+def print_comparison(configs: Configs, console: Console | None = None) -> None:
+    """Print the figures of the split that is evaluated on, with a column per config."""
     console = console or Console(highlight=False)
-    for key in settings:
-        console.print(Text(f"{shorten(key, 30)}: {_anchors(settings, key)}", "dim"))
+    for key in configs:
+        console.print(Text(f"{shorten(key, 30)}: {_anchors(configs, key)}", "dim"))
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(Text(shorten(next(iter(settings.values()))[-1].name, 24)), no_wrap=True)
-    for key in settings:
+    table.add_column(Text(shorten(next(iter(configs.values()))[-1].name, 24)), no_wrap=True)
+    for key in configs:
         table.add_column(Text(shorten(key, 30)), justify="right", overflow="fold")
-    for row in _shown(comparison_rows([inspections[-1] for inspections in settings.values()])):
-        table.add_row(row[0].label, *(number.text for number in row))
+    for row in _terminal_rows(comparison_rows([inspections[-1] for inspections in configs.values()])):
+        table.add_row(row[0].label, *(figure.text for figure in row))
     console.print(table)
-    console.print(Text(LIMIT_SENTENCE, "dim"))
+    console.print(Text(CEILING_NOTE, "dim"))
 
 
-def comparison_rows(inspections: Sequence[Inspection]) -> list[list[Number]]:
-    """Return the numbers of one split under each setting, and what becomes of its boxes by size, aspect and class."""
-    columns = [{number.key: number for number in [*numbers(one), *_by_group(one)]} for one in inspections]
-    known = {key: replace(number, value=None) for column in columns for key, number in column.items()}
+def comparison_rows(inspections: Sequence[Inspection]) -> list[list[KeyFigure]]:
+    """Return the figures of one split under each config, in total and by size, aspect ratio and class."""
+    columns = [{figure.key: figure for figure in [*key_figures(one), *_group_figures(one)]} for one in inspections]
+    known = {key: replace(figure, value=None) for column in columns for key, figure in column.items()}
     return [[column.get(key, empty) for column in columns] for key, empty in known.items()]
 
 
-def _by_group(one: Inspection) -> Iterator[Number]:
-    """All groups that are the same boxes whatever the anchors are: not those by level."""
-    for grouping in groupings(one.survey.boxes, one.views.source.categories, len(one.survey.work))[:3]:
-        known = {row.label: row for row in shares(one.survey.boxes, grouping)}
+def _group_figures(one: Inspection) -> Iterator[KeyFigure]:
+    """Yield the figures of each group, except by level: the boxes of a level depend on the anchors."""
+    for grouping in groupings(one.coverage)[:3]:
+        known = {row.label: row for row in group_coverages(one.coverage.boxes, grouping)}
         for label in grouping.labels:
             row = known.get(label)
             words = f"{grouping.name} {shorten(label, 24)}" if grouping.name == "height/width" else shorten(label, 24)
             if row is not None:
-                yield Number(f"assigned {grouping.name} {label}", f"anchor, {words}", row.assigned, "share",
-                             f"of {row.boxes:,} boxes, those with an anchor")  # fmt: skip
-                yield Number(f"recall50 {grouping.name} {label}", f"IoU >= 0.5, {words}", row.recall50, "share",
-                             f"of {row.boxes:,} boxes, those whose own anchor overlaps so much")  # fmt: skip
+                yield KeyFigure(f"assigned {grouping.name} {label}", f"assigned, {words}", row.assigned, "share",
+                                f"share of {row.boxes:,} boxes with a positive anchor")  # fmt: skip
+                yield KeyFigure(f"recall50 {grouping.name} {label}", f"IoU >= 0.5, {words}", row.recall50, "share",
+                                f"share of {row.boxes:,} boxes max-IoU assigns, without rescue")  # fmt: skip
 
 
-def _shown(rows: list[list[Number]]) -> list[list[Number]]:
-    """The rows for a screen: all numbers, IoU >= 0.5 by size, and by class where those are few."""
+def _terminal_rows(rows: list[list[KeyFigure]]) -> list[list[KeyFigure]]:
+    """Return the key figures, IoU >= 0.5 by size, and by class for the first classes."""
     classes = [row for row in rows if row[0].key.startswith("recall50 class")]
     by_size = [row for row in rows if row[0].key.startswith("recall50 size")]
-    return [*(row for row in rows if " " not in row[0].key), *by_size, *classes[:MOST_CLASSES]]
+    return [*(row for row in rows if " " not in row[0].key), *by_size, *classes[:MAX_CLASSES]]
 
 
-def _anchors(settings: Settings, key: str) -> str:
-    """The anchors of a setting in a line, with their shapes where those are not the same in all settings."""
-    found = {other: some[-1].survey for other, some in settings.items()}
+def _anchors(configs: Configs, key: str) -> str:
+    """Return the anchors of a config in a line, with their shapes if the configs differ in shapes."""
+    found = {other: some[-1].coverage for other, some in configs.items()}
     line = anchors_line(found[key].config)
-    same = len({survey.levels for survey in found.values()}) == 1
+    same = len({coverage.levels for coverage in found.values()}) == 1
     return line if same else f"{line} · {shapes_line(found[key])}"
 
 
-def write_comparison(folder: Path, settings: Settings, facts: Mapping[str, object]) -> Path:
-    """Write compare.json, compare.csv and compare.html into an existing folder, and return the path of the last.
+def write_comparison(folder: Path, configs: Configs, facts: Mapping[str, object]) -> Path:
+    """Write compare.json, compare.csv and compare.html into an existing folder, and return the path of the page.
 
     Raises:
         InputError: the file system refuses.
     """
     page = folder / "compare.html"
-    write_json(folder / "compare.json", {key: lab_record(some, facts) for key, some in settings.items()})
-    tables = _tables(settings)
+    write_json(folder / "compare.json", {key: report_json(some, facts) for key, some in configs.items()})
+    tables = _tables(configs)
     write_csv(
         folder / "compare.csv",
-        ("split", "number", *settings),
-        ((split, row[0].label, *(number.value for number in row)) for split, rows in tables for row in rows),
+        ("split", "number", *configs),
+        ((split, row[0].label, *(figure.value for figure in row)) for split, rows in tables for row in rows),
     )
-    write_text(page, _page(settings, tables, facts))
+    write_text(page, _page(configs, tables, facts))
     return page
 
 
-def _tables(settings: Settings) -> list[tuple[str, list[list[Number]]]]:
-    """One table a split."""
-    splits = [one.name for one in next(iter(settings.values()))]
+def _tables(configs: Configs) -> list[tuple[str, list[list[KeyFigure]]]]:
+    """Return (name, rows) of every split."""
+    splits = [one.name for one in next(iter(configs.values()))]
     return [
-        (split, comparison_rows([inspections[place] for inspections in settings.values()]))
+        (split, comparison_rows([inspections[place] for inspections in configs.values()]))
         for place, split in enumerate(splits)
     ]
 
 
-def _page(settings: Settings, tables: list[tuple[str, list[list[Number]]]], facts: Mapping[str, object]) -> str:
-    last = {shorten(key): some[-1] for key, some in settings.items()}
-    lines = {key: list(zip(CURVE_IOUS, one.survey.recall, strict=True)) for key, one in last.items()}
-    title, ticks = (
-        "Boxes with an anchor, by the IoU asked for, without rescue",
-        [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
-    )
+def _page(configs: Configs, tables: list[tuple[str, list[list[KeyFigure]]]], facts: Mapping[str, object]) -> str:
+    last = {shorten(key): some[-1] for key, some in configs.items()}
+    lines = {key: list(zip(CURVE_IOUS, one.coverage.recall, strict=True)) for key, one in last.items()}
+    title = "Share of boxes with a positive anchor, by positive_iou, without rescue"
+    ticks = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     values: dict[str, Any] = {
-        "sizes": LIMIT_SENTENCE,
-        "lines": [(shorten(key), _anchors(settings, key)) for key in settings],
+        "sizes": CEILING_NOTE,
+        "lines": [(shorten(key), _anchors(configs, key)) for key in configs],
         "chart": draw_chart(Chart(title, "positive_iou", lines, ticks, last_values=False)),
-        "names": [shorten(key) for key in settings],
+        "names": [shorten(key) for key in configs],
         "tables": [(shorten(split), rows) for split, rows in tables],
     }
     return render("lab/report/compare.html", "anchors side by side", facts, [], **values)
