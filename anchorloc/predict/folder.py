@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from anchorloc.data import CocoAnnotations
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import InputError
 from anchorloc.files import write_bytes, writing
-from anchorloc.predict.drawing import draw
+from anchorloc.predict.drawing import draw_detections
 from anchorloc.predict.image_input import Pixels, read_file
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, Located, picture_paths, write_results
@@ -72,7 +72,7 @@ def predict_folder(
                 located.append(Located(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
                 if draw_above is not None:
                     _make_folder(item.picture.parent)
-                    write_bytes(item.picture, draw(image, found.take(np.flatnonzero(found.scores >= draw_above))))
+                    write_bytes(item.picture, draw_detections(image, found.take(np.flatnonzero(found.scores >= draw_above))))
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
     write_results(out, located, localizer.model.categories)
     limit = localizer.model.config.decoder.max_detections
@@ -108,8 +108,8 @@ def _read(items: Sequence[_Item], display: Display) -> Iterator[tuple[_Item, Pix
     for item in items:
         try:
             yield item, read_file(item.path, item.size)
-        except Flaw as flaw:
-            display.say(f"error: {printable(str(flaw))}")
+        except ItemError as error:
+            display.say(f"error: {printable(str(error))}")
 
 
 def _make_folder(folder: Path) -> None:

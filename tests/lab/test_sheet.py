@@ -14,8 +14,9 @@ from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Samples
 from anchorloc.lab import __main__ as lab
-from anchorloc.lab.report.sheet import CELL, COLORS, CROWD, GAP, HEAD, LOST, draw_sheet
-from anchorloc.lab.training_pictures import scenes
+from anchorloc.lab.report.sheet import CELL, CROWD, GAP, HEAD, UNASSIGNED, draw_sheet
+from anchorloc.lab.training_pictures import training_pictures
+from anchorloc.report.drawing import palette_color
 from tests.data.data_sets import write_data_set
 
 SHAPES = "data={train_images: 9, val_images: 3, size: 64}"
@@ -55,15 +56,15 @@ def test_a_sheet_of_an_augmented_epoch(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "other.png").read_bytes() != out.read_bytes()
 
 
-def test_scenes_are_samples_of_training() -> None:
+def test_pictures_are_samples_of_training() -> None:
     config = read_config(None, [SHAPES, ALL])
     source = config.data.open("train")
     samples = Samples(source, config.transform, config.train.seed)
-    drawn = list(scenes(config, source, 3, epoch=1))
-    for scene, index in zip(drawn, (0, 3, 6), strict=True):
-        np.testing.assert_array_equal(scene.sample.image, samples[1, index].image)
-        assert scene.assignment.count == len(scene.grid)
-    assert len(list(scenes(config, source, 100))) == 9
+    drawn = list(training_pictures(config, source, 3, epoch=1))
+    for picture, index in zip(drawn, (0, 3, 6), strict=True):
+        np.testing.assert_array_equal(picture.sample.image, samples[1, index].image)
+        assert picture.assignment.count == len(picture.grid)
+    assert len(list(training_pictures(config, source, 100))) == 9
 
 
 def test_boxes_and_their_anchors_have_one_color(tmp_path: Path) -> None:
@@ -78,12 +79,12 @@ def test_boxes_and_their_anchors_have_one_color(tmp_path: Path) -> None:
         ],
     )
     source = config.data.open("train")
-    (scene,) = scenes(config, source, 1)
-    assert scene.sample.target.crowd.tolist() == [False, True, False]
-    sheet = np.array(Image.open(io.BytesIO(draw_sheet([scene], source.categories))))
+    (picture,) = training_pictures(config, source, 1)
+    assert picture.sample.target.crowd.tolist() == [False, True, False]
+    sheet = np.array(Image.open(io.BytesIO(draw_sheet([picture], source.categories))))
     factor = CELL / 40
-    for row, box in enumerate(scene.sample.target.boxes):
-        color = CROWD if row == 1 else LOST if row in scene.assignment.unassigned else COLORS[row]
+    for row, box in enumerate(picture.sample.target.boxes):
+        color = CROWD if row == 1 else UNASSIGNED if row in picture.assignment.unassigned else palette_color(row)
         y, x = HEAD + GAP + int(box[3] * factor) - 2, GAP + int((box[0] + box[2]) / 2 * factor)
         assert tuple(sheet[y, x]) == rgb(color)
 
@@ -123,7 +124,13 @@ def test_every_augmentation_can_be_listed(capsys: pytest.CaptureFixture[str]) ->
 
     assert train.main(["--list"]) == 0
     listed = capsys.readouterr().out
-    for key in ("iou_crop = null", "iou_crop.min_scale = 0.3", "zoom_out.max_scale", "mosaic.zoom", "min_visible = 0.25"):
+    for key in (
+        "iou_crop = null",
+        "iou_crop.min_scale = 0.3",
+        "zoom_out.max_scale",
+        "mosaic.zoom",
+        "min_visible = 0.25",
+    ):
         assert f"transform.augment.{key}" in listed
     assert "data[CocoData].root = (required)" in listed
     assert "data[CocoData].tiles.overlap = 0.25" in listed
