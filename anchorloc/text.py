@@ -93,6 +93,12 @@ def three_decimals(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 
 
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """Join cells to a GitHub table: the first `names` columns are words, to the left, the others numbers."""
+    rule = [":--" if column < names else "--:" for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
 def csv_cell(value: object) -> object:
     """Return a value that a spreadsheet shows and never runs: a float has six significant digits."""
     if isinstance(value, float):

@@ -54,11 +54,11 @@ def collapse_sentence(found: Localization) -> str:
 def write_localization(folder: Path, found: Localization) -> Path:
     """Write localization.json into the folder of a report."""
     path = folder / NAME
-    write_json(path, localization_record(found))
+    write_json(path, localization_json(found))
     return path
 
 
-def localization_record(found: Localization) -> dict[str, Any]:
+def localization_json(found: Localization) -> dict[str, Any]:
     """Return all numbers as JSON has them."""
     accuracy = {str(iou): share for iou, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True)}
     derived = {"spread_ratio": found.spread_ratio, "collapsed": found.collapsed}

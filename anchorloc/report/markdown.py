@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 
 from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.markdown import analysis_markdown
-from anchorloc.report.markdown_table import table
-from anchorloc.report.words import operating_sentence, size_line
-from anchorloc.text import shorten, three_decimals
+from anchorloc.report.captions import operating_sentence, size_line
+from anchorloc.report.judgment import Judgment
+from anchorloc.text import markdown_table, shorten, three_decimals
 
 
-def render_markdown(
-    evaluation: Evaluation,
-    title: str,
-    facts: Mapping[str, object],
-    warnings: Sequence[str],
-    analysis: Analysis | None = None,
-) -> str:
+def render_markdown(judgment: Judgment) -> str:
     """Return the numbers, the classes, the warnings and the facts as GitHub-flavored Markdown."""
+    evaluation, analysis, facts = judgment.evaluation, judgment.analysis, judgment.facts
     limit = evaluation.summary.max_detections[-1]
     numbers = evaluation.summary.named()
     parts = [
-        f"# {escape(title)}",
+        f"# {escape(judgment.title)}",
         size_line(evaluation),
-        table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
+        markdown_table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
         operating_sentence(evaluation) or "",
-        "\n".join(f"- **Warning:** {escape(warning)}" for warning in warnings),
+        "\n".join(f"- **Warning:** {escape(warning)}" for warning in judgment.all_warnings),
         *([] if analysis is None else analysis_markdown(analysis)),
         "## Classes",
-        table(["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)),
+        markdown_table(
+            ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)
+        ),
     ]
     if facts:
-        parts += ["## Run", table(["", ""], [[escape(key), escape(str(value))] for key, value in facts.items()], 2)]
+        parts += [
+            "## Run",
+            markdown_table(["", ""], [[escape(key), escape(str(value))] for key, value in facts.items()], 2),
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
+from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
-from anchorloc.report.analysis.words import interval_text
-from anchorloc.report.chart import Chart, draw_chart
+from anchorloc.report.captions import explanations, operating_sentence, size_line
+from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
-from anchorloc.report.picture import DrawnPicture, Picture, draw_picture
-from anchorloc.report.words import explanations, operating_sentence, size_line
+from anchorloc.report.judgment import Judgment
+from anchorloc.report.picture import DrawnPicture, draw_picture
 
 
-def render_page(
-    evaluation: Evaluation,
-    title: str,
-    pictures: Sequence[Picture],
-    charts: Sequence[Chart],
-    facts: Mapping[str, object],
-    warnings: Sequence[str],
-    analysis: Analysis | None = None,
-) -> str:
+def render_page(judgment: Judgment) -> str:
     """Return the whole page; every word that comes from a file is escaped."""
+    evaluation, analysis = judgment.evaluation, judgment.analysis
     point = evaluation.operating_point
     threshold = None if point is None else point.threshold
     categories = [metrics.category for metrics in evaluation.classes]
-    drawn = [draw_picture(picture, categories, threshold) for picture in pictures]
+    drawn = [draw_picture(picture, categories, threshold) for picture in judgment.pictures]
     return render(
         "report/page.html",
-        title,
-        facts,
-        warnings,
+        judgment.title,
+        judgment.facts,
+        judgment.all_warnings,
         sizes=size_line(evaluation),
         numbers=_numbers(evaluation, analysis),
         a=None if analysis is None else sections(analysis, evaluation),
@@ -40,7 +34,7 @@ def render_page(
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
         classes=evaluation.classes,
-        charts=[chart for chart in map(draw_chart, charts) if chart is not None],
+        charts=[chart for chart in map(draw_chart, judgment.charts) if chart is not None],
         pictures=drawn,
         aspect=aspect_of(drawn),
     )

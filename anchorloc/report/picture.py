@@ -1,6 +1,6 @@
-"""An image with what was there and what was found, as the numbers that an SVG needs.
+"""An image with its ground truth and its detections, laid out as the numbers that an SVG needs.
 
-The boxes lie over the image as vectors: sharp at any size, in any script, and each can be hidden.
+The boxes are vectors over the image: sharp at any size, with names in any script, and each kind can be hidden.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,40 +18,43 @@ from PIL import Image
 from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
+from anchorloc.metrics.analysis import Analysis
 from anchorloc.structures import Category, Detections, IntArray, Target
 from anchorloc.text import counted, shorten
 
-LONGEST_SIDE = 720  # pixels kept of an image: twice what a gallery shows, for sharp screens
-MOST_DETECTIONS = 100  # drawn in one image
-MOST_LABELS = 10  # in one image of a gallery; beyond, only those of mistakes are shown
-GOLDEN_RATIO = (1 + 5**0.5) / 2  # its multiples, less their whole parts, cover any range evenly
-MOST_PROBLEMS = 50  # images that cannot be read before the search for pictures ends
-WITHOUT_THRESHOLD = 5  # detections drawn of an image where no score threshold is better than another
+LONGEST_SIDE = 720  # pixels of the embedded image: twice its size in the gallery, for high-density screens
+MOST_DETECTIONS = 100  # boxes drawn per image
+MOST_LABELS = 10  # labels per image of the gallery; an image with more shows those of mistakes only
+MOST_PICTURES = 9  # of the worst and of the best images each
+MOST_UNREADABLE = 50  # images, before the search for pictures ends
+WITHOUT_THRESHOLD = 5  # boxes drawn per image if no score threshold is better than another
+GOLDEN_RATIO = (1 + 5**0.5) / 2  # the fractional parts of its multiples spread evenly over 0 to 1
 
-Kind = Literal["truth", "right", "wrong", "missed", "aside"]
+BoxKind = Literal["truth", "right", "wrong", "missed", "ignored"]  # CSS classes
+TITLES: dict[BoxKind, str] = {"right": "true positive", "wrong": "false positive", "ignored": "ignored"}
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One image, judged."""
+    """An image with its ground truth and its detections."""
 
     name: str
-    image: NDArray[np.uint8]  # (H, W, 3) the whole image, at any resolution
-    size: tuple[int, int]  # (height, width) in the pixels that the boxes are in
+    image: NDArray[np.uint8]  # (H, W, 3), of any resolution
+    size: tuple[int, int]  # (height, width) in the pixels of the boxes
     target: Target
     detections: Detections
     matched: IntArray  # (N,) as Evaluation.matched
-    group: str = ""  # the heading under which a gallery shows it
+    group: str = ""  # heading in the gallery
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One box on a picture. "aside" is a crowd box, or a detection on one: neither right nor wrong."""
+class DrawnBox:
+    """A box on a picture; a crowd box, and a detection matched to one, is "ignored"."""
 
-    kind: Kind
+    kind: BoxKind
     box: tuple[float, float, float, float]  # x, y, width, height
-    label: str  # beside the box; may be empty
-    words: str  # on hover
+    label: str  # shown at the box; may be empty
+    title: str  # shown on hover
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,32 @@ class DrawnPicture:
     width: int
     height: int
     href: str  # the image as a data URI
-    marks: list[Mark]
+    boxes: list[DrawnBox]
     group: str = ""
 
     @property
     def crowded(self) -> bool:
-        """Whether so many labels would hide each other."""
-        return sum(bool(mark.label) for mark in self.marks) > MOST_LABELS
+        """Whether the labels would hide each other."""
+        return sum(bool(box.label) for box in self.boxes) > MOST_LABELS
+
+
+def best_and_worst(
+    source: Source, detections: Sequence[Detections], evaluation: Evaluation, analysis: Analysis
+) -> tuple[list[Picture], list[str]]:
+    """Return the images of lowest F1, most errors first among equals, then those of highest F1, most boxes first.
+
+    With them comes an error message for each image that was chosen but cannot be read.
+    """
+    faulty = [one for one in analysis.images if one.errors]
+    worst = [one.index for one in sorted(faulty, key=lambda one: (one.f1, -one.errors))]
+    worst_pictures, problems = pick_pictures(source, detections, evaluation, MOST_PICTURES, worst)
+    tried = set(worst[: len(worst_pictures) + len(problems)])
+    good = [one for one in analysis.images if (one.found or not one.errors) and one.index not in tried]
+    best = [one.index for one in sorted(good, key=lambda one: (-one.f1, -one.boxes))]
+    best_pictures, more_problems = pick_pictures(source, detections, evaluation, MOST_PICTURES, best)
+    groups = (("Worst", worst_pictures), ("Best", best_pictures))
+    pictures = [replace(picture, group=group) for group, some in groups for picture in some]
+    return pictures, [*problems, *more_problems]
 
 
 def pick_pictures(
@@ -79,15 +101,15 @@ def pick_pictures(
     count: int = 12,
     order: Sequence[int] | None = None,
 ) -> tuple[list[Picture], list[str]]:
-    """Return `count` images, and a sentence for each on the way that cannot be read.
+    """Return the first `count` readable images of `order`, by default images spread over the data set.
 
-    They are the first of `order`, in that order; without one they are spread over the data set.
+    With them comes an error message for each image that was tried but cannot be read.
     """
     pictures: dict[int, Picture] = {}
     problems: list[str] = []
     spread = sorted(range(len(source)), key=lambda index: index * GOLDEN_RATIO % 1)
     for index in spread if order is None else order:
-        if len(pictures) == count or len(problems) == MOST_PROBLEMS:
+        if len(pictures) == count or len(problems) == MOST_UNREADABLE:
             break
         try:
             image = source.image(index)
@@ -100,58 +122,57 @@ def pick_pictures(
 
 
 def draw_picture(picture: Picture, categories: Sequence[Category], threshold: float | None) -> DrawnPicture:
-    """Lay out the truth of an image and its detections of at least the score `threshold`."""
+    """Lay out the ground truth of an image and its detections of at least the score `threshold`."""
     scores = picture.detections.scores
     kept = np.argsort(-scores, kind="stable")[: WITHOUT_THRESHOLD if threshold is None else MOST_DETECTIONS]
     kept = kept if threshold is None else kept[scores[kept] >= threshold]
-    marks = [*_truth_marks(picture, kept, categories), *_detection_marks(picture, kept, categories)]
+    boxes = [*_truth_boxes(picture, kept, categories), *_detected_boxes(picture, kept, categories)]
     height, width = picture.size
-    return DrawnPicture(
-        shorten(picture.name), _caption(marks), width, height, data_uri(picture.image), marks, picture.group
-    )
+    name, caption = shorten(picture.name), _caption(boxes)
+    return DrawnPicture(name, caption, width, height, data_uri(picture.image), boxes, picture.group)
 
 
-def _truth_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[Mark]:
+def _truth_boxes(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[DrawnBox]:
     found = set(picture.matched[kept].tolist())
     target = picture.target
     for row, (box, label, crowd) in enumerate(zip(target.boxes, target.labels, target.crowd, strict=True)):
-        words = shorten(categories[label].name, 24)
+        name = shorten(categories[label].name, 24)
         if crowd:
-            yield Mark("aside", xywh(box), "", f"crowd: {words}")
+            yield DrawnBox("ignored", xywh(box), "", f"crowd: {name}")
         elif row in found:
-            yield Mark("truth", xywh(box), "", f"truth: {words}")
+            yield DrawnBox("truth", xywh(box), "", f"ground truth: {name}")
         else:
-            yield Mark("missed", xywh(box), words, f"missed: {words}")
+            yield DrawnBox("missed", xywh(box), name, f"missed: {name}")
 
 
-def _detection_marks(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[Mark]:
-    for row in reversed(kept.tolist()):  # the surest on top
+def _detected_boxes(picture: Picture, kept: NDArray[np.intp], categories: Sequence[Category]) -> Iterator[DrawnBox]:
+    for row in reversed(kept.tolist()):  # the highest score on top
         matched, score = picture.matched[row], float(picture.detections.scores[row])
-        kind: Kind = "right" if matched >= 0 else "wrong" if matched == -1 else "aside"
-        words = shorten(categories[picture.detections.labels[row]].name, 24)
-        label = f"{words} {score:.2f}" if len(categories) > 1 else f"{score:.2f}"
-        verdict = "not counted" if kind == "aside" else kind
-        yield Mark(kind, xywh(picture.detections.boxes[row]), label, f"{verdict}: {words}, score {score:.3f}")
+        kind: BoxKind = "right" if matched >= 0 else "wrong" if matched == -1 else "ignored"
+        name = shorten(categories[picture.detections.labels[row]].name, 24)
+        label = f"{name} {score:.2f}" if len(categories) > 1 else f"{score:.2f}"
+        title = f"{TITLES[kind]}: {name}, score {score:.3f}"
+        yield DrawnBox(kind, xywh(picture.detections.boxes[row]), label, title)
 
 
-def _caption(marks: list[Mark]) -> str:
-    kinds = [mark.kind for mark in marks]
+def _caption(boxes: list[DrawnBox]) -> str:
+    kinds = [box.kind for box in boxes]
     right, missed, wrong = kinds.count("right"), kinds.count("missed"), kinds.count("wrong")
-    return f"{right} of {counted(right + missed, 'box')} found, {wrong} wrong"
+    return f"{right} of {counted(right + missed, 'box')} found, {counted(wrong, 'false positive')}"
 
 
 def xywh(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
-    """Return a box (4,) xyxy as an SVG has it, to a tenth of a pixel."""
+    """Return x, y, width and height of a box (4,) xyxy, rounded to a tenth of a pixel."""
     x1, y1, x2, y2 = (round(float(value), 1) for value in box)
     return x1, y1, round(x2 - x1, 1), round(y2 - y1, 1)
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """Return (H, W, 3) RGB as a JPEG of at most LONGEST_SIDE pixels a side."""
+    """Return an RGB image (H, W, 3) as a JPEG data URI with at most LONGEST_SIDE pixels a side."""
     picture = Image.fromarray(image)
     factor = max(picture.size) // (2 * LONGEST_SIDE)
     if factor > 1:
-        picture = picture.reduce(factor)  # cheap, and fine enough for the smooth step that follows
+        picture = picture.reduce(factor)  # a fast box filter; `thumbnail` then filters well
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=88, subsampling=0)

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from anchorloc.metrics import Bootstrap, ClassMetrics, Evaluation, Interval
-from anchorloc.report.analysis.words import interval_sentence
-from anchorloc.report.words import operating_sentence, size_line
+from anchorloc.report.analysis.captions import interval_sentence
+from anchorloc.report.captions import operating_sentence, size_line
 from anchorloc.text import counted, shorten, three_decimals
 
 MOST_CLASSES = 25  # rows of the class table

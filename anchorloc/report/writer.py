@@ -1,51 +1,46 @@
-"""The files of a report."""
+"""Write the report of a judgment, and print its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from anchorloc.files import write_json, write_text
-from anchorloc.metrics import Evaluation
-from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.tables import write_tables
-from anchorloc.report.chart import Chart
+from anchorloc.report.json_report import evaluation_json
+from anchorloc.report.judgment import Judgment
+from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.report.markdown import render_markdown
 from anchorloc.report.page import render_page
-from anchorloc.report.picture import Picture
-from anchorloc.report.record import evaluation_record
+from anchorloc.report.terminal import print_evaluation
 
 
-def write_report(
-    folder: Path,
-    evaluation: Evaluation,
-    title: str,
-    pictures: Sequence[Picture] = (),
-    charts: Sequence[Chart] = (),
-    facts: Mapping[str, object] | None = None,
-    warnings: Sequence[str] = (),
-    analysis: Analysis | None = None,
-    names: Sequence[str] = (),
-) -> Path:
-    """Write `metrics.json`, `report.md`, `report.html` and tables, and return the path of the page.
-
-    Args:
-        folder: an existing folder.
-        pictures: the gallery, see `pick_pictures`.
-        charts: the course of the training, see `training_charts`.
-        facts: settings, timings and the like, shown in their order.
-        warnings: sentences to be shown before those of the evaluation itself.
-        analysis: why the numbers are what they are; it brings tables in CSV with it.
-        names: of the image files, for those.
+def present(folder: Path, judgment: Judgment, console: Console) -> Path:
+    """Write the report into an existing folder, print its numbers, and return the path of the page.
 
     Raises:
         InputError: the file system refuses.
     """
-    facts, warnings = facts or {}, [*warnings, *evaluation.warnings]
+    page = write_report(folder, judgment)
+    print_evaluation(judgment.evaluation, judgment.intervals, console)
+    if judgment.localization is not None:
+        print_localization(judgment.localization, console)
+    return page
+
+
+def write_report(folder: Path, judgment: Judgment) -> Path:
+    """Write metrics.json, report.md, report.html and the CSV tables into an existing folder; return the page's path.
+
+    Raises:
+        InputError: the file system refuses.
+    """
     page = folder / "report.html"
-    write_json(folder / "metrics.json", evaluation_record(evaluation, facts, warnings, analysis))
-    write_text(folder / "report.md", render_markdown(evaluation, title, facts, warnings, analysis))
-    if analysis is not None:
-        write_tables(folder, analysis, evaluation, names)
-    write_text(page, render_page(evaluation, title, pictures, charts, facts, warnings, analysis))
+    write_json(folder / "metrics.json", evaluation_json(judgment))
+    write_text(folder / "report.md", render_markdown(judgment))
+    if judgment.analysis is not None:
+        write_tables(folder, judgment.analysis, judgment.evaluation, judgment.names)
+    if judgment.localization is not None:
+        write_localization(folder, judgment.localization)
+    write_text(page, render_page(judgment))
     return page

@@ -16,7 +16,7 @@ from rich.console import Console
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, AnalysisOptions, AnchorUsage, analyze
 from anchorloc.report import Judgment, best_and_worst, print_evaluation, write_report
-from anchorloc.report.analysis import words
+from anchorloc.report.analysis import captions
 from anchorloc.structures import Category, Detections, Target
 from tests.metrics.evaluation_cases import found, from_coco, target, without_ties
 from tests.report.report_cases import HOSTILE, Page, Photos, controls
@@ -76,19 +76,25 @@ def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> No
     record = json.loads((tmp_path / "metrics.json").read_text())["analysis"]
     markdown = (tmp_path / "report.md").read_text()
     assert [record["errors"][kind]["count"] for kind in ERROR_TYPES] == list(analysis.errors.totals)
-    for columns in (words.ERRORS, words.SLICE_COLUMNS, words.YIELD_COLUMNS, words.CLASS_COLUMNS, words.BOX_QUALITY):
+    for columns in (
+        captions.ERRORS,
+        captions.SLICE_COLUMNS,
+        captions.YIELD_COLUMNS,
+        captions.CLASS_COLUMNS,
+        captions.BOX_QUALITY,
+    ):
         for meaning in columns.values():
             assert meaning.replace("<", "&lt;") in page
     for meaning in (
-        *words.ERRORS.values(),
-        *words.SLICE_COLUMNS.values(),
-        *words.BOX_QUALITY.values(),
-        words.INTERVAL,
+        *captions.ERRORS.values(),
+        *captions.SLICE_COLUMNS.values(),
+        *captions.BOX_QUALITY.values(),
+        captions.INTERVAL,
     ):
         assert meaning in markdown
     assert analysis.bootstrap is not None
     for interval in analysis.bootstrap.summary.values():
-        text = words.interval_text(interval)
+        text = captions.interval_text(interval)
         assert text in page
         assert text in markdown
     with (tmp_path / "slices.csv").open(newline="") as file:
@@ -106,9 +112,9 @@ def test_shapes_that_could_go_are_named() -> None:
     some = [found(1, [[0, 0, 10, 10], [40, 40, 50, 50]], [0.9, 0.1])]
     usage = AnchorUsage(np.array([0, 0]), np.array([0, 1]), (8.0,), (((8.0, 8.0), (8.0, 16.0)),), (1.0,))
     analysis = analyze(targets, some, (Category(1, "x"),), options=AnalysisOptions(anchor_usage=usage))
-    assert [one.size for one in words.prunable(analysis)] == [(8, 16)]
-    assert "8.0 x 16.0 px" in (words.prunable_sentence(analysis) or "")
-    assert "1 of the shapes, with 50.0% of the anchors" in (words.prunable_sentence(analysis) or "")
+    assert [one.size for one in captions.prunable(analysis)] == [(8, 16)]
+    assert "8.0 x 16.0 px" in (captions.prunable_sentence(analysis) or "")
+    assert "1 of the shapes, with 50.0% of the anchors" in (captions.prunable_sentence(analysis) or "")
 
 
 class Boxes(Photos):

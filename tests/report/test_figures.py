@@ -31,26 +31,26 @@ def test_marks_say_what_was_right() -> None:
     categories = (Category(1, "cell"), Category(2, "dot"))
     picture = Picture("a.png", PIXELS, (40, 60), one, some, evaluate([one], [some], categories).matched[0])
     drawn = draw_picture(picture, categories, 0.5)
-    assert [(mark.kind, mark.label) for mark in drawn.marks] == [
+    assert [(box.kind, box.label) for box in drawn.boxes] == [
         ("truth", ""),
         ("missed", "dot"),
-        ("aside", ""),
-        ("aside", "cell 0.70"),
+        ("ignored", ""),
+        ("ignored", "cell 0.70"),
         ("wrong", "dot 0.80"),
         ("right", "cell 0.90"),
     ]
-    assert drawn.caption == "1 of 2 boxes found, 1 wrong"
-    assert list(drawn.marks[1].box) == [20, 0, 10, 10]
-    assert len([mark for mark in draw_picture(picture, categories, 0.1).marks if mark.kind == "right"]) == 2
-    assert len(draw_picture(picture, categories, 0.95).marks) == 3  # the truth alone
-    assert len(draw_picture(picture, categories, None).marks) == 7
-    assert draw_picture(picture, categories[:1] * 2, 0.5).marks[-1].label == "cell 0.90"
+    assert drawn.caption == "1 of 2 boxes found, 1 false positive"
+    assert list(drawn.boxes[1].box) == [20, 0, 10, 10]
+    assert len([box for box in draw_picture(picture, categories, 0.1).boxes if box.kind == "right"]) == 2
+    assert len(draw_picture(picture, categories, 0.95).boxes) == 3  # the truth alone
+    assert len(draw_picture(picture, categories, None).boxes) == 7
+    assert draw_picture(picture, categories[:1] * 2, 0.5).boxes[-1].label == "cell 0.90"
 
 
 def test_one_class_needs_no_name_on_its_boxes() -> None:
     one, some = target([[0, 0, 10, 10]], [0]), found(1, [[0, 0, 10, 10]], [0.9], [0])
     picture = Picture("a.png", PIXELS, (40, 60), one, some, np.array([0]))
-    assert draw_picture(picture, (Category(1, "cell"),), 0.5).marks[-1].label == "0.90"
+    assert draw_picture(picture, (Category(1, "cell"),), 0.5).boxes[-1].label == "0.90"
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (3000, 100), (721, 5000), (1, 1)])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from anchorloc.metrics import evaluate
-from anchorloc.report import Chart, Picture, write_report
+from anchorloc.report import Chart, Judgment, Picture, write_report
 from anchorloc.structures import Category
 from tests.metrics.evaluation_cases import found, target
 
@@ -49,7 +49,8 @@ def test_no_name_runs(tmp_path: Path, guarded: bool) -> None:
     pixels = np.zeros((40, 60, 3), np.uint8)
     pictures = [Picture(name, pixels, (40, 60), truth, detections, evaluation.matched[0]) for name in NAMES]
     chart = Chart(NAMES[0], NAMES[1], {NAMES[2]: [(0, 1), (1, 2)]})
-    write_report(tmp_path, evaluation, NAMES[3], pictures, [chart], {name: name for name in NAMES}, NAMES)
+    facts = {name: name for name in NAMES}
+    write_report(tmp_path, Judgment(NAMES[3], evaluation, None, None, pictures, [chart], facts, NAMES))
     page = tmp_path / "report.html"
     text = page.read_text(encoding="utf-8")
     policy = 'http-equiv="Content-Security-Policy"'

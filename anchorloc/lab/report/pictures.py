@@ -9,14 +9,14 @@ from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import BoxStatus
 from anchorloc.lab.inspection import Inspection
-from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, Kind, Mark, data_uri, xywh
+from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, BoxKind, DrawnBox, data_uri, xywh
 from anchorloc.text import counted, first_few, shorten
 
 MAX_PICTURES = 9  # per split
 MAX_SIZES = 3  # in a caption; boxes.csv has all of them
 MAX_BOXES = 200  # drawn on one picture
 GRAY = 96  # pixel value of an image that cannot be read
-STATUSES: dict[BoxStatus, tuple[Kind, str]] = {
+STATUSES: dict[BoxStatus, tuple[BoxKind, str]] = {
     BoxStatus.ASSIGNED: ("truth", "has a positive anchor"),
     BoxStatus.COLLISION: ("wrong", "other boxes have its anchors"),
     BoxStatus.NO_ANCHOR: ("missed", "no anchor is assigned to it"),
@@ -66,13 +66,13 @@ def _worst(one: Inspection, index: int) -> dict[int, tuple[BoxStatus, str]]:
     return worst
 
 
-def _mark(one: Inspection, status: BoxStatus, box: NDArray[np.floating], label: int, row: int) -> Mark:
+def _mark(one: Inspection, status: BoxStatus, box: NDArray[np.floating], label: int, row: int) -> DrawnBox:
     words = shorten(one.views.source.categories[label].name, 24)
     kind, said = STATUSES[status]
     annotation = shorten(str(one.views.source.annotation_id(row)), 24)
     x, y, width, height = xywh(box)
     title = f"annotation {annotation}: {words}, {width:g} x {height:g} px, {said}"
-    return Mark(kind, (x, y, width, height), "" if status == BoxStatus.ASSIGNED else words, title)
+    return DrawnBox(kind, (x, y, width, height), "" if status == BoxStatus.ASSIGNED else words, title)
 
 
 def _pixels(one: Inspection, index: int) -> NDArray[np.uint8]:

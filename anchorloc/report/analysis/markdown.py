@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
-from anchorloc.report.analysis.words import (
+from anchorloc.report.analysis.captions import (
     BOX_QUALITY,
     ERRORS,
     INTERVAL,
@@ -17,8 +17,7 @@ from anchorloc.report.analysis.words import (
     threshold_sentence,
     wanted_sentence,
 )
-from anchorloc.report.markdown_table import table
-from anchorloc.text import three_decimals
+from anchorloc.text import markdown_table, three_decimals
 
 
 def analysis_markdown(analysis: Analysis) -> list[str]:
@@ -42,18 +41,18 @@ def _intervals(analysis: Analysis) -> list[str]:
     if analysis.bootstrap is None:
         return []
     rows = [[name, interval_text(interval) or "n/a"] for name, interval in analysis.bootstrap.summary.items()]
-    return [table(["number", "interval"], rows), f"{INTERVAL} ({analysis.bootstrap.resamples:,} resamples)."]
+    return [markdown_table(["number", "interval"], rows), f"{INTERVAL} ({analysis.bootstrap.resamples:,} resamples)."]
 
 
 def _errors(analysis: Analysis) -> str:
     totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
     rows = [[kind, ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
-    return table(["error", "meaning", "count", "AP50 without"], rows, 2)
+    return markdown_table(["error", "meaning", "count", "AP50 without"], rows, 2)
 
 
 def _localization(analysis: Analysis) -> str:
     numbers = box_quality_numbers(analysis)
-    return table(
+    return markdown_table(
         ["number", "meaning", ""], [[key, BOX_QUALITY[key], three_decimals(numbers[key])] for key in BOX_QUALITY], 2
     )
 
@@ -63,7 +62,7 @@ def _slices(analysis: Analysis) -> str:
         [one.group, one.name, str(one.boxes), *map(three_decimals, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
         for one in analysis.slices
     ]
-    return table(["", "part", *SLICE_COLUMNS], rows, 2)
+    return markdown_table(["", "part", *SLICE_COLUMNS], rows, 2)
 
 
 def _yields(analysis: Analysis) -> list[str]:
@@ -79,7 +78,7 @@ def _yields(analysis: Analysis) -> list[str]:
         ]
         for one in analysis.shapes
     ]
-    return ["## Anchor shapes", sentence, table(["shape", *YIELD_COLUMNS], rows), _meanings(YIELD_COLUMNS)]
+    return ["## Anchor shapes", sentence, markdown_table(["shape", *YIELD_COLUMNS], rows), _meanings(YIELD_COLUMNS)]
 
 
 def _meanings(columns: dict[str, str]) -> str:

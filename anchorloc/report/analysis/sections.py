@@ -9,7 +9,7 @@ from typing import Any
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
-from anchorloc.report.analysis.words import (
+from anchorloc.report.analysis.captions import (
     BOX_QUALITY,
     CLASS_COLUMNS,
     ERRORS,

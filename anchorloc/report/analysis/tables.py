@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
-from anchorloc.report.analysis.words import ERRORS
+from anchorloc.report.analysis.captions import ERRORS
 from anchorloc.report.csv import write_csv
 
 Rows = Iterator[Sequence[object]]

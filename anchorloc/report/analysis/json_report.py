@@ -7,7 +7,7 @@ from typing import Any
 
 from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
-from anchorloc.report.analysis.words import (
+from anchorloc.report.analysis.captions import (
     BOX_QUALITY,
     CLASS_COLUMNS,
     ERRORS,
@@ -18,7 +18,7 @@ from anchorloc.report.analysis.words import (
 )
 
 
-def analysis_record(analysis: Analysis) -> dict[str, Any]:
+def analysis_json(analysis: Analysis) -> dict[str, Any]:
     """Return what `metrics.json` has under "analysis"; the curves, images and confusions are in CSV."""
     errors, froc, calibration = analysis.errors, analysis.froc, analysis.calibration
     return {

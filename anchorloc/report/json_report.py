@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from anchorloc.metrics import ClassMetrics, Evaluation
-from anchorloc.metrics.analysis import Analysis
-from anchorloc.report.analysis.record import analysis_record
+from anchorloc.metrics import ClassMetrics
+from anchorloc.report.analysis.json_report import analysis_json
+from anchorloc.report.judgment import Judgment
 
 
-def evaluation_record(
-    evaluation: Evaluation,
-    facts: Mapping[str, object] | None = None,
-    warnings: Sequence[str] | None = None,
-    analysis: Analysis | None = None,
-) -> dict[str, Any]:
+def evaluation_json(judgment: Judgment) -> dict[str, Any]:
     """Return everything in `metrics.json`; a number that does not exist is null."""
+    evaluation, analysis = judgment.evaluation, judgment.analysis
     point = evaluation.operating_point
     return {
         "summary": evaluation.summary.named(),
@@ -33,10 +28,10 @@ def evaluation_record(
         },
         "operating_point": None if point is None else asdict(point),
         "classes": [_class(metrics) for metrics in evaluation.classes],
-        **({} if analysis is None else {"analysis": analysis_record(analysis)}),
-        "warnings": list(evaluation.warnings if warnings is None else warnings),
+        **({} if analysis is None else {"analysis": analysis_json(analysis)}),
+        "warnings": judgment.all_warnings,
         "facts": {
-            key: value if isinstance(value, (int, float, str)) else str(value) for key, value in (facts or {}).items()
+            key: value if isinstance(value, (int, float, str)) else str(value) for key, value in judgment.facts.items()
         },
     }
 
