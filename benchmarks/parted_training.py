@@ -28,10 +28,11 @@ from torch import Tensor
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, read_config
 from anchorloc.engine.build import batches, train_loader
-from anchorloc.engine.evaluation import TrainedModel, find
+from anchorloc.engine.evaluation import detect
+from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
-from anchorloc.engine.validation import score
+from anchorloc.engine.validation import score_detections
 from anchorloc.structures import Detections
 
 LIMIT = 1e-5
@@ -88,7 +89,7 @@ def work(config: Config, processes: Processes, updates: int, folder: Path) -> No
     """Train and look over the val split, as one of the processes; the first one writes what came out."""
     learner, losses = train(config, processes, updates, folder / START)
     val = config.data.open("val")
-    found, _ = find(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
+    found, _ = detect(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
     if processes.first:
         state = learner.model.state_dict()
         save_checkpoint(folder / RUN, {"losses": losses, "model": state, "found": [table(one) for one in found]})
@@ -139,8 +140,8 @@ def same_detections(run: dict[str, Any]) -> bool:
     val = config.data.open("val")
     learner = Learner(config, val.categories, SINGLE_PROCESS)
     learner.model.load_state_dict(run["model"])
-    found, _ = find(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
-    summary = score(found, val, config).summary
+    found, _ = detect(TrainedModel(config, val.categories, 0, learner.model, learner.device), val)
+    summary = score_detections(found, val, config).summary
     print(f"{sum(map(len, found))} detections in {len(found)} images, AP {summary.ap or 0:.4f}")
     pairs = zip([table(one) for one in found], run["found"], strict=True)
     return all(torch.equal(a, b) for ours, theirs in pairs for a, b in zip(ours, theirs, strict=True))

@@ -150,9 +150,9 @@ def test_images_that_cannot_be_read_are_told_once(tmp_path: Path, capsys: pytest
     images = [{**TRUTH["images"][0], "id": name, "file_name": f"{name}.png"} for name in "abc"]
     arguments = [*files(tmp_path, {**TRUTH, "images": images}), f"--images={tmp_path}"]
     assert evaluate.main(arguments) == 0
-    [line] = [line for line in capsys.readouterr().err.splitlines() if "not among the pictures" in line]
-    assert "(and 2 more such)" in line
-    assert "not among the pictures" in (tmp_path / "report" / "report.md").read_text()
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "a.png" in line]
+    assert "(and 2 more)" in line
+    assert "a.png" in (tmp_path / "report" / "report.md").read_text()
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "x"])
@@ -164,6 +164,24 @@ def test_a_limit_is_a_whole_number(tmp_path: Path, value: str) -> None:
 def test_the_console_command_is_the_module(tmp_path: Path) -> None:
     assert console.main(["evaluate", *files(tmp_path)]) == 0
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("extra", ["", "torch", "anchorloc.lab"])
+def test_result_files_are_scored_without_torch(tmp_path: Path, extra: str) -> None:
+    """The check is checked: a module that the command does not load, imported first, fails it."""
+    code = (
+        f"import sys{', ' if extra else ''}{extra}\n"
+        "from anchorloc.__main__ import main\n"
+        "status = main(sys.argv[1:])\n"
+        "loaded = [name for name in ('torch', 'anchorloc.lab', 'anchorloc.detector.model') if name in sys.modules]\n"
+        "sys.exit(status or (f'loaded: {loaded}' if loaded else 0))"
+    )
+    done = python("-c", code, "evaluate", *files(tmp_path))
+    assert (tmp_path / "report" / "metrics.json").is_file(), done.stderr
+    if extra:
+        assert (done.returncode, extra in done.stderr.decode()) == (1, True)
+    else:
+        assert done.returncode == 0, done.stderr
 
 
 def test_an_ascii_terminal_gets_escapes() -> None:
@@ -188,7 +206,7 @@ def test_every_command_has_its_module(name: str) -> None:
     ("arguments", "status", "words"),
     [
         (["evalute"], 2, "did you mean 'evaluate'?"),
-        (["zzz"], 2, "choose one of"),
+        (["zzz"], 2, "train, evaluate, predict"),
         (["--version"], 0, "anchorloc 0."),
         ([], 0, "usage: anchorloc COMMAND"),
     ],
@@ -339,7 +357,7 @@ def test_a_broken_image_is_told_and_the_others_judged(tmp_path: Path, capsys: py
     assert run_command(evaluate.main, [*words, f"--out={tmp_path / 'one'}"]) == 1
     out, err = capsys.readouterr()
     assert "3 images" in out
-    assert "warning: left out of all numbers: 1 image that could not be read" in err
+    assert "warning: left out of all numbers: 1 unreadable image" in err
     assert err.count("error:") == 1
     assert first.name in err.splitlines()[-1]
     second.write_text("no image")

@@ -1,4 +1,4 @@
-"""What the anchors of a setting can find, from the lab, and what the setting costs, by count and by the clock."""
+"""Measure a setting: what its anchors can find, and what it costs in operations and in time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.ceiling import ceiling
 from anchorloc.lab.network_views import NetworkViews
 
-TIMED = 40  # val images by the clock, spread over the split
-WARM_UP = 3  # of them, whose times are dropped
+TIMED = 40  # val images to time, spread over the split
+WARM_UP = 3  # further images, whose times are dropped
 Times = dict[str, list[float]]  # seconds by stage
 
 
 def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measures]:
-    """Measure every setting by one trained network of it; by the clock they take turns, image by image."""
-    samples = {name: Samples(val, model.config.transform, training=False) for name, model in models.items()}
+    """Measure every setting with one trained network; settings take turns, so that load hits all alike."""
+    samples = {name: _samples(val, model.config) for name, model in models.items()}
     times: dict[str, Times] = {name: {} for name in models}
     threads = torch.get_num_threads()
     for index in np.linspace(0, len(val) - 1, min(TIMED + WARM_UP, len(val))).astype(int).tolist():
@@ -38,6 +38,10 @@ def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measur
             _time(model, samples[name], index, times[name])
     torch.set_num_threads(threads)
     return {name: _measures(model, val, times[name]) for name, model in models.items()}
+
+
+def _samples(val: Source, config: Config) -> Samples:
+    return Samples(val, config.transform, training=False, fill=config.detector.fill)
 
 
 def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
@@ -56,9 +60,9 @@ def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
 
 
 def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, float]:
-    """Return the share of boxes that some anchor learns, the ceiling, and the anchors of the mean image.
+    """Return the share of boxes with a positive anchor, the ceiling (oracle AP), and the mean anchors per image.
 
-    The first two are not known where predictions choose the anchors; a network that regresses its box has none.
+    The first two are None where predictions choose the anchors, and for a localizer, which has no anchors.
     """
     if config.localizer is not None:
         return None, None, 0.0
@@ -72,7 +76,7 @@ def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, 
 
 @torch.inference_mode()
 def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> None:
-    """Run one image through matching, network, decoding and suppression, as far as the setting has them."""
+    """Time assignment, network, decoding and NMS on one image, as far as the setting has them."""
     config = model.config
     batch = build_collate(config)([samples[0, index]])
     size = (batch.images.shape[2], batch.images.shape[3])
@@ -109,8 +113,8 @@ def _clocked(device: torch.device, times: Times, stage: str) -> Iterator[None]:
 
 @torch.inference_mode()
 def _head_flops(model: TrainedModel, val: Source) -> int:
-    """Count what the head does on the first image of the split, a multiplication and an addition as two."""
-    batch = build_collate(model.config)([Samples(val, model.config.transform, training=False)[0, 0]]).to(model.device)
+    """Count the FLOPs of the head on the first image of the split; a multiply-add counts as two."""
+    batch = build_collate(model.config)([_samples(val, model.config)[0, 0]]).to(model.device)
     head = model.network.head
     counter = FlopCounterMode(display=False)
 

@@ -12,11 +12,11 @@ from anchorloc.data.coco_results import read_results
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
 from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import OneShapeData, ShapesData
-from anchorloc.data.source import Annotations, Source, Split, check_same_categories
+from anchorloc.data.source import Annotations, Source, Split, check_same_categories, refuse_other_counts
 from anchorloc.data.subset import AnnotationSubset, Subset, readable
 
 if TYPE_CHECKING:
-    from anchorloc.data.canvas_plan import compose
+    from anchorloc.data.canvas_plan import plan_canvas
     from anchorloc.data.samples import Samples
     from anchorloc.data.transforms import Transform, randomness
 
@@ -46,18 +46,19 @@ __all__ = [
     "Transform",
     "ZoomOut",
     "check_same_categories",
-    "compose",
+    "plan_canvas",
     "randomness",
     "read_annotations",
     "read_results",
     "readable",
+    "refuse_other_counts",
 ]
 
 # On first use, since scoring a file of detections needs neither torch nor the seconds it takes to load.
 _ON_FIRST_USE = {
     "Samples": "samples",
     "Transform": "transforms",
-    "compose": "canvas_plan",
+    "plan_canvas": "canvas_plan",
     "randomness": "transforms",
 }
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Target
-from anchorloc.text import first_few, short_repr
+from anchorloc.text import counted, first_few, short_repr
 
 Split = Literal["train", "val"]
 
@@ -83,6 +83,25 @@ def check_same_categories(train: Annotations, val: Annotations) -> None:
         f"the categories of train and val differ: train has {_names(missing)} that val lacks, and val has "
         f"{_names(extra)} that train lacks; give both files the same list"
     )
+
+
+def refuse_other_counts(one_object: bool, source: Annotations, split: str) -> None:
+    """Require, if images hold `one_object` each, exactly one usable box per image; crowd boxes do not count.
+
+    Raises:
+        InputError: naming the first image with more or fewer boxes, and how many there are.
+    """
+    if not one_object:
+        return
+    counts = [int((~source.training_target(index).crowd).sum()) for index in range(len(source))]
+    wrong = [index for index, count in enumerate(counts) if count != 1]
+    if wrong:
+        first = wrong[0]
+        more = f" (and {counted(len(wrong) - 1, 'more such image', 'more such images')})" if wrong[1:] else ""
+        raise InputError(
+            f"task=localization needs exactly one usable box per image, but {split} image {source.image_id(first)}, "
+            f"{source.name(first)}, has {counts[first]}{more}; remove such images, or set task=detection"
+        )
 
 
 def _names(categories: list[Category]) -> str:

@@ -49,6 +49,7 @@ def judge_files(
         judgment,
         title=f"{detections.stem} on {annotations.stem}",
         facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
+        warnings=[*truth.warnings, *judgment.warnings],
     )
 
 
@@ -62,7 +63,8 @@ def judge_detections(
 ) -> Judgment:
     """Analyze the detections that `evaluation` scored, and pick pictures from `images`.
 
-    With more than `max_analyzed` detections there is no analysis, which would take long.
+    The caller adds a title, facts and the warnings of `truth`. With more than `max_analyzed` detections the slow
+    analysis is left out.
     """
     analysis = None
     if max_analyzed is None or evaluation.detections <= max_analyzed:
@@ -81,7 +83,7 @@ def judge_detections(
         evaluation=evaluation,
         analysis=analysis,
         pictures=pictures,
-        warnings=[*truth.warnings, *_unshown(problems)],
+        warnings=_unshown(problems),
         names=[truth.name(index) for index in range(len(truth))],
     )
 

@@ -98,9 +98,12 @@ def train_loader(config: Config, source: Source, start: int, part: tuple[int, in
     A step has `train.gradient_accumulation` batches of it.
     """
     settings = config.train
-    samples = Samples(source, config.transform, settings.seed, True, settings.image_cache_mb << 20)
+    cache_bytes = settings.image_cache_mb << 20
+    samples = Samples(source, config.transform, settings.seed, True, cache_bytes, config.detector.fill)
     weights = settings.sampling(source)
-    order = TrainBatchSampler(len(source), settings.batch_size, settings.seed, start, part, settings.gradient_accumulation, weights)
+    order = TrainBatchSampler(
+        len(source), settings.batch_size, settings.seed, start, part, settings.gradient_accumulation, weights
+    )
     return _loader(config, samples, order)
 
 
@@ -108,7 +111,8 @@ def validation_loader(config: Config, source: Source, part: tuple[int, int] = (0
     """Return a loader of every image once, in order, in batches that do not depend on the number of processes."""
     settings = config.train
     size = min(VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
-    samples = Samples(source, config.transform, settings.seed, False, settings.image_cache_mb << 20)
+    cache_bytes = settings.image_cache_mb << 20
+    samples = Samples(source, config.transform, settings.seed, False, cache_bytes, config.detector.fill)
     return _loader(config, samples, ValidationBatchSampler(len(source), size, part))
 
 

@@ -57,7 +57,7 @@ def judge_checkpoint(
         judgment,
         title=f"{checkpoint}: validation",
         facts={"checkpoint": checkpoint, **judgment.facts},
-        warnings=[*warnings, *judgment.warnings],
+        warnings=[*source.warnings, *warnings, *judgment.warnings],
         unreadable=unreadable,
     )
 
@@ -72,11 +72,9 @@ def judge(
     """Score and analyze what `detect` found; see `judge_detections` for `max_analyzed`."""
     detections, padded = found
     evaluation = score_detections(detections, source, model.config)
-    options = replace(options, usage=anchor_usage(model.config, detections, padded))
+    options = replace(options, anchor_usage=anchor_usage(model.config, detections, padded))
     judgment = judge_detections(source, detections, evaluation, options, source, max_analyzed)
-    return replace(
-        judgment, localization=localization_of(model.config, detections, source), facts=model_facts(model)
-    )
+    return replace(judgment, localization=localization_of(model.config, detections, source), facts=model_facts(model))
 
 
 def evaluate_model(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:
@@ -111,9 +109,7 @@ def detect(
     return [one for one, _ in pairs], [size for _, size in pairs]
 
 
-def anchor_usage(
-    config: Config, detections: Sequence[Detections], padded: Sequence[PaddedSize]
-) -> AnchorUsage | None:
+def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[PaddedSize]) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or anchors."""
     if config.localizer is not None:
         return None
@@ -121,13 +117,13 @@ def anchor_usage(
     if not grids:
         return None
     levels, shapes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for one, size in zip(detections, padded, strict=True):
+    for detected, size in zip(detections, padded, strict=True):
         grid = grids[size]
         starts = np.cumsum([0, *map(len, grid.levels)])  # (levels + 1,) the first anchor of each level
-        level = np.searchsorted(starts, one.anchors, side="right") - 1
-        counts = np.array([level.shapes for level in grid.levels])
+        level = np.searchsorted(starts, detected.anchors, side="right") - 1
+        counts = np.array([one.shapes for one in grid.levels])
         levels.append(level)
-        shapes.append((one.anchors - starts[level]) % counts[level])
+        shapes.append((detected.anchors - starts[level]) % counts[level])
     # (images, levels) the fraction of an image's anchors that each level has
     fractions = np.array([[len(level) / len(grids[size]) for level in grids[size].levels] for size in padded])
     first = next(iter(grids.values())).levels

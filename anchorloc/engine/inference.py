@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -13,26 +13,20 @@ from anchorloc.detector import Batch, Predictions, TaskAlignedAssigner, whole_im
 from anchorloc.structures import Detections
 
 
-def detect(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> Iterator[Detections]:
-    """Yield the detections of every image, in order."""
-    for batch in loader:
-        yield from detect_batch(model, batch, config, device)
-
-
 def detect_batch(
     model: nn.Module,
     batch: Batch,
     config: Config,
     device: torch.device,
-    look: Callable[[Predictions, Batch], None] | None = None,
+    on_predictions: Callable[[Predictions, Batch], None] | None = None,
 ) -> list[Detections]:
-    """Return the detections of each image; `look` is called with the batch and its predictions."""
+    """Return the detections of each image; `on_predictions` gets the network's output and the batch."""
     model.eval()
     batch = batch.to(device)
     with torch.inference_mode(), autocast(config, device):
         predictions = model(batch.images)
-        if look is not None:
-            look(predictions, batch)
+        if on_predictions is not None:
+            on_predictions(predictions, batch)
     size = (batch.images.shape[2], batch.images.shape[3])
     if config.localizer is not None:
         return list(config.localizer.decode(predictions, whole_image(size), batch.samples))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from anchorloc.config import Config
 from anchorloc.detector import Batch
-from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.build import build_detector, pick_device, to_device
 from anchorloc.engine.inference import aligned, autocast, losses_of
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.system.processes import Processes, without_gradient_sync
 from anchorloc.structures import Category
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class NotFiniteError(Exception):
@@ -129,3 +131,33 @@ class Learner:
         self.average.module.load_state_dict(averaged)
         self.average.updates = state["average_updates"]
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+class AveragedModel(Generic[M]):
+    """An exponential moving average (EMA) of the weights of `model`.
+
+    The decay grows as (1 + n) / (10 + n) to its limit, so that the first, random weights are soon forgotten
+    (tf.train.ExponentialMovingAverage). Tensors that hold no floats, such as counters, are copied.
+    """
+
+    def __init__(self, model: M, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.module: M = copy.deepcopy(model).eval().requires_grad_(False)
+        self._pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        self._shadow = [shadow for shadow, _ in self._pairs if shadow.is_floating_point()]
+        self._source = [source.detach() for shadow, source in self._pairs if shadow.is_floating_point()]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the model by one step."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self._shadow, self._source, 1 - decay)
+        for shadow, source in self._pairs:
+            if not shadow.is_floating_point():
+                shadow.copy_(source)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -12,16 +12,30 @@ from anchorloc.data import Source
 from anchorloc.detector import Batch
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
-from anchorloc.engine.localizing import localization_of, logged
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
 from anchorloc.engine.state.saving import Best, Saver, TrainingProgress
 from anchorloc.engine.system.display import Display, duration
-from anchorloc.engine.system.failures import IMAGES, VALIDATION, image_names, not_finite_error, explained_failures, write_images
+from anchorloc.engine.system.failures import (
+    IMAGES,
+    VALIDATION,
+    explained_failures,
+    image_names,
+    not_finite_error,
+    write_images,
+)
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import Stopped, collected_signals
-from anchorloc.engine.validation import BatchResult, interleave, run_validation, mean_losses, score
+from anchorloc.engine.validation import (
+    BatchResult,
+    interleave,
+    localization_of,
+    logged_localization,
+    mean_losses,
+    run_validation,
+    score_detections,
+)
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
@@ -184,10 +198,10 @@ class Training:
             names = image_names(self.val, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
         found = [detections for result in results for detections in result.detections]
-        summary = score(found, self.val, self.config, fast=True).summary
+        summary = score_detections(found, self.val, self.config, fast=True).summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)
-        others = {f"val/{name}": value for name, value in (losses | logged(localization)).items()}
+        others = {f"val/{name}": value for name, value in (losses | logged_localization(localization)).items()}
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         better = ap > self.progress.best.ap

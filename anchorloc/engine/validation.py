@@ -13,7 +13,7 @@ from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
 from anchorloc.engine.inference import aligned, detect_batch, losses_of
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics import Evaluation, Localization, evaluate, localize
 from anchorloc.structures import Detections
 
 T = TypeVar("T")
@@ -47,7 +47,9 @@ class BatchResult:
     losses: dict[str, float]
 
 
-def run_validation(model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device) -> list[BatchResult]:
+def run_validation(
+    model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device
+) -> list[BatchResult]:
     """Return the results of the batches of this process."""
     losses: list[dict[str, float]] = []
 
@@ -71,10 +73,35 @@ def mean_losses(results: Iterable[BatchResult]) -> dict[str, float]:
     return means.take()
 
 
-def score(detections: Sequence[Detections], source: Source, config: Config, fast: bool = False) -> Evaluation:
+def score_detections(
+    detections: Sequence[Detections], source: Source, config: Config, fast: bool = False
+) -> Evaluation:
     """Score the detections of all images of `source`; `fast` as in `evaluate`."""
     targets = [source.target(index) for index in range(len(source))]
     return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
+
+
+def localization_of(config: Config, detections: Sequence[Detections], source: Source) -> Localization | None:
+    """Score the top box of every image of `source`; None unless task=localization."""
+    if config.task != "localization":
+        return None
+    indices = range(len(source))
+    targets = [source.training_target(index) for index in indices]
+    return localize(targets, detections, [source.size(index) for index in indices])
+
+
+def logged_localization(found: Localization | None) -> dict[str, float]:
+    """Return the numbers that a run logs at each validation."""
+    if found is None:
+        return {}
+    return {
+        "top1_loc_error": found.top1_loc_error,
+        "corloc": found.corloc,
+        "mean_iou": found.mean_iou,
+        "constant_iou": found.constant_iou,
+        "spread_ratio": found.spread_ratio,
+        "collapsed": float(found.collapsed),
+    }
 
 
 def named_losses(losses: dict[str, Tensor]) -> dict[str, float]:

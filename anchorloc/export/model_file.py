@@ -12,7 +12,7 @@ from torch import Tensor
 
 from anchorloc.detector import Predictions
 from anchorloc.engine.build import build_collate
-from anchorloc.engine.evaluation import TrainedModel
+from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.export.agreement import Agreement, compare
 from anchorloc.export.graph import Decoded, RawNetwork, Size, refuse_what_graphs_lack
@@ -77,7 +77,8 @@ def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> 
         size = -(-canvas[0] // config.multiple) * config.multiple, -(-canvas[1] // config.multiple) * config.multiple
     if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
-    shown = [config.transform(image, NOTHING)[0][: size[0], : size[1]] for image in images]
+    fill = config.detector.fill
+    shown = [config.transform(image, NOTHING, fill=fill)[0][: size[0], : size[1]] for image in images]
     frame = np.zeros((*size, 3), shown[0].dtype)
     return build_collate(config).pad([*shown, frame])[:-1].contiguous(), size
 
@@ -96,8 +97,8 @@ def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Call
 
     def run(batch: Tensor) -> list[Detections]:
         with torch.no_grad():
-            logits, deltas, *quality = module(batch)
-        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background_class, *quality), size)
+            logits, deltas, *iou_logits = module(batch)
+        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits), size)
 
     return run
 

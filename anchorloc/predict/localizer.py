@@ -13,13 +13,13 @@ import torch
 from anchorloc.config import read_config
 from anchorloc.detector import whole_image
 from anchorloc.engine.build import build_collate
-from anchorloc.engine.evaluation import TrainedModel, load_model, load_from_weights
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import known_classes
+from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, Pixels, as_pixels
-from anchorloc.predict.tiles import Size, Tile, Tiles, tile_grid
-from anchorloc.structures import Category, Detections, IntArray, Sample, Target
+from anchorloc.predict.tiles import SquareTiles, Tile, tile_grid
+from anchorloc.structures import Category, Detections, IntArray, Sample, Size, Target
 
 NOTHING: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
@@ -50,7 +50,7 @@ class Localizer:
     """
 
     model: TrainedModel
-    tiles: Tiles | None = None  # how large images are cut; None gives each to the network whole
+    tiles: SquareTiles | None = None  # how large images are cut; None gives each to the network whole
     batch_size: int = 8  # images, or tiles, that go through the network at once if they are of one size there
 
     def __post_init__(self) -> None:
@@ -102,7 +102,8 @@ class Localizer:
                 yield places[start : start + self.batch_size]
 
     def _sample(self, image: Pixels, tile: Tile) -> Sample:
-        pixels, target, scale = self.model.config.transform(np.ascontiguousarray(tile.cut(image)), NOTHING)
+        config, part = self.model.config, np.ascontiguousarray(tile.cut(image))
+        pixels, target, scale = config.transform(part, NOTHING, fill=config.detector.fill)
         return Sample(pixels, target, f"tile at {tile.left}, {tile.top}", scale, tile.size)
 
     def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
@@ -133,7 +134,7 @@ class Localizer:
 
 
 def load(
-    path: str | Path, *overrides: str, tiles: Tiles | None = None, batch_size: int = 8, device: str = "auto"
+    path: str | Path, *overrides: str, tiles: SquareTiles | None = None, batch_size: int = 8, device: str = "auto"
 ) -> Localizer:
     """Load a checkpoint of a run, or a config that names `detector.weights`.
 

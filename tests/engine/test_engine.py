@@ -12,13 +12,13 @@ import torch
 
 from anchorloc.config import TrainSettings
 from anchorloc.detector import SGD, AdamW, Detector, Muon
-from anchorloc.engine.average import AveragedModel
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.evaluation import load_model
+from anchorloc.engine.learner import AveragedModel
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.run_folder import new_run_folder
 from anchorloc.engine.system.display import duration
+from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same, run, small, weights
 

@@ -17,11 +17,10 @@ from anchorloc import evaluate, train
 from anchorloc.boxes import box_iou
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
-from anchorloc.data import OneShapeData
+from anchorloc.data import OneShapeData, refuse_other_counts
 from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer, learn_the_object, whole_image
 from anchorloc.detector.coder import NormalizedCoder
 from anchorloc.engine.inference import losses_of
-from anchorloc.engine.localizing import refuse_other_counts
 from anchorloc.engine.system.log import read_log
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
@@ -211,10 +210,10 @@ def test_data_with_more_or_fewer_objects_is_refused(tmp_path: Path, capsys: pyte
         "out, or set task=detection\n"
     )
     assert not (tmp_path / "out").exists()
-    config = read_config(None, ["task=localization"])
-    refuse_other_counts(config, source_of([[[0, 0, 9, 9]]]), "val")
-    with pytest.raises(InputError, match=r"has 0 \(and 1 such image more\)"):
-        refuse_other_counts(config, source_of([[[0, 0, 9, 9]], [], []]), "val")
+    refuse_other_counts(True, source_of([[[0, 0, 9, 9]]]), "val")
+    with pytest.raises(InputError, match=r"has 0 \(and 1 more such image\)"):
+        refuse_other_counts(True, source_of([[[0, 0, 9, 9]], [], []]), "val")
+    refuse_other_counts(False, source_of([[], []]), "val")
 
 
 def test_the_lab_has_nothing_to_inspect(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

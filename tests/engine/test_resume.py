@@ -23,9 +23,8 @@ from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
 from anchorloc.engine import training as loop
 from anchorloc.engine.state import resume, saving
-from anchorloc.engine.state.lock import RunLock
 from anchorloc.engine.state.resume import load_last
-from anchorloc.engine.state.run_folder import new_run_folder
+from anchorloc.engine.state.run_folder import RunLock, new_run_folder
 from anchorloc.engine.system.log import MetricsLog, read_log
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
@@ -357,7 +356,7 @@ def test_a_folder_serves_one_run_at_a_time_and_the_next_after_its_death(
 ) -> None:
     start(tmp_path / "run", coco, monkeypatch)
     code = (
-        "import sys, time, os; from pathlib import Path; from anchorloc.engine.state.lock import RunLock\n"
+        "import sys, time, os; from pathlib import Path; from anchorloc.engine.state.run_folder import RunLock\n"
         "lock = RunLock(Path(sys.argv[1]))\n"
         "if os.fork() == 0: time.sleep(20), os._exit(0)\n"  # like a loader worker, which outlives the run
         "print('held', flush=True); time.sleep(60)"

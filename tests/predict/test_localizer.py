@@ -20,10 +20,10 @@ from anchorloc.boxes import box_iou, soft_nms
 from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_loader
-from anchorloc.engine.inference import detect
+from anchorloc.engine.inference import detect_batch
 from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer, NamedDetections
-from anchorloc.predict.tiles import Tile, Tiles, tile_grid
+from anchorloc.predict.tiles import Tile, SquareTiles, tile_grid
 from anchorloc.structures import Detections
 from benchmarks.torchvision_parity import CONFIGS, peer
 from tests.detector.random_models import save_random
@@ -65,8 +65,9 @@ def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path
 
 def test_it_finds_what_evaluation_finds(model: Localizer) -> None:
     config = replace(model.model.config, train=replace(model.model.config.train, batch_size=1))
-    judged = detect(model.model.network, batches(validation_loader(config, SCENES)), config, torch.device("cpu"))
-    for index, expected in enumerate(judged):
+    loader = batches(validation_loader(config, SCENES))
+    judged = [detect_batch(model.model.network, batch, config, torch.device("cpu")) for batch in loader]
+    for index, [expected] in enumerate(judged):
         assert_same(model(SCENES.image(index)), expected)
 
 
@@ -143,12 +144,12 @@ def test_import_is_light_and_load_is_there() -> None:
         anchorloc.nothing  # noqa: B018
 
 
-tilings = st.integers(8, 60).flatmap(lambda size: st.builds(Tiles, st.just(size), st.integers(0, size // 2)))
+tilings = st.integers(8, 60).flatmap(lambda size: st.builds(SquareTiles, st.just(size), st.integers(0, size // 2)))
 sizes = st.tuples(st.integers(1, 100), st.integers(1, 100))
 
 
 @given(sizes, tilings)
-def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: Tiles) -> None:
+def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: SquareTiles) -> None:
     image = np.arange(size[0] * size[1] * 3).reshape(*size, 3)
     seen = np.zeros(size, np.bool_)
     grid = tile_grid(size, tiles)
@@ -165,7 +166,7 @@ def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: Tiles
 
 @given(sizes, tilings, st.tuples(*[st.floats(0, 1)] * 4))
 def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
-    size: tuple[int, int], tiles: Tiles, place: tuple[float, ...]
+    size: tuple[int, int], tiles: SquareTiles, place: tuple[float, ...]
 ) -> None:
     """What an ideal network finds in each tile: the part of the object in it. Small ones are found whole."""
     x1, x2 = sorted(place[:2])
@@ -198,7 +199,7 @@ def naive_nms(detections: Detections, iou: float) -> list[int]:
 
 def test_merged_tiles_are_what_suppression_per_class_leaves_of_all(checkpoint: Path) -> None:
     settings = ("decode.score_threshold=0.2", "decode.topk_candidates=20", "decode.max_detections=1000")
-    tiles = Tiles(48, 16)
+    tiles = SquareTiles(48, 16)
     model = anchorloc.load(checkpoint, *settings, tiles=tiles, batch_size=1)
     everything = replace(anchorloc.load(checkpoint, *settings, "decode.nms_iou=1"), batch_size=1)  # suppresses nothing
     image = np.concatenate([SCENES.image(0), SCENES.image(1)], axis=1)
@@ -224,7 +225,7 @@ def test_a_box_moves_with_its_tile() -> None:
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (10, 10), (10, -1)])
 def test_tiles_that_cannot_be(size: int, overlap: int) -> None:
     with pytest.raises(InputError, match="tiles need 0 <= overlap < size"):
-        Tiles(size, overlap)
+        SquareTiles(size, overlap)
 
 
 corners = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 8), st.integers(1, 8))

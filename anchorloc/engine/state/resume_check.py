@@ -8,7 +8,13 @@ from typing import Any
 from anchorloc.config import config_from_plain, to_plain
 
 # They say where and how fast the work is done, or what becomes of a run that would have ended, not what comes out.
-FREE_SETTINGS = ("train.workers", "train.image_cache_mb", "train.save_every", "train.keep_checkpoints", "train.skip_nonfinite")
+FREE_SETTINGS = (
+    "train.workers",
+    "train.image_cache_mb",
+    "train.save_every",
+    "train.keep_checkpoints",
+    "train.skip_nonfinite",
+)
 
 
 def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

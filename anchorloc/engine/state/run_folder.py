@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import BinaryIO
 
 from anchorloc.config import Config, to_yaml
-from anchorloc.engine.state.lock import LOCK, RunLock
 from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, write_json, write_text
+from anchorloc.files import is_temporary, make_folder, write_json, write_text, writing
 
 PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
-CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> None:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> None:
+        # A record lock belongs to this process alone. One by flock() would live on in forked loader workers, which
+        # outlive a killed run by some seconds.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def new_run_folder(out: Path | None) -> Path:
@@ -24,15 +38,12 @@ def new_run_folder(out: Path | None) -> Path:
         InputError: there is something in the folder already, or it cannot be made.
     """
     folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    refuse_existing(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the run folder {folder} cannot be made: {error.strerror}") from None
+    refuse_used_folder(folder)
+    make_folder(folder)
     return folder
 
 
-def refuse_existing(folder: Path | None) -> None:
+def refuse_used_folder(folder: Path | None) -> None:
     """Raise InputError if there is something at `folder`: a run overwrites nothing.
 
     An empty folder is taken, and one whose run was killed before its settings were written.
@@ -55,7 +66,7 @@ def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[P
     folder = new_run_folder(out)
     lock = RunLock(folder)
     try:
-        refuse_existing(folder)  # now that nobody else can fill it
+        refuse_used_folder(folder)  # now that nobody else can fill it
         remove_temporaries(folder)
         write_json(folder / ENVIRONMENT, _environment(command))
         write_config(folder, config, command)
@@ -89,3 +100,36 @@ def _environment(command: str) -> dict[str, str]:
         "processor": platform.processor() or platform.machine(),
         **{name: version(name) for name in PACKAGES},
     }
+
+
+class RunLock:
+    """Holds the folder of a run until `release` or the death of the process, whatever its cause.
+
+    Raises:
+        InputError: another process holds it, or the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with writing(folder / LOCK, 0):
+            self._file = (folder / LOCK).open("a+b")
+        try:
+            _lock(self._file)
+        except (BlockingIOError, PermissionError):
+            self._file.close()
+            raise InputError(
+                f"another run writes into {folder}; wait for it or stop it, or give another --out"
+            ) from None
+        except OSError:
+            pass  # a file system without locks: go on, as every other run there does
+        self._note_owner()
+
+    def _note_owner(self) -> None:
+        """Leave the process id, for a person who looks for the owner; the lock itself does not depend on it."""
+        with writing(Path(self._file.name), 0):
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()}\n".encode())
+            self._file.flush()
+
+    def release(self) -> None:
+        """Let others in."""
+        self._file.close()

@@ -14,7 +14,13 @@ import torch
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.state.checkpoint_schema import NETWORK, ModelCheckpoint, check_entries, check_optimizer, check_tensors
+from anchorloc.engine.state.checkpoint_schema import (
+    NETWORK,
+    ModelCheckpoint,
+    check_entries,
+    check_optimizer,
+    check_tensors,
+)
 from anchorloc.engine.state.resume import BEST, LAST, save_last
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.validation import Means

@@ -120,6 +120,10 @@ def _release_frames(error: BaseException | None) -> None:
 def _for_networks(config: Config, processes: int) -> str:
     settings = config.train
     images = -(-settings.batch_size // (processes * settings.gradient_accumulation))
-    more = f"raise train.gradient_accumulation, now {settings.gradient_accumulation}, which changes no batch; or " if images > 1 else ""
+    more = (
+        f"raise train.gradient_accumulation, now {settings.gradient_accumulation}, which changes no batch; or "
+        if images > 1
+        else ""
+    )
     lower = f"train.batch_size, now {settings.batch_size}, or " if images > 1 else ""
     return f"a network of {images} images at a time: {more}lower {lower}transform.resize"
