@@ -1,1 +1,1 @@
-"""Settings × seeds: trained under one budget, resumed, judged alike."""
+"""Compare settings: train each with several seeds under one budget, and judge the differences."""

@@ -1,4 +1,4 @@
-"""The runs of a study fanned out with Ray: on the cores of this machine, or on a cluster that shares the folder."""
+"""Run a study in parallel with Ray, on this machine or on a cluster that shares the folder."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 
 from rich.console import Console
 
-from anchorloc.compare.jobs import Failure, Job, run_job
-from anchorloc.compare.progress import Progress
-from anchorloc.compare.record import Record, read_record
+from anchorloc.compare.jobs import FailedRun, Job, run_job
+from anchorloc.compare.progress import StudyProgress
+from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
 
 
-def run_on_ray(jobs: Sequence[Job], address: str | None, progress: Progress) -> list[Record | Failure]:
-    """Make every run that is not done yet, as many at a time as there are cores, and return all results in order.
+def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress) -> list[RunRecord | FailedRun]:
+    """Train every run that is not done yet, as many at a time as the cores allow, and return all results in order.
 
-    A run has as many threads as it would have in one process, so that its result is the same.
+    A run uses as many threads as it would in one process, so that its result is the same.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at `address`.
     """
-    ray = _started(address)
+    ray = _start_ray(address)
     try:
         cpus = sum(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
         graphics = ray.cluster_resources().get("GPU", 0) and jobs[0].config.train.device in ("auto", "cuda")
         threads = min(jobs[0].config.train.threads, max(1, int(cpus)))
         progress.parallel = max(1, int(cpus) // threads)
         remote = ray.remote(num_cpus=threads, num_gpus=1 if graphics else 0, max_retries=1)(_run)
-        results: dict[int, Record | Failure] = {}
+        results: dict[int, RunRecord | FailedRun] = {}
         pending: dict[Any, int] = {}
         for place, job in enumerate(jobs):
             if (record := read_record(job.folder)) is not None:
@@ -52,8 +52,8 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, progress: Progress) -> 
         ray.shutdown()
 
 
-def _started(address: str | None) -> Any:
-    # Started by `uv run`, Ray would copy the working folder and build an environment anew for each worker.
+def _start_ray(address: str | None) -> Any:
+    # Under `uv run`, Ray would copy the working folder and build a new environment for each worker.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
@@ -62,26 +62,28 @@ def _started(address: str | None) -> Any:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"--address {address}: no Ray cluster answers there: {str(error).splitlines()[0]}") from None
+        raise InputError(
+            f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}; check the address"
+        ) from None
     return ray
 
 
-def _run(job: Job) -> tuple[Record | Failure, float]:
-    """Make one run in a process of Ray's, and tell how long it took."""
+def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
+    """Train one run in a process of Ray; return its result and how many seconds it took."""
     start = time.perf_counter()
     try:
         train, val = job.config.data.open("train"), job.config.data.open("val")
         result = run_job(job, train, val, Display(Console(quiet=True)))
-    except InputError as error:  # a node that does not see the data
-        result = Failure(job.setting, job.seed, str(error))
+    except InputError as error:  # the node may not see the data
+        result = FailedRun(job.setting, job.seed, str(error))
     except Stopped as stopped:
-        result = Failure(job.setting, job.seed, f"its process was told to stop (status {stopped.exit_status})")
+        result = FailedRun(job.setting, job.seed, f"a signal stopped its process (status {stopped.exit_status})")
     return result, time.perf_counter() - start
 
 
-def _result(ray: Any, reference: Any, job: Job) -> tuple[Record | Failure, float]:
+def _result(ray: Any, reference: Any, job: Job) -> tuple[RunRecord | FailedRun, float]:
     try:
-        result: tuple[Record | Failure, float] = ray.get(reference)
-    except ray.exceptions.RayError as error:  # its process died, as of memory
-        return Failure(job.setting, job.seed, f"{type(error).__name__}: {str(error).splitlines()[0]}"), 0.0
+        result: tuple[RunRecord | FailedRun, float] = ray.get(reference)
+    except ray.exceptions.RayError as error:  # its process died, for example out of memory
+        return FailedRun(job.setting, job.seed, f"{type(error).__name__}: {str(error).splitlines()[0]}"), 0.0
     return result

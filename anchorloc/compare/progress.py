@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a line a run, the share done and the time left."""
+"""Show the progress of a study: one line per run, the share done and the time left."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from statistics import mean
 
 from rich.console import Console
 
-from anchorloc.compare.jobs import Failure, Job
-from anchorloc.compare.record import Record
+from anchorloc.compare.jobs import FailedRun, Job
+from anchorloc.compare.run_record import RunRecord
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.text import printable
 
 
-class Progress(Display):
-    """The display of all runs; as that of the run in progress it shows no line of the run's own but warnings."""
+class StudyProgress(Display):
+    """The display of a study. Of a run's own lines it shows only the warnings."""
 
     def __init__(self, console: Console, jobs: Sequence[Job], parallel: int = 1) -> None:
         super().__init__(console)
         self.jobs, self.parallel = jobs, parallel
         self.left = list(jobs)
-        self.seconds: dict[str, list[float]] = defaultdict(list)  # that runs of a setting took, here and now
+        self.seconds: dict[str, list[float]] = defaultdict(list)  # taken by each run of a setting in this process
         self.current: Job | None = None
         self._started = time.perf_counter()
         self._width = max(len(job.setting) for job in jobs)
 
     def begin(self, job: Job) -> None:
-        """A run starts."""
+        """Note that `job` starts."""
         self.current, self._started = job, time.perf_counter()
 
-    def end(self, job: Job, result: Record | Failure, seconds: float | None = None) -> None:
-        """A run is done; `seconds` is how long it took, where it was made just now."""
+    def end(self, job: Job, result: RunRecord | FailedRun, seconds: float | None = None) -> None:
+        """Print the line of a finished run; `seconds` is how long it took, None if it was done before."""
         self.left = [other for other in self.left if other is not job]
         self.current = None
         if seconds is not None:
             self.seconds[job.setting].append(seconds)
         number = f"{len(self.jobs) - len(self.left):{len(str(len(self.jobs)))}}/{len(self.jobs)}"
-        told = f"failed: {result.reason}" if isinstance(result, Failure) else f"AP {result.ap:.3f}"
+        result_text = f"failed: {result.reason}" if isinstance(result, FailedRun) else f"AP {result.ap:.3f}"
         left = "" if not self.left or seconds is None else f", {duration(self.time_left())} left"
         took = "" if seconds is None else f", {duration(seconds)}"
         self.console.print(
-            printable(f"{number} {job.setting:{self._width}} seed {job.seed}: {told}{took}{left}"),
+            printable(f"{number} {job.setting:{self._width}} seed {job.seed}: {result_text}{took}{left}"),
             highlight=False,
             markup=False,
         )
 
     def time_left(self, progress: float = 0.0) -> float:
-        """Return the seconds to the end of the study; runs of an unseen setting take as long as the others."""
+        """Estimate the seconds to the end of the study; a setting without a finished run takes the mean of all."""
         done = [seconds for several in self.seconds.values() for seconds in several]
         now = time.perf_counter() - self._started
         usual = mean(done) if done else now / max(progress, 1e-3)
@@ -56,14 +56,14 @@ class Progress(Display):
         return max(0.0, sum(expected) / self.parallel - (now if self.current else 0.0))
 
     def say(self, text: str) -> None:
-        """Print what a run warns of, and which; its single validation is told by `end`."""
+        """Print a warning with the name of its run; lines of the validation are left to `end`."""
         if text.startswith(("epoch ", "  ")):
             return
         whose = f"{self.current.setting} seed {self.current.seed}: " if self.current else ""
         super().say(printable(f"{whose}{text}"))
 
     def update(self, progress: float, text: str) -> None:
-        """Show how far the study is; `progress` and `text` are of the run in progress."""
+        """Show the progress of the study; `progress` and `text` describe the current run."""
         if self.current is None:
             return
         done = len(self.jobs) - len(self.left) + progress

@@ -1,4 +1,4 @@
-"""A study file to the runs that it asks for: every setting with every seed, on the same data and budget."""
+"""Read a study file: settings and seeds to train on the same data with the same budget."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
 
 KEYS = ("config", "common", "settings", "seeds", "baseline", "pairs")
-FIXED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # alike in all settings
-LONGEST_NAME, MOST_SEEDS, MOST_SETTINGS = 60, 1000, 100
-NEVER = 1e9  # epochs between validations: a run is judged at its end, by the weights that it ends with
+FIXED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # equal in all settings
+MAX_NAME, MAX_SEEDS, MAX_SETTINGS = 60, 1000, 100
+NEVER = 1e9  # epochs between validations: a run is judged once, by its final weights
 
 
 @dataclass(frozen=True)
 class Study:
-    """What is compared."""
+    """The settings, seeds and pairs to compare."""
 
     path: Path
-    settings: Mapping[str, Config]  # by name; their seed is not that of any run
+    settings: Mapping[str, Config]  # by name; the seed in them is not used
     seeds: tuple[int, ...]
     baseline: str | None
-    pairs: tuple[tuple[str, str], ...]  # (setting, what it is held against)
+    pairs: tuple[tuple[str, str], ...]  # (setting, the setting it is compared with)
 
     @property
     def data(self) -> Config:
-        """Any of the settings: their data are the same."""
+        """Return one of the settings: all have the same data and budget."""
         return next(iter(self.settings.values()))
 
     def with_threads(self, threads: int) -> Study:
-        """Return the study with the number of torch's threads fixed, on which the last bits of a sum depend."""
+        """Return the study with a fixed number of torch threads: the last bits of a sum depend on it."""
         return replace(
             self,
             settings={
@@ -46,13 +46,13 @@ class Study:
         )
 
     def config(self, name: str, seed: int) -> Config:
-        """Return the settings of one run."""
+        """Return the config of one run."""
         config = self.settings[name]
         return replace(config, train=replace(config.train, seed=seed))
 
 
 def folder_name(setting: str) -> str:
-    """Return a file name for a setting: harmless on every system, and another one for another name."""
+    """Return a folder name for a setting, safe on every system and unique to its name."""
     plain = re.sub(r"[^A-Za-z0-9]+", "-", setting).strip("-")[:40]
     return f"{plain}-{hashlib.sha256(setting.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
@@ -65,7 +65,9 @@ def read_study(path: Path) -> Study:
     """
     plain = read_yaml(path)
     if not isinstance(plain, dict):
-        raise InputError(f"{path} is no study: it needs `settings`, `seeds` and a `baseline`; see docs/comparing.md")
+        raise InputError(
+            f"{path} is not a study file: it needs `settings`, `seeds` and a `baseline`; see docs/comparing.md"
+        )
     _refuse_unknown(path, plain)
     settings = _settings(path, plain)
     study = Study(path, settings, _seeds(path, plain.get("seeds")), plain.get("baseline"), ())
@@ -80,11 +82,11 @@ def _refuse_unknown(path: Path, plain: Mapping[Any, Any]) -> None:
 
 
 def _settings(path: Path, plain: Mapping[str, Any]) -> dict[str, Config]:
-    """Read every setting over what all of them share."""
+    """Read every setting, merged into what all settings share."""
     common = _merged(_base(path, plain.get("config")), _group(path, "common", plain.get("common")))
     settings = _group(path, "settings", plain.get("settings"))
-    if not 2 <= len(settings) <= MOST_SETTINGS:
-        raise InputError(f"{path}: settings: need 2 to {MOST_SETTINGS} of them, got {len(settings)}")
+    if not 2 <= len(settings) <= MAX_SETTINGS:
+        raise InputError(f"{path}: settings: need 2 to {MAX_SETTINGS} settings, got {len(settings)}")
     return {
         _name(path, name): _config(path, name, _merged(common, _group(path, f"settings.{name}", own)))
         for name, own in settings.items()
@@ -95,7 +97,7 @@ def _base(path: Path, config: Any) -> dict[str, Any]:
     if config is None:
         return {}
     if not isinstance(config, str):
-        raise InputError(f"{path}: config: expected the path of a config, got {config!r}")
+        raise InputError(f"{path}: config: expected the path of a config file, got {config!r}")
     return _group(path.parent / config, "config", read_yaml(path.parent / config))
 
 
@@ -108,15 +110,15 @@ def _group(path: Path, key: str, value: Any) -> dict[str, Any]:
 
 
 def _name(path: Path, name: Any) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
         raise InputError(
-            f"{path}: settings: {name!r} cannot name a setting; take a word of 1 to {LONGEST_NAME} characters"
+            f"{path}: settings: {name!r} is not a name for a setting; use text of 1 to {MAX_NAME} characters"
         )
     return name
 
 
 def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `own` over `common`, group by group; another `kind` drops what was said of the first."""
+    """Merge `own` into `common`, group by group; another `kind` replaces the whole group."""
     merged = dict(common)
     for key, value in own.items():
         below = merged.get(key)
@@ -129,52 +131,54 @@ def _config(path: Path, name: str, plain: dict[str, Any]) -> Config:
     config = config_from_plain(plain, f"{path}: settings.{name}")
     train = config.train
     if isinstance(plain.get("train"), dict) and "seed" in plain["train"]:
-        raise InputError(f"{path}: settings.{name}: train.seed={train.seed}: a study sets it; list its `seeds`")
+        raise InputError(
+            f"{path}: settings.{name}: train.seed={train.seed}: a study sets the seeds; list them under `seeds`"
+        )
     if train.amount[1] == "minute":
         raise InputError(
-            f"{path}: settings.{name}: train.length={train.length!r}: a study counts 'N iterations' or 'N epochs'; "
-            "minutes would give another budget to every run"
+            f"{path}: settings.{name}: train.length={train.length!r}: a study needs 'N iterations' or 'N epochs'; "
+            "with minutes every run would have another budget"
         )
     if train.patience:
         raise InputError(
-            f"{path}: settings.{name}: train.patience={train.patience}: every run has the same budget; leave it out"
+            f"{path}: settings.{name}: train.patience={train.patience}: every run has the same budget; remove it"
         )
     return replace(config, train=replace(train, validate_every=NEVER, seed=0))
 
 
 def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
     whole = isinstance(seeds, int) and not isinstance(seeds, bool)
-    known = list(range(min(seeds, MOST_SEEDS + 1))) if whole else seeds
+    known = list(range(min(seeds, MAX_SEEDS + 1))) if whole else seeds
     if not isinstance(known, list) or not all(isinstance(seed, int) and 0 <= seed < 1 << 63 for seed in known):
-        raise InputError(f"{path}: seeds: expected how many, or a list of whole numbers from 0, got {seeds!r}")
+        raise InputError(f"{path}: seeds: expected a number of seeds, or a list of whole numbers from 0, got {seeds!r}")
     if any(isinstance(seed, bool) for seed in known) or len(set(known)) < len(known):
-        raise InputError(f"{path}: seeds: need different whole numbers, got {seeds!r}")
-    if not 2 <= len(known) <= MOST_SEEDS:
+        raise InputError(f"{path}: seeds: need distinct whole numbers, got {seeds!r}")
+    if not 2 <= len(known) <= MAX_SEEDS:
         raise InputError(
-            f"{path}: seeds: need 2 to {MOST_SEEDS}, got {len(known)}; one run tells nothing about chance, and no "
-            "winner can be named below 6"
+            f"{path}: seeds: need 2 to {MAX_SEEDS}, got {len(known)}; one run shows nothing about chance, and "
+            "a winner needs at least 6"
         )
     return tuple(known)
 
 
 def _refuse_differences(study: Study) -> None:
-    """Raise InputError where two settings are the same, or differ in what all share: task, data, its order, budget."""
+    """Raise InputError if two settings are equal, or differ in what all must share: task, data, data order, budget."""
     first, *others = study.settings.items()
     known: list[tuple[str, Config]] = []
     for name, config in study.settings.items():
         if twin := next((other for other, before in known if before == config), None):
             raise InputError(
-                f"{study.path}: settings.{name}: the same as {twin!r}, with defaults filled in, so there is "
-                "nothing to compare; change one or leave it out"
+                f"{study.path}: settings.{name}: equal to {twin!r}, once defaults are filled in; "
+                "change one or remove it"
             )
         known.append((name, config))
     for key in FIXED:
-        wanted = _get(first[1], key)
+        shared = _get(first[1], key)
         for name, config in others:
-            if _get(config, key) != wanted:
+            if _get(config, key) != shared:
                 raise InputError(
-                    f"{study.path}: settings.{name}: {key} is {_get(config, key)}, but {wanted} for {first[0]!r}; "
-                    "what is compared has the same task, data, order of data and budget"
+                    f"{study.path}: settings.{name}: {key} is {_get(config, key)}, but {shared} for {first[0]!r}; "
+                    "all settings need the same task, data, data order and budget"
                 )
 
 
@@ -186,10 +190,10 @@ def _get(config: Config, key: str) -> object:
 
 
 def _pairs(path: Path, plain: Mapping[str, Any], settings: Mapping[str, Config]) -> tuple[tuple[str, str], ...]:
-    """Every other setting against the baseline, and what is declared beside."""
+    """Return every setting against the baseline, and the declared pairs."""
     baseline, declared = plain.get("baseline"), plain.get("pairs")
     if baseline is None and not declared:
-        raise InputError(f"{path}: baseline is missing: name the setting that the others are held against, or `pairs`")
+        raise InputError(f"{path}: baseline is missing: name the setting to compare the others with, or list `pairs`")
     if baseline is not None:
         _known(path, "baseline", baseline, settings)
     if not isinstance(declared, list | None):

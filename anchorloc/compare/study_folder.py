@@ -1,4 +1,4 @@
-"""The folder of a study: what it is, its runs, and what was measured of its settings."""
+"""The folder of a study: study.json and the folders of its runs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from anchorloc.data import Source
 from anchorloc.engine.state.resume_check import find_changes
 from anchorloc.engine.state.run_folder import RunLock
 from anchorloc.errors import InputError
-from anchorloc.files import read_json, write_json
+from anchorloc.files import make_folder, read_json, write_json
 
 STUDY, RUNS = "study.json", "runs"
 
 
 @dataclass(frozen=True, eq=False)
 class StudyFolder:
-    """A folder that one process at a time works in."""
+    """The folder of a study, locked for this process."""
 
     path: Path
     study: Study
     lock: RunLock
 
     def jobs(self, command: str) -> list[Job]:
-        """Return all runs, seed by seed: a study that is stopped early has whole seeds."""
+        """Return all runs, seed by seed, so that a study stopped early has complete seeds."""
         return [
             Job(name, seed, self.study.config(name, seed), self.run(name, seed), command)
             for seed in self.study.seeds
@@ -41,11 +41,11 @@ class StudyFolder:
         return self.path / RUNS / folder_name(setting) / f"seed-{seed}"
 
 
-def open_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFolder:
-    """Begin a study in an empty or new folder, or go on with the same one; more seeds and settings may have come.
+def open_study_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFolder:
+    """Start a study in a new or empty folder, or resume it; the file may have gained seeds and settings.
 
     Raises:
-        InputError: the folder holds something else, or settings or data are others than those of runs made before.
+        InputError: the folder holds something else, or settings or data differ from earlier runs.
     """
     before = _read(path)
     study = study.with_threads(study.data.train.threads or before.get("threads") or torch.get_num_threads())
@@ -53,10 +53,7 @@ def open_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFo
     plain = {name: to_plain(config) for name, config in study.settings.items()}
     if before:
         _refuse_another(path, before, plain, data)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {path} cannot be made: {error.strerror}; give another --out") from None
+    make_folder(path)
     lock = RunLock(path)
     settings = {**before.get("settings", {}), **plain}
     record = {"format": 1, "threads": study.data.train.threads, "data": data, "settings": settings}
@@ -66,7 +63,7 @@ def open_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFo
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what study.json holds, nothing for a folder that is empty or not there."""
+    """Return the content of study.json, empty for a folder that is empty or does not exist."""
     if not path.exists() or (path.is_dir() and not any(item.name != ".lock" for item in path.iterdir())):
         return {}
     if not (path / STUDY).is_file():

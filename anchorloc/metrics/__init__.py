@@ -4,17 +4,21 @@ from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_we
 from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
 from anchorloc.metrics.localization import IOU_THRESHOLDS as LOCALIZATION_IOUS
 from anchorloc.metrics.localization import Localization, localize
+from anchorloc.metrics.match_kernels import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
-from anchorloc.metrics.scores import Scores
+from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
 from anchorloc.metrics.weighted_ap import RECALLS, PrecisionRecall, weighted_curves
 
 __all__ = [
     "AREAS",
+    "FALSE_POSITIVE",
+    "IGNORED",
     "IOU_THRESHOLDS",
     "LOCALIZATION_IOUS",
     "RECALLS",
+    "TRUE_POSITIVE",
     "Bootstrap",
     "ClassMetrics",
     "CocoSummary",
@@ -31,6 +35,7 @@ __all__ = [
     "image_weights",
     "localize",
     "match_targets",
+    "mean_of_known",
     "summarize",
     "weighted_curves",
 ]

@@ -23,19 +23,19 @@ from rich.console import Console
 
 from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
-from anchorloc.compare.record import MATCHES, RECORD, matches_of, read_matches, read_record
+from anchorloc.compare.judging import RESAMPLES, resampled_ap
 from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
-from anchorloc.compare.report.pareto import front
-from anchorloc.compare.statistics.variance_components import Components
-from anchorloc.compare.statistics.verdicts import Interval, Verdict
-from anchorloc.compare.statistics.weighted_ap import weighted_ap
+from anchorloc.compare.report.pareto import pareto_front
+from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_outcomes, read_record
+from anchorloc.compare.statistics.variance_components import VarianceComponents
+from anchorloc.compare.statistics.verdicts import Estimate, Verdict
 from anchorloc.compare.study_file import folder_name, read_study
 from anchorloc.config.yaml import write_yaml
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
-from anchorloc.metrics import evaluate
-from anchorloc.structures import Category, Detections, Target
+from anchorloc.metrics import match_targets, weighted_curves
 from tests.engine.small_runs import assert_same_run
+from tests.metrics.evaluation_cases import from_coco, without_ties
 from tests.report.report_cases import HOSTILE, Page, controls
 
 COMMON: dict[str, Any] = {
@@ -118,7 +118,7 @@ def test_the_weighted_ap_of_a_run_is_the_ap_that_was_scored(finished: Path) -> N
     for folder in run_folders(finished / "out").values():
         record = read_record(folder)
         assert record is not None
-        assert weighted_ap(read_matches(folder), np.ones((1, 8)))[0] == pytest.approx(record.ap, abs=1e-12)
+        assert weighted_curves(read_outcomes(folder)).ap.mean() == pytest.approx(record.ap, abs=1e-12)
 
 
 def test_the_same_command_makes_nothing_anew(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,12 +170,12 @@ def test_a_stopped_study_goes_on_with_the_run_in_progress(
     monkeypatch.setattr(Training, "step", step)
     assert run(path, "--out", parts) == 128 + signal.SIGTERM
     assert steps[0] == 7  # the killed run went on
-    assert "stopped, saved; the same command goes on:" in capsys.readouterr().out
+    assert "stopped and saved; to resume, run the same command:" in capsys.readouterr().out
     assert not (parts / "study.html").exists()
     assert run(path, "--out", parts) == 0
     for name, folder in run_folders(whole).items():
         assert_same_run(folder, parts / "runs" / name)
-        assert (folder / MATCHES).read_bytes() == (parts / "runs" / name / MATCHES).read_bytes()
+        assert (folder / OUTCOMES).read_bytes() == (parts / "runs" / name / OUTCOMES).read_bytes()
 
 
 def test_a_failed_run_does_not_take_the_others_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,14 +209,14 @@ def test_a_network_without_anchors_beside_one_with_them(tmp_path: Path, capsys: 
 
 
 def test_a_closed_pipe_leaves_the_report(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anchorloc.compare import session
+    from anchorloc.compare import study
 
     def closed(*_: object) -> None:
         raise BrokenPipeError
 
     shutil.copytree(finished / "out", tmp_path / "out")
     (tmp_path / "out" / "study.html").unlink()
-    monkeypatch.setattr(session, "print_study", closed)
+    monkeypatch.setattr(study, "print_study", closed)
     with pytest.raises(BrokenPipeError):
         compare.main([str(finished / "study.yaml"), "--out", str(tmp_path / "out")])
     assert (tmp_path / "out" / "study.html").exists()
@@ -228,7 +228,7 @@ def test_a_bug_in_one_run_is_written_down(tmp_path: Path, monkeypatch: pytest.Mo
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by design")
 
-    monkeypatch.setattr(runs, "judge", broken)
+    monkeypatch.setattr(runs, "evaluate_model", broken)
     assert run(study_file(tmp_path), "--out", tmp_path / "out") == 1
     (reason, *_) = {row["failure"] for row in table(tmp_path / "out" / "runs.csv")}
     assert "ZeroDivisionError: by design" in reason
@@ -244,45 +244,45 @@ def test_ray_gives_the_same(finished: Path, tmp_path: Path) -> None:
     assert run(finished / "study.yaml", "--out", out, "--engine", "ray") == 0
     for name, folder in run_folders(finished / "out").items():
         assert_same_run(folder, out / "runs" / name)
-        assert (folder / MATCHES).read_bytes() == (out / "runs" / name / MATCHES).read_bytes()
+        assert (folder / OUTCOMES).read_bytes() == (out / "runs" / name / OUTCOMES).read_bytes()
     assert (out / "verdicts.csv").read_bytes() == (finished / "out" / "verdicts.csv").read_bytes()
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"seed": 3}, "seed: unknown key, did you mean 'seeds'?"),
-    ({"baseline": None}, "baseline is missing: name the setting that the others are held against"),
+    ({"baseline": None}, "baseline is missing: name the setting to compare the others with"),
     ({"baseline": "on"}, "baseline: there is no setting 'on'; did you mean 'one'?"),
     ({"baseline": ["one"]}, "baseline: there is no setting ['one']"),
     ({"pairs": [["one", "four"]]}, "pairs: there is no setting 'four'"),
     ({"pairs": [["one", "three"]]}, "pairs: ['three', 'one'] is compared twice"),
     ({"pairs": [["one"]]}, "pairs: expected [setting, against], got ['one']"),
     ({"pairs": "one"}, "pairs: expected a list of [setting, against], got 'one'"),
-    ({"seeds": 1}, "seeds: need 2 to 1000, got 1; one run tells nothing about chance"),
-    ({"seeds": [4]}, "seeds: need 2 to 1000, got 1; one run tells nothing about chance"),
-    ({"seeds": [1, 1]}, "seeds: need different whole numbers, got [1, 1]"),
-    ({"seeds": [1, True]}, "seeds: need different whole numbers"),
+    ({"seeds": 1}, "seeds: need 2 to 1000, got 1; one run shows nothing about chance"),
+    ({"seeds": [4]}, "seeds: need 2 to 1000, got 1; one run shows nothing about chance"),
+    ({"seeds": [1, 1]}, "seeds: need distinct whole numbers, got [1, 1]"),
+    ({"seeds": [1, True]}, "seeds: need distinct whole numbers"),
     ({"seeds": 10**12}, "seeds: need 2 to 1000, got 1001"),
-    ({"seeds": "many"}, "seeds: expected how many, or a list of whole numbers from 0, got 'many'"),
-    ({"seeds": [-1, 2]}, "seeds: expected how many, or a list of whole numbers from 0, got [-1, 2]"),
-    ({"settings": {"one": {}}}, "settings: need 2 to 100 of them, got 1"),
-    ({"settings": None}, "settings: need 2 to 100 of them, got 0"),
+    ({"seeds": "many"}, "seeds: expected a number of seeds, or a list of whole numbers from 0, got 'many'"),
+    ({"seeds": [-1, 2]}, "seeds: expected a number of seeds, or a list of whole numbers from 0, got [-1, 2]"),
+    ({"settings": {"one": {}}}, "settings: need 2 to 100 settings, got 1"),
+    ({"settings": None}, "settings: need 2 to 100 settings, got 0"),
     ({"settings": ["one"]}, "settings: expected a group of settings, got ['one']"),
     ({"settings": {"one": {}, "three": 3}}, "settings.three: expected a group of settings, got 3"),
-    ({"settings": {"one": {}, 3: {}}}, "settings: 3 cannot name a setting"),
-    ({"settings": {"one": {}, " ": {}}}, "settings: ' ' cannot name a setting"),
-    ({"settings": {"one": {}, "n" * 61: {}}}, "cannot name a setting; take a word of 1 to 60 characters"),
+    ({"settings": {"one": {}, 3: {}}}, "settings: 3 is not a name for a setting"),
+    ({"settings": {"one": {}, " ": {}}}, "settings: ' ' is not a name for a setting"),
+    ({"settings": {"one": {}, "n" * 61: {}}}, "is not a name for a setting; use text of 1 to 60 characters"),
     ({"settings": {"one": {}, "two": {"asign": {}}}}, "settings.two: asign: unknown key, did you mean 'assign'?"),
     ({"settings": {"one": {}, "two": {"data": {"seed": 1}}}}, "settings.two: data is ShapesData("),
     ({"settings": {"one": {}, "two": {"train": {"batch_size": 2}}}}, "settings.two: train.batch_size is 2, but 4 for"),
     ({"settings": {"one": {}, "two": {"train": {"length": "4 iterations"}}}}, "settings.two: train.length is 4 iter"),
-    ({"settings": {"one": {}, "two": {"train": {"seed": 4}}}}, "settings.two: train.seed=4: a study sets it"),
-    ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: the same as 'one'"),
+    ({"settings": {"one": {}, "two": {"train": {"seed": 4}}}}, "settings.two: train.seed=4: a study sets the seeds"),
+    ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: equal to 'one'"),
     ({"settings": {"one": {}, "two": {"task": "localization"}}}, "settings.two: task is localization, but detection"),
     ({"common": {**COMMON, "data": {"val_images": 1}}}, "data: val has 1 of the 2 images that intervals need"),
-    ({"common": {**COMMON, "task": "localization"}}, "task=localization needs one usable box an image, but train"),
-    ({"common": {"train": {"length": "1 minute"}}}, "train.length='1 minute': a study counts"),
+    ({"common": {**COMMON, "task": "localization"}}, "task=localization needs exactly one usable box per image, but train"),
+    ({"common": {"train": {"length": "1 minute"}}}, "train.length='1 minute': a study needs"),
     ({"common": {"train": {"length": "9 epochs", "patience": 2}}}, "train.patience=2: every run has the same budget"),
-    ({"config": 3}, "config: expected the path of a config, got 3"),
+    ({"config": 3}, "config: expected the path of a config file, got 3"),
     ({"config": "nowhere.yaml"}, "nowhere.yaml does not exist"),
 ]
 
@@ -304,8 +304,8 @@ def test_mistakes_on_the_command_line(finished: Path, tmp_path: Path, capsys: py
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("", encoding="utf-8")
     for words, message in (
-        ([path, "--address", "auto"], "--address is for --engine ray; give both"),
-        ([tmp_path / "list.yaml"], "list.yaml is no study"),
+        ([path, "--address", "auto"], "--address needs --engine ray; give both"),
+        ([tmp_path / "list.yaml"], "list.yaml is not a study file"),
         ([tmp_path / "none.yaml"], "none.yaml does not exist"),
         ([path, "--out", tmp_path / "full"], "exists already and is not the folder of a study; give another --out"),
         ([path, "--out", path], "exists already and is not the folder of a study; give another --out"),
@@ -328,7 +328,7 @@ def test_the_folder_of_another_study(finished: Path, tmp_path: Path, capsys: pyt
         assert "study.json is damaged" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [RECORD, MATCHES, "measures.json"])
+@pytest.mark.parametrize("name", [RECORD, OUTCOMES, "measures.json"])
 def test_a_damaged_file_is_told(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     shutil.copytree(finished / "out", tmp_path / "out")
     path = next((tmp_path / "out").rglob(name))
@@ -368,75 +368,50 @@ def test_every_setting_has_a_harmless_folder_of_its_own(names: list[str]) -> Non
     assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,49}", folder) for folder in folders)
 
 
-def random_detections(seed: int, images: int = 6, classes: int = 3) -> tuple[list[Target], list[Detections]]:
-    """Crowds, empty images, a class without boxes, and scores that other images have too."""
-    random = np.random.default_rng(seed)
-    targets, found = [], []
-    for image in range(images):
-        count = int(random.integers(0, 5))
-        corners = random.uniform(0, 60, (count, 2))
-        boxes = np.concatenate([corners, corners + random.uniform(5, 40, (count, 2))], axis=1)
-        crowd = random.random(count) < 0.2
-        sizes = boxes[:, 2:] - boxes[:, :2]
-        targets.append(Target(boxes, random.integers(0, classes - 1, count), crowd, sizes.prod(1), np.arange(count)))
-        moved = np.concatenate([boxes, boxes[:, [0, 1, 2, 3]]]) + random.normal(0, 3, (2 * count, 4))
-        moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2])
-        labels = np.where(random.random(2 * count) < 0.8, np.tile(targets[-1].labels, 2), classes - 1)
-        scores = np.sort(random.permutation(10)[: 2 * count] / 10 + 0.05)[::-1]
-        found.append(Detections(moved, scores, labels, np.full(2 * count, -1), f"image {image:03}"))
-    return targets, found
+def test_the_file_of_an_earlier_version_gives_the_same_ap(tmp_path: Path) -> None:
+    """The layout of matches.npz, which earlier versions wrote in place of outcomes.npz."""
+    targets, detections, categories = from_coco(*without_ties(3))
+    outcomes = match_targets(targets, detections, categories, 100, by_size=False)
+    boxes = np.zeros((len(categories), len(targets)), np.int32)
+    for image, target in enumerate(targets):
+        boxes[:, image] = np.bincount(target.labels[~target.crowd], minlength=len(categories))
+    outcome = np.array([0, 1, -1], np.int8)[outcomes.states[0]]  # false positive, true positive, ignored
+    images, ends = outcomes.images.astype(np.int32), outcomes.starts[1:]
+    np.savez_compressed(tmp_path / MATCHES, images=images, outcome=outcome, ends=ends, boxes=boxes)
+    old = read_outcomes(tmp_path)
+    assert resampled_ap(old) == resampled_ap(outcomes)
+    assert len(resampled_ap(old)) == RESAMPLES
 
 
-def copies(targets: list[Target], found: list[Detections], weights: list[int]) -> tuple[list[Target], list[Detections]]:
-    """The set in which image n stands weights[n] times, the copies of an image behind one another."""
-    order = [image for image, weight in enumerate(weights) for _ in range(weight)]
-    renamed = [Detections(**{**vars(found[image]), "image_id": place}) for place, image in enumerate(order)]
-    return [targets[image] for image in order], renamed
+def test_nothing_found_has_ap_0() -> None:
+    targets, detections, categories = from_coco(*without_ties(3))
+    nothing = [found.take(np.zeros(0, np.int64)) for found in detections]
+    assert set(resampled_ap(match_targets(targets, nothing, categories, 100, by_size=False))) == {0.0}
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_ap_under_weights_is_that_of_copied_images(seed: int) -> None:
-    targets, found = random_detections(seed)
-    categories = [Category(label, str(label)) for label in range(3)]
-    limits = (1, 10) if seed % 3 else (1, 2)
-    matches = matches_of(evaluate(targets, found, categories, limits), targets, found)
-    random = np.random.default_rng(seed)
-    weights = np.concatenate([np.ones((1, 6), np.int64), random.multinomial(6, np.full(6, 1 / 6), 4)])
-    for row, value in zip(weights.tolist(), weighted_ap(matches, weights.astype(np.float64)), strict=True):
-        expected = evaluate(*copies(targets, found, row), categories, limits).summary.ap
-        assert (expected is None and np.isnan(value)) or value == pytest.approx(expected, abs=1e-12)
-
-
-def test_matches_of_nothing_found() -> None:
-    targets, found = random_detections(1)
-    nothing = [detections.take(np.zeros(0, np.int64)) for detections in found]
-    matches = matches_of(evaluate(targets, nothing, [Category(n, str(n)) for n in range(3)]), targets, nothing)
-    assert weighted_ap(matches, np.ones((2, 6))).tolist() == [0, 0]
-
-
-def test_the_front_is_what_no_other_beats() -> None:
-    assert front([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4]) == [0, 1, 3]
-    assert front([1, 1, 2], [0.2, 0.2, 0.2]) == [0, 1]
-    assert front([2, 1], [0.1, 0.9]) == [1]
+def test_no_other_setting_dominates_the_pareto_front() -> None:
+    assert pareto_front([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4]) == [0, 1, 3]
+    assert pareto_front([1, 1, 2], [0.2, 0.2, 0.2]) == [0, 1]
+    assert pareto_front([2, 1], [0.1, 0.9]) == [1]
 
 
 def result(names: list[str]) -> StudyResult:
     """A study of settings with given names, one of which failed."""
     measures = Measures(0.99, None, 21_250.0, 0.1, 1234.5, 12_345_678, 1234.5, 12.34)
     rows = [
-        SettingRow(name, Interval(0.3 + place / 100, 0.2, 0.5), {0: 0.3, 1: 0.4}, {}, measures)
+        SettingRow(name, Estimate(0.3 + place / 100, 0.2, 0.5), {0: 0.3, 1: 0.4}, {}, measures)
         for place, name in enumerate(names)
     ]
     failed = SettingRow(names[0] + "2", None, {}, {0: f"the loss became nan in {names[0]}"}, None)
-    noise = Components(1e-4, 1e-4, 1e-4, 8, 99.0)
-    pairs = [Verdict(name, names[0], Interval(0.1, -0.02, 0.3), 0.01, noise, 0.02) for name in names[1:]]
-    pairs.append(Verdict(names[1], names[0], Interval(0.1, 0.02, 0.3), 0.01, noise, 0.02))
-    pairs.append(Verdict(names[1], names[0], Interval(-0.1, -0.3, -0.02), 0.01, noise, 0.02))
+    variance = VarianceComponents(1e-4, 1e-4, 1e-4, 8, 99.0)
+    pairs = [Verdict(name, names[0], Estimate(0.1, -0.02, 0.3), 0.01, variance, 0.02) for name in names[1:]]
+    pairs.append(Verdict(names[1], names[0], Estimate(0.1, 0.02, 0.3), 0.01, variance, 0.02))
+    pairs.append(Verdict(names[1], names[0], Estimate(-0.1, -0.3, -0.02), 0.01, variance, 0.02))
     return StudyResult(names[0], (*rows, failed), tuple(pairs), ((failed.name, names[0]),), 8, 100, "3 iterations each")
 
 
 def test_verdicts_in_words() -> None:
-    words = [(verdict.word, bool(verdict.reason)) for verdict in result(["a", "b"]).verdicts]
+    words = [(verdict.decision, bool(verdict.reason)) for verdict in result(["a", "b"]).verdicts]
     assert words == [("not shown", True), ("better", False), ("worse", False)]
 
 
@@ -468,4 +443,4 @@ def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="needs Ray: pip install"):
-        on_ray._started(None)
+        on_ray._start_ray(None)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anchorloc.compare.statistics.permutation import MOST_EXACT, family_wise_p, smallest_p
-from anchorloc.compare.statistics.student_t import critical, two_sided_p
-from anchorloc.compare.statistics.variance_components import Components, components
-from anchorloc.compare.statistics.verdicts import LEVEL, POWER, Verdict, mean_interval, more_seeds, power, verdicts
+from anchorloc.compare.statistics.permutation import MAX_EXACT_SEEDS, family_wise_p, smallest_p
+from anchorloc.compare.statistics.student_t import critical_t
+from anchorloc.compare.statistics.variance_components import VarianceComponents, estimate_components
+from anchorloc.compare.statistics.verdicts import LEVEL, POWER, Verdict, judge_pairs, mean_estimate, more_seeds, power
 
 Array = NDArray[np.float64]
 IMAGES, DRAWN = 40, 100
@@ -27,18 +27,17 @@ SEED_NOISE, IMAGE_NOISE, MIXED = (0.02, 0.02, 0.03), (0.002, 0.25, 0.1), (0.02, 
     ],
 )
 def test_students_t_is_that_of_the_tables(freedom: float, p: float, t: float) -> None:
-    assert critical(p, freedom) == pytest.approx(t, rel=2e-4)
-    assert float(two_sided_p(t, freedom)) == pytest.approx(p, rel=1e-3)
+    assert critical_t(p, freedom) == pytest.approx(t, rel=2e-4)
 
 
 def test_degrees_between_whole_numbers() -> None:
     drawn = np.abs(np.random.default_rng(0).standard_t(2.5, 400_000))
-    assert critical(0.05, 2.5) == pytest.approx(float(np.quantile(drawn, 0.95)), rel=0.01)
+    assert critical_t(0.05, 2.5) == pytest.approx(float(np.quantile(drawn, 0.95)), rel=0.01)
 
 
 def test_fewer_than_one_degree_of_freedom_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got 0\.5"):
-        critical(0.05, 0.5)
+        critical_t(0.05, 0.5)
 
 
 def slow_family_wise_p(differences: Array) -> list[float]:
@@ -80,9 +79,9 @@ def test_the_smallest_p_is_reached_and_never_passed() -> None:
 
 def test_many_seeds_draw_their_swaps() -> None:
     random = np.random.default_rng(0)
-    differences = random.normal([1.5, 0.1], 1, (MOST_EXACT + 1, 2))
+    differences = random.normal([1.5, 0.1], 1, (MAX_EXACT_SEEDS + 1, 2))
     p = family_wise_p(differences)
-    assert smallest_p(MOST_EXACT + 1) <= p[0] < 0.01 < p[1]
+    assert smallest_p(MAX_EXACT_SEEDS + 1) <= p[0] < 0.01 < p[1]
     assert p.tolist() == family_wise_p(differences).tolist()
 
 
@@ -94,8 +93,8 @@ def test_components_of_known_noise() -> None:
     for _ in range(300):
         values = noise(random, 1, 5, (seed, image, both))[0]
         ap, drawn = observed(random, values[None])
-        parts = components(ap[0], drawn[:, 0], IMAGES)
-        found.append((parts.seed, parts.image, parts.both))
+        parts = estimate_components(ap[0], drawn[:, 0], IMAGES)
+        found.append((parts.seed, parts.image, parts.interaction))
         assert parts.variance() >= max(ap[0].var(ddof=1) / 5, drawn[:, 0].mean(axis=1).var(ddof=1)) * (1 - 1e-9)
     assert np.mean(found, axis=0) == pytest.approx([seed**2, image**2 / IMAGES, both**2 / IMAGES], rel=0.25)
 
@@ -127,8 +126,8 @@ def simulated(
     for _ in range(studies):
         values = np.array(truth)[:, None, None] + noise(random, len(truth), seeds, deviations)
         ap, drawn = observed(random, values)
-        found.append(verdicts(ap, drawn, IMAGES, names, pairs))
-        one = mean_interval(ap[1], drawn[:, 1], IMAGES)
+        found.append(judge_pairs(ap, drawn, IMAGES, names, pairs))
+        one = mean_estimate(ap[1], drawn[:, 1], IMAGES)
         held += one.low <= truth[1] <= one.high
     return found, held / studies
 
@@ -142,8 +141,8 @@ def without_difference(deviations: tuple[float, float, float]) -> tuple[list[lis
 def test_without_a_true_difference_a_winner_is_rare(deviations: tuple[float, float, float]) -> None:
     """Better: in 5% of the studies at most. Better or worse: so too, and two standard errors of that count."""
     studies, _ = without_difference(deviations)
-    named = sum(any(verdict.word != "not shown" for verdict in study) for study in studies)
-    better = sum(any(verdict.word == "better" for verdict in study) for study in studies)
+    named = sum(any(verdict.decision != "not shown" for verdict in study) for study in studies)
+    better = sum(any(verdict.decision == "better" for verdict in study) for study in studies)
     assert better <= 0.05 * len(studies)
     assert named <= (0.05 + 2 * np.sqrt(0.05 * 0.95 / len(studies))) * len(studies)
 
@@ -166,8 +165,8 @@ def test_p_alone_would_take_the_luck_of_the_images_for_skill() -> None:
 def test_a_true_difference_is_found_with_the_computed_power(difference: float) -> None:
     studies, _ = simulated(600, (0.5, 0.5 + difference), 8, MIXED)
     seed, image, both = MIXED
-    truth = Components(2 * seed**2, 2 * image**2 / IMAGES, 2 * both**2 / IMAGES, 8, IMAGES - 1)
-    rate = np.mean([study[0].word == "better" for study in studies])
+    truth = VarianceComponents(2 * seed**2, 2 * image**2 / IMAGES, 2 * both**2 / IMAGES, 8, IMAGES - 1)
+    rate = np.mean([study[0].decision == "better" for study in studies])
     computed = power(difference, truth, LEVEL)
     assert 0.2 < computed < 0.98
     assert rate == pytest.approx(computed, abs=0.06)  # three standard errors of 600 studies
@@ -177,7 +176,7 @@ def test_so_many_more_seeds_would_tell() -> None:
     """Where seeds are the noise, the advice holds: with that many the power is there, with one less it is not."""
     random = np.random.default_rng(3)
     ap, drawn = observed(random, np.array([0.5, 0.53])[:, None, None] + noise(random, 2, 4, (0.03, 0.01, 0.02)))
-    parts = components(ap[1] - ap[0], drawn[:, 1] - drawn[:, 0], IMAGES)
+    parts = estimate_components(ap[1] - ap[0], drawn[:, 1] - drawn[:, 0], IMAGES)
     more = more_seeds(0.03, parts, LEVEL)
     assert more is not None
     assert power(0.03, parts, LEVEL, 4 + more) >= POWER > power(0.03, parts, LEVEL, 3 + more)
@@ -188,21 +187,21 @@ def test_so_many_more_seeds_would_tell() -> None:
 def test_more_seeds_do_not_help_against_the_luck_of_images() -> None:
     random = np.random.default_rng(3)
     ap, drawn = observed(random, noise(random, 2, 8, IMAGE_NOISE))
-    parts = components(ap[1] - ap[0], drawn[:, 1] - drawn[:, 0], IMAGES)
+    parts = estimate_components(ap[1] - ap[0], drawn[:, 1] - drawn[:, 0], IMAGES)
     assert more_seeds(0.02, parts, LEVEL) is None
 
 
 def test_no_winner_below_six_seeds() -> None:
     ap = np.array([[0.1] * 5, [0.9] * 5]) + np.linspace(0, 0.01, 5)
     drawn = ap + np.random.default_rng(0).normal(0, 0.001, (DRAWN, 2, 1))
-    (verdict,) = verdicts(ap, drawn, IMAGES, ["a", "b"], [("b", "a")])
-    assert verdict.word == "not shown"
-    assert verdict.reason == "5 seeds cannot reach p 0.05; about 1 more seed would tell"
+    (verdict,) = judge_pairs(ap, drawn, IMAGES, ["a", "b"], [("b", "a")])
+    assert verdict.decision == "not shown"
+    assert verdict.reason == "5 seeds cannot reach p 0.05; about 1 more seed would decide it"
     assert verdict.difference.low > 0.7
 
 
 def test_settings_that_are_the_same_are_not_told_apart() -> None:
     ap = np.full((3, 8), 0.5)
     drawn = np.repeat(np.random.default_rng(0).normal(0.5, 0.1, (DRAWN, 1, 1)), 3, axis=1).repeat(8, axis=2)
-    found = verdicts(ap, drawn, IMAGES, list("abc"), [("b", "a"), ("c", "b")])
-    assert [(v.word, v.p, v.difference.value) for v in found] == [("not shown", 1, 0)] * 2
+    found = judge_pairs(ap, drawn, IMAGES, list("abc"), [("b", "a"), ("c", "b")])
+    assert [(v.decision, v.p, v.difference.value) for v in found] == [("not shown", 1, 0)] * 2

@@ -1,4 +1,4 @@
-"""What a study found, for a terminal, as one HTML file, a picture, Markdown, CSV and JSON."""
+"""Report a study on the terminal and as HTML, SVG, Markdown, CSV and JSON."""
 
 from anchorloc.compare.report.result import Measures, SettingRow, StudyResult
 from anchorloc.compare.report.terminal import print_study

@@ -1,4 +1,4 @@
-"""A study as one HTML file."""
+"""Render a study as one HTML file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from anchorloc.compare.report.terminal import interval
 from anchorloc.report.html import render
 
 HEADINGS = (
-    ("difference", "mean over seeds of the difference in AP, on the same images"),
-    ("interval", "of the difference, over seeds and images; those of all pairs hold together in 95% of studies"),
-    ("p", "chance that seeds alone would set any pair so far apart, were all pairs equal"),
-    ("verdict", "a winner needs p of at most 0.05 and an interval without 0"),
+    ("difference", "difference in AP, mean over seeds, on the same images"),
+    (
+        "interval",
+        "95% interval of the difference, over seeds and images, valid for all pairs together",
+    ),
+    ("p", "probability that chance of the seeds alone separates any pair this much, if all pairs are equal"),
+    ("verdict", "a winner needs p of at most 0.05 and an interval that excludes 0"),
 )
 
 
@@ -32,6 +35,6 @@ def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
         headings=HEADINGS,
         columns=COLUMNS,
         interval=interval,
-        picture=None if picture is None else Markup(picture),  # its names are escaped where it is made
+        picture=None if picture is None else Markup(picture),  # the renderer of the SVG has escaped all names
         seeds=sorted({seed for row in result.rows for seed in (*row.seeds, *row.failures)}),
     )

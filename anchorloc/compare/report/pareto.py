@@ -1,4 +1,4 @@
-"""AP against what it costs, as one SVG that also stands alone."""
+"""Draw AP against cost as one SVG, which also works as a file of its own."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ KEY_LINE = 19
 
 @dataclass(frozen=True)
 class Dot:
-    """A setting in a panel, in user units."""
+    """One setting in a panel, in user units."""
 
     number: int
     x: float
     y: float
     low: float
     high: float
-    front: bool  # no other setting has more AP for less, or as much of one and better of the other
+    front: bool  # on the Pareto front
     words: str
 
 
 @dataclass(frozen=True)
 class Panel:
-    """AP over one cost."""
+    """AP over one measure of cost."""
 
     label: str
     axes: Axes
@@ -39,19 +39,19 @@ class Panel:
     front: str  # points of a polyline
 
 
-def front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """Return the places that no other beats: as cheap and as good, and better in one; by ascending cost."""
+def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """Return the indices of the Pareto front by ascending cost: points that no other point dominates."""
     points = list(zip(costs, scores, strict=True))
 
-    def beaten(cost: float, score: float) -> bool:
+    def dominated(cost: float, score: float) -> bool:
         return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points)
 
-    free = [place for place, point in enumerate(points) if not beaten(*point)]
+    free = [place for place, point in enumerate(points) if not dominated(*point)]
     return sorted(free, key=lambda place: points[place])
 
 
 def pareto_svg(result: StudyResult) -> str | None:
-    """Draw the settings that were measured; None where there are none."""
+    """Return the SVG of the measured settings; None if there are none."""
     rows = [(number, row) for number, row in enumerate(result.rows, 1) if row.measures and row.ap]
     if not rows:
         return None
@@ -79,7 +79,7 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
     aps = [row.ap for _, row in rows if row.ap is not None]
     x_axis, y_axis = axis_from_zero(max(costs)), axis_from_zero(max(0.01, *(ap.high for ap in aps)))
     axes = Axes(x_axis, y_axis, PANEL, HEIGHT, start + LEFT, start + PANEL - RIGHT, TOP, HEIGHT - BOTTOM)
-    best = front(costs, [ap.value for ap in aps])
+    best = pareto_front(costs, [ap.value for ap in aps])
     dots = [
         Dot(
             number,

@@ -1,4 +1,4 @@
-"""What a study found, as numbers."""
+"""The numbers of a study, and how they are written."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anchorloc.compare.statistics.permutation import smallest_p
-from anchorloc.compare.statistics.verdicts import LEVEL, Interval, Verdict
+from anchorloc.compare.statistics.verdicts import LEVEL, Estimate, Verdict
 from anchorloc.text import counted, shorten
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What a setting costs, and what its anchors can find. None where it does not apply."""
+    """What the anchors of a setting can find, and what the setting costs; None where it does not apply."""
 
     assigned: float | None
     ceiling: float | None
@@ -25,38 +25,45 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Column:
-    """How a measure is written, and what it is."""
+class MeasureColumn:
+    """How a measure is named, written and explained."""
 
-    key: str  # of Measures
+    key: str  # field of Measures
     label: str
     form: str
     meaning: str
 
     def text(self, measures: Measures | None) -> str:
-        """Write the number for people."""
+        """Return the measure as text, n/a where it is None."""
         value = None if measures is None else getattr(measures, self.key)
         return "n/a" if value is None else self.form.format(value)
 
 
 COLUMNS = (
-    Column("assigned", "assigned", "{:.1%}", "val boxes that some anchor learns; not known where predictions choose"),
-    Column("ceiling", "ceiling", "{:.3f}", "AP of a perfect network with these anchors: a limit, never a forecast"),
-    Column("anchors", "anchors", "{:,.0f}", "in the mean val image"),
-    Column("match_ms", "match ms", "{:.2f}", "to give the boxes of an image to anchors, median"),
-    Column("head_mflops", "head MFLOPs", "{:,.1f}", "multiplications and additions of the head, first val image"),
-    Column("parameters", "parameters", "{:,}", "numbers that the whole network learns"),
-    Column("latency_ms", "image ms", "{:.1f}", "network, decoding and NMS of one image, median on this machine"),
-    Column("nms_ms", "NMS ms", "{:.2f}", "of them, non-maximum suppression"),
+    MeasureColumn(
+        "assigned",
+        "assigned",
+        "{:.1%}",
+        "val boxes with a positive anchor; n/a where predictions choose",
+    ),
+    MeasureColumn("ceiling", "ceiling", "{:.3f}", "oracle AP: the AP of a perfect network with these anchors"),
+    MeasureColumn("anchors", "anchors", "{:,.0f}", "anchors per val image, mean"),
+    MeasureColumn("match_ms", "match ms", "{:.2f}", "assignment of the boxes of an image to anchors, median"),
+    MeasureColumn(
+        "head_mflops", "head MFLOPs", "{:,.1f}", "multiplications and additions of the head, first val image"
+    ),
+    MeasureColumn("parameters", "parameters", "{:,}", "parameters of the whole network"),
+    MeasureColumn("latency_ms", "image ms", "{:.1f}", "network, decoding and NMS of one image, median on this machine"),
+    MeasureColumn("nms_ms", "NMS ms", "{:.2f}", "non-maximum suppression alone, median"),
 )
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One setting."""
+    """The results of one setting."""
 
     name: str
-    ap: Interval | None  # mean over seeds; of those that finished, and with no interval of one
+    ap: Estimate | None  # mean over the seeds that finished; without an interval if a run failed
     seeds: Mapping[int, float]  # AP by seed
     failures: Mapping[int, str]  # reasons by seed
     measures: Measures | None  # None where no run finished
@@ -64,34 +71,34 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """All of it."""
+    """The results of a study."""
 
     title: str
     rows: tuple[SettingRow, ...]
     verdicts: tuple[Verdict, ...]
-    unjudged: tuple[tuple[str, str], ...]  # pairs of which a run failed
+    unjudged: tuple[tuple[str, str], ...]  # pairs with a failed run
     seeds: int
     images: int  # in the val split
     budget: str
 
     @property
     def sizes(self) -> str:
-        """What was compared, in one line."""
+        """Describe the study in one line."""
         settings, seeds = counted(len(self.rows), "setting"), counted(self.seeds, "seed")
-        return f"{settings}, {seeds} · {self.budget} · judged on {counted(self.images, 'image')}"
+        return f"{settings}, {seeds} · {self.budget} · evaluated on {counted(self.images, 'image')}"
 
     @property
     def reach(self) -> str:
-        """What so many seeds can show at all."""
+        """Say what this many seeds can show."""
         least, pairs = smallest_p(self.seeds), counted(len(self.verdicts) + len(self.unjudged), "pair")
         text = f"With {counted(self.seeds, 'seed')} and {pairs} no p can be below {least:.2g}"
         if least > LEVEL:
-            return f"{text}: more than {LEVEL}, so no winner can be named; 6 seeds are the least that can."
-        return f"{text}; a winner needs {LEVEL} or less, all pairs together."
+            return f"{text}. That is above {LEVEL}, so no winner can be named; use at least 6 seeds."
+        return f"{text}; a winner needs {LEVEL} or less (family-wise)."
 
     @property
     def warnings(self) -> list[str]:
-        """What went wrong, a sentence each."""
+        """Return failures and missing verdicts, a sentence each."""
         failed = [
             f"{shorten(row.name)}, seed {seed}: {reason}" for row in self.rows for seed, reason in row.failures.items()
         ]
@@ -99,15 +106,15 @@ class StudyResult:
 
 
 def sentence(verdict: Verdict) -> str:
-    """Say what is shown of a pair."""
+    """Write the verdict on a pair."""
     who, whom = shorten(verdict.setting), shorten(verdict.against)
-    if verdict.word == "not shown":
+    if verdict.decision == "not shown":
         return f"{who} against {whom}: not shown ({verdict.reason})"
-    return f"{who} is {verdict.word} than {whom}"
+    return f"{who} is {verdict.decision} than {whom}"
 
 
 def signed(value: float) -> str:
-    """Write a difference of AP."""
+    """Write a difference of AP with its sign."""
     return f"{value:+.3f}"
 
 

@@ -1,4 +1,4 @@
-"""A study on a terminal of 80 columns."""
+"""Print a study on a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anchorloc.compare.report.result import COLUMNS, Column, SettingRow, StudyResult, numbers, sentence
+from anchorloc.compare.report.result import COLUMNS, MeasureColumn, SettingRow, StudyResult, numbers, sentence
 from anchorloc.text import shorten, three_decimals
 
 STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
 
 
 def print_study(result: StudyResult, console: Console | None = None) -> None:
-    """Print a row a setting, and a verdict on every pair."""
+    """Print one row per setting and one verdict per pair."""
     console = console or Console(highlight=False)
     console.print(Text(result.sizes, "dim"))
     console.print(_table(result, COLUMNS[:3], with_ap=True))
     console.print(_table(result, COLUMNS[3:], with_ap=False))
     for verdict in result.verdicts:
-        console.print(Text(sentence(verdict), STYLES[verdict.word]))
+        console.print(Text(sentence(verdict), STYLES[verdict.decision]))
         console.print(Text(f"  {numbers(verdict)}"))
     console.print(Text(result.reach, "dim"))
     for warning in result.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
 
 
-def _table(result: StudyResult, columns: tuple[Column, ...], with_ap: bool) -> Table:
+def _table(result: StudyResult, columns: tuple[MeasureColumn, ...], with_ap: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("setting", max_width=26)
     for heading in ("AP", "95% interval") if with_ap else ():
@@ -44,5 +44,5 @@ def _table(result: StudyResult, columns: tuple[Column, ...], with_ap: bool) -> T
 
 
 def interval(row: SettingRow) -> str:
-    """Write the interval of a setting's AP."""
+    """Write the interval of a setting's AP, n/a without one."""
     return "n/a" if row.ap is None or row.ap.low == row.ap.high else f"{row.ap.low:.3f} to {row.ap.high:.3f}"

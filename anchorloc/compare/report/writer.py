@@ -1,4 +1,4 @@
-"""The files of a study's report."""
+"""Write the files of a study's report."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from anchorloc.text import three_decimals
 
 
 def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) -> Path:
-    """Write study.html, study.md, settings.csv, verdicts.csv, runs.csv, result.json and pareto.svg; return the first.
+    """Write study.html, study.md, three CSV tables, result.json and pareto.svg; return the path of study.html.
 
     Raises:
         InputError: the file system refuses.
     """
-    write_json(folder / "result.json", study_record(result, facts))
+    write_json(folder / "result.json", study_json(result, facts))
     write_csv(
         folder / "settings.csv",
         ("setting", "AP", "low", "high", "seeds", "failed", *(column.key for column in COLUMNS)),
@@ -75,8 +75,8 @@ def study_markdown(result: StudyResult) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def study_record(result: StudyResult, facts: Mapping[str, object]) -> dict[str, Any]:
-    """Return everything as plain values."""
+def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, Any]:
+    """Return the study as values of JSON."""
     return {
         "title": result.title,
         "seeds": result.seeds,
@@ -94,7 +94,7 @@ def study_record(result: StudyResult, facts: Mapping[str, object]) -> dict[str, 
             for row in result.rows
         ],
         "verdicts": [
-            {**asdict(verdict), "verdict": verdict.word, "reason": verdict.reason} for verdict in result.verdicts
+            {**asdict(verdict), "verdict": verdict.decision, "reason": verdict.reason} for verdict in result.verdicts
         ],
         "unjudged": [list(pair) for pair in result.unjudged],
         "facts": {key: str(value) for key, value in facts.items()},
@@ -109,7 +109,7 @@ def _setting_cells(row: SettingRow) -> tuple[object, ...]:
 
 def _verdict_cells(verdict: Verdict) -> tuple[object, ...]:
     d = verdict.difference
-    return verdict.setting, verdict.against, d.value, d.low, d.high, verdict.p, verdict.word, verdict.reason
+    return verdict.setting, verdict.against, d.value, d.low, d.high, verdict.p, verdict.decision, verdict.reason
 
 
 def _seeds(row: SettingRow) -> list[int]:

@@ -1,1 +1,1 @@
-"""Scores of settings × seeds on the same images in; differences, intervals and verdicts out."""
+"""From the AP of settings × seeds on the same images to differences, intervals and verdicts."""

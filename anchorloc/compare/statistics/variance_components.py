@@ -1,58 +1,53 @@
-"""Where the noise of a mean over seeds comes from: the seeds, the images, and what is peculiar to both together."""
+"""Split the variance of a mean over seeds into the parts of seeds, images and their interaction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float64Array = NDArray[np.float64]
+from anchorloc.structures import Float64Array
 
 
 @dataclass(frozen=True)
-class Components:
-    """Variances of one quantity, an AP or a difference of two, of which each seed gives a value on the same images."""
+class VarianceComponents:
+    """Variances of an AP, or of a difference of two, that each seed has on the same images."""
 
-    seed: float  # of one seed, beyond what the images do to it
-    image: float  # of the images, alike for all seeds
-    both: float  # of one seed on these images: what other images would have done to this seed alone
+    seed: float  # between seeds
+    image: float  # between sets of images, shared by all seeds
+    interaction: float  # of one seed on one set of images: what other images would change for this seed alone
     seeds: int
-    image_freedom: float  # degrees of freedom that `image` is known with
+    image_freedom: float  # degrees of freedom of `image`
 
     def variance(self, seeds: int | None = None) -> float:
-        """Return the variance of the mean over `seeds` (those there are) on as many images."""
+        """Return the variance of the mean over `seeds` seeds (default: as measured) on equally many images."""
         count = self.seeds if seeds is None else seeds
-        return self.seed / count + self.image + self.both / count
+        return self.seed / count + self.image + self.interaction / count
 
     def freedom(self, seeds: int | None = None) -> float:
-        """Return the degrees of freedom of `variance`, by Satterthwaite (1946), at least 1."""
+        """Return the degrees of freedom of `variance`, at least 1 (Satterthwaite, 1946)."""
         count = self.seeds if seeds is None else seeds
         variance = self.variance(count)
         if variance == 0:
             return 1.0
-        from_seeds, from_images = (
-            (self.seed + self.both) / count,
-            self.image + self.both / count,
-        )  # as both are measured
+        from_seeds = (self.seed + self.interaction) / count  # what the spread of the seeds measures
+        from_images = self.image + self.interaction / count  # what the spread of the resamples measures
         return max(1.0, variance**2 / (from_seeds**2 / (count - 1) + from_images**2 / self.image_freedom))
 
 
-def components(values: Float64Array, resampled: Float64Array, images: int) -> Components:
-    """Estimate the variances.
+def estimate_components(values: Float64Array, resampled: Float64Array, images: int) -> VarianceComponents:
+    """Estimate the variance components.
 
-    The spread of the seeds holds `both`, and so does that of the resampled means: it is counted once. Drawing from N
-    images shows (N - 1) / N of their variance, and B draws know it with B - 1 degrees of freedom of their own.
+    The spread of the seeds and the spread of the resampled means both contain the interaction; it is counted once.
+    Resampling N images shows (N - 1) / N of their variance, and B resamples add B - 1 degrees of freedom.
 
     Args:
         values: (S,) of each seed, S at least 2.
         resampled: (B, S) of each seed on images drawn with replacement, the same images for all seeds.
-        images: how many there are, at least 2.
+        images: N, at least 2.
     """
     seeds, unbiased = len(values), images / (images - 1)
     means = resampled.mean(axis=1, keepdims=True)
     between, drawn = float(values.var(ddof=1)), float(means.var(ddof=1)) * unbiased
-    both = float((resampled - means).var(axis=0, ddof=1).sum()) * unbiased / (seeds - 1)
-    both = min(both, between, drawn * seeds)  # so that no variance is below 0
+    interaction = float((resampled - means).var(axis=0, ddof=1).sum()) * unbiased / (seeds - 1)
+    interaction = min(interaction, between, drawn * seeds)  # keeps every variance from going below 0
     freedom = 1 / (1 / (images - 1) + 1 / (len(resampled) - 1))
-    return Components(between - both, drawn - both / seeds, both, seeds, freedom)
+    return VarianceComponents(between - interaction, drawn - interaction / seeds, interaction, seeds, freedom)

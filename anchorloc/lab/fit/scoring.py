@@ -11,6 +11,7 @@ from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, measure_c
 from anchorloc.lab.fit.box_offsets import BoxOffsets, Float64Array
 from anchorloc.lab.fit.search import ShapeSet
 from anchorloc.lab.network_views import NetworkViews
+from anchorloc.metrics import image_weights
 from anchorloc.structures import IntArray
 
 DRAWS = 2000  # bootstrap resamples of the held-out images
@@ -58,11 +59,8 @@ def recall_gain(fitted: AnchorCoverage, current: AnchorCoverage, seed: int) -> R
     difference = recall_of_box(fitted.boxes.exclusive_iou) - recall_of_box(current.boxes.exclusive_iou)
     count = current.images
     sums, boxes = np.bincount(images, difference, count), np.bincount(images, minlength=count)
-    random = np.random.default_rng((seed, 1))
-    draws = []
-    for _ in range(DRAWS):
-        times = np.bincount(random.integers(0, count, count), minlength=count)
-        draws.append(float(times @ sums) / max(1, int(times @ boxes)))
+    weights = image_weights(count, DRAWS, (seed, 1))
+    draws = [float(times @ sums) / max(1, int(times @ boxes)) for times in weights]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, (tail, 1 - tail)).tolist()
     return RecallGain(float(sums.sum()) / max(1, int(boxes.sum())), low, high)

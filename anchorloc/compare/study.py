@@ -1,65 +1,81 @@
-"""A study from its file to its report."""
+"""Run a study, from its file to its report."""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.compare.jobs import Failure
-from anchorloc.compare.local import run_here
-from anchorloc.compare.outcome import outcome
-from anchorloc.compare.progress import Progress
-from anchorloc.compare.record import Record
+from anchorloc.compare.jobs import FailedRun, Job, run_job
+from anchorloc.compare.judging import judge_study
+from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.report import print_study, write_study
+from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.compare.study_file import Study, read_study
-from anchorloc.compare.study_folder import StudyFolder, open_folder
-from anchorloc.data import Source, check_same_categories
-from anchorloc.engine.localizing import refuse_other_counts
+from anchorloc.compare.study_folder import StudyFolder, open_study_folder
+from anchorloc.data import Source, check_same_categories, refuse_other_counts
 from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
 from anchorloc.text import printable
 
 
-def compare(path: Path, out: Path, engine: str, address: str | None, command: str) -> int:
-    """Make the runs of the study in `path` that `out` lacks, judge them, report, and return the exit status.
+def run_study(path: Path, out: Path, engine: str, address: str | None, command: str) -> int:
+    """Train the runs of a study that `out` lacks, judge all runs, write the report and return the exit status.
 
     Raises:
-        InputError: the study, its data or the folder do not allow it.
+        InputError: the study file, its data or the folder cannot be used.
     """
     console = Console()
     study = read_study(path)
     train, val = _open_data(study, console)
-    folder = open_folder(out, study, train, val)
+    folder = open_study_folder(out, study, train, val)
     try:
         results = _run(folder, train, val, engine, address, command, console)
-        result = outcome(folder, results, val)
+        result = judge_study(folder, results, val)
         # Written before anything is printed: a closed pipe (`| head`) ends the command there.
-        page = write_study(folder.path, result, {"command": command, **_machine(results)})
+        page = write_study(folder.path, result, {"command": command, **_environment(results)})
         print_study(result, Console(highlight=False))
         console.print(f"report: {printable(str(page))}", highlight=False, markup=False, soft_wrap=True)
-        return 1 if any(isinstance(result, Failure) for result in results) else 0
+        return 1 if any(isinstance(result, FailedRun) for result in results) else 0
     except Stopped as stopped:
-        console.print("stopped, saved; the same command goes on:", highlight=False)
+        console.print("stopped and saved; to resume, run the same command:", highlight=False)
         console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
         return stopped.exit_status
     finally:
         folder.lock.release()
 
 
+def run_here(jobs: Sequence[Job], train: Source, val: Source, progress: StudyProgress) -> list[RunRecord | FailedRun]:
+    """Train every run that is not done yet, one after another, and return all results in the order of `jobs`.
+
+    Raises:
+        Stopped: on a signal, after a checkpoint of the current run is written.
+    """
+    results = []
+    for job in jobs:
+        start = time.perf_counter()
+        done = read_record(job.folder) is not None
+        progress.begin(job)
+        result = run_job(job, train, val, progress)
+        progress.end(job, result, None if done else time.perf_counter() - start)
+        results.append(result)
+    return results
+
+
 def _open_data(study: Study, console: Console) -> tuple[Source, Source]:
-    """Open both splits and look at every file once, before the work begins."""
+    """Open both splits and check every file once, before the work begins."""
     train, val = study.data.data.open("train"), study.data.data.open("val")
     check_same_categories(train, val)
     if len(val) < 2:
         raise InputError(f"{study.path}: data: val has {len(val)} of the 2 images that intervals need; give more")
     for split, source in (("train", train), ("val", val)):
-        refuse_other_counts(study.data, source, split)
+        refuse_other_counts(study.data.task == "localization", source, split)
     for source in (train, val):
         for warning in (*source.warnings, *source.check_images()):
             console.print(f"warning: {printable(warning)}", markup=False, highlight=False)
@@ -74,7 +90,7 @@ def _run(
     address: str | None,
     command: str,
     console: Console,
-) -> list[Record | Failure]:
+) -> list[RunRecord | FailedRun]:
     jobs = folder.jobs(command)
     study = folder.study
     console.print(
@@ -82,7 +98,7 @@ def _run(
         highlight=False,
         markup=False,
     )
-    progress = Progress(console, jobs)
+    progress = StudyProgress(console, jobs)
     with progress:
         if engine == "ray":
             from anchorloc.compare.on_ray import run_on_ray
@@ -91,11 +107,11 @@ def _run(
         return run_here(jobs, train, val, progress)
 
 
-def _machine(results: Sequence[Record | Failure]) -> dict[str, object]:
-    """What bears on the figures, for the report."""
-    trained = sum(result.seconds for result in results if isinstance(result, Record))
+def _environment(results: Sequence[RunRecord | FailedRun]) -> dict[str, object]:
+    """Return the facts that the figures depend on, for the report."""
+    trained = sum(result.seconds for result in results if isinstance(result, RunRecord))
     return {
-        "training, all runs together": duration(trained),
+        "training time, all runs": duration(trained),
         "torch": version("torch"),
         "pycocotools": version("pycocotools"),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
