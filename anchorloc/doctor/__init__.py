@@ -1,39 +1,31 @@
-"""The data-set doctor: all that breaks or bends training or scoring, mended and split where asked."""
+"""The data-set doctor: find what breaks or distorts training or scoring in COCO annotations, fix it, split the data."""
 
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
-from anchorloc.doctor.document import Document, read_document, write_json_rows
-from anchorloc.doctor.file_checks import check_items
+from anchorloc.doctor.document import CocoDocument, read_document, write_json_rows
 from anchorloc.doctor.findings import Case, Findings
-from anchorloc.doctor.grouping import groups_of
-from anchorloc.doctor.record import findings_csv, findings_record
-from anchorloc.doctor.repair import repair, swap_xyxy
-from anchorloc.doctor.rules import KINDS, Kind, Severity
-from anchorloc.doctor.split import check_new_folder, count_classes, divide, named_parts, write_parts
-from anchorloc.doctor.terminal import print_changes, print_diagnosis, print_parts
+from anchorloc.doctor.findings_files import findings_csv, findings_json
+from anchorloc.doctor.repair import repair
+from anchorloc.doctor.rules import Rule, Severity
+from anchorloc.doctor.split import SplitFile, split_document, write_splits
+from anchorloc.doctor.terminal import print_diagnosis, print_fixes, print_splits
 
 __all__ = [
-    "KINDS",
     "Case",
+    "CocoDocument",
     "Diagnosis",
-    "Document",
     "Findings",
-    "Kind",
+    "Rule",
     "Severity",
-    "check_items",
-    "check_new_folder",
-    "count_classes",
+    "SplitFile",
     "diagnose",
-    "divide",
     "findings_csv",
-    "findings_record",
-    "groups_of",
-    "named_parts",
-    "print_changes",
+    "findings_json",
     "print_diagnosis",
-    "print_parts",
+    "print_fixes",
+    "print_splits",
     "read_document",
     "repair",
-    "swap_xyxy",
+    "split_document",
     "write_json_rows",
-    "write_parts",
+    "write_splits",
 ]

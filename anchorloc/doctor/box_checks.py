@@ -1,4 +1,4 @@
-"""Boxes against their images, and against the stride."""
+"""Check boxes against their images, their areas and the stride."""
 
 from __future__ import annotations
 
@@ -6,32 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.coco_annotations import clip_boxes, has_size
-from anchorloc.doctor import rules as kinds
-from anchorloc.doctor.annotation_table import Table
-from anchorloc.doctor.document import Document
-from anchorloc.doctor.findings import Findings, Notebook
-from anchorloc.doctor.rules import Kind
+from anchorloc.doctor.annotation_table import AnnotationTable
+from anchorloc.doctor.document import CocoDocument
+from anchorloc.doctor.findings import Findings, Reporter
+from anchorloc.doctor.rules import Rule
 from anchorloc.structures import BoolArray
 from anchorloc.text import counted, short_repr
 
-ROUNDING = 0.5  # px that a box may leave its image by: half a pixel is what rounding does
+ROUNDING = 0.5  # px outside the image that rounding explains
 
 
-def check_boxes(document: Document, table: Table, findings: Findings, stride: float) -> None:
-    """Note boxes that are empty, outside their image, at odds with their area, or smaller than `stride` pixels."""
+def check_boxes(document: CocoDocument, table: AnnotationTable, findings: Findings, stride: float) -> None:
+    """Report boxes that are empty, outside their image, contradicted by their area, or smaller than `stride` pixels."""
     empty = ~has_size(table.boxes)
     inside = has_size(clip_boxes(table.boxes, table.box_sizes))
-    over = overshoot(table.boxes, table.box_sizes).max(axis=1, initial=0)
+    excess = overshoot(table.boxes, table.box_sizes).max(axis=1, initial=0)
     sides = table.boxes[:, 2:] - table.boxes[:, :2]  # (M, 2) width, height
     small = ~empty & ~table.crowd & (sides < stride).all(axis=1)
-    notebook = Notebook(findings, document, "annotations")
-    _note_boxes(notebook, table, kinds.EMPTY_BOX, empty)
-    _note_boxes(notebook, table, kinds.OUTSIDE_BOX, ~empty & ~inside)
-    _note_boxes(notebook, table, kinds.PARTLY_OUTSIDE, inside & (over > ROUNDING))
-    _note_areas(notebook, table)
-    _note_small(notebook, table, sides, small)
+    reporter = Reporter(findings, document, "annotations")
+    _report_boxes(reporter, table, Rule.EMPTY_BOX, empty)
+    _report_boxes(reporter, table, Rule.OUTSIDE_BOX, ~empty & ~inside)
+    _report_boxes(reporter, table, Rule.PARTLY_OUTSIDE, inside & (excess > ROUNDING))
+    _report_areas(reporter, table)
+    _report_small(reporter, table, sides, small)
     if not (inside & ~table.crowd).any():
-        findings.add(kinds.NOTHING_TO_LEARN, document, "", -1, f"{counted(len(empty), 'box', 'boxes')} in all")
+        findings.add(Rule.NOTHING_TO_LEARN, document, "", -1, f"{counted(len(empty), 'box')} in all")
 
 
 def overshoot(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -39,35 +38,35 @@ def overshoot(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray
     return np.concatenate([-boxes[:, :2], boxes[:, 2:] - sizes[:, ::-1]], axis=1)
 
 
-def _note_boxes(notebook: Notebook, table: Table, kind: Kind, where: BoolArray) -> None:
-    items = notebook.document.items("annotations")
-    for place in np.flatnonzero(where).tolist():
-        row = int(table.rows[place])
-        height, width = table.box_sizes[place]
+def _report_boxes(reporter: Reporter, table: AnnotationTable, rule: Rule, breaks: BoolArray) -> None:
+    items = reporter.document.items("annotations")
+    for index in np.flatnonzero(breaks).tolist():
+        row = int(table.rows[index])
+        height, width = table.box_sizes[index]
         size = f"in {width:.0f} x {height:.0f} px" if np.isfinite(height) else "in an image of unknown size"
-        notebook.add(kind, row, f"bbox {short_repr(items[row]['bbox'])} {size}")
+        reporter.add(rule, row, f"bbox {short_repr(items[row]['bbox'])} {size}")
 
 
-def _note_areas(notebook: Notebook, table: Table) -> None:
-    """COCO's area is that of the mask, which fills its box at most; where there is no mask it is the box's."""
+def _report_areas(reporter: Reporter, table: AnnotationTable) -> None:
+    """Report areas that differ from the box, or with a mask, whose area COCO means, exceed the box."""
     width, height = (table.boxes[:, 2:] - table.boxes[:, :2]).T
     excess = table.area - width * height
-    slack = width + height + 1  # by rounding, or by counting pixels, "+1"
-    differs = np.where(table.masked, excess > slack, np.abs(excess) > slack)  # NaN, no area, is neither
-    for place in np.flatnonzero(differs).tolist():
-        value = f"area {table.area[place]:g}, box {width[place]:g} x {height[place]:g} px"
-        notebook.add(kinds.AREA_DIFFERS, int(table.rows[place]), value)
+    tolerance = width + height + 1  # rounding, or boxes that count pixels, "+1"
+    differs = np.where(table.masked, excess > tolerance, np.abs(excess) > tolerance)  # False for NaN, no area
+    for index in np.flatnonzero(differs).tolist():
+        value = f"area {table.area[index]:g}, box {width[index]:g} x {height[index]:g} px"
+        reporter.add(Rule.AREA_DIFFERS, int(table.rows[index]), value)
 
 
-def _note_small(notebook: Notebook, table: Table, sides: NDArray[np.float64], small: BoolArray) -> None:
+def _report_small(reporter: Reporter, table: AnnotationTable, sides: NDArray[np.float64], small: BoolArray) -> None:
     names = [short_repr(name) for name in table.class_names]
-    for place in np.flatnonzero(small).tolist():
-        width, height = sides[place]
-        label = table.labels[place]
-        of = f" of {names[label]}" if label >= 0 else ""
-        notebook.add(kinds.SMALL_BOX, int(table.rows[place]), f"{width:.3g} x {height:.3g} px{of}")
+    for index in np.flatnonzero(small).tolist():
+        width, height = sides[index]
+        label = table.labels[index]
+        of_class = f" of {names[label]}" if label >= 0 else ""
+        reporter.add(Rule.SMALL_BOX, int(table.rows[index]), f"{width:.3g} x {height:.3g} px{of_class}")
     if small.any():
         counts = np.bincount(table.labels[small & (table.labels >= 0)], minlength=len(names))
-        most = np.argsort(-counts, kind="stable")[:4]
-        parts = [f"{names[label]} {counts[label]:,}" for label in most.tolist() if counts[label]]
-        notebook.findings.note(kinds.SMALL_BOX, notebook.document, ", ".join(parts))
+        largest = np.argsort(-counts, kind="stable")[:4]
+        by_class = [f"{names[label]} {counts[label]:,}" for label in largest.tolist() if counts[label]]
+        reporter.findings.summarize(Rule.SMALL_BOX, reporter.document, ", ".join(by_class))

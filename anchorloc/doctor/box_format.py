@@ -1,4 +1,4 @@
-"""Suspicions that a whole file has its boxes in another format than COCO's x, y, width, height."""
+"""Detect files whose boxes are not COCO's x, y, width, height, and convert x1, y1, x2, y2."""
 
 from __future__ import annotations
 
@@ -7,67 +7,91 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.data.coco_annotations import has_size
-from anchorloc.doctor import rules as kinds
-from anchorloc.doctor.annotation_table import Table
+from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.box_checks import overshoot
-from anchorloc.doctor.document import Document
+from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings
+from anchorloc.doctor.rules import Rule
+from anchorloc.errors import InputError
 
-CLEARLY = 0.02  # of the image's side: boxes that leave it by less may be drawn carelessly
-LEAVING = 0.2  # of the boxes: fewer that leave are careless, or another mistake
-ALIKE = 0.98  # of the boxes: a few may be broken in yet another way
-FEWEST = 5  # boxes that leave: fewer prove nothing
+MIN_OVERSHOOT = 0.02  # fraction of the image's side; a box that leaves it by less may be drawn carelessly
+MIN_OUTSIDE = 0.2  # fraction of the boxes; fewer outside are careless, or another mistake
+MIN_AGREEMENT = 0.98  # fraction of the boxes; a few may be wrong in yet another way
+MIN_BOXES = 5  # fewer boxes prove nothing
 
 
 @dataclass(frozen=True)
 class XyxyEvidence:
-    """How the numbers of M boxes fit their images in either reading."""
+    """How many boxes fit their images as x, y, width, height, and how many as x1, y1, x2, y2."""
 
-    boxes: int  # of images whose size is known
-    leaving: int  # read as x, y, width, height they clearly leave the image
-    mended: int  # of these, inside if read as x1, y1, x2, y2
-    impossible: int  # of all, with x2 < x1 or y2 < y1 if so read
+    boxes: int  # with area, in images of known size
+    outside_as_xywh: int  # clearly leave the image as x, y, width, height
+    inside_as_xyxy: int  # of those outside, fit into the image as x1, y1, x2, y2
+    invalid_as_xyxy: int  # of all boxes, have x2 < x1 or y2 < y1 as x1, y1, x2, y2
 
     @property
     def suspicious(self) -> bool:
-        """Whether nearly all boxes can be x1, y1, x2, y2, and a good part can be nothing else.
+        """Whether nearly all boxes can be x1, y1, x2, y2, and many can be nothing else.
 
-        In such a file a box leaves its image, read as COCO has it, when its center is in the right or in the lower
-        half: 3 of 4 where objects are anywhere. In a sound file none leaves, and boxes with width < x or height < y,
-        which no other reading allows, are common.
+        In such a file, read as x, y, width, height, a box leaves its image if its center is in the right or lower
+        half: 3 of 4 boxes if objects are anywhere. In a sound file no box leaves its image, and boxes with width < x
+        or height < y, which are invalid as x1, y1, x2, y2, are common.
         """
         return (
-            self.leaving >= max(FEWEST, LEAVING * self.boxes)
-            and self.mended >= ALIKE * self.leaving
-            and self.impossible <= (1 - ALIKE) * self.boxes
+            self.outside_as_xywh >= max(MIN_BOXES, MIN_OUTSIDE * self.boxes)
+            and self.inside_as_xyxy >= MIN_AGREEMENT * self.outside_as_xywh
+            and self.mostly_valid_as_xyxy
         )
+
+    @property
+    def mostly_valid_as_xyxy(self) -> bool:
+        return self.invalid_as_xyxy <= (1 - MIN_AGREEMENT) * self.boxes
 
     def __str__(self) -> str:
         return (
-            f"as x, y, width, height {self.leaving:,} of {self.boxes:,} leave the image; {self.mended:,} of these fit "
-            f"as x1, y1, x2, y2, which {self.impossible:,} of all cannot be"
+            f"as x, y, width, height {self.outside_as_xywh:,} of {self.boxes:,} boxes leave the image; as x1, y1, x2, "
+            f"y2 {self.inside_as_xyxy:,} of these fit, and {self.invalid_as_xyxy:,} of all are invalid"
         )
 
 
-def weigh_xyxy(table: Table) -> XyxyEvidence:
-    """Count what speaks for and against the boxes being x1, y1, x2, y2."""
-    known = np.isfinite(table.box_sizes).all(axis=1) & has_size(table.boxes)
-    boxes, sizes = table.boxes[known], table.box_sizes[known]
-    slack = CLEARLY * np.concatenate([sizes, sizes], axis=1)[:, [1, 0, 1, 0]]
+def xyxy_evidence(table: AnnotationTable) -> XyxyEvidence:
+    """Count the boxes that fit either format."""
+    usable = np.isfinite(table.box_sizes).all(axis=1) & has_size(table.boxes)
+    boxes, sizes = table.boxes[usable], table.box_sizes[usable]
+    tolerance = MIN_OVERSHOOT * np.concatenate([sizes, sizes], axis=1)[:, [1, 0, 1, 0]]
     corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)  # the four numbers of the file
-    leaving = (overshoot(boxes, sizes) > slack).any(axis=1)
-    impossible = (corners[:, 2:] < corners[:, :2]).any(axis=1)
-    fits = ~impossible & (overshoot(corners, sizes) <= slack).all(axis=1)
-    return XyxyEvidence(len(boxes), int(leaving.sum()), int((leaving & fits).sum()), int(impossible.sum()))
+    outside = (overshoot(boxes, sizes) > tolerance).any(axis=1)
+    invalid = (corners[:, 2:] < corners[:, :2]).any(axis=1)
+    fits = ~invalid & (overshoot(corners, sizes) <= tolerance).all(axis=1)
+    return XyxyEvidence(len(boxes), int(outside.sum()), int((outside & fits).sum()), int(invalid.sum()))
 
 
-def check_formats(document: Document, table: Table, findings: Findings) -> None:
-    """Note a file that seems to hold x1, y1, x2, y2, or shares of the image."""
-    evidence = weigh_xyxy(table)
+def check_box_format(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
+    """Report a file whose boxes seem to be x1, y1, x2, y2, or normalized by the image size."""
+    evidence = xyxy_evidence(table)
     if evidence.suspicious:
-        findings.add(kinds.LIKE_XYXY, document, "", -1, str(evidence))
+        findings.add(Rule.LIKE_XYXY, document, "", -1, str(evidence))
     boxes = len(table.boxes)
-    in_shares = int((np.abs(table.boxes) <= 1.001).all(axis=1).sum())
-    if boxes >= FEWEST and in_shares >= ALIKE * boxes:
-        value = f"{in_shares:,} of {boxes:,} boxes lie within 0 to 1"
-        findings.add(kinds.LIKE_SHARES, document, "", -1, value)
+    normalized = int((np.abs(table.boxes) <= 1.001).all(axis=1).sum())
+    if boxes >= MIN_BOXES and normalized >= MIN_AGREEMENT * boxes:
+        findings.add(Rule.LIKE_NORMALIZED, document, "", -1, f"{normalized:,} of {boxes:,} boxes lie within 0 to 1")
+
+
+def xyxy_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
+    """Return the document with its boxes, read as x1, y1, x2, y2, written as x, y, width, height, and their number.
+
+    Raises:
+        InputError: too many boxes are invalid as x1, y1, x2, y2.
+    """
+    evidence = xyxy_evidence(table)
+    if not evidence.mostly_valid_as_xyxy:
+        raise InputError(
+            f"{document.path}: {evidence.invalid_as_xyxy:,} of {evidence.boxes:,} boxes have x2 < x1 or y2 < y1 if "
+            "read as x1, y1, x2, y2; leave out --fix-xyxy"
+        )
+    items = list(document.items("annotations"))
+    rows = table.rows.tolist()
+    for row in rows:
+        x1, y1, x2, y2 = items[row]["bbox"]
+        items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
+    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(rows)

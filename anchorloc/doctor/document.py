@@ -1,4 +1,4 @@
-"""An annotation file as it is, with whatever is wrong in it."""
+"""A COCO annotation file as it is, mistakes included."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ NOUNS = {"images": "image", "categories": "category", "annotations": "annotation
 
 
 @dataclass(frozen=True, eq=False)
-class Document:
-    """The content of a COCO annotation file, nothing of it checked but that it lists images."""
+class CocoDocument:
+    """The content of a COCO annotation file; only the presence of a list of images is checked."""
 
     path: Path
     content: Mapping[str, Any]
-    folder: Path | None = None  # of its images, if they are to be looked at
-    constants: tuple[str, ...] = ()  # NaN and Infinity as often as the file has them, which is not JSON
+    folder: Path | None = None  # images folder; None: the image files are not checked
+    constants: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
 
     def items(self, name: str) -> list[Any]:
-        """Return one of the lists of NOUNS, empty where the file has none."""
+        """Return the list "images", "categories" or "annotations"; empty if the file lacks it."""
         value = self.content.get(name)
         return value if isinstance(value, list) else []
 
-    def describe(self, items: str, row: int) -> str:
-        """Name an item by its id, or by its place where it has none, and by its file."""
-        if not items:
+    def describe(self, list_name: str, row: int) -> str:
+        """Name an item by its id, or by its row if it has no id, and by its image file."""
+        if not list_name:
             return self.path.name
-        item = self.items(items)[row] if 0 <= row < len(self.items(items)) else None
+        item = self.items(list_name)[row] if 0 <= row < len(self.items(list_name)) else None
         if not isinstance(item, dict) or item.get("id") is None:
-            name = f"{NOUNS[items]} at {row}"
+            name = f"{NOUNS[list_name]} at row {row}"
         else:
-            name = f"{NOUNS[items]} {short_repr(item['id'])}"
-        file_name = self.file_name(items, row)
+            name = f"{NOUNS[list_name]} {short_repr(item['id'])}"
+        file_name = self.file_name(list_name, row)
         return f"{name} ({file_name})" if file_name else name
 
-    def file_name(self, items: str, row: int) -> str:
-        """Return the file_name of an image, or of the image of an annotation; "" if there is none."""
-        item = self.items(items)[row] if items and 0 <= row < len(self.items(items)) else None
+    def file_name(self, list_name: str, row: int) -> str:
+        """Return the file_name of an image or of the image of an annotation; "" if there is none."""
+        item = self.items(list_name)[row] if list_name and 0 <= row < len(self.items(list_name)) else None
         if not isinstance(item, dict):
             return ""
-        if items == "annotations":
+        if list_name == "annotations":
             image_id: Any = item.get("image_id")
             return self._names.get(image_id, "") if type(image_id) in (int, str) else ""
-        return str(item.get("file_name") or "") if items == "images" else ""
+        return str(item.get("file_name") or "") if list_name == "images" else ""
 
     @cached_property
     def _names(self) -> dict[int | str, str]:
@@ -59,22 +59,22 @@ class Document:
         return {item["id"]: str(item.get("file_name") or "") for item in images if type(item.get("id")) in (int, str)}
 
 
-def read_document(path: Path, folder: Path | None = None, whole: bool = False) -> Document:
+def read_document(path: Path, folder: Path | None = None, whole: bool = False) -> CocoDocument:
     """Read a COCO annotation file.
 
     Args:
         path: the file.
-        folder: the folder of its images, if they are to be looked at.
-        whole: keep masks too, in order to write the file again; they may take gigabytes.
+        folder: the images folder; None does not check the image files.
+        whole: keep the masks, to write the file again; they may take gigabytes.
 
     Raises:
-        InputError: it is no JSON object with a list of images, or `folder` is missing.
+        InputError: the file is not a JSON object with a list of images, or `folder` does not exist.
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"the images folder {folder} does not exist; check --images and --val-images")
-    aside = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
+    options = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
     constants: list[str] = []
-    content = read_json(path, constants=constants, **aside)
+    content = read_json(path, constants=constants, **options)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "
@@ -82,21 +82,20 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
         )
     if not isinstance(content.get("images"), list):
         raise InputError(f"{path} has no list 'images'; give a COCO annotation file")
-    return Document(path, content, folder, tuple(constants))
+    return CocoDocument(path, content, folder, tuple(constants))
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with one line an item of its lists, so that two versions can be compared line by line.
+    """Write a JSON object with one line per list item, so that `diff` can compare two versions.
 
     Raises:
-        InputError: the file system refuses, or a number is infinite or NaN, which JSON has no word for.
+        InputError: the file system refuses, or a number is NaN or infinite, which JSON does not allow.
     """
     try:
         parts = [f"{json.dumps(key)}: {_rows(value)}" for key, value in content.items()]
     except (ValueError, RecursionError):
         raise InputError(
-            f"{path} cannot be written: a number in the annotations is infinite or NaN, or a value nests too deep; "
-            "correct it"
+            f"{path} cannot be written: a number is NaN or infinite, or a value nests too deep; correct the annotations"
         ) from None
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
 
@@ -111,6 +110,6 @@ def _dump(value: Any) -> str:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character, which UTF-8 does not have
+    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot encode
         return json.dumps(value, allow_nan=False)
     return text

@@ -1,80 +1,130 @@
-"""The same picture twice: within a split, or in train and val."""
+"""Find image files that are identical, by SHA-256, or look alike, by a difference hash, within and across splits."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from anchorloc.doctor import rules as kinds
-from anchorloc.doctor.document import Document
+from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings
-from anchorloc.doctor.image_files import ImageFile
-from anchorloc.doctor.image_hash import ALIKE, SIDE, alike
+from anchorloc.doctor.rules import Rule
+from anchorloc.files import digest
+from anchorloc.structures import IntArray
 
-Split = tuple[Document, Sequence[ImageFile]]
+SIDE = 16  # cells of the hash grid a side: 256 bits
+MIN_STEP = 4  # of 256 gray levels; a smaller step is noise, such as that of compression
+MAX_DISTANCE = 10  # differing bits of two images that look alike
+MIN_SET_BITS = 3 * MAX_DISTANCE  # uniform images set fewer bits, and all look alike
+_BLOCK = 1 << 22  # pairs compared at once, to bound memory
 
 
-def check_copies(splits: Sequence[Split], findings: Findings) -> None:
-    """Note files of the same bytes within each of the splits, and between the first, train, and the second, val.
+@dataclass(frozen=True, eq=False)
+class ImageHash:
+    """A difference hash: a bit per cell of a coarse gray grid, set if the cell is brighter than its left neighbor."""
 
-    Bytes are compared by SHA-256, and read only of files that have the length of another. Where pixels were decoded,
-    pairs of train and val whose fingerprints nearly agree are a suspicion.
+    words: NDArray[np.uint64]  # (4,) 256 bits
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the image shows too little to compare it."""
+        return int(np.bitwise_count(self.words).sum()) < MIN_SET_BITS
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file that can be read."""
+
+    row: int  # in the list of images
+    path: Path
+    size: tuple[int, int]  # (height, width) as stored
+    hash: ImageHash | None  # None if the pixels were not decoded
+
+
+_Files = tuple[CocoDocument, Sequence[ImageFile]]
+
+
+def difference_hash(pixels: NDArray[np.uint8]) -> ImageHash:
+    """Hash (H, W, 3) RGB so that scale and compression hardly change it."""
+    gray = Image.fromarray(pixels).convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
+    grid = np.asarray(gray, np.int16)  # (SIDE, SIDE + 1)
+    return ImageHash(np.packbits(grid[:, 1:] > grid[:, :-1] + MIN_STEP).view(np.uint64))
+
+
+def similar_pairs(first: list[ImageHash], second: list[ImageHash]) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the P pairs within MAX_DISTANCE: indices into `first` and `second` and differing bits, (P,) each."""
+    if not first or not second:
+        empty = np.empty(0, np.int64)
+        return empty, empty, empty
+    ours, theirs = np.stack([one.words for one in first]), np.stack([one.words for one in second])
+    uniform = np.array([one.uniform for one in first])[:, None], np.array([one.uniform for one in second])[None]
+    blocks = []
+    step = max(1, _BLOCK // len(theirs))
+    for start in range(0, len(ours), step):
+        bits = np.zeros((len(ours[start : start + step]), len(theirs)), np.int64)
+        for word in range(ours.shape[1]):
+            bits += np.bitwise_count(ours[start : start + step, None, word] ^ theirs[None, :, word])
+        near = (bits <= MAX_DISTANCE) & ~uniform[0][start : start + step] & ~uniform[1]
+        rows, columns = np.nonzero(near)
+        blocks.append(np.stack([rows + start, columns, bits[near]]))
+    pairs = np.concatenate(blocks, axis=1)
+    return pairs[0], pairs[1], pairs[2]
+
+
+def check_duplicate_images(splits: Sequence[_Files], findings: Findings) -> None:
+    """Report byte-identical files within each split and between train, the first, and val, the second.
+
+    Only files of equal length are read. If the pixels were decoded, images of val that look like one of train are
+    reported as suspected leaks.
     """
-    twins = _same_bytes([[file.path for file in files] for _, files in splits])
+    originals = _byte_identical([[file.path for file in files] for _, files in splits])
     for number, (document, files) in enumerate(splits):
-        for place, (other, earlier) in twins[number].items():
-            value = f"as {splits[other][0].describe('images', splits[other][1][earlier].row)}"
-            findings.add(
-                kinds.SAME_BYTES if other == number else kinds.LEAK, document, "images", files[place].row, value
-            )
+        for index, (other, earlier) in originals[number].items():
+            rule = Rule.SAME_BYTES if other == number else Rule.LEAK
+            value = f"same as {splits[other][0].describe('images', splits[other][1][earlier].row)}"
+            findings.add(rule, document, "images", files[index].row, value)
     if len(splits) == 2:
-        leaked = {place for place, (other, _) in twins[1].items() if other == 0}
-        _check_likeness(splits[0], splits[1], leaked, findings)
+        leaked = {index for index, (other, _) in originals[1].items() if other == 0}
+        _check_similar(splits[0], splits[1], leaked, findings)
 
 
-def _same_bytes(splits: Sequence[Sequence[Path]]) -> list[dict[int, tuple[int, int]]]:
-    """Return for each split the places of files that an earlier one equals, and (split, place) of that one.
+def _byte_identical(splits: Sequence[Sequence[Path]]) -> list[dict[int, tuple[int, int]]]:
+    """Return for each split the indices of files that repeat an earlier one, with that one's (split, index).
 
-    Of several the one of the first split is taken, so that val points to train. One file listed twice in a split is
-    no copy: its name is a finding of its own.
+    Of several earlier files the one of the first split is taken, so that val points to train. A file that is listed
+    twice in a split does not repeat itself: another rule reports its name.
     """
     lengths: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for number, paths in enumerate(splits):
-        for place, path in enumerate(paths):
-            lengths[path.stat().st_size].append((number, place))
-    twins: list[dict[int, tuple[int, int]]] = [{} for _ in splits]
+        for index, path in enumerate(paths):
+            lengths[path.stat().st_size].append((number, index))
+    originals: list[dict[int, tuple[int, int]]] = [{} for _ in splits]
     for group in lengths.values():
-        first: dict[bytes, tuple[int, int]] = {}
-        for number, place in group if len(group) > 1 else ():
-            number_first, place_first = first.setdefault(_digest(splits[number][place]), (number, place))
-            same_file = number == number_first and splits[number][place] == splits[number_first][place_first]
-            if (number, place) != (number_first, place_first) and not same_file:
-                twins[number][place] = (number_first, place_first)
-    return twins
+        first: dict[str, tuple[int, int]] = {}
+        for number, index in group if len(group) > 1 else ():
+            first_number, first_index = first.setdefault(digest(splits[number][index]), (number, index))
+            same_file = number == first_number and splits[number][index] == splits[first_number][first_index]
+            if (number, index) != (first_number, first_index) and not same_file:
+                originals[number][index] = (first_number, first_index)
+    return originals
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def _check_likeness(train: Split, val: Split, leaked: set[int], findings: Findings) -> None:
-    ours = [file for file in train[1] if file.fingerprint is not None]
-    theirs = [file for place, file in enumerate(val[1]) if file.fingerprint is not None and place not in leaked]
-    theirs_at, ours_at, bits = alike(
-        [file.fingerprint for file in theirs if file.fingerprint],
-        [file.fingerprint for file in ours if file.fingerprint],
-    )
-    order = np.lexsort((ours_at, bits, theirs_at))
+def _check_similar(train: _Files, val: _Files, leaked: set[int], findings: Findings) -> None:
+    """Report each image of val that looks like one of train, with the most similar one."""
+    of_train = [(file, file.hash) for file in train[1] if file.hash is not None]
+    of_val = [(file, file.hash) for index, file in enumerate(val[1]) if file.hash is not None and index not in leaked]
+    val_indices, train_indices, bits = similar_pairs([one for _, one in of_val], [one for _, one in of_train])
+    order = np.lexsort((train_indices, bits, val_indices))
     seen: set[int] = set()
     for pair in order.tolist():
-        place = int(theirs_at[pair])
-        if place not in seen:
-            seen.add(place)
-            other = train[0].describe("images", ours[int(ours_at[pair])].row)
-            value = f"as {other}, {bits[pair]} of {SIDE * SIDE} bits differ (up to {ALIKE} are a suspicion)"
-            findings.add(kinds.LOOKS_LEAKED, val[0], "images", theirs[place].row, value)
+        index = int(val_indices[pair])
+        if index not in seen:
+            seen.add(index)
+            other = train[0].describe("images", of_train[int(train_indices[pair])][0].row)
+            value = f"like {other}, {bits[pair]} of {SIDE * SIDE} hash bits differ (at most {MAX_DISTANCE})"
+            findings.add(Rule.LOOKS_LEAKED, val[0], "images", of_val[index][0].row, value)

@@ -1,4 +1,4 @@
-"""Everything that was found, case by case."""
+"""All findings, case by case."""
 
 from __future__ import annotations
 
@@ -6,76 +6,76 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from anchorloc.data.item_error import Flaw
-from anchorloc.doctor.document import Document
-from anchorloc.doctor.rules import KINDS, Kind, Severity
+from anchorloc.data.item_error import ItemError
+from anchorloc.doctor.document import CocoDocument
+from anchorloc.doctor.rules import Rule, Severity
 
 T = TypeVar("T")
 
 
 class Case(NamedTuple):
-    """One item with a finding."""
+    """One item that breaks a rule."""
 
-    document: Document
-    items: str  # "images", "categories" or "annotations"; "" for the file as a whole
-    row: int  # place in that list, -1 for none
-    value: str  # what is there, in words
+    document: CocoDocument
+    list_name: str  # "images", "categories" or "annotations"; "" for the file as a whole
+    row: int  # index in that list, -1 for none
+    value: str  # the offending value, in words
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The cases of every kind."""
+    """The cases of every rule."""
 
-    cases: dict[Kind, list[Case]] = field(default_factory=dict)
-    notes: dict[Kind, list[tuple[Document, str]]] = field(default_factory=dict)  # on all cases of a kind at once
+    cases: dict[Rule, list[Case]] = field(default_factory=dict)
+    summaries: dict[Rule, list[tuple[CocoDocument, str]]] = field(default_factory=dict)
 
-    def add(self, kind: Kind, document: Document, items: str, row: int, value: str) -> None:
-        """Note one case."""
-        self.cases.setdefault(kind, []).append(Case(document, items, row, value))
+    def add(self, rule: Rule, document: CocoDocument, list_name: str, row: int, value: str) -> None:
+        """Add one case."""
+        self.cases.setdefault(rule, []).append(Case(document, list_name, row, value))
 
-    def note(self, kind: Kind, document: Document, words: str) -> None:
-        """Note what says more of a kind in a document than its first cases."""
-        self.notes.setdefault(kind, []).append((document, words))
+    def summarize(self, rule: Rule, document: CocoDocument, text: str) -> None:
+        """Set a text on all cases of a rule in a document; the terminal prints it in place of examples."""
+        self.summaries.setdefault(rule, []).append((document, text))
 
-    def ordered(self) -> list[tuple[Kind, list[Case]]]:
-        """The kinds that have cases: errors, warnings, information."""
-        return [(kind, self.cases[kind]) for kind in KINDS if kind in self.cases]
+    def ordered(self) -> list[tuple[Rule, list[Case]]]:
+        """Return the rules that have cases: errors, warnings, information."""
+        return [(rule, self.cases[rule]) for rule in Rule if rule in self.cases]
 
-    def of(self, severity: Severity) -> list[tuple[Kind, list[Case]]]:
-        """The kinds of one severity that have cases."""
-        return [(kind, cases) for kind, cases in self.ordered() if kind.severity is severity]
+    def by_severity(self, severity: Severity) -> list[tuple[Rule, list[Case]]]:
+        """Return the rules of one severity that have cases."""
+        return [(rule, cases) for rule, cases in self.ordered() if rule.severity is severity]
 
-    def rows(self, kind: Kind, items: str) -> set[int]:
-        """The places in a list that have a finding of a kind."""
-        return {case.row for case in self.cases.get(kind, ()) if case.items == items}
+    def rows(self, rule: Rule, list_name: str) -> set[int]:
+        """Return the rows of a list that break a rule."""
+        return {case.row for case in self.cases.get(rule, ()) if case.list_name == list_name}
 
     @property
     def clean(self) -> bool:
-        """Whether there is nothing but information."""
-        return not self.of(Severity.ERROR) and not self.of(Severity.WARNING)
+        """Whether there are neither errors nor warnings."""
+        return not self.by_severity(Severity.ERROR) and not self.by_severity(Severity.WARNING)
 
 
 @dataclass(frozen=True)
-class Notebook:
-    """Where the checks of one list of one document write."""
+class Reporter:
+    """Adds the cases of one list of one document to the findings."""
 
     findings: Findings
-    document: Document
-    items: str
+    document: CocoDocument
+    list_name: str
 
-    def add(self, kind: Kind, row: int, value: str) -> None:
-        """Note one case."""
-        self.findings.add(kind, self.document, self.items, row, value)
+    def add(self, rule: Rule, row: int, value: str) -> None:
+        """Add one case."""
+        self.findings.add(rule, self.document, self.list_name, row, value)
 
-    def read(self, kind: Kind, row: int, check: Callable[..., T], *arguments: object) -> T | None:
-        """Return what `check` returns; a Flaw becomes a case, and None."""
+    def run(self, rule: Rule, row: int, check: Callable[..., T], *arguments: object) -> T | None:
+        """Return what `check` returns; if it raises an ItemError, add a case and return None."""
         try:
             return check(*arguments)
-        except Flaw as flaw:
-            self.add(kind, row, clause(flaw))
+        except ItemError as error:
+            self.add(rule, row, without_advice(error))
             return None
 
 
-def clause(flaw: Flaw) -> str:
-    """Return what is wrong, without the advice that follows it: a kind has its own."""
-    return str(flaw).partition(";")[0]
+def without_advice(error: ItemError) -> str:
+    """Return what is wrong, without the advice after the semicolon: the rule has its own."""
+    return str(error).partition(";")[0]

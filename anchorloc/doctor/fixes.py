@@ -1,9 +1,10 @@
-"""How single lists are mended, once it is known what is wrong with them."""
+"""Fix the lists of a document by the rules that they break, and count every change."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
 from typing import Any
@@ -11,102 +12,165 @@ from typing import Any
 import numpy as np
 
 from anchorloc.data.coco_fields import Id
-from anchorloc.doctor import rules as kinds
 from anchorloc.doctor.box_checks import ROUNDING, overshoot
 from anchorloc.doctor.diagnosis import Diagnosis
-from anchorloc.doctor.editable import Draft, Item
-from anchorloc.doctor.rules import Kind
+from anchorloc.doctor.document import NOUNS, CocoDocument
+from anchorloc.doctor.findings import Findings
+from anchorloc.doctor.rules import Rule
 
-REFERENCES = {"images": ("image_id", kinds.UNKNOWN_IMAGE), "categories": ("category_id", kinds.UNKNOWN_CATEGORY)}
+REFERENCES = {"images": ("image_id", Rule.UNKNOWN_IMAGE), "categories": ("category_id", Rule.UNKNOWN_CATEGORY)}
 REMOVED = {
-    "images": (kinds.BAD_ITEM, kinds.BAD_FILE_NAME, kinds.NO_FILE, kinds.UNREADABLE),
-    "categories": (kinds.BAD_ITEM,),
-    "annotations": (kinds.BAD_ITEM, kinds.BAD_BOX, kinds.FAR_BOX, kinds.NEGATIVE_BOX, kinds.EMPTY_BOX,
-                    kinds.OUTSIDE_BOX),
-}  # fmt: skip
-NUMBERING = (kinds.MIXED_IDS, kinds.SAME_ANNOTATION_ID, kinds.ID_ZERO, kinds.NO_ANNOTATION_ID)
+    "images": (Rule.BAD_ITEM, Rule.BAD_FILE_NAME, Rule.NO_FILE, Rule.UNREADABLE),
+    "categories": (Rule.BAD_ITEM,),
+    "annotations": (Rule.BAD_ITEM, Rule.BAD_BOX, Rule.FAR_BOX, Rule.NEGATIVE_BOX, Rule.EMPTY_BOX, Rule.OUTSIDE_BOX),
+}
+RENUMBERED = (Rule.BAD_ID, Rule.MIXED_IDS, Rule.SAME_ANNOTATION_ID, Rule.ID_ZERO, Rule.NO_ANNOTATION_ID)
+
+JsonObject = dict[str, Any]
+FixCounts = Counter[tuple[str, str]]  # (a noun phrase in the singular, what was done to it)
 
 
-def mend_images(draft: Draft, diagnosis: Diagnosis) -> None:
-    """Take sizes from the files where that is safe; remove what is not usable."""
+@dataclass(eq=False)
+class EditableDocument:
+    """Copies of the lists of a document that can be changed. Rows keep their index until `finish`."""
+
+    document: CocoDocument
+    findings: Findings
+    counts: FixCounts
+    lists: dict[str, list[Any]] = field(init=False)
+    removed: dict[str, set[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lists = {name: list(self.document.items(name)) for name in NOUNS}
+        self.removed = {name: set() for name in NOUNS}
+
+    def items(self, name: str) -> list[tuple[int, JsonObject]]:
+        """Return the JSON objects of a list that are not removed, with their rows."""
+        gone = self.removed[name]
+        return [(row, item) for row, item in enumerate(self.lists[name]) if row not in gone and type(item) is dict]
+
+    def remove(self, name: str, rows: Collection[int], what: str, action: str = "removed") -> None:
+        """Remove the rows that are not removed yet."""
+        new = set(rows) - self.removed[name]
+        self.removed[name] |= new
+        self._count(what, action, len(new))
+
+    def remove_by_rule(self, name: str, rule: Rule) -> None:
+        """Remove the rows that break a rule."""
+        self.remove(name, self.findings.rows(rule, name), rule.title)
+
+    def edit(
+        self, name: str, rows: Collection[int], what: str, action: str, change: Callable[[JsonObject], JsonObject]
+    ) -> None:
+        """Merge the keys that `change` returns into each row that is not removed."""
+        rows = sorted(set(rows) - self.removed[name])
+        for row in rows:
+            item = self.lists[name][row]
+            self.lists[name][row] = {**item, **change(item)}  # a new object, since `document` keeps the old one
+        self._count(what, action, len(rows))
+
+    def edit_by_rule(self, name: str, rule: Rule, action: str, change: Callable[[JsonObject], JsonObject]) -> None:
+        """Edit the rows that break a rule."""
+        self.edit(name, self.findings.rows(rule, name), rule.title, action, change)
+
+    def lost_ids(self, name: str) -> set[Id]:
+        """Return the ids of removed items that no remaining item has."""
+        kept = {item["id"] for _, item in self.items(name) if type(item.get("id")) in (int, str)}
+        gone = (self.lists[name][row] for row in self.removed[name])
+        return {item["id"] for item in gone if type(item) is dict and type(item.get("id")) in (int, str)} - kept
+
+    def finish(self) -> CocoDocument:
+        """Return the changed document."""
+        lists = {name: [item for _, item in self.items(name)] for name in NOUNS}
+        return CocoDocument(self.document.path, {**self.document.content, **lists}, self.document.folder)
+
+    def _count(self, what: str, action: str, number: int) -> None:
+        if number:
+            self.counts[what, action] += number
+
+
+def fix_images(editable: EditableDocument, diagnosis: Diagnosis) -> None:
+    """Take sizes from the image files if the boxes fit them, and remove images that cannot be used."""
     sizes = {file.row: file.size for file in diagnosis.files[0]}
-    for kind, rows in ((kinds.BAD_SIZE, set(sizes)), (kinds.SIZE_DIFFERS, _rows_that_fit(diagnosis, sizes))):
-        found = draft.findings.rows(kind, "images")
-        for row in sorted(found & rows):
+    for rule, fixable in ((Rule.BAD_SIZE, set(sizes)), (Rule.SIZE_DIFFERS, _rows_that_fit(diagnosis, sizes))):
+        found = editable.findings.rows(rule, "images")
+        for row in sorted(found & fixable):
             height, width = sizes[row]
-            draft.edit("images", [row], kind.title, "size taken from the file", _setter(height=height, width=width))
-        draft.remove("images", found - rows, kind.title)
-    _mend_ids(draft, "images")
-    for kind in REMOVED["images"]:
-        draft.remove_kind("images", kind)
-    _merge(draft, "images", kinds.SAME_IMAGE_ID, "file_name")
+            editable.edit("images", [row], rule.title, "size taken from the file", _setter(height=height, width=width))
+        editable.remove("images", found - fixable, rule.title)
+    _fix_ids(editable, "images")
+    for rule in REMOVED["images"]:
+        editable.remove_by_rule("images", rule)
+    _merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
 
 
-def mend_categories(draft: Draft) -> None:
-    """Name the nameless; remove what is not usable."""
-    _mend_ids(draft, "categories")
-    for kind in REMOVED["categories"]:
-        draft.remove_kind("categories", kind)
-    draft.edit_kind("categories", kinds.BAD_CATEGORY_NAME, "named by id", lambda item: {"name": str(item["id"])})
-    _merge(draft, "categories", kinds.SAME_CATEGORY_ID, "name")
+def fix_categories(editable: EditableDocument) -> None:
+    """Name categories that have no name, and remove those that cannot be used."""
+    _fix_ids(editable, "categories")
+    for rule in REMOVED["categories"]:
+        editable.remove_by_rule("categories", rule)
+    editable.edit_by_rule(
+        "categories", Rule.BAD_CATEGORY_NAME, "named after the id", lambda item: {"name": str(item["id"])}
+    )
+    _merge(editable, "categories", Rule.SAME_CATEGORY_ID, "name")
 
 
-def mend_references(draft: Draft) -> None:
-    """Give mixed ids one kind, follow them in the annotations, and remove annotations that point nowhere."""
-    for name, (key, kind) in REFERENCES.items():
-        lost = draft.lost_ids(name)
-        gone = [row for row, item in draft.items("annotations") if _as_id(item.get(key)) in lost]
-        draft.remove("annotations", gone, f"annotation of one of the removed {name}")
-        _retarget(draft, name, key, kind)
-        if draft.findings.rows(kinds.MIXED_IDS, name):
-            _renumber(draft, name, key)
+def fix_references(editable: EditableDocument) -> None:
+    """Give ids of mixed types one type, follow them in the annotations, and remove annotations without a target."""
+    for name, (key, rule) in REFERENCES.items():
+        lost = editable.lost_ids(name)
+        orphans = [row for row, item in editable.items("annotations") if _as_id(item.get(key)) in lost]
+        editable.remove("annotations", orphans, f"annotation of a removed {NOUNS[name]}")
+        _retarget(editable, name, key, rule)
+        if editable.findings.rows(Rule.MIXED_IDS, name):
+            _renumber(editable, name, key)
 
 
-def mend_boxes(draft: Draft, diagnosis: Diagnosis) -> None:
-    """Remove boxes that cannot be used, clip those that leave their image, and fill in the other keys."""
-    for kind in REMOVED["annotations"]:
-        draft.remove_kind("annotations", kind)
+def fix_boxes(editable: EditableDocument, diagnosis: Diagnosis) -> None:
+    """Remove boxes that cannot be used, clip those that leave their image, and set area and iscrowd."""
+    for rule in REMOVED["annotations"]:
+        editable.remove_by_rule("annotations", rule)
     table = diagnosis.tables[0]
     sizes = dict(zip(table.rows.tolist(), table.box_sizes.tolist(), strict=True))
-    for row in sorted(draft.findings.rows(kinds.PARTLY_OUTSIDE, "annotations")):
+    for row in sorted(editable.findings.rows(Rule.PARTLY_OUTSIDE, "annotations")):
         if not isfinite(max(sizes[row])):
-            continue  # its image has just got its size from the file: the next pass goes by that
-        draft.edit("annotations", [row], kinds.PARTLY_OUTSIDE.title, "clipped", partial(_clipped, sizes[row]))
-    for kind in (kinds.BAD_AREA, kinds.NO_AREA):
-        draft.edit_kind("annotations", kind, "area is width x height now", _box_area)
-    differs = draft.findings.rows(kinds.AREA_DIFFERS, "annotations")
-    plain = [row for row in differs if not draft.lists["annotations"][row].get("segmentation")]
-    draft.edit("annotations", plain, kinds.AREA_DIFFERS.title, "area is width x height now", _box_area)
-    for kind, value in ((kinds.BAD_CROWD, 0), (kinds.NO_CROWD, 0), (kinds.IGNORE_FLAG, 1)):
-        draft.edit_kind("annotations", kind, f"iscrowd is {value} now", _setter(iscrowd=value))
+            continue  # this pass takes the size of the image from its file; the next pass clips by it
+        editable.edit("annotations", [row], Rule.PARTLY_OUTSIDE.title, "clipped", partial(_clipped, sizes[row]))
+    for rule in (Rule.BAD_AREA, Rule.NO_AREA):
+        editable.edit_by_rule("annotations", rule, "area set to width x height", _box_area)
+    differs = editable.findings.rows(Rule.AREA_DIFFERS, "annotations")
+    unmasked = [row for row in differs if not editable.lists["annotations"][row].get("segmentation")]
+    editable.edit("annotations", unmasked, Rule.AREA_DIFFERS.title, "area set to width x height", _box_area)
+    for rule, value in ((Rule.BAD_CROWD, 0), (Rule.NO_CROWD, 0), (Rule.IGNORE_FLAG, 1)):
+        editable.edit_by_rule("annotations", rule, f"iscrowd set to {value}", _setter(iscrowd=value))
 
 
-def number_annotations(draft: Draft) -> None:
-    """Number all annotations from 1, if anything is wrong with their ids."""
-    if any(draft.findings.rows(kind, "annotations") for kind in (*NUMBERING, kinds.BAD_ID)):
-        for number, (row, item) in enumerate(draft.items("annotations"), start=1):
-            draft.lists["annotations"][row] = {**item, "id": number}
-        draft.changes["annotation", "numbered anew, from 1"] = len(draft.items("annotations"))
+def renumber_annotations(editable: EditableDocument) -> None:
+    """Number all annotations from 1 if any of their ids breaks a rule."""
+    if any(editable.findings.rows(rule, "annotations") for rule in RENUMBERED):
+        for number, (row, item) in enumerate(editable.items("annotations"), start=1):
+            editable.lists["annotations"][row] = {**item, "id": number}
+        editable.counts["annotation", "renumbered from 1"] = len(editable.items("annotations"))
 
 
 def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, tuple[int, int]]) -> set[int]:
-    """Return the rows of the images whose boxes leave the file's size no more often than the declared one."""
+    """Return the rows of images whose boxes leave the size of the file no more often than the declared size."""
     table = diagnosis.tables[0]
     rows = table.image_rows.tolist()
     of_files = np.array([sizes.get(row, declared) for row, declared in zip(rows, table.sizes.tolist(), strict=True)])
-    leaving = [
+    outside = [
         np.bincount(table.images, (overshoot(table.boxes, known[table.images]) > ROUNDING).any(axis=1), len(rows))
         for known in (of_files.reshape(-1, 2), table.sizes)
-    ]
-    return {row for row, fits in zip(rows, leaving[0] <= leaving[1], strict=True) if fits and row in sizes}
+    ]  # 2 x (N,) boxes outside each image, by the file's size and by the declared size
+    return {row for row, fits in zip(rows, outside[0] <= outside[1], strict=True) if fits and row in sizes}
 
 
-def _mend_ids(draft: Draft, name: str) -> None:
-    """Write ids such as 2.0 as 2, and remove items that have none."""
-    bad = draft.findings.rows(kinds.BAD_ID, name)
-    whole = {row for row in bad if _is_whole(draft.lists[name][row].get("id"))}
-    draft.edit(name, whole, kinds.BAD_ID.title, "written as a whole number", lambda item: {"id": int(item["id"])})
-    draft.remove(name, bad - whole, kinds.BAD_ID.title)
+def _fix_ids(editable: EditableDocument, name: str) -> None:
+    """Write ids such as 2.0 as 2, and remove items without a valid id."""
+    bad = editable.findings.rows(Rule.BAD_ID, name)
+    whole = {row for row in bad if _is_whole(editable.lists[name][row].get("id"))}
+    editable.edit(name, whole, Rule.BAD_ID.title, "written as an integer", lambda item: {"id": int(item["id"])})
+    editable.remove(name, bad - whole, Rule.BAD_ID.title)
 
 
 def _is_whole(value: Any) -> bool:
@@ -117,54 +181,55 @@ def _as_id(value: Any) -> Id | None:
     return value if type(value) in (int, str) else None
 
 
-def _merge(draft: Draft, name: str, kind: Kind, key: str) -> None:
-    """Of items with one id keep the first if they agree in `key`, else none: nobody knows which one is meant."""
-    if not draft.findings.rows(kind, name):
+def _merge(editable: EditableDocument, name: str, rule: Rule, key: str) -> None:
+    """Keep the first item of each id if all with it agree in `key`; else remove all, since any may be the right one."""
+    if not editable.findings.rows(rule, name):
         return
     groups: dict[Id, list[int]] = defaultdict(list)
-    for row, item in draft.items(name):
+    for row, item in editable.items(name):
         if (item_id := _as_id(item.get("id"))) is not None:
             groups[item_id].append(row)
     for rows in groups.values():
-        if len({str(draft.lists[name][row].get(key)) for row in rows}) == 1:
-            draft.remove(name, rows[1:], kind.title, f"merged, as their {key} is the same")
+        if len({str(editable.lists[name][row].get(key)) for row in rows}) == 1:
+            editable.remove(name, rows[1:], rule.title, f"merged, {key} is the same")
         else:
-            draft.remove(name, rows, kind.title, f"removed, all of the id, as their {key} differs")
+            editable.remove(name, rows, rule.title, f"removed with all of that id, {key} differs")
 
 
-def _retarget(draft: Draft, name: str, key: str, kind: Kind) -> None:
-    """Let references that mean an id but write it in another type, "2" or 2.0 for 2, mean it; remove the others."""
-    found = draft.findings.rows(kind, "annotations") - draft.removed["annotations"]
+def _retarget(editable: EditableDocument, name: str, key: str, rule: Rule) -> None:
+    """Correct references that write an id in another type, such as "2" or 2.0 for 2, and remove all others."""
+    found = editable.findings.rows(rule, "annotations") - editable.removed["annotations"]
     if not found:
         return
     targets: dict[str, set[Id]] = defaultdict(set)
-    for _, item in draft.items(name):
+    for _, item in editable.items(name):
         targets[str(item["id"])].add(item["id"])
     for row in sorted(found):
-        value = draft.lists["annotations"][row].get(key)
+        value = editable.lists["annotations"][row].get(key)
         text = str(int(value)) if _is_whole(value) else str(value)
-        meant = targets.get(text, set()) if type(value) in (int, float, str) else set()
-        if len(meant) == 1:
-            draft.edit("annotations", [row], kind.title, f"{key} written as the id is", _setter(**{key: min(meant)}))
+        matches = targets.get(text, set()) if type(value) in (int, float, str) else set()
+        if len(matches) == 1:
+            action = f"{key} converted to the type of the id"
+            editable.edit("annotations", [row], rule.title, action, _setter(**{key: min(matches)}))
         else:
-            draft.remove("annotations", [row], kind.title)
+            editable.remove("annotations", [row], rule.title)
 
 
-def _renumber(draft: Draft, name: str, key: str) -> None:
+def _renumber(editable: EditableDocument, name: str, key: str) -> None:
     numbers: dict[Any, int] = {}
-    for number, (row, item) in enumerate(draft.items(name), start=1):
+    for number, (row, item) in enumerate(editable.items(name), start=1):
         numbers[item["id"]] = number
-        draft.lists[name][row] = {**item, "id": number}
-    draft.changes[kinds.MIXED_IDS.title, f"{name} numbered anew, from 1"] += 1
-    for row, item in draft.items("annotations"):
-        draft.lists["annotations"][row] = {**item, key: numbers[item[key]]}
+        editable.lists[name][row] = {**item, "id": number}
+    editable.counts[Rule.MIXED_IDS.title, f"{name} renumbered from 1"] += 1
+    for row, item in editable.items("annotations"):
+        editable.lists["annotations"][row] = {**item, key: numbers[item[key]]}
 
 
-def _setter(**values: Any) -> Callable[[Item], Item]:
+def _setter(**values: Any) -> Callable[[JsonObject], JsonObject]:
     return lambda item: values
 
 
-def _clipped(size: tuple[float, float], item: Item) -> Item:
+def _clipped(size: tuple[float, float], item: JsonObject) -> JsonObject:
     x, y, width, height = item["bbox"]
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, int(size[1])), min(y + height, int(size[0]))
@@ -172,5 +237,5 @@ def _clipped(size: tuple[float, float], item: Item) -> Item:
     return bbox if item.get("segmentation") else {**bbox, "area": (right - left) * (bottom - top)}
 
 
-def _box_area(item: Item) -> Item:
+def _box_area(item: JsonObject) -> JsonObject:
     return {"area": item["bbox"][2] * item["bbox"][3]}

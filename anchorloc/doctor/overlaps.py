@@ -1,4 +1,4 @@
-"""Boxes of one image that nearly coincide, found without a matrix."""
+"""Find boxes of one image that nearly coincide, without an IoU matrix."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from numpy.typing import NDArray
 
 from anchorloc.boxes import paired_box_iou
 from anchorloc.data.coco_annotations import has_size
-from anchorloc.doctor import rules as kinds
-from anchorloc.doctor.annotation_table import Table
-from anchorloc.doctor.document import Document
-from anchorloc.doctor.findings import Findings, Notebook
+from anchorloc.doctor.annotation_table import AnnotationTable
+from anchorloc.doctor.document import CocoDocument
+from anchorloc.doctor.findings import Findings, Reporter
+from anchorloc.doctor.rules import Rule
 from anchorloc.structures import IntArray
 from anchorloc.text import short_repr
 
-NEAR = 0.95  # IoU from which two boxes are taken for one
+MIN_IOU = 0.95  # of two boxes that count as one
 
 
-def check_overlaps(document: Document, table: Table, findings: Findings) -> None:
-    """Note each box that an earlier one of its image nearly coincides with, of its class or of another."""
-    notebook = Notebook(findings, document, "annotations")
+def check_overlaps(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
+    """Report each box that nearly coincides with an earlier box of its image, of the same or of another class."""
+    reporter = Reporter(findings, document, "annotations")
     usable = np.flatnonzero(has_size(table.boxes) & ~table.crowd & (table.labels >= 0))
-    twins = earliest_twins(table.boxes[usable], table.images[usable], table.labels[usable])
-    for kind, twin in zip((kinds.REPEATED_BOX, kinds.TWO_CLASSES), twins, strict=True):
-        for place in np.flatnonzero(twin < len(twin)).tolist():
-            later, earlier = int(usable[place]), int(usable[twin[place]])
-            notebook.add(kind, int(table.rows[later]), _value(document, table, earlier, later))
+    duplicates = earliest_duplicates(table.boxes[usable], table.images[usable], table.labels[usable])
+    for rule, duplicate in zip((Rule.REPEATED_BOX, Rule.TWO_CLASSES), duplicates, strict=True):
+        for index in np.flatnonzero(duplicate < len(duplicate)).tolist():
+            later, earlier = int(usable[index]), int(usable[duplicate[index]])
+            reporter.add(rule, int(table.rows[later]), _value(document, table, earlier, later))
 
 
-def earliest_twins(boxes: NDArray[np.float64], images: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
-    """Return for each of M boxes the first row before it with IoU >= NEAR in its image, M where there is none.
+def earliest_duplicates(boxes: NDArray[np.float64], images: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return for each of M boxes the first earlier row of its image with IoU >= MIN_IOU, or M if there is none.
 
-    The first array, (M,), is of rows of the same label, the second of rows of another.
+    The first array, (M,), holds rows of the same label; the second, (M,), rows of another label.
 
-    IoU >= t asks that the common width is at least t of the greater width, so that the left edges lie within
-    (1 - t) / t of either width. In the order of the left edges each box is compared with its next neighbor, the one
-    after that and so on, as long as there is any so near. Equal boxes of one label are one box in this.
+    IoU >= t requires that the common width is at least t times the greater width, so the left edges differ by at most
+    (1 - t) / t times either width. Boxes are sorted by left edge; each is compared with the next one, the one after
+    that and so on, until none is near enough. Equal boxes of one label are compared once.
     """
     keys = np.column_stack([images, labels, boxes])
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
@@ -45,15 +45,15 @@ def earliest_twins(boxes: NDArray[np.float64], images: IntArray, labels: IntArra
     same, other = np.full(none, none), np.full(none, none)
     order = first[np.lexsort((boxes[first, 0], images[first]))]
     left, right = boxes[order, 0], boxes[order, 2]
-    reach = left + (right - left) * ((1 - NEAR) / NEAR * (1 + 1e-9))
+    reach = left + (right - left) * ((1 - MIN_IOU) / MIN_IOU * (1 + 1e-9))
     for here, there in _neighbors(left, images[order], reach):
         one, two = order[here], order[there]
-        near = paired_box_iou(boxes[one], boxes[two]) >= NEAR
+        near = paired_box_iou(boxes[one], boxes[two]) >= MIN_IOU
         one, two = one[near], two[near]
-        alike = labels[one] == labels[two]
-        for twin, chosen in ((same, alike), (other, ~alike)):
-            np.minimum.at(twin, one[chosen], two[chosen])
-            np.minimum.at(twin, two[chosen], one[chosen])
+        same_label = labels[one] == labels[two]
+        for earliest, chosen in ((same, same_label), (other, ~same_label)):
+            np.minimum.at(earliest, one[chosen], two[chosen])
+            np.minimum.at(earliest, two[chosen], one[chosen])
     representative = first[inverse]
     same, other = np.minimum(same[representative], representative), other[representative]
     rows = np.arange(none)
@@ -63,6 +63,7 @@ def earliest_twins(boxes: NDArray[np.float64], images: IntArray, labels: IntArra
 def _neighbors(
     left: NDArray[np.float64], image: IntArray, reach: NDArray[np.float64]
 ) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield pairs of boxes in sorted order whose left edges are within reach, nearest neighbors first."""
     here = np.arange(len(left))
     for step in range(1, len(left)):
         here = here[here + step < len(left)]
@@ -74,9 +75,9 @@ def _neighbors(
         yield here, there
 
 
-def _value(document: Document, table: Table, earlier: int, place: int) -> str:
+def _value(document: CocoDocument, table: AnnotationTable, earlier: int, later: int) -> str:
     items = document.items("annotations")
     other = document.describe("annotations", int(table.rows[earlier])).partition(" (")[0]
-    names = [short_repr(table.class_names[table.labels[index]]) for index in (place, earlier)]
+    names = [short_repr(table.class_names[table.labels[index]]) for index in (later, earlier)]
     classes = names[0] if names[0] == names[1] else " and ".join(names)
-    return f"{classes}: bbox {short_repr(items[int(table.rows[place])]['bbox'])} as {other}"
+    return f"{classes}: bbox {short_repr(items[int(table.rows[later])]['bbox'])}, same as {other}"

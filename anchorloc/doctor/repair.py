@@ -1,66 +1,65 @@
-"""Mend a document until nothing is left that training refuses."""
+"""Fix a document until training accepts it."""
 
 from __future__ import annotations
 
-from anchorloc.doctor import rules as kinds
-from anchorloc.doctor.box_format import ALIKE, weigh_xyxy
+from anchorloc.doctor.box_format import xyxy_to_xywh
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
-from anchorloc.doctor.document import Document
-from anchorloc.doctor.editable import Changes, Draft
-from anchorloc.doctor.fixes import mend_boxes, mend_categories, mend_images, mend_references, number_annotations
-from anchorloc.doctor.rules import Severity
+from anchorloc.doctor.document import CocoDocument
+from anchorloc.doctor.fixes import (
+    EditableDocument,
+    FixCounts,
+    fix_boxes,
+    fix_categories,
+    fix_images,
+    fix_references,
+    renumber_annotations,
+)
+from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.errors import InputError
 
-MOST_PASSES = 12  # mending uncovers what was hidden, such as an image's file once its id is right; 2 or 3 are common
+MAX_PASSES = 12  # a fix can uncover another fault, such as a missing file once the id is valid; 2 or 3 are usual
 
 
-def repair(diagnosis: Diagnosis, stride: float, decode: bool) -> tuple[Diagnosis, Changes]:
-    """Mend the first document of a diagnosis, and return that of the mended one with what was changed.
+def repair(diagnosis: Diagnosis, stride: float, decode: bool, from_xyxy: bool = False) -> tuple[Diagnosis, FixCounts]:
+    """Fix the first document of a diagnosis, and return the diagnosis of the result and the number of each fix.
+
+    Args:
+        diagnosis: of one document, or of train and val.
+        stride: as for `diagnose`.
+        decode: as for `diagnose`.
+        from_xyxy: read the boxes as x1, y1, x2, y2 and convert them first.
 
     Raises:
-        InputError: nothing usable is left, such as no category.
+        InputError: an error is left that no fix removes, such as a file without categories.
     """
-    changes = Changes()
-    for _ in range(MOST_PASSES):
-        before, hidden = changes.total(), bool(diagnosis.findings.rows(kinds.BAD_ID, "images"))
-        document = _mend(diagnosis, changes)
-        if changes.total() == before:
+    document, converted = diagnosis.documents[0], 0
+    if from_xyxy:
+        document, converted = xyxy_to_xywh(document, diagnosis.tables[0])
+    if from_xyxy or len(diagnosis.documents) > 1:  # fixes of one file cannot remove findings between train and val
+        diagnosis = diagnose([document], stride, decode)
+    counts = FixCounts()
+    for _ in range(MAX_PASSES):
+        before, hidden = counts.total(), bool(diagnosis.findings.rows(Rule.BAD_ID, "images"))
+        document = _fix_once(diagnosis, counts)
+        if counts.total() == before:
             break
-        diagnosis = diagnose([document], stride, decode and hidden)  # what was decoded once is known to be sound
-    errors = diagnosis.findings.of(Severity.ERROR)
+        diagnosis = diagnose([document], stride, decode and hidden)  # a bad id has hidden its image so far
+    errors = diagnosis.findings.by_severity(Severity.ERROR)
     if errors:
-        raise InputError(f"{document.path} cannot be mended: {errors[0][0].title}; {errors[0][0].remedy}")
-    return diagnosis, changes
+        raise InputError(f"{document.path} cannot be fixed: {errors[0][0].title}; {errors[0][0].advice}")
+    if converted:
+        counts["box", "converted from x1, y1, x2, y2 to x, y, width, height"] = converted
+    return diagnosis, counts
 
 
-def _mend(diagnosis: Diagnosis, changes: Changes) -> Document:
-    draft = Draft(diagnosis.documents[0], diagnosis.findings, changes)
-    missing = sorted(case.value for case in diagnosis.findings.cases.get(kinds.NO_LIST, []))
-    if missing:
-        changes[kinds.NO_LIST.title, "written as []"] += len(missing)
-    mend_images(draft, diagnosis)
-    mend_categories(draft)
-    mend_references(draft)
-    mend_boxes(draft, diagnosis)
-    number_annotations(draft)
-    return draft.finish()
-
-
-def swap_xyxy(diagnosis: Diagnosis) -> tuple[Document, int]:
-    """Rewrite the boxes of the first document, taken as x1, y1, x2, y2, to x, y, width, height, and count them.
-
-    Raises:
-        InputError: too many of them cannot be x1, y1, x2, y2.
-    """
-    document, evidence = diagnosis.documents[0], weigh_xyxy(diagnosis.tables[0])
-    if evidence.impossible > (1 - ALIKE) * evidence.boxes:
-        raise InputError(
-            f"{document.path}: {evidence.impossible:,} of {evidence.boxes:,} boxes have x2 < x1 or y2 < y1 if read as "
-            "x1, y1, x2, y2; leave out --fix-xyxy"
-        )
-    items = list(document.items("annotations"))
-    rows = diagnosis.tables[0].rows.tolist()
-    for row in rows:
-        x1, y1, x2, y2 = items[row]["bbox"]
-        items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
-    return Document(document.path, {**document.content, "annotations": items}, document.folder), len(rows)
+def _fix_once(diagnosis: Diagnosis, counts: FixCounts) -> CocoDocument:
+    editable = EditableDocument(diagnosis.documents[0], diagnosis.findings, counts)
+    missing_lists = diagnosis.findings.cases.get(Rule.NO_LIST, [])
+    if missing_lists:
+        counts[Rule.NO_LIST.title, "written as []"] += len(missing_lists)
+    fix_images(editable, diagnosis)
+    fix_categories(editable)
+    fix_references(editable)
+    fix_boxes(editable, diagnosis)
+    renumber_annotations(editable)
+    return editable.finish()

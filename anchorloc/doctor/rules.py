@@ -1,8 +1,7 @@
-"""What the doctor can find: how grave it is, what it is called, and what to do."""
+"""Every rule that the doctor checks: how severe a breach is, its title and what to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from anchorloc.data.coco_fields import MAX_COORDINATE
@@ -10,184 +9,145 @@ from anchorloc.text import plural
 
 
 class Severity(Enum):
-    """How grave a kind of finding is; the value is its heading."""
+    """How severe a finding is; the value is its heading."""
 
     ERROR = "errors: training refuses these"
-    WARNING = "warnings: these bend training or scoring"
+    WARNING = "warnings: these distort training or scoring"
     INFORMATION = "information"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """One kind of finding."""
+_ERROR, _WARNING, _INFO = Severity
+_REMOVE = "correct or remove them; --fix removes them"
+_REFERENCE = 'correct or remove them; --fix reads "2" as 2 and removes the rest'
+_OUT_OF_TRAINING = "not trained on, but scored as a miss; --fix removes them"
 
-    key: str
-    severity: Severity
-    title: str  # a noun phrase in the singular, whose first word takes the plural
-    remedy: str
+
+class Rule(Enum):
+    """One rule. The key identifies it in JSON and CSV; the title is a noun phrase whose first word takes the plural."""
+
+    def __init__(self, key: str, severity: Severity, title: str, advice: str) -> None:
+        self.key, self.severity, self.title, self.advice = key, severity, title, advice
 
     def counted(self, count: int) -> str:
-        """The title, in the plural unless there is one."""
+        """Return the title, in the plural unless `count` is 1."""
         return self.title if count == 1 else plural(self.title)
 
+    # fmt: off
+    NOT_JSON = ("not-json", _ERROR,
+        "file with NaN or Infinity, which JSON does not allow", "write numbers instead; --fix removes such boxes")
+    NO_IMAGES = ("no-images", _ERROR,
+        "file without images", "list the images, each with id, file_name, width and height")
+    NO_LIST = ("no-list", _ERROR,
+        "list that is missing or not a JSON array", "add the list, even if it is empty: []")
+    NO_CATEGORIES = ("no-categories", _ERROR,
+        "file without categories", "list the classes, each with id and name")
+    BAD_ITEM = ("bad-item", _ERROR,
+        "item that is not a JSON object", _REMOVE)
+    BAD_ID = ("bad-id", _ERROR,
+        "id that is missing or neither an integer nor a string", "use integers or strings; --fix renumbers or removes")
+    MIXED_IDS = ("mixed-ids", _ERROR,
+        "list with both numbers and strings as ids", "use one type; --fix renumbers the items and their references")
+    SAME_IMAGE_ID = ("same-image-id", _ERROR,
+        "image with the id of another image", "--fix keeps one if file_name is the same, else removes all of that id")
+    SAME_CATEGORY_ID = ("same-category-id", _ERROR,
+        "category with the id of another category",
+        "--fix keeps one if the name is the same, else removes all of that id")
+    SAME_ANNOTATION_ID = ("same-annotation-id", _ERROR,
+        "annotation with the id of another annotation", "make ids unique; --fix renumbers all annotations")
+    BAD_CATEGORY_NAME = ("bad-category-name", _ERROR,
+        "category without a name", "add a name; --fix uses the id as the name")
+    BAD_FILE_NAME = ("bad-file-name", _ERROR,
+        "image whose file_name is missing or leaves the images folder",
+        "use a path relative to the images folder; --fix removes the image")
+    BAD_SIZE = ("bad-size", _ERROR,
+        "image whose width or height is missing or invalid",
+        "--fix reads them from the file (with --images) or removes the image")
+    BAD_BOX = ("bad-box", _ERROR,
+        "annotation whose bbox is not four numbers", _REMOVE)
+    FAR_BOX = ("far-box", _ERROR,
+        f"box that is not finite or goes beyond {MAX_COORDINATE:,.0f} px", _REMOVE)
+    NEGATIVE_BOX = ("negative-box", _ERROR,
+        "box with negative width or height", _REMOVE)
+    UNKNOWN_IMAGE = ("unknown-image", _ERROR,
+        "annotation whose image_id is not listed", _REFERENCE)
+    UNKNOWN_CATEGORY = ("unknown-category", _ERROR,
+        "annotation whose category_id is not listed", _REFERENCE)
+    BAD_AREA = ("bad-area", _ERROR,
+        "annotation with an invalid area", "--fix writes width x height")
+    BAD_CROWD = ("bad-crowd", _ERROR,
+        "annotation whose iscrowd is not 0 or 1", "correct it; --fix writes 0")
+    IGNORE_FLAG = ("ignore-flag", _ERROR,
+        "annotation with ignore set but not iscrowd", "pycocotools silently drops ignore; --fix sets iscrowd to 1")
+    NO_FILE = ("no-file", _ERROR,
+        "image without a file in the images folder", "add the files; --fix removes the images")
+    UNREADABLE = ("unreadable", _ERROR,
+        "image whose file cannot be read", "replace the files; --fix removes the images")
+    SIZE_DIFFERS = ("size-differs", _ERROR,
+        "image whose declared size differs from that of its file",
+        "--fix uses the file's size if the boxes fit it, or removes the image")
+    CATEGORIES_DIFFER = ("categories-differ", _ERROR,
+        "category that differs between train and val", "give both files the same categories")
 
-_ERROR, _WARNING, _INFORMATION = Severity
-_REMOVED = "correct or remove them; --fix removes them"
-_FOLLOWED = 'correct or remove them; --fix takes "2" for 2, and removes the rest'
+    LIKE_XYXY = ("like-xyxy", _WARNING,
+        "file whose boxes look like x1, y1, x2, y2", "check some boxes; if so, --fix OUT --fix-xyxy converts them")
+    LIKE_NORMALIZED = ("like-normalized", _WARNING,
+        "file whose boxes look normalized to 0..1", "multiply them by the width and height of the image")
+    NOTHING_TO_LEARN = ("nothing-to-learn", _WARNING,
+        "file without a box to train on", "training refuses the file; annotate some objects")
+    EMPTY_BOX = ("empty-box", _WARNING,
+        "box with zero width or height", _OUT_OF_TRAINING)
+    OUTSIDE_BOX = ("outside-box", _WARNING,
+        "box entirely outside its image", _OUT_OF_TRAINING)
+    PARTLY_OUTSIDE = ("partly-outside", _WARNING,
+        "box partly outside its image", "no detection extends beyond the image; --fix clips the box")
+    REPEATED_BOX = ("repeated-box", _WARNING,
+        "box that repeats another of the same class (IoU ≥ 0.95)",
+        "NMS keeps one of them, the other is scored as a miss; remove it")
+    TWO_CLASSES = ("two-classes", _WARNING,
+        "box that repeats a box of another class (IoU ≥ 0.95)", "unless this is intended, keep only the right class")
+    SMALL_BOX = ("small-box", _WARNING,
+        "box smaller than the stride in width and height",
+        "enlarge the images or use a finer level; --stride sets the limit")
+    ID_ZERO = ("id-zero", _WARNING,
+        "annotation with id 0", "pycocotools never matches it; anchorloc and --fix renumber it")
+    NO_ANNOTATION_ID = ("no-annotation-id", _WARNING,
+        "annotation without an id", "pycocotools needs one; --fix numbers all annotations")
+    NO_CROWD = ("no-crowd", _WARNING,
+        "annotation without iscrowd", "pycocotools needs it; --fix writes 0")
+    NO_AREA = ("no-area", _WARNING,
+        "annotation without area", "pycocotools needs it; --fix writes width x height")
+    AREA_DIFFERS = ("area-differs", _WARNING,
+        "annotation whose area contradicts its box",
+        "AP by size uses it; --fix writes width x height if there is no mask")
+    SAME_FILE_NAME = ("same-file-name", _WARNING,
+        "image with the file_name of another image", "each entry has only some of the boxes: merge them")
+    SAME_BYTES = ("same-bytes", _WARNING,
+        "image that is byte-identical to another of its split", "keep one, with the boxes of both")
+    ORIENTATION = ("orientation", _WARNING,
+        "image with an EXIF orientation", "not every tool applies it; rotate the pixels and drop the tag")
+    LEAK = ("leak", _WARNING,
+        "image of val that is byte-identical to one of train", "it inflates the score; remove it from train or val")
+    LOOKS_LEAKED = ("looks-leaked", _WARNING,
+        "image of val that looks like one of train", "it may be a leak; compare the two images")
+    SHARED_FILE_NAME = ("shared-file-name", _WARNING,
+        "image of val with a file_name of train", "give --images to compare the files")
+    ABSENT_FROM_VAL = ("absent-from-val", _WARNING,
+        "class of train without a box in val", "its AP is n/a; split again")
+    ABSENT_FROM_TRAIN = ("absent-from-train", _WARNING,
+        "class of val without a box in train", "its AP will be 0; split again")
 
-NOT_JSON = Kind(
-    "not-json",
-    _ERROR,
-    "file with NaN or Infinity, which JSON has no word for",
-    "write a number; --fix removes the box",
-)
-NO_IMAGES = Kind("no-images", _ERROR, "file without any image", "list the images, with id, file_name and size")
-NO_LIST = Kind("no-list", _ERROR, "list missing, or not a list", "write it, even if it is empty: []")
-NO_CATEGORIES = Kind("no-categories", _ERROR, "file without any category", "list the classes, with id and name")
-BAD_ITEM = Kind("bad-item", _ERROR, "item of a list that is no object", _REMOVED)
-BAD_ID = Kind(
-    "bad-id", _ERROR, "id missing or of a wrong type", "use whole numbers or strings; --fix renumbers or removes"
-)
-MIXED_IDS = Kind(
-    "mixed-ids", _ERROR, "list with numbers and strings for ids", "use one kind; --fix renumbers, references too"
-)
-SAME_IMAGE_ID = Kind(
-    "same-image-id",
-    _ERROR,
-    "image with the id of another",
-    "--fix merges entries of the same file, else removes all of that id",
-)
-SAME_CATEGORY_ID = Kind(
-    "same-category-id",
-    _ERROR,
-    "category with the id of another",
-    "--fix merges entries of the same name, else removes all of that id",
-)
-SAME_ANNOTATION_ID = Kind(
-    "same-annotation-id", _ERROR, "annotation with the id of another", "make ids unique; --fix renumbers"
-)
-BAD_CATEGORY_NAME = Kind("bad-category-name", _ERROR, "category without a name", "name it; --fix takes its id")
-BAD_FILE_NAME = Kind(
-    "bad-file-name",
-    _ERROR,
-    "image with no file_name, or one that leaves the folder",
-    "make it relative to the images folder; --fix removes the image",
-)
-BAD_SIZE = Kind(
-    "bad-size",
-    _ERROR,
-    "image with no or an impossible width or height",
-    "--fix takes them from the file (--images), else removes the image",
-)
-BAD_BOX = Kind("bad-box", _ERROR, "annotation without a box of four numbers", _REMOVED)
-FAR_BOX = Kind("far-box", _ERROR, f"box not finite or beyond {MAX_COORDINATE:,.0f} px", _REMOVED)
-NEGATIVE_BOX = Kind("negative-box", _ERROR, "box of negative width or height", _REMOVED)
-UNKNOWN_IMAGE = Kind("unknown-image", _ERROR, "annotation of an image not listed", _FOLLOWED)
-UNKNOWN_CATEGORY = Kind("unknown-category", _ERROR, "annotation of a category not listed", _FOLLOWED)
-BAD_AREA = Kind("bad-area", _ERROR, "annotation with an impossible area", "--fix writes width x height")
-BAD_CROWD = Kind("bad-crowd", _ERROR, "annotation with an iscrowd that is not 0 or 1", "correct it; --fix writes 0")
-IGNORE_FLAG = Kind(
-    "ignore-flag",
-    _ERROR,
-    "annotation with ignore set, but not iscrowd",
-    "pycocotools drops the flag without a word; --fix sets iscrowd to 1",
-)
-NO_FILE = Kind("no-file", _ERROR, "image without a file in the folder", "add the files; --fix removes the images")
-UNREADABLE = Kind(
-    "unreadable", _ERROR, "image with a file that cannot be read", "replace the files; --fix removes the images"
-)
-SIZE_DIFFERS = Kind(
-    "size-differs",
-    _ERROR,
-    "image of another size than declared",
-    "--fix takes the file's if the boxes fit it, else removes the image",
-)
-CATEGORIES_DIFFER = Kind(
-    "categories-differ", _ERROR, "category not the same in train and val", "give both files the same list"
-)
-
-LIKE_XYXY = Kind(
-    "like-xyxy",
-    _WARNING,
-    "file with boxes that look like x1, y1, x2, y2",
-    "look at some; if so, --fix OUT --fix-xyxy makes them COCO's",
-)
-LIKE_SHARES = Kind(
-    "like-shares", _WARNING, "file with boxes in shares of the image, 0 to 1", "multiply by width and height"
-)
-NOTHING_TO_LEARN = Kind(
-    "nothing-to-learn", _WARNING, "file without a box to learn from", "training refuses it; annotate some objects"
-)
-EMPTY_BOX = Kind(
-    "empty-box", _WARNING, "box of zero width or height", "never trained on, scored as a miss; --fix removes"
-)
-OUTSIDE_BOX = Kind(
-    "outside-box", _WARNING, "box wholly outside the image", "never trained on, scored as a miss; --fix removes"
-)
-PARTLY_OUTSIDE = Kind(
-    "partly-outside", _WARNING, "box partly outside the image", "no detector reaches there; --fix clips"
-)
-REPEATED_BOX = Kind(
-    "repeated-box",
-    _WARNING,
-    "box repeating another of the same class (IoU ≥ 0.95)",
-    "NMS keeps one, the other is scored as a miss; remove it",
-)
-TWO_CLASSES = Kind(
-    "two-classes", _WARNING, "box that another class has too (IoU ≥ 0.95)", "meant so? If not, keep the right class"
-)
-SMALL_BOX = Kind(
-    "small-box",
-    _WARNING,
-    "box smaller than the stride, both ways",
-    "enlarge the images or use a finer level; --stride sets the limit",
-)
-ID_ZERO = Kind(
-    "id-zero", _WARNING, "annotation with the id 0", "raw pycocotools never matches it; anchorloc renumbers, --fix too"
-)
-NO_ANNOTATION_ID = Kind(
-    "no-annotation-id", _WARNING, "annotation without an id", "raw pycocotools needs them; --fix numbers all"
-)
-NO_CROWD = Kind("no-crowd", _WARNING, "annotation without iscrowd", "raw pycocotools needs it; --fix writes 0")
-NO_AREA = Kind("no-area", _WARNING, "annotation without area", "raw pycocotools needs it; --fix writes width x height")
-AREA_DIFFERS = Kind(
-    "area-differs",
-    _WARNING,
-    "annotation with an area that contradicts its box",
-    "AP by size uses it; --fix writes width x height where no mask is",
-)
-SAME_FILE_NAME = Kind(
-    "same-file-name", _WARNING, "image with the file_name of another", "each shows but some of the boxes: merge them"
-)
-SAME_BYTES = Kind(
-    "same-bytes", _WARNING, "image with the very bytes of another of its split", "keep one, with the boxes of both"
-)
-ORIENTATION = Kind(
-    "orientation",
-    _WARNING,
-    "image with an EXIF orientation",
-    "tools differ; turn the pixels and drop the tag",
-)
-LEAK = Kind(
-    "leak", _WARNING, "image of val with the very bytes of one of train", "the score is too good: remove it from one"
-)
-LOOKS_LEAKED = Kind("looks-leaked", _WARNING, "image of val that looks like one of train", "a suspicion: look at both")
-SHARED_FILE_NAME = Kind(
-    "shared-file-name", _WARNING, "image of val with a file_name of train", "give --images, to compare the files"
-)
-ABSENT_FROM_VAL = Kind("absent-from-val", _WARNING, "class of train without a box in val", "its AP is n/a: split anew")
-ABSENT_FROM_TRAIN = Kind(
-    "absent-from-train", _WARNING, "class of val without a box in train", "its AP will be 0: split anew"
-)
-
-NO_BOX = Kind("no-box", _INFORMATION, "class without a box", "its AP is n/a")
-RARE_CLASS = Kind(
-    "rare-class", _INFORMATION, "class with under a tenth of the largest one's boxes", "read AP class by class"
-)
-EMPTY_IMAGE = Kind("empty-image", _INFORMATION, "image without a box", "trains as background")
-ODD_MODE = Kind("odd-mode", _INFORMATION, "image not of 8-bit RGB", "is converted when read")
-ODD_FORMAT = Kind("odd-format", _INFORMATION, "file of another format than its name says", "is read by its content")
-UNLISTED = Kind("unlisted", _INFORMATION, "file in the folder without an entry", "is not used")
-SHARED_ID = Kind("shared-id", _INFORMATION, "image of val with an image id of train", "mind it when files are merged")
-
-KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
+    NO_BOX = ("no-box", _INFO,
+        "class without a box", "its AP is n/a")
+    RARE_CLASS = ("rare-class", _INFO,
+        "class with under a tenth of the boxes of the largest class", "look at AP per class")
+    EMPTY_IMAGE = ("empty-image", _INFO,
+        "image without a box", "it is trained on as background")
+    ODD_MODE = ("odd-mode", _INFO,
+        "image that is not 8-bit RGB", "it is converted when read")
+    ODD_FORMAT = ("odd-format", _INFO,
+        "file whose format differs from its suffix", "it is read by its content")
+    UNLISTED = ("unlisted", _INFO,
+        "file in the images folder that no image names", "it is not used")
+    SHARED_ID = ("shared-id", _INFO,
+        "image of val with an image id of train", "make ids unique before you merge the files")
+    # fmt: on

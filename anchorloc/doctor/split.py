@@ -1,112 +1,206 @@
-"""Train and val, or k folds, from one document: whole groups, classes spread as evenly as these allow."""
+"""Split a document into train and val, or k folds: groups of images stay whole, classes are spread evenly."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.doctor.annotation_table import Table
-from anchorloc.doctor.document import Document, write_json_rows
+from anchorloc.doctor.annotation_table import AnnotationTable
+from anchorloc.doctor.diagnosis import Diagnosis
+from anchorloc.doctor.document import CocoDocument, write_json_rows
+from anchorloc.doctor.file_checks import check_items
+from anchorloc.doctor.findings import Findings
+from anchorloc.doctor.rules import Severity
 from anchorloc.errors import InputError
+from anchorloc.files import make_folder, refuse_filled
 from anchorloc.structures import IntArray
+from anchorloc.text import counted, short_repr
 
 NAMES = ("train", "val", "test")
 
 
-def count_classes(table: Table) -> NDArray[np.float64]:
-    """Return the boxes of each class in each image, (N, C), and in a last column 1 for the image itself."""
+@dataclass(frozen=True, eq=False)
+class SplitFile:
+    """One annotation file of a split."""
+
+    name: str  # such as "train" or "fold_0_val"
+    document: CocoDocument
+    table: AnnotationTable
+    groups: int  # number of groups of images
+
+
+def split_document(
+    diagnosis: Diagnosis,
+    fractions: Sequence[float] = (0.8, 0.2),
+    folds: int | None = None,
+    key: str | None = None,
+    pattern: str | None = None,
+    seed: int = 0,
+) -> list[SplitFile]:
+    """Split the first document of a diagnosis.
+
+    Args:
+        diagnosis: of one document without errors.
+        fractions: of train, val and possibly test, with sum 1.
+        folds: make this many folds, each with a train and a val file, in place of fractions.
+        key: as for `image_groups`.
+        pattern: as for `image_groups`.
+        seed: another seed gives another split.
+
+    Raises:
+        InputError: the document has errors, or the groups cannot be formed or split.
+    """
+    document, table = diagnosis.documents[0], diagnosis.tables[0]
+    if diagnosis.findings.by_severity(Severity.ERROR):
+        raise InputError(f"{document.path} has errors and is not split; add --fix OUT to split the fixed copy")
+    groups = image_groups(document, key, pattern)
+    fractions = [1 / folds] * folds if folds else fractions
+    subsets = stratified_group_split(class_counts_per_image(table), groups, fractions, seed)
+    rows = _rows_of_files(subsets, folds is not None)
+    documents = {name: _with_images(document, rows[name]) for name in rows}
+    return [
+        SplitFile(name, one, check_items(one, Findings()), len({groups[row] for row in rows[name]}))
+        for name, one in documents.items()
+    ]
+
+
+def image_groups(document: CocoDocument, key: str | None = None, pattern: str | None = None) -> list[str]:
+    """Return the group of each image: the value of its `key`, or the part of file_name that `pattern` captures.
+
+    Without either, each image is a group of its own.
+
+    Raises:
+        InputError: an image lacks the key or does not match, or `pattern` is not a regular expression with one group.
+    """
+    images = document.items("images")
+    if key is not None:
+        return [_group_by_key(document, row, key) for row in range(len(images))]
+    if pattern is not None:
+        compiled = _compile(pattern)
+        return [_group_by_name(document, row, compiled) for row in range(len(images))]
+    return [str(row) for row in range(len(images))]
+
+
+def class_counts_per_image(table: AnnotationTable) -> NDArray[np.float64]:
+    """Return the number of boxes of each class in each image, (N, C + 1); the last column is 1 for the image itself."""
     counts = np.zeros((len(table.image_rows), len(table.categories) + 1))
     np.add.at(counts, (table.images, table.labels), 1)
     counts[:, -1] = 1
     return counts
 
 
-def divide(counts: NDArray[np.float64], groups: Sequence[str], fractions: Sequence[float], seed: int) -> IntArray:
-    """Give each of N images a part, (N,), so that groups stay whole and each part gets its fraction of every column.
+def stratified_group_split(
+    counts: NDArray[np.float64], groups: Sequence[str], fractions: Sequence[float], seed: int
+) -> IntArray:
+    """Return the subset of each image, (N,), so that groups stay whole and each subset gets its fraction of a column.
 
-    Groups are taken in an order that begins with those that hold the greatest share of some class; each goes to the
-    part where the squared distance to the wanted shares, relative to the fraction, grows least. Which of equals comes
-    first is drawn by `seed`.
+    Groups are placed one by one, first those that hold the greatest share of some class. Each goes to the subset
+    where the squared distance to the target shares, relative to the fraction, grows least. The seed orders ties.
 
     Args:
-        counts: what is to be spread, (N, K), as of `count_classes`.
+        counts: what to spread, (N, K), as `class_counts_per_image` returns it.
         groups: the group of each image.
-        fractions: of each part, with the sum 1.
-        seed: other seeds give other parts.
+        fractions: of each subset, with sum 1.
+        seed: another seed gives another split.
 
     Raises:
-        InputError: there are fewer groups than parts.
+        InputError: there are fewer groups than subsets.
     """
     names, group_of = np.unique(np.array(groups, object), return_inverse=True)
     if len(names) < len(fractions):
         raise InputError(
-            f"{len(names)} groups of images cannot be split into {len(fractions)} parts; "
-            "group by a finer key, or make fewer parts"
+            f"{counted(len(names), 'group')} of images cannot be split into {len(fractions)} subsets; "
+            "group by a finer key, or make fewer subsets"
         )
     totals = np.zeros((len(names), counts.shape[1]))
     np.add.at(totals, group_of, counts)
-    shares = totals / np.maximum(totals.sum(axis=0), 1)  # (G, K) of all there is
+    shares = totals / np.maximum(totals.sum(axis=0), 1)  # (G, K) of the whole data set
     order = np.array(Random(seed).sample(range(len(names)), len(names)))
     order = order[np.argsort(-shares[order].max(axis=1), kind="stable")]
-    wanted = np.asarray(fractions, np.float64)[:, None]  # (P, 1)
+    target = np.asarray(fractions, np.float64)[:, None]  # (P, 1)
     filled = np.zeros((len(fractions), counts.shape[1]))
-    part_of_group = np.empty(len(names), np.int64)
+    subset_of_group = np.empty(len(names), np.int64)
     for left, group in zip(range(len(order), 0, -1), order.tolist(), strict=True):
         share = shares[group]
-        growth = (share * (2 * (filled - wanted) + share) / wanted).sum(axis=1)  # (P,)
+        growth = (share * (2 * (filled - target) + share) / target).sum(axis=1)  # (P,)
         empty = filled[:, -1] == 0
-        if empty.sum() >= left:  # each part gets a group at least
+        if empty.sum() >= left:  # the groups left are needed for the empty subsets
             growth[~empty] = np.inf
-        part = int(growth.argmin())
-        part_of_group[group] = part
-        filled[part] += share
-    return part_of_group[group_of]
+        subset = int(growth.argmin())
+        subset_of_group[group] = subset
+        filled[subset] += share
+    return subset_of_group[group_of]
 
 
-def named_parts(document: Document, places: IntArray, folds: bool) -> dict[str, Document]:
-    """Return train, val (and test), or with `folds` fold_0_train, fold_0_val, fold_1_train and so on."""
-    numbers = range(int(places.max()) + 1)
-    if not folds:
-        return {NAMES[number]: part(document, np.flatnonzero(places == number).tolist()) for number in numbers}
-    parts = {}
-    for number in numbers:
-        parts[f"fold_{number}_train"] = part(document, np.flatnonzero(places != number).tolist())
-        parts[f"fold_{number}_val"] = part(document, np.flatnonzero(places == number).tolist())
-    return parts
+def write_splits(files: Sequence[SplitFile], folder: Path) -> None:
+    """Write NAME.json for each file into a new or empty folder.
+
+    Raises:
+        InputError: the folder is not empty or cannot be written.
+    """
+    refuse_filled(folder, "--split")
+    make_folder(folder, "--split")
+    for file in files:
+        write_json_rows(folder / f"{file.name}.json", file.document.content)
 
 
-def part(document: Document, rows: Sequence[int]) -> Document:
-    """Return the document with some of its images and their annotations; all else stays as it is."""
+def _rows_of_files(subsets: IntArray, folds: bool) -> dict[str, list[int]]:
+    """Return the rows of the images of train, val and test, or of fold_0_train, fold_0_val, fold_1_train and so on."""
+    chosen = {}
+    for number in range(int(subsets.max()) + 1):
+        if folds:
+            chosen[f"fold_{number}_train"] = subsets != number
+            chosen[f"fold_{number}_val"] = subsets == number
+        else:
+            chosen[NAMES[number]] = subsets == number
+    return {name: np.flatnonzero(where).tolist() for name, where in chosen.items()}
+
+
+def _with_images(document: CocoDocument, rows: Sequence[int]) -> CocoDocument:
+    """Return the document with only some of its images and their annotations; items are shared, not copied."""
     images = [document.items("images")[row] for row in rows]
     ids = {item["id"] for item in images}
     annotations = [item for item in document.items("annotations") if item["image_id"] in ids]
-    return Document(document.path, {**document.content, "images": images, "annotations": annotations}, document.folder)
+    content = {**document.content, "images": images, "annotations": annotations}
+    return CocoDocument(document.path, content, document.folder)
 
 
-def write_parts(parts: dict[str, Document], folder: Path) -> None:
-    """Write NAME.json of each part into a new or empty folder.
+def _group_by_key(document: CocoDocument, row: int, key: str) -> str:
+    value = document.items("images")[row].get(key)
+    if type(value) not in (int, str):
+        keys = ", ".join(map(short_repr, document.items("images")[row]))
+        raise InputError(
+            f"{document.path}: {document.describe('images', row)} has {key} {short_repr(value)}, not a number or "
+            f"string to group by; choose --group-by among its keys {keys}"
+        )
+    return repr(value)  # 1 and "1" are different groups
 
-    Raises:
-        InputError: the folder holds something, or cannot be written.
-    """
-    check_new_folder(folder)
+
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give another --split") from None
-    for name, document in parts.items():  # folds share their items, so that this takes little memory
-        write_json_rows(folder / f"{name}.json", document.content)
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"--group-by-name {pattern!r} is not a regular expression: {error}") from None
+    if compiled.groups != 1:
+        raise InputError(
+            f"--group-by-name {pattern!r} has {compiled.groups} groups; put ( ) around the one part that names the "
+            "group, as in '^([^_]+)_'"
+        )
+    return compiled
 
 
-def check_new_folder(folder: Path) -> None:
-    """Refuse a folder that something is in.
-
-    Raises:
-        InputError: it holds something, or is no folder.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not an empty folder; give another --split")
+def _group_by_name(document: CocoDocument, row: int, pattern: re.Pattern[str]) -> str:
+    name = document.items("images")[row]["file_name"]
+    match = pattern.search(name)
+    if match is None or match[1] is None:
+        raise InputError(
+            f"{document.path}: {document.describe('images', row)} does not match --group-by-name {pattern.pattern!r}; "
+            "change the pattern"
+        )
+    return match[1]

@@ -1,4 +1,4 @@
-"""The findings on a terminal: at most 40 lines of at most 80 columns."""
+"""Print findings, fixes and splits: at most 40 lines of at most 80 columns."""
 
 from __future__ import annotations
 
@@ -8,135 +8,131 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from anchorloc.doctor.annotation_table import Table
+from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis
-from anchorloc.doctor.editable import Changes
 from anchorloc.doctor.findings import Case
-from anchorloc.doctor.rules import Kind, Severity
-from anchorloc.text import counted, first_few, plural, printable, short_repr
+from anchorloc.doctor.fixes import FixCounts
+from anchorloc.doctor.rules import Rule, Severity
+from anchorloc.doctor.split import SplitFile
+from anchorloc.text import counted, first_few, plural, printable, short_repr, shorten
 
-MOST_LINES = 39  # and one for the shell
+MAX_LINES = 39  # leaves one for the shell prompt
 WIDTH = 80
-EXAMPLES = 5  # of a kind at most, and no more than fit into a line
-FEW, MANY = 3, 4  # values that are counted rather than shown case by case, if each has so many on average
+MAX_EXAMPLES = 5  # cases shown per rule, if they fit into one line
+MAX_VALUES, MIN_REPEATS = 3, 4  # up to 3 values that repeat 4 times on average are counted, not listed
 COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFORMATION: "cyan"}
 INDENT = " " * 9
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """Print what was looked at, and each kind of finding with its number, examples and remedy.
+    """Print the size of each file, and for each broken rule its number of cases, examples and advice.
 
-    Where there is not enough room, the last kinds lose their examples and remedies, and then their lines.
+    If the lines do not suffice, the last rules lose their examples and advice, then their own line.
     """
     for prefix, document, table in zip(_prefixes(diagnosis), diagnosis.documents, diagnosis.tables, strict=True):
-        _line(console, f"{prefix}{document.path.name}: {sizes(table)}")
-    found = {severity: diagnosis.findings.of(severity) for severity in Severity}
+        _line(console, f"{prefix}{document.path.name}: {_sizes(table)}")
+    found = {severity: diagnosis.findings.by_severity(severity) for severity in Severity}
     number = sum(map(len, found.values()))
-    room = MOST_LINES - len(diagnosis.documents) - 3 * sum(map(bool, found.values())) - 2  # headings and verdict
-    details, shown = max(room - number, 0) // 2, min(room, number)
-    for severity, kinds in found.items():
-        if kinds:
+    headings = 3 * sum(map(bool, found.values()))
+    available = MAX_LINES - len(diagnosis.documents) - headings - 2  # 2: the summary and the blank line before it
+    details, shown = max(available - number, 0) // 2, min(available, number)
+    for severity, rules in found.items():
+        if rules:
             console.print()
             console.print(Text(severity.value, f"bold {COLORS[severity]}"))
-        for kind, cases in kinds[:shown]:
-            _print_kind(console, kind, cases, diagnosis, brief=details <= 0)
+        for rule, cases in rules[:shown]:
+            _print_rule(console, rule, cases, diagnosis, brief=details <= 0)
             details -= 1
-        if len(kinds) > shown:
-            _line(console, f"{INDENT}and {counted(len(kinds) - shown, 'kind', 'kinds')} more")
-        shown = max(shown - len(kinds), 0)
+        if len(rules) > shown:
+            _line(console, f"{INDENT}and {counted(len(rules) - shown, 'kind')} more")
+        shown = max(shown - len(rules), 0)
     console.print()
-    console.print(Text(verdict(diagnosis), "bold"))
+    console.print(Text(_summary(diagnosis), "bold"))
 
 
-def sizes(table: Table) -> str:
-    """Write what a document holds, in one line."""
-    return " · ".join(
-        [
-            counted(len(table.image_rows), "image", "images"),
-            counted(len(table.rows), "box", "boxes"),
-            counted(len(table.categories), "class", "classes"),
-        ]
-    )
-
-
-def verdict(diagnosis: Diagnosis) -> str:
-    """Say in one line how it stands."""
-    if diagnosis.findings.clean:
-        return "clean: nothing that breaks or bends training or scoring"
-    errors, warnings, information = (len(diagnosis.findings.of(severity)) for severity in Severity)
-    kinds = f"{counted(errors, 'kind', 'kinds')} of error, {warnings} of warning, {information} of information"
-    return f"{kinds}; --json OUT has every case"
-
-
-def print_changes(changes: Changes, console: Console) -> None:
-    """Print what a repair did, a line a kind of change."""
-    if not changes:
-        _line(console, "nothing to mend")
-    for (what, action), count in changes.items():
+def print_fixes(counts: FixCounts, console: Console) -> None:
+    """Print one line per kind of fix."""
+    if not counts:
+        _line(console, "nothing to fix")
+    for (what, action), count in counts.items():
         _line(console, f"{count:>7,}  {what if count == 1 else plural(what)}: {action}")
 
 
-def print_parts(names: Sequence[str], tables: Sequence[Table], groups: Sequence[int], console: Console) -> None:
-    """Print images, groups, boxes and the boxes of the largest classes of each part."""
-    classes = tables[0].class_names
-    counts = [table.class_counts().tolist() for table in tables]
+def print_splits(files: Sequence[SplitFile], console: Console) -> None:
+    """Print the images, groups, boxes and the boxes of the largest classes of each file."""
+    classes = files[0].table.class_names
+    counts = [file.table.class_counts().tolist() for file in files]
     total = [sum(column) for column in zip(*counts, strict=True)]
     shown = sorted(range(len(classes)), key=lambda label: -total[label])[:4]
-    width = max(map(len, names))
-    heads = ["images", "groups", "boxes", *(_cut(classes[label], 9) for label in shown)]
+    width = max(len(file.name) for file in files)
+    heads = ["images", "groups", "boxes", *(shorten(classes[label], 9) for label in shown)]
     _line(console, " " * width + "".join(f"{head:>10}" for head in heads), "dim")
-    for name, table, number, boxes in zip(names, tables, groups, counts, strict=True):
-        numbers = [len(table.image_rows), number, len(table.rows), *(boxes[label] for label in shown)]
-        _line(console, f"{name:<{width}}" + "".join(f"{value:>10,}" for value in numbers))
+    for file, boxes in zip(files, counts, strict=True):
+        numbers = [len(file.table.image_rows), file.groups, len(file.table.rows), *(boxes[label] for label in shown)]
+        _line(console, f"{file.name:<{width}}" + "".join(f"{value:>10,}" for value in numbers))
         absent = [short_repr(classes[label]) for label in range(len(classes)) if total[label] and not boxes[label]]
         if absent:
             _line(console, f"{'':<{width}}    no box of {first_few(absent)}")
 
 
-def _print_kind(console: Console, kind: Kind, cases: Sequence[Case], diagnosis: Diagnosis, brief: bool) -> None:
-    splits = {id(document): prefix for prefix, document in zip(_prefixes(diagnosis), diagnosis.documents, strict=True)}
-    title = f"{len(cases):>7,}  {kind.counted(len(cases))}"
+def _sizes(table: AnnotationTable) -> str:
+    images, boxes, classes = len(table.image_rows), len(table.rows), len(table.categories)
+    return f"{counted(images, 'image')} · {counted(boxes, 'box')} · {counted(classes, 'class')}"
+
+
+def _summary(diagnosis: Diagnosis) -> str:
+    if diagnosis.findings.clean:
+        return "clean: no errors and no warnings"
+    errors, warnings, information = (len(diagnosis.findings.by_severity(severity)) for severity in Severity)
+    kinds = f"{counted(errors, 'kind')} of errors, {warnings} of warnings, {information} of information"
+    return f"{kinds}; --json OUT lists every case"
+
+
+def _print_rule(console: Console, rule: Rule, cases: Sequence[Case], diagnosis: Diagnosis, brief: bool) -> None:
+    prefix_of = {
+        id(document): prefix for prefix, document in zip(_prefixes(diagnosis), diagnosis.documents, strict=True)
+    }
+    title = f"{len(cases):>7,}  {rule.counted(len(cases))}"
     if brief:
-        _line(console, f"{title}: {_case(cases[0], splits)}")
+        _line(console, f"{title}: {_case(cases[0], prefix_of)}")
         return
     _line(console, title)
-    notes = [f"{splits[id(document)]}{words}" for document, words in diagnosis.findings.notes.get(kind, [])]
-    _line(console, INDENT + ("; ".join(notes) or _examples(cases, splits)), "dim")
-    _line(console, f"{INDENT}→ {kind.remedy}")
+    summaries = [f"{prefix_of[id(document)]}{text}" for document, text in diagnosis.findings.summaries.get(rule, [])]
+    _line(console, INDENT + ("; ".join(summaries) or _examples(cases, prefix_of)), "dim")
+    _line(console, f"{INDENT}→ {rule.advice}")
 
 
 def _prefixes(diagnosis: Diagnosis) -> Sequence[str]:
     return ("train ", "val ") if len(diagnosis.documents) > 1 else ("",)
 
 
-def _examples(cases: Sequence[Case], splits: dict[int, str]) -> str:
-    """Write the first cases, as many as a line holds; of few values in many cases the number and first of each."""
+def _examples(cases: Sequence[Case], prefix_of: dict[int, str]) -> str:
+    """Write the first cases, as many as fit into a line, or for a few repeated values the number and first of each."""
     values: dict[str, list[Case]] = {}
     for case in cases:
         values.setdefault(case.value, []).append(case)
-    if len(values) <= FEW and len(cases) >= MANY * len(values):
-        return "; ".join(f"{value} ({len(same):,}, first {_name(same[0], splits)})" for value, same in values.items())
-    text = _case(cases[0], splits)
-    for case in cases[1:EXAMPLES]:
-        longer = f"{text}; {_case(case, splits)}"
+    if len(values) <= MAX_VALUES and len(cases) >= MIN_REPEATS * len(values):
+        return "; ".join(
+            f"{value} ({len(same):,}, first {_name(same[0], prefix_of)})" for value, same in values.items()
+        )
+    text = _case(cases[0], prefix_of)
+    for case in cases[1:MAX_EXAMPLES]:
+        longer = f"{text}; {_case(case, prefix_of)}"
         if cell_len(printable(longer)) > WIDTH - len(INDENT):
             break
         text = longer
     return text
 
 
-def _case(case: Case, splits: dict[int, str]) -> str:
-    return f"{_name(case, splits)}: {case.value}" if case.items else f"{splits[id(case.document)]}{case.value}"
+def _case(case: Case, prefix_of: dict[int, str]) -> str:
+    if not case.list_name:
+        return f"{prefix_of[id(case.document)]}{case.value}"
+    return f"{_name(case, prefix_of)}: {case.value}"
 
 
-def _name(case: Case, splits: dict[int, str]) -> str:
-    return splits[id(case.document)] + case.document.describe(case.items, case.row)
+def _name(case: Case, prefix_of: dict[int, str]) -> str:
+    return prefix_of[id(case.document)] + case.document.describe(case.list_name, case.row)
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
     console.print(Text(printable(text), style), no_wrap=True, overflow="ellipsis")
-
-
-def _cut(text: str, longest: int) -> str:
-    text = printable(text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,4 +1,4 @@
-"""Annotation files for the tests of the doctor: a clean one, and mutations."""
+"""Annotation files for the tests of the doctor: a clean one, and mutations of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Changes = Iterable[tuple[tuple[Any, ...], Any]]
 
 
 def clean() -> dict[str, Any]:
-    """Return two images of 640 x 480 px, two classes, six boxes; nothing about them is worth a word."""
+    """Return two images of 640 x 480 px, two classes, six boxes; no rule is broken."""
     boxes = [(1, 7, [10, 20, 100, 50]), (1, 3, [300, 200, 80, 90]), (1, 3, [500, 400, 140, 80]),
              (2, 7, [0, 0, 640, 480]), (2, 7, [320, 10, 20, 300]), (2, 3, [5, 300, 30, 30])]  # fmt: skip
     return {
@@ -35,12 +35,12 @@ def examine(path: Path, content: Any, **options: Any) -> Diagnosis:
 
 
 def keys(diagnosis: Diagnosis, *severities: Severity) -> set[str]:
-    """Return the kinds that were found, of some severities or of all."""
-    return {kind.key for kind, _ in diagnosis.findings.ordered() if kind.severity in (severities or Severity)}
+    """Return the keys of the broken rules, of some severities or of all."""
+    return {rule.key for rule, _ in diagnosis.findings.ordered() if rule.severity in (severities or Severity)}
 
 
 def mutated(changes: Changes) -> dict[str, Any]:
-    """Return a document with the values at some places replaced; places that are gone are passed over."""
+    """Return a document with the values at some places replaced; places that no longer exist are skipped."""
     content = document()
     for place, value in changes:
         parent: Any = content
@@ -72,18 +72,18 @@ def repeat(items: str, row: int, **changes: Any) -> Change:
     return lambda content: content[items].append({**content[items][row], **changes})
 
 
-# Kind: the change that makes it, the item it is found in, and what is told of it.
+# Rule: a change that breaks it, the item that the case names, and a fragment of its value.
 FOUND: dict[str, tuple[Change, str, str]] = {
     "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
     "no-images": (lambda c: c.update(images=[]), "a.json", "images: []"),
     "no-list": (lambda c: c.pop("annotations"), "a.json", "annotations: None"),
     "no-categories": (lambda c: c.update(categories=[]), "a.json", "categories: []"),
-    "bad-item": (lambda c: c["annotations"].append(5), "annotation at 6", "5"),
+    "bad-item": (lambda c: c["annotations"].append(5), "annotation at row 6", "5"),
     "bad-id": (annotation(2, id=1.5), "annotation 1.5 (1.png)", "1.5"),
     "mixed-ids": (annotation(2, id="x"), "annotation 'x' (1.png)", "11 and 'x'"),
-    "same-image-id": (repeat("images", 0, file_name="3.png"), "image 1 (3.png)", "also at 0"),
-    "same-category-id": (repeat("categories", 0), "category 7", "also at 0"),
-    "same-annotation-id": (annotation(2, id=11), "annotation 11 (1.png)", "also at 0"),
+    "same-image-id": (repeat("images", 0, file_name="3.png"), "image 1 (3.png)", "also at row 0"),
+    "same-category-id": (repeat("categories", 0), "category 7", "also at row 0"),
+    "same-annotation-id": (annotation(2, id=11), "annotation 11 (1.png)", "also at row 0"),
     "bad-category-name": (category(name=5), "category 3", "name 5"),
     "bad-file-name": (image(file_name="../x.png"), "image 2 (../x.png)", "must be relative"),
     "bad-size": (image(height=0), "image 2 (2.png)", "height 0"),
@@ -99,15 +99,15 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
     "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),
     "partly-outside": (annotation(2, bbox=[500, 400, 140.6, 80]), "annotation 13 (1.png)", "140.6, 80] in 640"),
-    "repeated-box": (repeat("annotations", 1, id=30), "annotation 30 (1.png)", "'cat': bbox [300, 200, 80, 90] as ann"),
+    "repeated-box": (repeat("annotations", 1, id=30), "annotation 30 (1.png)", "'cat': bbox [300, 200, 80, 90]"),
     "two-classes": (repeat("annotations", 1, id=30, category_id=7), "annotation 30 (1.png)", "'dog' and 'cat'"),
     "small-box": (annotation(0, bbox=[5, 5, 7.9, 2], area=16), "annotation 11 (1.png)", "7.9 x 2 px of 'dog'"),
     "id-zero": (annotation(0, id=0), "annotation 0 (1.png)", "id 0"),
-    "no-annotation-id": (annotation(0, id=None), "annotation at 0 (1.png)", "id None"),
+    "no-annotation-id": (annotation(0, id=None), "annotation at row 0 (1.png)", "id None"),
     "no-crowd": (annotation(0, iscrowd=None), "annotation 11 (1.png)", "iscrowd None"),
     "no-area": (annotation(0, area=None), "annotation 11 (1.png)", "area None"),
     "area-differs": (annotation(0, area=4000), "annotation 11 (1.png)", "area 4000, box 100 x 50 px"),
-    "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "as image 1"),
+    "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "same as image 1"),
     "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
     "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),
 }  # fmt: skip

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from anchorloc.boxes import box_iou
 from anchorloc.data import read_annotations
-from anchorloc.doctor import KINDS, Severity, diagnose, read_document
-from anchorloc.doctor.box_format import weigh_xyxy
-from anchorloc.doctor.overlaps import NEAR, earliest_twins
+from anchorloc.doctor import Rule, Severity, diagnose, read_document
+from anchorloc.doctor.box_format import xyxy_evidence
+from anchorloc.doctor.overlaps import MIN_IOU, earliest_duplicates
 from anchorloc.errors import InputError
 from tests.data.coco_cases import BAD, JSON_VALUES, PLACES
 from tests.data.data_sets import document, write_document
@@ -38,7 +38,7 @@ def refused(path: Path) -> bool:
 
 def has_errors(path: Path) -> bool:
     try:
-        return bool(diagnose([read_document(path)]).findings.of(Severity.ERROR))
+        return bool(diagnose([read_document(path)]).findings.by_severity(Severity.ERROR))
     except InputError:
         return True
 
@@ -68,16 +68,16 @@ def test_a_clean_file_is_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", FOUND)
-def test_each_kind_is_found_where_it_is(key: str, tmp_path: Path) -> None:
+def test_each_broken_rule_is_found_where_it_is(key: str, tmp_path: Path) -> None:
     change, item, value = FOUND[key]
     content = clean()
     change(content)
     diagnosis = examine(tmp_path / "a.json", content)
-    kind = next(kind for kind in KINDS if kind.key == key)
-    case = diagnosis.findings.cases[kind][0]
-    assert case.document.describe(case.items, case.row) == item
+    rule = next(rule for rule in Rule if rule.key == key)
+    case = diagnosis.findings.cases[rule][0]
+    assert case.document.describe(case.list_name, case.row) == item
     assert value in case.value
-    assert diagnosis.findings.clean == (kind.severity is Severity.INFORMATION)
+    assert diagnosis.findings.clean == (rule.severity is Severity.INFORMATION)
 
 
 def test_what_is_only_odd_is_not_found(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_rare_classes_are_counted(tmp_path: Path) -> None:
     content["annotations"] += [{**content["annotations"][0], "id": 100 + row, "category_id": 5,
                                 "bbox": [300, 99 * row, 50, 90]} for row in range(2)]  # fmt: skip
     found = examine(tmp_path / "a.json", content).findings
-    assert [case.value for kind, cases in found.ordered() if kind.key == "rare-class" for case in cases] == [
+    assert [case.value for rule, cases in found.ordered() if rule.key == "rare-class" for case in cases] == [
         "'cat': 1 box, 20 of 'dog'"
     ]
 
@@ -112,21 +112,21 @@ def test_rare_classes_are_counted(tmp_path: Path) -> None:
         max_size=30,
     )
 )
-def test_twins_are_those_of_the_whole_matrix(numbers: list[tuple[int, ...]]) -> None:
+def test_duplicates_are_those_of_the_whole_matrix(numbers: list[tuple[int, ...]]) -> None:
     values = np.array(numbers, np.float64).reshape(-1, 6)
     boxes = np.concatenate([values[:, :2], values[:, :2] + values[:, 2:4]], axis=1)
     images, labels = values[:, 4].astype(np.int64), values[:, 5].astype(np.int64)
-    near = (box_iou(boxes, boxes) >= NEAR) & (images[:, None] == images)
+    near = (box_iou(boxes, boxes) >= MIN_IOU) & (images[:, None] == images)
     none = len(boxes)
-    for twins, wanted in zip(earliest_twins(boxes, images, labels), (True, False), strict=True):
+    for twins, wanted in zip(earliest_duplicates(boxes, images, labels), (True, False), strict=True):
         for row in range(none):
             rows = [other for other in range(row) if near[row, other] and (labels[row] == labels[other]) == wanted]
             assert twins[row] == (rows[0] if rows else none)
 
 
-def test_twins_may_begin_some_pixels_apart() -> None:
+def test_duplicates_may_begin_some_pixels_apart() -> None:
     boxes = np.array([[0, 0, 100, 100], [4, 0, 103, 100], [6, 0, 101, 100], [0.5, 0, 100, 100]], np.float64)
-    same, other = earliest_twins(boxes, np.zeros(4, np.int64), np.array([0, 0, 0, 1]))
+    same, other = earliest_duplicates(boxes, np.zeros(4, np.int64), np.array([0, 0, 0, 1]))
     assert same.tolist() == [4, 4, 1, 4]  # IoU .93 of the first and second, .96 of the second and third
     assert other.tolist() == [4, 4, 4, 0]
 
@@ -142,7 +142,7 @@ def test_xyxy_is_suspected_where_it_is_and_nowhere_else(name: str, real_data: Pa
         document = read_document(real_data / name / "annotations" / f"instances_{split}.json")
         diagnosis = diagnose([document])
         assert "like-xyxy" not in keys(diagnosis)
-        assert weigh_xyxy(diagnosis.tables[0]).leaving == 0
+        assert xyxy_evidence(diagnosis.tables[0]).outside_as_xywh == 0
         assert "like-xyxy" in keys(examine(tmp_path / "a.json", xyxy(dict(document.content))))
 
 
@@ -150,7 +150,7 @@ def test_few_or_careless_boxes_are_not_suspected(tmp_path: Path) -> None:
     few = clean()
     few["annotations"] = few["annotations"][:4]
     assert "like-xyxy" not in keys(examine(tmp_path / "few.json", xyxy(few)))
-    mixed = clean()  # two files in one, in two formats: COCO's own boxes tell against it
+    mixed = clean()  # two files in one, in two formats: boxes of COCO's format are invalid as x1, y1, x2, y2
     mixed["annotations"] += [{**xyxy(clean())["annotations"][0], "id": row, "bbox": [400, 300, 500 + row, 400]}
                              for row in range(50, 58)]  # fmt: skip
     assert "like-xyxy" not in keys(examine(tmp_path / "mixed.json", mixed))
@@ -165,7 +165,7 @@ def test_shares_of_the_image_are_suspected(tmp_path: Path) -> None:
     for item in content["annotations"]:
         x, y, width, height = item["bbox"]
         item["bbox"] = [x / 640, y / 480, width / 640, height / 480]
-    assert "like-shares" in keys(examine(tmp_path / "a.json", content))
+    assert "like-normalized" in keys(examine(tmp_path / "a.json", content))
 
 
 def test_classes_are_counted_in_train_alone(tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ def test_classes_are_counted_in_train_alone(tmp_path: Path) -> None:
     content["categories"].append({"id": 9, "name": "bird"})
     documents = [read_document(write_document(tmp_path / name, content)) for name in ("a.json", "b.json")]
     found = diagnose(documents).findings
-    cases = [case for kind, cases in found.ordered() if kind.key == "no-box" for case in cases]
+    cases = [case for rule, cases in found.ordered() if rule.key == "no-box" for case in cases]
     assert [case.document for case in cases] == documents[:1]

@@ -13,8 +13,8 @@ from PIL import Image
 
 from anchorloc.data import CocoSource, read_annotations
 from anchorloc.data.images import MAX_PIXELS, read_image
-from anchorloc.doctor import Diagnosis, diagnose, read_document, repair, write_json_rows
-from anchorloc.doctor.image_hash import ALIKE, Fingerprint, alike, fingerprint
+from anchorloc.doctor import Diagnosis, Rule, diagnose, read_document, repair, write_json_rows
+from anchorloc.doctor.duplicate_images import MAX_DISTANCE, ImageHash, difference_hash, similar_pairs
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
 from tests.doctor.doctor_cases import keys
@@ -46,10 +46,10 @@ def listing(names: list[str], **sizes: tuple[int, int]) -> dict[str, Any]:
 
 
 def found(diagnosis: Diagnosis) -> dict[str, list[tuple[str, str]]]:
-    """Return by kind the file_name and value of each case."""
+    """Return by rule the file_name and value of each case."""
     return {
-        kind.key: [(case.document.file_name(case.items, case.row), case.value) for case in cases]
-        for kind, cases in diagnosis.findings.ordered()
+        rule.key: [(case.document.file_name(case.list_name, case.row), case.value) for case in cases]
+        for rule, cases in diagnosis.findings.ordered()
     }
 
 
@@ -84,9 +84,9 @@ EXPECTED = {
     "no-file": [("link.png", "is a link to"), ("gone.png", "does not exist")],
     "unreadable": [("page.jpg", "is not an image"), ("float.tif", "floating-point")],
     "size-differs": [("other.png", "64 x 48 px, declared 60 x 40")],
-    "same-bytes": [("copy.png", "as image 1 (fine.png)")],
+    "same-bytes": [("copy.png", "same as image 1 (fine.png)")],
     "orientation": [
-        ("turned.jpg", "orientation 6, turned to the declared size"),
+        ("turned.jpg", "orientation 6, rotated to the declared size"),
         ("tagged.jpg", "orientation 6, not applied"),
     ],
     "odd-mode": [("cmyk.jpg", "CMYK"), ("deep.png", "I;16")],
@@ -108,17 +108,17 @@ def test_each_oddity_of_a_file_is_found(odd: Path, decode: bool) -> None:
             assert fragment in value
 
 
-def test_a_set_mended_with_its_images_passes_the_checks_of_training(odd: Path) -> None:
+def test_a_set_fixed_with_its_images_passes_the_checks_of_training(odd: Path) -> None:
     diagnosis = diagnose([read_document(odd / "a.json", odd / "images", whole=True)], decode=True)
-    mended, changes = repair(diagnosis, 8, True)
-    write_json_rows(odd / "b.json", mended.documents[0].content)
+    fixed, counts = repair(diagnosis, 8, True)
+    write_json_rows(odd / "b.json", fixed.documents[0].content)
     source = CocoSource(**vars(read_annotations(odd / "b.json")), folder=odd / "images", max_pixels=MAX_PIXELS)
     assert len(source) == 9
     source.check_images()
     for index in range(len(source)):
         assert source.image(index).shape == (*source.size(index), 3)
-    assert changes["image of another size than declared", "size taken from the file"] == 1
-    assert changes["annotation of one of the removed images", "removed"] == 5
+    assert counts[Rule.SIZE_DIFFERS.title, "size taken from the file"] == 1
+    assert counts["annotation of a removed image", "removed"] == 5
 
 
 def test_a_size_is_not_taken_from_a_file_that_the_boxes_do_not_fit(tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_a_size_is_not_taken_from_a_file_that_the_boxes_do_not_fit(tmp_path: Pat
     content = listing(["a.png", "b.png"])
     content["annotations"][0].update(bbox=[30, 20, 30, 25], area=750)
     path = write_document(tmp_path / "a.json", content)
-    mended, changes = repair(diagnose([read_document(path, tmp_path, whole=True)]), 8, False)
-    assert [image["file_name"] for image in mended.documents[0].items("images")] == ["b.png"]
-    assert changes["image of another size than declared", "removed"] == 1
+    fixed, counts = repair(diagnose([read_document(path, tmp_path, whole=True)]), 8, False)
+    assert [image["file_name"] for image in fixed.documents[0].items("images")] == ["b.png"]
+    assert counts[Rule.SIZE_DIFFERS.title, "removed"] == 1
 
 
 def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> No
     content = listing(["a.jpg", "b.jpg"], a=(480, 640), b=(480, 640))
     content["images"][0]["id"] = 1.0
     path = write_document(tmp_path / "a.json", content)
-    mended, _ = repair(diagnose([read_document(path, tmp_path, whole=True)], decode=True), 8, True)
-    assert [image["file_name"] for image in mended.documents[0].items("images")] == ["b.jpg"]
+    fixed, _ = repair(diagnose([read_document(path, tmp_path, whole=True)], decode=True), 8, True)
+    assert [image["file_name"] for image in fixed.documents[0].items("images")] == ["b.jpg"]
 
 
 def test_a_file_that_is_listed_twice_is_no_copy(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_leaks_are_found_by_bytes_and_suspected_by_looks(tmp_path: Path) -> None
     noise(3, (240, 320)).resize(SIZE[::-1]).save(tmp_path / "val" / "v1.jpg", quality=60)
     noise(9, (240, 320)).resize(SIZE[::-1]).save(tmp_path / "val" / "t0.png")  # another picture under a name of train
     cases = found(write_splits(tmp_path, [f"t{seed}.png" for seed in range(4)], ["v0.png", "v1.jpg", "t0.png"]))
-    assert cases["leak"] == [("v0.png", "as image 3 (t2.png)")]
+    assert cases["leak"] == [("v0.png", "same as image 3 (t2.png)")]
     assert [name for name, _ in cases["looks-leaked"]] == ["v1.jpg"]
-    assert "as image 4 (t3.png)" in cases["looks-leaked"][0][1]
+    assert "like image 4 (t3.png)" in cases["looks-leaked"][0][1]
     assert "shared-file-name" not in cases  # the files were compared
     assert len(cases["shared-id"]) == 3
 
@@ -201,36 +201,36 @@ def test_classes_that_only_one_split_has_boxes_of(tmp_path: Path) -> None:
     assert cases["absent-from-train"] == [("", "'dog': 1 box")]
 
 
-def test_fingerprints_are_compared_bit_by_bit() -> None:
+def test_hashes_are_compared_bit_by_bit() -> None:
     random = np.random.default_rng(0)
     bits = random.random((40, 256)) < 0.4
     bits[20:30] = bits[:10] ^ (random.random((10, 256)) < 0.035)
-    bits[39] = bits[38] = False  # plain, hence not compared
-    prints = [Fingerprint(np.packbits(row).view(np.uint64)) for row in bits]
-    rows, columns, distances = alike(prints[:20] + prints[38:39], prints[20:])
+    bits[39] = bits[38] = False  # uniform, hence not compared
+    hashes = [ImageHash(np.packbits(row).view(np.uint64)) for row in bits]
+    rows, columns, distances = similar_pairs(hashes[:20] + hashes[38:39], hashes[20:])
     wanted = {
         (row, column): int((bits[row] ^ bits[20 + column]).sum())
-        for row in range(20) for column in range(20) if (bits[row] ^ bits[20 + column]).sum() <= ALIKE
+        for row in range(20) for column in range(20) if (bits[row] ^ bits[20 + column]).sum() <= MAX_DISTANCE
     }  # fmt: skip
     assert dict(zip(zip(rows.tolist(), columns.tolist(), strict=True), distances.tolist(), strict=True)) == wanted
     assert 3 <= len(wanted) <= 10
-    assert [len(part) for part in alike([], prints)] == [0, 0, 0]
+    assert [len(part) for part in similar_pairs([], hashes)] == [0, 0, 0]
 
 
 def test_real_images_differ_and_their_copies_do_not(real_data: Path, tmp_path: Path) -> None:
     """No two of the images of fruits are taken for one; nine of ten shrunk and recompressed ones are recognized."""
     images = [read_image(path) for path in sorted((real_data / "fruits" / "images").iterdir())[::6]]
-    prints = [fingerprint(image) for image in images]
-    rows, columns, _ = alike(prints, prints)
+    hashes = [difference_hash(image) for image in images]
+    rows, columns, _ = similar_pairs(hashes, hashes)
     assert (rows == columns).all()
     copies = []
     for image in images:
         height, width, _ = image.shape
         Image.fromarray(image).resize((width // 2, height // 2)).save(tmp_path / "copy.jpg", quality=60)
-        copies.append(fingerprint(read_image(tmp_path / "copy.jpg")))
-    rows, columns, _ = alike(prints, copies)
+        copies.append(difference_hash(read_image(tmp_path / "copy.jpg")))
+    rows, columns, _ = similar_pairs(hashes, copies)
     assert (rows == columns).all()
-    assert len(rows) >= 0.9 * sum(not one.plain for one in prints)
+    assert len(rows) >= 0.9 * sum(not one.uniform for one in hashes)
 
 
 @pytest.mark.parametrize(("name", "modes", "formats"), [("bccd", 0, 0), ("fruits", 29, 37), ("coco128", 1, 0)])
@@ -252,7 +252,7 @@ def test_the_doctor_finds_the_anomalies_on_record(name: str, modes: int, formats
     assert not keys(diagnosis) & {"leak", "same-bytes", "unreadable", "no-file", "size-differs"}
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     path = write_document(tmp_path / "a.json", listing(["a.png"]))
     with pytest.raises(InputError, match=r"the images folder .*nowhere does not exist"):
         read_document(path, tmp_path / "nowhere")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorloc.data import read_annotations
-from anchorloc.doctor import count_classes, diagnose, divide, groups_of, named_parts, read_document, write_parts
+from anchorloc.doctor import diagnose, read_document, split_document, write_splits
+from anchorloc.doctor.split import image_groups, stratified_group_split
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
 from tests.doctor.doctor_cases import clean
@@ -21,28 +22,28 @@ from tests.doctor.doctor_cases import clean
     fractions=st.sampled_from([(0.8, 0.2), (0.5, 0.5), (0.6, 0.2, 0.2), (0.25,) * 4]),
     seed=st.integers(0, 5),
 )
-def test_groups_stay_whole_and_no_part_is_empty(
+def test_groups_stay_whole_and_no_subset_is_empty(
     counts: list[tuple[int, int, int]], fractions: tuple[float, ...], seed: int
 ) -> None:
     columns = np.array([(first, second, 1) for first, second, _ in counts], np.float64)
     groups = [str(group) for _, _, group in counts]
     if len(set(groups)) < len(fractions):
         with pytest.raises(InputError, match="cannot be split into"):
-            divide(columns, groups, fractions, seed)
+            stratified_group_split(columns, groups, fractions, seed)
         return
-    places = divide(columns, groups, fractions, seed)
+    places = stratified_group_split(columns, groups, fractions, seed)
     assert set(places.tolist()) == set(range(len(fractions)))
     for group in set(groups):
         assert len({int(place) for place, other in zip(places, groups, strict=True) if other == group}) == 1
-    np.testing.assert_array_equal(places, divide(columns, groups, fractions, seed))
+    np.testing.assert_array_equal(places, stratified_group_split(columns, groups, fractions, seed))
 
 
-def test_a_small_part_gets_a_group_all_the_same() -> None:
-    assert sorted(divide(np.ones((2, 1)), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
+def test_a_small_subset_still_gets_a_group() -> None:
+    assert sorted(stratified_group_split(np.ones((2, 1)), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
 
 
 def spread(columns: np.ndarray, places: np.ndarray, fraction: float) -> float:
-    """The greatest distance of the share of val from `fraction`, over the columns."""
+    """Return the greatest distance of the fraction of val from `fraction`, over the columns."""
     return float(np.abs(columns[places == 1].sum(axis=0) / columns.sum(axis=0) - fraction).max())
 
 
@@ -51,7 +52,7 @@ def test_classes_are_spread_better_than_by_chance(images_a_group: int) -> None:
     random = np.random.default_rng(0)
     columns = np.column_stack([random.poisson((5, 1, 0.1), (400, 3)), np.ones(400)]).astype(np.float64)
     groups = [str(row // images_a_group) for row in range(400)]
-    ours = [spread(columns, divide(columns, groups, (0.8, 0.2), seed), 0.2) for seed in range(10)]
+    ours = [spread(columns, stratified_group_split(columns, groups, (0.8, 0.2), seed), 0.2) for seed in range(10)]
     names = np.array(groups)
     chance = []
     for _ in range(10):
@@ -59,10 +60,10 @@ def test_classes_are_spread_better_than_by_chance(images_a_group: int) -> None:
         chance.append(spread(columns, np.isin(names, chosen).astype(int), 0.2))
     assert max(ours) < 0.02
     assert np.mean(ours) < np.mean(chance) / 4
-    assert len({tuple(divide(columns, groups, (0.8, 0.2), seed)) for seed in range(3)}) == 3
+    assert len({tuple(stratified_group_split(columns, groups, (0.8, 0.2), seed)) for seed in range(3)}) == 3
 
 
-def test_parts_hold_everything_once_and_are_read_by_training(tmp_path: Path) -> None:
+def test_folds_hold_everything_once_and_are_read_by_training(tmp_path: Path) -> None:
     content = clean()
     content["images"] = [
         {**content["images"][0], "id": row, "file_name": f"p{row // 3}_{row}.png"} for row in range(12)
@@ -71,13 +72,11 @@ def test_parts_hold_everything_once_and_are_read_by_training(tmp_path: Path) -> 
         {**content["annotations"][row % 3], "id": row + 1, "image_id": row % 12} for row in range(36)
     ]
     document = read_document(write_document(tmp_path / "a.json", content), whole=True)
-    table = diagnose([document]).tables[0]
-    groups = groups_of(document, pattern="^p([0-9]+)_")
-    assert groups == [str(row // 3) for row in range(12)]
-    places = divide(count_classes(table), groups, [1 / 4] * 4, 0)
-    parts = named_parts(document, places, folds=True)
-    write_parts(parts, tmp_path / "folds")
-    assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == sorted(f"{name}.json" for name in parts)
+    assert image_groups(document, pattern="^p([0-9]+)_") == [str(row // 3) for row in range(12)]
+    files = split_document(diagnose([document]), folds=4, pattern="^p([0-9]+)_")
+    assert [file.groups for file in files] == [3, 1] * 4
+    write_splits(files, tmp_path / "folds")
+    assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == sorted(f"{file.name}.json" for file in files)
     validated = []
     for number in range(4):
         train, val = (
@@ -91,18 +90,18 @@ def test_parts_hold_everything_once_and_are_read_by_training(tmp_path: Path) -> 
     assert sorted(map(int, validated)) == list(range(12))
 
 
-def test_what_cannot_be_grouped_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_grouped_is_refused(tmp_path: Path) -> None:
     content = clean()
     content["images"][0]["patient"] = 5
     document = read_document(write_document(tmp_path / "a.json", content))
-    with pytest.raises(InputError, match=r"image 2 \(2\.png\) has patient None.* its keys are 'id', 'file_name'"):
-        groups_of(document, key="patient")
+    with pytest.raises(InputError, match=r"image 2 \(2\.png\) has patient None.* its keys 'id', 'file_name'"):
+        image_groups(document, key="patient")
     with pytest.raises(InputError, match=r"image 1 \(1\.png\) does not match"):
-        groups_of(document, pattern="^(p)")
+        image_groups(document, pattern="^(p)")
     with pytest.raises(InputError, match="has 0 groups"):
-        groups_of(document, pattern="^p")
-    with pytest.raises(InputError, match="is no regular expression"):
-        groups_of(document, pattern="(")
+        image_groups(document, pattern="^p")
+    with pytest.raises(InputError, match="is not a regular expression"):
+        image_groups(document, pattern="(")
     content["images"][1]["patient"] = "5"
     document = read_document(write_document(tmp_path / "b.json", content))
-    assert len(set(groups_of(document, key="patient"))) == 2  # 5 and "5" are not taken for one
+    assert len(set(image_groups(document, key="patient"))) == 2  # 5 and "5" are different groups

@@ -1,4 +1,4 @@
-"""All findings as JSON and as CSV."""
+"""Write all findings as JSON and as CSV."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from anchorloc.text import csv_cell
 COLUMNS = ("kind", "severity", "file", "list", "row", "id", "file_name", "value")
 
 
-def findings_record(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return the findings as a JSON object."""
+def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the findings as a JSON object, rule by rule with every case."""
     files = [
         {
             "path": str(document.path),
@@ -26,39 +26,39 @@ def findings_record(diagnosis: Diagnosis) -> dict[str, Any]:
     ]
     findings = [
         {
-            "kind": kind.key,
-            "severity": kind.severity.name.lower(),
-            "title": kind.title,
-            "remedy": kind.remedy,
+            "kind": rule.key,
+            "severity": rule.severity.name.lower(),
+            "title": rule.title,
+            "advice": rule.advice,
             "count": len(cases),
             "cases": [_case(case) for case in cases],
         }
-        for kind, cases in diagnosis.findings.ordered()
+        for rule, cases in diagnosis.findings.ordered()
     ]
     return {"clean": diagnosis.findings.clean, "files": files, "findings": findings}
 
 
 def findings_csv(diagnosis: Diagnosis) -> str:
-    """Return the findings as CSV, a line a case; cells that a spreadsheet would run are made text by a quote."""
+    """Return the findings as CSV, one line per case; a quote keeps a spreadsheet from running a cell."""
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for kind, cases in diagnosis.findings.ordered():
+    for rule, cases in diagnosis.findings.ordered():
         for case in cases:
-            row = {"kind": kind.key, "severity": kind.severity.name.lower(), **_case(case)}
+            row = {"kind": rule.key, "severity": rule.severity.name.lower(), **_case(case)}
             writer.writerow({key: csv_cell(value) for key, value in row.items()})
     return file.getvalue()
 
 
 def _case(case: Case) -> dict[str, Any]:
-    items = case.document.items(case.items) if case.items else []
+    items = case.document.items(case.list_name) if case.list_name else []
     item = items[case.row] if 0 <= case.row < len(items) else None
     item_id = item.get("id") if isinstance(item, dict) else None
     return {
         "file": str(case.document.path),
-        "list": case.items,
+        "list": case.list_name,
         "row": case.row if case.row >= 0 else None,
         "id": item_id if type(item_id) in (int, str) else None,
-        "file_name": case.document.file_name(case.items, case.row),
+        "file_name": case.document.file_name(case.list_name, case.row),
         "value": case.value,
     }
