@@ -179,7 +179,7 @@ def test_comparing_is_read(desk: Path) -> None:
     Path("mine.yaml").write_text("train: {warmup: 10}")
     Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
     assert read_study(Path("studies/study.yaml")).pairs
-    here, with_ray = (compare._parser().parse_args(words[2:]) for words in commands("comparing.md"))
+    here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
     assert read_study(here.study).baseline == "ATSS, 1 shape"
     assert with_ray.engine == "ray"
 
