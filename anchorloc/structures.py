@@ -1,4 +1,4 @@
-"""What crosses from one room to another, and nothing else."""
+"""The types that packages hand to each other, and the aliases of their arrays."""
 
 from __future__ import annotations
 
@@ -9,17 +9,37 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32] | NDArray[np.float64]
+__all__ = [
+    "BACKGROUND",
+    "IGNORE",
+    "AnchorGrid",
+    "AnchorLevel",
+    "Assignment",
+    "Category",
+    "Detections",
+    "Sample",
+    "Target",
+]
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+FloatArray = Float32Array | Float64Array
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
+Size = tuple[int, int]  # (height, width) in pixels
+Scale = tuple[float, float]  # (vertical, horizontal)
+Color = tuple[float, float, float]  # RGB
 
-BACKGROUND: Final = -1  # a dense label: the anchor learns that nothing is there
-IGNORE: Final = -2  # a dense label: the anchor learns nothing
+IMAGENET_MEAN: Final[Color] = (123.675, 116.28, 103.53)  # from 0 to 255
+
+BACKGROUND: Final = -1  # in `Assignment.matched`: the anchor learns that nothing is there
+IGNORE: Final = -2  # in `Assignment.matched`: the anchor has no loss
 
 
 @dataclass(frozen=True)
 class Category:
-    """A class of objects. Its label inside the model is its place in the data set's tuple of categories."""
+    """A class of objects. Its label in the model is its index in the data set's tuple of categories."""
 
     id: int | str  # as in the annotation file
     name: str
@@ -31,9 +51,9 @@ class Target:
 
     boxes: FloatArray  # (M, 4)
     labels: IntArray  # (M,) 0..C-1
-    crowd: BoolArray  # (M,) True where a box stands for a group
-    area: FloatArray  # (M,) square pixels of the original image, as annotated: COCO's size ranges go by it
-    rows: IntArray  # (M,) row of the annotation in its data set, to name it in a message
+    crowd: BoolArray  # (M,) True where a box surrounds a group of objects (COCO's iscrowd)
+    area: FloatArray  # (M,) annotated area in square pixels of the original image; decides COCO's size range
+    rows: IntArray  # (M,) row of the annotation in its data set, for messages
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -47,25 +67,27 @@ class Target:
 class Sample:
     """One image as the network sees it, with its boxes in the same pixels."""
 
-    image: NDArray[np.uint8] | NDArray[np.float32]  # (H, W, 3) RGB from 0 to 255
+    image: Pixels | Float32Array  # (H, W, 3) RGB from 0 to 255
     target: Target
     image_id: int | str
-    scale: tuple[float, float]  # (vertical, horizontal): network pixels for one original pixel
-    size: tuple[int, int]  # (height, width) of the original image
+    scale: Scale  # network pixels per original pixel
+    size: Size  # of the original image
 
 
 @dataclass(frozen=True, eq=False)
 class AnchorLevel:
-    """The anchors of one feature map. The edges of an anchor depend on its row or its column alone, so they are
-    stored as four small tables; anchor (row, column, k) is
-    (x1[k, column], y1[k, row], x2[k, column], y2[k, row])."""
+    """The anchors of one feature map.
+
+    The x of an anchor's edges depends on its column alone, and the y on its row alone. So four small tables hold them:
+    anchor (row, column, k) is (x1[k, column], y1[k, row], x2[k, column], y2[k, row]).
+    """
 
     stride: tuple[float, float]  # (vertical, horizontal) pixels between cell centers
-    first_center: tuple[float, float]  # (vertical, horizontal) pixels: the center of cell (0, 0)
-    x1: NDArray[np.float32]  # (K, W)
-    y1: NDArray[np.float32]  # (K, H)
-    x2: NDArray[np.float32]  # (K, W)
-    y2: NDArray[np.float32]  # (K, H)
+    first_center: tuple[float, float]  # (y, x) of the center of cell (0, 0), in pixels
+    x1: Float32Array  # (K, W)
+    y1: Float32Array  # (K, H)
+    x2: Float32Array  # (K, W)
+    y2: Float32Array  # (K, H)
 
     @property
     def grid_size(self) -> tuple[int, int]:
@@ -74,7 +96,7 @@ class AnchorLevel:
 
     @property
     def shapes(self) -> int:
-        """K, the anchors of a cell."""
+        """K, the number of anchors per cell."""
         return int(self.x1.shape[0])
 
     @property
@@ -84,8 +106,8 @@ class AnchorLevel:
         return tuple(zip(widths.tolist(), heights.tolist(), strict=True))
 
     @property
-    def centers(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The y of every row (H,) and the x of every column (W,) of cell centers."""
+    def centers(self) -> tuple[Float64Array, Float64Array]:
+        """The y of each row (H,) and the x of each column (W,) of cell centers."""
         rows, columns = self.grid_size
         (top, left), (down, right) = self.first_center, self.stride
         return top + down * np.arange(rows, dtype=np.float64), left + right * np.arange(columns, dtype=np.float64)
@@ -98,7 +120,7 @@ class AnchorLevel:
 class AnchorGrid:
     """All anchors of an image, in the order (level, row, column, shape)."""
 
-    image_size: tuple[int, int]  # (height, width)
+    image_size: Size
     levels: tuple[AnchorLevel, ...]
 
     def __len__(self) -> int:
@@ -109,8 +131,8 @@ class AnchorGrid:
         return sum(len(level) for level in self.levels)
 
     @cached_property
-    def boxes(self) -> NDArray[np.float32]:
-        """(A, 4) every anchor, made on first use."""
+    def boxes(self) -> Float32Array:
+        """(A, 4) xyxy of every anchor, computed on first use."""
         boxes = np.empty((len(self), 4), np.float32)
         start = 0
         for level in self.levels:
@@ -124,18 +146,18 @@ class AnchorGrid:
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Which box each of the A anchors of one image learns, sparse: the anchors not named are background."""
+    """Which box each of the A anchors of one image learns. It is sparse: all other anchors are background."""
 
     anchors: IntArray  # (P,) positive anchors, ascending
-    rows: IntArray  # (P,) the row of the box that each learns
-    ignored: IntArray  # anchors that learn nothing, ascending
+    rows: IntArray  # (P,) the box row that each positive anchor learns
+    ignored: IntArray  # (I,) anchors without a loss, ascending
     count: int  # A
-    unassigned: IntArray  # rows of the boxes (crowd aside) that no anchor learns, ascending
+    unassigned: IntArray  # (U,) rows of the boxes without a positive anchor, ascending; never crowd boxes
 
     @property
     def matched(self) -> NDArray[np.int32]:
-        """(A,) a box row, BACKGROUND or IGNORE for every anchor."""
-        matched = np.full(4 * self.count, BACKGROUND, np.int8).view(np.int32)  # bytes fill faster; all are those of -1
+        """(A,) a box row, BACKGROUND or IGNORE for each anchor."""
+        matched = np.full(4 * self.count, BACKGROUND, np.int8).view(np.int32)  # faster by bytes: all bytes of -1 are -1
         matched[self.ignored] = IGNORE
         matched[self.anchors] = self.rows
         return matched
@@ -143,17 +165,17 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The N boxes found in one image, in its original pixels, by descending score."""
+    """The N detections of one image, in its original pixels, by descending score."""
 
     boxes: FloatArray  # (N, 4)
     scores: FloatArray  # (N,) in [0, 1]
     labels: IntArray  # (N,) 0..C-1
-    anchors: IntArray  # (N,) the anchor that made each box, -1 where unknown
+    anchors: IntArray  # (N,) the anchor that predicted each box, -1 if unknown
     image_id: int | str
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def take(self, rows: IntArray) -> Detections:
-        """Return the rows given, in their order."""
+        """Return the given rows, in that order."""
         return Detections(self.boxes[rows], self.scores[rows], self.labels[rows], self.anchors[rows], self.image_id)

@@ -1,16 +1,19 @@
-"""The architecture of docs/architecture.md, kept by machine."""
+"""The structure of docs/architecture.md: layers, languages, what an import loads, and one name for one thing."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "anchorloc"
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "anchorloc"
 FILES = sorted(PACKAGE.rglob("*.py"))
+LINES = 300
 
 LAYERS = (
     {"errors"},
@@ -29,16 +32,31 @@ LAYERS = (
 )
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 
+# A file name stands for one subject. These are roles: the same part of a package wherever it recurs.
+ROLES = {
+    "__init__": "what a package hands out",
+    "__main__": "the command of a package",
+    "checks": "the refusals of a package",
+    "findings": "what a command found, as values",
+    "markdown": "a report as Markdown",
+    "page": "a report as HTML",
+    "record": "a report as JSON",
+    "tables": "a report as CSV, and tables of columns",
+    "terminal": "a report on the terminal",
+    "words": "the words of a report",
+    "writer": "all files of a report",
+}
+
 
 def package_of(path: Path) -> str:
-    """The top-level package or module of a file; a `__main__` of a package counts as the command line, on top."""
+    """Return the top-level package or module of a file; a `__main__` of a package is the command line, on top."""
     return "__main__" if path.stem == "__main__" else path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported_modules(path: Path) -> set[str]:
-    """Every module a file imports, at any depth of nesting, as an absolute name."""
+def imported_modules(path: Path, root: Path = PACKAGE) -> set[str]:
+    """Return every module a file imports, at any depth of nesting, as an absolute name."""
     names: set[str] = set()
-    package = ("anchorloc", *path.relative_to(PACKAGE).parent.parts)
+    package = (root.name, *path.relative_to(root).parent.parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
@@ -48,6 +66,13 @@ def imported_modules(path: Path) -> set[str]:
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
     return names
+
+
+def loaded_by(module: str) -> set[str]:
+    """Return which of the heavy libraries a new process has loaded after it has imported a module."""
+    code = f"import sys, {module}; print(*{{'torch', 'numba', 'rich', 'pycocotools'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -69,9 +94,53 @@ def test_a_file_speaks_one_language(path: Path) -> None:
     assert len(languages) <= 1, languages
 
 
-@pytest.mark.parametrize("module", ["anchorloc", "anchorloc.boxes"])
-def test_the_box_library_imports_neither_torch_nor_numba(module: str) -> None:
-    code = f"import sys, {module}; sys.exit(bool({{'torch', 'numba'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    proof = "import sys, numba; sys.exit(bool({'torch', 'numba'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", proof], check=False).returncode == 1
+@pytest.mark.parametrize("module", ["", ".boxes", ".anchors", ".structures"])
+def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str) -> None:
+    assert not loaded_by(f"anchorloc{module}") & {"torch", "numba"}
+
+
+@pytest.mark.parametrize(
+    "module", ["assign", "data", "metrics", "doctor", "doctor.__main__", "evaluate", "compare.__main__"]
+)
+def test_importing_these_loads_no_torch(module: str) -> None:
+    assert "torch" not in loaded_by(f"anchorloc.{module}")
+
+
+def test_the_proof_sees_what_is_loaded() -> None:
+    assert loaded_by("numba") == {"numba"}
+
+
+@pytest.mark.parametrize("root", [PACKAGE, TESTS, TESTS.parent / "benchmarks"], ids=lambda path: path.name)
+def test_every_folder_of_modules_is_a_package(root: Path) -> None:
+    folders = {path.parent for path in root.rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in FILES}
+    assert not {name: length for name, length in lengths.items() if length > LINES}
+
+
+def test_no_two_public_types_share_a_name() -> None:
+    places = defaultdict(list)
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(PACKAGE)))
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
+def test_a_file_name_recurs_only_for_a_role() -> None:
+    places = defaultdict(list)
+    for path in FILES:
+        places[path.stem].append(str(path.relative_to(PACKAGE)))
+    assert not {stem: files for stem, files in places.items() if len(files) > 1 and stem not in ROLES}
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_no_test_imports_another(path: Path) -> None:
+    """What several tests share is in a helper file beside them."""
+    parts = {
+        part for name in imported_modules(path, TESTS) if name.startswith("tests.") for part in name.split(".")[:-1]
+    }
+    assert not {part for part in parts if part.startswith("test_")}
