@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from anchorloc.predict.localizer import Localizer, load
-    from anchorloc.predict.tiles import Tiles
+    from anchorloc.predict.tiles import SquareTiles
 
 __version__ = "0.1.0"
-__all__ = ["Localizer", "Tiles", "load"]
+__all__ = ["Localizer", "SquareTiles", "load"]
 
-_ON_FIRST_USE = {"Localizer": "localizer", "Tiles": "tiles", "load": "localizer"}  # they need torch
+_ON_FIRST_USE = {"Localizer": "localizer", "SquareTiles": "tiles", "load": "localizer"}  # they need torch
 
 
 def __getattr__(name: str) -> object:

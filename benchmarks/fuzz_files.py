@@ -30,7 +30,7 @@ from anchorloc.config import read_config
 from anchorloc.data import ShapesData, read_annotations
 from anchorloc.data.coco_export import coco_document
 from anchorloc.data.images import read_header, read_image
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.errors import InputError
 from benchmarks.hostile import pictures
 from benchmarks.hostile.base import SIZE
@@ -113,8 +113,8 @@ def read_pixels(path: Path) -> None:
     try:
         read_header(path)
         read_image(path, SIZE)
-    except Flaw as flaw:  # the data set adds the name
-        raise InputError(str(flaw)) from None
+    except ItemError as error:  # the data set adds the name
+        raise InputError(str(error)) from None
 
 
 def read_either(path: Path) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-Size = tuple[int, int]  # (height, width) of an image, (rows, columns) of a feature map
+from anchorloc.structures import Size
 
 
 def positive_numbers(name: str, values: Any) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Which images a training picture is made of and where their boxes go, without pixels."""
+"""The images that make up a training picture, and where their boxes go, computed without pixels."""
 
 from __future__ import annotations
 
@@ -8,64 +8,63 @@ from random import Random
 import numpy as np
 
 from anchorloc.data.augment import Mosaic, log_uniform
-from anchorloc.data.placement import Geometry
-from anchorloc.data.resize import Scale, Size, resized
+from anchorloc.data.placement import Placement
+from anchorloc.data.resize import resized
 from anchorloc.data.source import Annotations
 from anchorloc.data.transforms import Transform
-from anchorloc.structures import IntArray, Target
+from anchorloc.structures import IntArray, Scale, Size, Target
 
-Parts = tuple[tuple[int, Geometry], ...]
+Placements = tuple[tuple[int, Placement], ...]  # index of an image in the split, and where its pixels go
 
 
 @dataclass(frozen=True, eq=False)
-class Composition:
-    """A picture made of one image, or of four."""
+class CanvasPlan:
+    """A training picture of one image, or of the four images of a mosaic."""
 
-    parts: Parts  # (index in the split, where its pixels go); the first is the image that the picture stands for
-    target: Target  # the M boxes to learn, in the pixels of the canvas
+    placements: Placements  # the first is the image that was asked for
+    target: Target  # the M boxes to learn, in canvas pixels
     images: IntArray  # (M,) the image that each box comes from
-    annotated: int  # boxes of all parts before any was cut away
+    annotated: int  # boxes of all images, including those that cropping removes
 
     @property
     def canvas(self) -> Size:
-        """(height, width) of the picture."""
-        return self.parts[0][1].canvas
+        return self.placements[0][1].canvas
 
     @property
     def scale(self) -> Scale:
-        """(vertical, horizontal) pixels of the picture for one of the image that it stands for."""
-        return self.parts[0][1].scale
+        """Canvas pixels per pixel of the first image."""
+        return self.placements[0][1].scale
 
 
-def compose(transform: Transform, source: Annotations, index: int, random: Random | None) -> Composition:
-    """Draw the picture that stands for image `index` in an epoch, as in evaluation if there is no `random`."""
+def plan_canvas(transform: Transform, source: Annotations, index: int, random: Random | None) -> CanvasPlan:
+    """Plan the picture of image `index`: augmented by `random`, or as in evaluation without it."""
     mosaic = transform.augment.mosaic
     if random is None or mosaic is None or random.random() >= mosaic.probability:
         target = source.training_target(index)
-        mapped, geometry = transform.boxes(source.size(index), target, random)
-        return Composition(((index, geometry),), mapped, np.full(len(mapped), index), len(target))
-    parts = _quarters(transform, mosaic, source, index, random)
-    targets = [source.training_target(place) for place, _ in parts]
-    shown = [
-        geometry.map_target(target, transform.augment.min_visible)
-        for (_, geometry), target in zip(parts, targets, strict=True)
+        mapped, placement = transform.boxes(source.size(index), target, random)
+        return CanvasPlan(((index, placement),), mapped, np.full(len(mapped), index), len(target))
+    placements = _draw_mosaic(transform, mosaic, source, index, random)
+    targets = [source.training_target(image) for image, _ in placements]
+    visible = [
+        placement.map_target(target, transform.augment.min_visible)
+        for (_, placement), target in zip(placements, targets, strict=True)
     ]
-    images = np.repeat([place for place, _ in parts], [len(target) for target in shown])
-    return Composition(parts, _joined(shown), images, sum(map(len, targets)))
+    images = np.repeat([image for image, _ in placements], [len(target) for target in visible])
+    return CanvasPlan(placements, _concatenate(visible), images, sum(map(len, targets)))
 
 
-def _quarters(transform: Transform, mosaic: Mosaic, source: Annotations, index: int, random: Random) -> Parts:
+def _draw_mosaic(transform: Transform, mosaic: Mosaic, source: Annotations, index: int, random: Random) -> Placements:
     factor = transform.augment.draw_size(random)
     height, width = resized(transform.resize(source.size(index))[0], factor)
     canvas = max(2, height), max(2, width)
     images = [index, *(int(random.random() * len(source)) for _ in range(3))]
-    parts = []
-    for image, (corner, room) in zip(images, mosaic.draw_rooms(canvas, random), strict=True):
+    placements = []
+    for image, quarter in zip(images, mosaic.draw_quarters(canvas, random), strict=True):
         zoom = factor * log_uniform(mosaic.zoom, random)
-        parts.append((image, transform.quarter(source.size(image), corner, room, canvas, zoom, random)))
-    return tuple(parts)
+        placement = transform.draw_mosaic_placement(source.size(image), quarter, canvas, zoom, random)
+        placements.append((image, placement))
+    return tuple(placements)
 
 
-def _joined(targets: list[Target]) -> Target:
-    """Put the boxes of several images in one row."""
+def _concatenate(targets: list[Target]) -> Target:
     return Target(*(np.concatenate(columns) for columns in zip(*(vars(one).values() for one in targets), strict=True)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
@@ -66,8 +66,8 @@ class CocoSource(CocoAnnotations):
         """
         try:
             return read_image(locate(self.folder, self.name(index)), self.size(index), self.max_pixels)
-        except Flaw as flaw:
-            raise InputError(f"{self._describe(index)} {flaw}") from None
+        except ItemError as error:
+            raise InputError(f"{self._describe(index)} {error}") from None
 
     def check_images(self) -> tuple[str, ...]:
         """Look at the header of every image file; return warnings on EXIF orientation, a sentence each.
@@ -86,8 +86,8 @@ class CocoSource(CocoAnnotations):
                     turned.append(self.name(index))
                 elif header.orientation != 1:
                     left.append(self.name(index))
-            except Flaw as flaw:
-                problems.append(f"{self._describe(index)} {flaw}")
+            except ItemError as error:
+                problems.append(f"{self._describe(index)} {error}")
         if problems:
             more = len(problems) - 1
             raise InputError(problems[0] + (f" ({more:,} more cannot be used either)" if more else ""))

@@ -1,11 +1,11 @@
-"""The checks of single values of COCO files. All raise Flaw."""
+"""The checks of single values of COCO files. All raise ItemError."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.text import short_repr
 
 MAX_COORDINATE = 1e7  # pixels
@@ -16,7 +16,7 @@ def checked_id(value: Any) -> Id:
     """Return a value that can serve as an id: a string, or an integer of 64 bits."""
     if type(value) is str or (type(value) is int and -(2**63) <= value < 2**63):
         return value
-    raise Flaw(f"id {short_repr(value)} is neither an integer (of 64 bits) nor a string")
+    raise ItemError(f"id {short_repr(value)} is neither an integer (of 64 bits) nor a string")
 
 
 def known(value: Any, places: dict[Id, int], key: str) -> int:
@@ -25,21 +25,23 @@ def known(value: Any, places: dict[Id, int], key: str) -> int:
         return places[value]
     example = short_repr(next(iter(places)))
     if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in places:
-        raise Flaw(f"{key} {short_repr(value)} is a text, the annotated ids are numbers; write it without the quotes")
-    raise Flaw(f"{key} {short_repr(value)} is none of the {len(places):,} annotated ids, such as {example}")
+        raise ItemError(
+            f"{key} {short_repr(value)} is a text, the annotated ids are numbers; write it without the quotes"
+        )
+    raise ItemError(f"{key} {short_repr(value)} is none of the {len(places):,} annotated ids, such as {example}")
 
 
 def checked_box(box: Any) -> tuple[float, float, float, float]:
     """Turn a COCO bbox, x, y, width, height, into xyxy."""
     if type(box) is not list or len(box) != 4 or any(type(value) not in (int, float) for value in box):
-        raise Flaw(f"bbox {short_repr(box)} is not a list of four numbers x, y, width, height")
+        raise ItemError(f"bbox {short_repr(box)} is not a list of four numbers x, y, width, height")
     x, y, width, height = box
     if not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in box):  # also catches what 1e999 becomes
-        raise Flaw(
+        raise ItemError(
             f"bbox {short_repr(box)} is not finite or goes beyond {MAX_COORDINATE:,.0f} px; correct or remove it"
         )
     if width < 0 or height < 0:
-        raise Flaw(f"bbox {short_repr(box)} has a negative width or height; correct or remove it")
+        raise ItemError(f"bbox {short_repr(box)} has a negative width or height; correct or remove it")
     return x, y, x + width, y + height
 
 
@@ -48,7 +50,7 @@ def area_of(value: Any, box: tuple[float, float, float, float]) -> float:
     if value is None:
         return (box[2] - box[0]) * (box[3] - box[1])
     if type(value) not in (int, float) or not 0 <= value <= MAX_COORDINATE**2:
-        raise Flaw(f"area {short_repr(value)} is not a number of square pixels; correct it or leave it out")
+        raise ItemError(f"area {short_repr(value)} is not a number of square pixels; correct it or leave it out")
     return float(value)
 
 
@@ -56,9 +58,9 @@ def is_crowd(item: dict[str, Any]) -> bool:
     """Tell whether an annotation stands for a group; without "iscrowd" it does not."""
     crowd, ignore = item.get("iscrowd"), item.get("ignore")
     if crowd not in (None, 0, 1):
-        raise Flaw(f"iscrowd {short_repr(crowd)} is neither 0 nor 1")
+        raise ItemError(f"iscrowd {short_repr(crowd)} is neither 0 nor 1")
     if ignore not in (None, 0) and not crowd:  # pycocotools overwrites the key by iscrowd without a word
-        raise Flaw(
+        raise ItemError(
             f"ignore {short_repr(ignore)} has no effect in COCO scoring; set iscrowd to 1 or remove the annotation"
         )
     return bool(crowd)
@@ -68,5 +70,5 @@ def whole_pixels(item: dict[str, Any], key: str) -> int:
     """Return the height or width of an image."""
     value: Any = item.get(key)
     if type(value) not in (int, float) or not 1 <= value <= MAX_COORDINATE or value != int(value):
-        raise Flaw(f"{key} {short_repr(value)} is not a whole number of pixels of at least 1")
+        raise ItemError(f"{key} {short_repr(value)} is not a whole number of pixels of at least 1")
     return int(value)

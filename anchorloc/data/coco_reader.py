@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, is_crowd, known, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import Flaw, json_type
+from anchorloc.data.item_error import ItemError, json_type
 from anchorloc.data.packed import PackedStrings
 from anchorloc.errors import InputError
 from anchorloc.structures import BoolArray, Category, IntArray
@@ -82,7 +82,7 @@ def read_categories(items: list[dict[str, Any]], path: Path) -> tuple[Category, 
     def category(item: dict[str, Any]) -> Category:
         name = item.get("name")
         if type(name) is not str:
-            raise Flaw(f"name {short_repr(name)} is not a string")
+            raise ItemError(f"name {short_repr(name)} is not a string")
         return Category(checked_id(item.get("id")), name)
 
     if not items:
@@ -103,7 +103,7 @@ def read_images(items: list[dict[str, Any]], path: Path) -> ImageColumns:
     def size(item: dict[str, Any]) -> tuple[int, int]:
         name = item.get("file_name")
         if type(name) is not str:
-            raise Flaw(f"file_name {short_repr(name)} is not a string")
+            raise ItemError(f"file_name {short_repr(name)} is not a string")
         check_file_name(name)
         return whole_pixels(item, "height"), whole_pixels(item, "width")
 
@@ -152,16 +152,16 @@ def each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) 
     """Return `read(item)` of every item.
 
     Raises:
-        InputError: one has a Flaw; named by the path, its id and its place, from 0.
+        InputError: one has an ItemError; named by the path, its id and its place, from 0.
     """
     values = []
     for row, item in enumerate(items):
         try:
             values.append(read(item))
-        except Flaw as flaw:
+        except ItemError as error:
             item_id = item.get("id") if type(item) is dict else None
             name = f"{what} {short_repr(item_id)}" if type(item_id) in (int, str) else what
-            raise InputError(f"{path}: {name} (item {row}): {flaw}") from None
+            raise InputError(f"{path}: {name} (item {row}): {error}") from None
     return values
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anchorloc.data.coco_fields import checked_box, known
 from anchorloc.data.coco_reader import each
-from anchorloc.data.item_error import Flaw, json_type
+from anchorloc.data.item_error import ItemError, json_type
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
@@ -39,7 +39,7 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
-            raise Flaw(f"{short_repr(item)} is not an object")
+            raise ItemError(f"{short_repr(item)} is not an object")
         image = known(item.get("image_id"), images, "image_id")
         label = known(item.get("category_id"), labels, "category_id")
         return image, label, *checked_box(item.get("bbox")), _score(item.get("score"))
@@ -54,7 +54,7 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
 
 def _score(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise Flaw(f"score {short_repr(value)} is not a number from 0 to 1")
+        raise ItemError(f"score {short_repr(value)} is not a number from 0 to 1")
     return float(value)
 
 

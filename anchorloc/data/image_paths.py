@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path, PureWindowsPath
 
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.text import short_repr
 
 
@@ -15,39 +15,39 @@ def check_file_name(name: str) -> None:
     """Refuse a name that is empty or absolute, climbs by '..', or is no text.
 
     Raises:
-        Flaw: it is one of these.
+        ItemError: it is one of these.
     """
     windows = PureWindowsPath(name)  # parts at both kinds of slash, and knows drives
     if not name or windows.drive or windows.root or ".." in windows.parts:
-        raise Flaw(f"file_name {short_repr(name)} must be relative to the images folder, without '..'")
+        raise ItemError(f"file_name {short_repr(name)} must be relative to the images folder, without '..'")
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise Flaw(f"file_name {short_repr(name)} is not valid text") from None
+        raise ItemError(f"file_name {short_repr(name)} is not valid text") from None
     if "\0" in name:
-        raise Flaw(f"file_name {short_repr(name)} holds a null byte")
+        raise ItemError(f"file_name {short_repr(name)} holds a null byte")
 
 
 def locate(folder: Path, name: str) -> Path:
     """Return the path of a regular file inside `folder`, links resolved.
 
     Raises:
-        Flaw: it does not exist, is a folder, pipe or device, or lies outside through a symbolic link.
+        ItemError: it does not exist, is a folder, pipe or device, or lies outside through a symbolic link.
     """
     check_file_name(name)
     try:
         base, path = Path(os.path.realpath(folder)), Path(os.path.realpath(folder / name))
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
-        raise Flaw(f"cannot be opened, as this system's file names are {encoding}; set LC_ALL=C.UTF-8") from None
+        raise ItemError(f"cannot be opened, as this system's file names are {encoding}; set LC_ALL=C.UTF-8") from None
     if not path.is_relative_to(base):
-        raise Flaw(f"is a link to {path}, out of the images folder {folder}; copy the file there")
+        raise ItemError(f"is a link to {path}, out of the images folder {folder}; copy the file there")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise Flaw(f"does not exist in {folder}; check file_name and the images folder") from None
+        raise ItemError(f"does not exist in {folder}; check file_name and the images folder") from None
     except OSError as error:
-        raise Flaw(f"cannot be read in {folder}: {error.strerror or error}") from None
+        raise ItemError(f"cannot be read in {folder}: {error.strerror or error}") from None
     if not stat.S_ISREG(mode):
-        raise Flaw(f"is not a regular file in {folder}; remove the image or put its file there")
+        raise ItemError(f"is not a regular file in {folder}; remove the image or put its file there")
     return path

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 
 # Pillow reads more, but some of its readers start other programs (EPS) or have no use here.
 SUFFIXES = {
@@ -40,7 +40,7 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Open an image without decoding its pixels.
 
     Raises:
-        Flaw: it is no image, damaged at its start, of an unknown format or larger than `max_pixels`.
+        ItemError: it is no image, damaged at its start, of an unknown format or larger than `max_pixels`.
     """
     with _opened(path, max_pixels) as image:
         return _header(image)
@@ -54,7 +54,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None, max_pixels: int 
     one set stay comparable; transparent pixels are laid over white; of an animation the first frame is taken.
 
     Raises:
-        Flaw: the file is damaged, too large, of a kind that has no plain RGB, or of another size than declared.
+        ItemError: the file is damaged, too large, of a kind that has no plain RGB, or of another size than declared.
     """
     with _opened(path, max_pixels) as image:
         image.load()
@@ -68,14 +68,14 @@ def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Turn an image that Pillow has open into (H, W, 3) RGB as `read_image` does, its EXIF orientation applied.
 
     Raises:
-        Flaw: its file is damaged, or it has no plain RGB.
+        ItemError: its file is damaged, or it has no plain RGB.
     """
     try:
         return _rgb(ImageOps.exif_transpose(image))
-    except (Flaw, MemoryError):
+    except (ItemError, MemoryError):
         raise
     except Exception as error:  # the file behind it may be read only now
-        raise Flaw(f"cannot be decoded ({_first_line(error)})") from None
+        raise ItemError(f"cannot be decoded ({_first_line(error)})") from None
 
 
 def needs_turning(header: Header, declared: tuple[int, int]) -> bool:
@@ -84,7 +84,7 @@ def needs_turning(header: Header, declared: tuple[int, int]) -> bool:
     An image whose stored size is the declared one is left as stored: boxes were drawn on stored pixels then.
 
     Raises:
-        Flaw: the image has the declared size in neither way.
+        ItemError: the image has the declared size in neither way.
     """
     if header.size == declared:
         return False
@@ -95,12 +95,12 @@ def needs_turning(header: Header, declared: tuple[int, int]) -> bool:
         advice = "with no EXIF tag to turn it by; the annotations may have been made on a turned copy"
     else:
         advice = "correct width and height, or put the annotated file there"
-    raise Flaw(f"is {width} x {height} px, but the annotations declare {declared[1]} x {declared[0]}: {advice}")
+    raise ItemError(f"is {width} x {height} px, but the annotations declare {declared[1]} x {declared[0]}: {advice}")
 
 
 @contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open an image, and turn whatever a decoder raises on a damaged file into a Flaw."""
+    """Open an image, and turn whatever a decoder raises on a damaged file into an ItemError."""
     pillow_limit = Image.MAX_IMAGE_PIXELS
     try:
         with warnings.catch_warnings():
@@ -109,14 +109,14 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
             Image.MAX_IMAGE_PIXELS = max_pixels
             with Image.open(path, formats=_formats()) as image:
                 yield image
-    except (Flaw, MemoryError):
+    except (ItemError, MemoryError):
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise Flaw(f"has more than {max_pixels:,} pixels; shrink it or raise max_pixels") from None
+        raise ItemError(f"has more than {max_pixels:,} pixels; shrink it or raise max_pixels") from None
     except UnidentifiedImageError:
-        raise Flaw(f"is not an image of a known format ({', '.join(_formats())})") from None
+        raise ItemError(f"is not an image of a known format ({', '.join(_formats())})") from None
     except Exception as error:  # decoders raise nearly every type on damaged files
-        raise Flaw(f"cannot be decoded ({_first_line(error)}); replace the file") from None
+        raise ItemError(f"cannot be decoded ({_first_line(error)}); replace the file") from None
     finally:
         Image.MAX_IMAGE_PIXELS = pillow_limit
 
@@ -145,7 +145,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
         return _from_16_bits(np.asarray(image))
     if image.mode == "F":
-        raise Flaw("has floating-point pixels, whose range nobody knows; save it with 8 or 16 bits")
+        raise ItemError("has floating-point pixels, whose range nobody knows; save it with 8 or 16 bits")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -155,7 +155,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
 def _from_16_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
     values = gray.astype(np.int64)
     if values.size and not 0 <= values.min() <= values.max() <= 65535:
-        raise Flaw("has gray values beyond 16 bits; save it with 8 or 16 bits")
+        raise ItemError("has gray values beyond 16 bits; save it with 8 or 16 bits")
     return np.repeat(((values + 128) // 257).astype(np.uint8)[:, :, None], 3, axis=2)
 
 

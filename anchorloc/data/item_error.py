@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Flaw(Exception):
+class ItemError(Exception):
     """A clause such as "bbox [1, 2, 3] is not four numbers; ...", to follow the name of file and item."""
 
 

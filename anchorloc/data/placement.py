@@ -1,4 +1,4 @@
-"""Where each pixel and box of an image goes on its way to the network, without pixels."""
+"""Where the pixels and boxes of an image go in the picture for the network, computed without pixels."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from random import Random
 
 import numpy as np
 
-from anchorloc.data.resize import Scale, Size
-from anchorloc.structures import FloatArray, Target
+from anchorloc.structures import FloatArray, Scale, Size, Target
 
-MIN_VISIBLE = 0.25  # the share of a box that a crop must leave; a box whose center is visible has as much
+MIN_VISIBLE = 0.25  # fraction of a box's area; a box whose center is visible shows at least this much
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """A window of the image is scaled to the size `part`, mirrored, and put at `offset` on an empty canvas.
+class Placement:
+    """A window of the shrunk image is scaled to the size `part`, mirrored, and put at `offset` on an empty canvas.
 
-    All sizes and places are in whole pixels, (vertical, horizontal).
+    All sizes and positions are in whole pixels, (vertical, horizontal).
     """
 
-    source: Size  # of the image as annotated
-    shrunk: Size  # of the image that the window is cut from
-    corner: tuple[int, int]  # of the window in the shrunk image
+    source: Size  # the annotated image
+    shrunk: Size  # the image that the window is cut from
+    corner: tuple[int, int]  # top left of the window in the shrunk image
     window: Size
-    part: Size
-    offset: tuple[int, int]
+    part: Size  # the window after scaling
+    offset: tuple[int, int]  # top left of the part on the canvas
     canvas: Size
-    mirrored: tuple[bool, bool] = (False, False)  # upside down, left to right
+    mirrored: tuple[bool, bool] = (False, False)  # (top to bottom, left to right)
 
     @property
-    def scale(self) -> tuple[float, float]:
-        """(vertical, horizontal) canvas pixels for one pixel of the annotated image."""
+    def scale(self) -> Scale:
+        """(vertical, horizontal) canvas pixels per pixel of the annotated image."""
         vertical, horizontal = (
             self.part[axis] / self.window[axis] * (self.shrunk[axis] / self.source[axis]) for axis in (0, 1)
         )
         return vertical, horizontal
 
     def map_boxes(self, boxes: FloatArray) -> FloatArray:
-        """Map (M, 4) boxes of the annotated image to canvas pixels; they may leave the canvas."""
+        """Map boxes (M, 4) of the annotated image to canvas pixels, without clipping."""
         mapped = np.empty_like(boxes)
         for axis, edges in ((0, [1, 3]), (1, [0, 2])):
             start = self.offset[axis] - self.corner[axis] * self.part[axis] / self.window[axis]
@@ -48,9 +47,9 @@ class Geometry:
         return mapped
 
     def map_target(self, target: Target, min_visible: float = MIN_VISIBLE) -> Target:
-        """Map the boxes of the image and clip them to the part of the canvas that shows the image.
+        """Map the boxes of the annotated image and clip them to the part of the canvas that shows the image.
 
-        A box that is cut keeps its label if at least the share `min_visible` of its area is visible, and some of it.
+        A box is dropped if nothing of it is visible, or less than the fraction `min_visible` of its area.
         """
         whole = self.map_boxes(target.boxes)
         low = np.array([self.offset[1], self.offset[0]])
@@ -68,23 +67,23 @@ def place(
     scale: Scale,
     random: Random | None = None,
     window: tuple[Size, Size] | None = None,
-) -> Geometry:
-    """Put a shrunk image on its canvas at `scale`: at random if `random` is given, else at the top left.
+) -> Placement:
+    """Put a shrunk image on its canvas at `scale`, at a random position if `random` is given, else at the top left.
 
-    What is larger than the canvas is cropped, what is smaller leaves room to fill.
+    An image larger than the canvas is cropped; a smaller one is padded.
 
     Args:
-        window: (corner, size) of the only part of the shrunk image that may be shown, if not all of it.
+        window: (corner, size) of the part of the shrunk image to use; None uses all of it.
     """
     (top, left), (height, width) = window or ((0, 0), shrunk)
     (tall, down), (wide, across) = (_fit(height, canvas[0], scale[0]), _fit(width, canvas[1], scale[1]))
     corner = top + _start(height - tall, random), left + _start(width - wide, random)
     offset = _start(canvas[0] - down, random), _start(canvas[1] - across, random)
-    return Geometry(source, shrunk, corner, (tall, wide), (down, across), offset, canvas)
+    return Placement(source, shrunk, corner, (tall, wide), (down, across), offset, canvas)
 
 
 def visible_share(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple[FloatArray, FloatArray]:
-    """Return for each of (M, 4) boxes the share of its area inside `window` (xyxy), and its IoU with it."""
+    """Return the (M,) fractions of the area of `boxes` (M, 4) inside `window` (xyxy), and the (M,) IoUs with it."""
     low, high = np.array(window[:2]), np.array(window[2:])
     inside: FloatArray = np.minimum(np.maximum(boxes, np.tile(low, 2)), np.tile(high, 2))
     shared, area = _area(inside), _area(boxes)
@@ -92,18 +91,18 @@ def visible_share(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple
     return np.divide(shared, area, out=np.zeros_like(shared), where=area > 0), shared / union
 
 
-def _fit(length: int, room: int, scale: float) -> tuple[int, int]:
-    """Return how many of `length` pixels fit into `room` at `scale`, and how many they become.
+def _fit(length: int, available: int, scale: float) -> tuple[int, int]:
+    """Return how many of `length` pixels fit into `available` pixels at `scale`, and how many pixels they become.
 
-    What is cut fills its room to the last pixel, whatever rounding makes of the scale.
+    A cropped side fills the available pixels exactly, so that rounding leaves no gap.
     """
-    if length * scale <= room + 0.5:
-        return length, min(room, max(1, round(length * scale)))
-    return min(length, max(1, round(room / scale))), room
+    if length * scale <= available + 0.5:
+        return length, min(available, max(1, round(length * scale)))
+    return min(length, max(1, round(available / scale))), available
 
 
-def _start(room: int, random: Random | None) -> int:
-    return 0 if random is None else int(random.random() * (room + 1))
+def _start(slack: int, random: Random | None) -> int:
+    return 0 if random is None else int(random.random() * (slack + 1))
 
 
 def _area(boxes: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Resize policies: how large an image is for the network. Each maps a size to (canvas size, scale down and across)."""
+"""Resize policies: the size of an image for the network. Each maps an image size to (canvas size, scale)."""
 
 from __future__ import annotations
 
@@ -7,49 +7,48 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from anchorloc.errors import InputError
+from anchorloc.structures import Scale, Size
 
-MAX_SIDE = 1 << 15  # pixels: more fit no memory
-Size = tuple[int, int]  # (height, width)
-Scale = tuple[float, float]  # (vertical, horizontal)
+MAX_SIDE = 1 << 15  # pixels; a larger square fits no memory
 
 
 @dataclass(frozen=True)
 class ShortestSide:
-    """Scale so that the shorter side has `size` pixels, unless the longer one would pass `max_size`."""
+    """Scale the shorter side to `size` pixels, or the longer side to `max_size` if it would be longer."""
 
-    size: int = 800
-    max_size: int = 1333
+    size: int = 800  # length of the shorter side, in pixels
+    max_size: int = 1333  # largest length of the longer side, in pixels
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_sides(self.size, self.max_size)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
-        """Return the scaled size and the scale."""
+        """Return the scaled size and the scale, equal in both directions."""
         scale = min(self.size / min(size), self.max_size / max(size))
         return scaled(size, (scale, scale)), (scale, scale)
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Scale to fit inside (height, width), and fill up at the right and the bottom."""
+    """Scale to fit inside (height, width) and pad at the right and the bottom."""
 
-    height: int = 320
-    width: int = 320
+    height: int = 320  # pixels
+    width: int = 320  # pixels
     exact: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_canvas(self.height, self.width)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
-        """Return (height, width) and the scale that fits an image into it."""
+        """Return (height, width) and the scale that fits an image into them."""
         scale = min(self.height / size[0], self.width / size[1])
         return (self.height, self.width), (scale, scale)
 
 
 @dataclass(frozen=True)
 class Keep:
-    """Leave images as large as they are."""
+    """Keep the size of each image."""
 
     exact: ClassVar[bool] = False
 
@@ -60,20 +59,20 @@ class Keep:
 
 @dataclass(frozen=True)
 class TorchvisionShortestSide:
-    """`ShortestSide` as torchvision's RetinaNet has it: sizes rounded down, pixels interpolated without antialiasing.
+    """`ShortestSide` as in torchvision's RetinaNet: sizes are rounded down, and there is no antialiasing.
 
-    In evaluation the pixels are not rounded to bytes again, so that its weights meet what they were trained on.
+    In evaluation, interpolated pixels stay float32, as torchvision's weights were trained on them.
     """
 
-    size: int = 800
-    max_size: int = 1333
+    size: int = 800  # length of the shorter side, in pixels
+    max_size: int = 1333  # largest length of the longer side, in pixels
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_sides(self.size, self.max_size)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
-        """Return the scaled size and the scale down and across, which differ by the rounding."""
+        """Return the scaled size and the (vertical, horizontal) scale, which differ by rounding."""
         scale = min(self.size / min(size), self.max_size / max(size))
         height, width = (max(1, math.floor(side * scale)) for side in size)
         return (height, width), (height / size[0], width / size[1])
@@ -81,27 +80,30 @@ class TorchvisionShortestSide:
 
 @dataclass(frozen=True)
 class TorchvisionStretch:
-    """Scale to (height, width) whatever the aspect ratio, as torchvision's SSDs do; pixels as in the class above."""
+    """Scale to (height, width) without keeping the aspect ratio, as torchvision's SSDs do.
 
-    height: int = 300
-    width: int = 300
+    Pixels are interpolated as by `TorchvisionShortestSide`.
+    """
+
+    height: int = 300  # pixels
+    width: int = 300  # pixels
     exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_canvas(self.height, self.width)
 
     def __call__(self, size: Size) -> tuple[Size, Scale]:
-        """Return (height, width) and the scale down and across."""
+        """Return (height, width) and the (vertical, horizontal) scale."""
         return (self.height, self.width), (self.height / size[0], self.width / size[1])
 
 
 def scaled(size: Size, scale: Scale) -> Size:
-    """Scale (height, width) by (vertical, horizontal) to whole pixels, at least 1."""
+    """Scale a size to whole pixels, at least 1."""
     return max(1, round(size[0] * scale[0])), max(1, round(size[1] * scale[1]))
 
 
 def resized(size: Size, factor: float) -> Size:
-    """Scale (height, width) by one factor; by 1 nothing changes."""
+    """Scale a size by one factor to whole pixels."""
     return scaled(size, (factor, factor))
 
 

@@ -1,32 +1,41 @@
-"""The samples of an epoch, each a function of (seed, epoch, index) alone."""
+"""The samples of an epoch. Each depends on (seed, epoch, index) alone."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anchorloc.data.cache import ImageCache
-from anchorloc.data.canvas_plan import compose
+from anchorloc.data.canvas_plan import plan_canvas
 from anchorloc.data.source import Source
 from anchorloc.data.transforms import Transform, randomness
-from anchorloc.structures import Sample
+from anchorloc.structures import IMAGENET_MEAN, Color, Pixels, Sample
 
 
 class Samples:
-    """A map from (epoch, index) to a Sample, for a DataLoader whose sampler gives such pairs.
+    """A dataset for a DataLoader: maps (epoch, index) to a Sample.
 
-    No generator outside is used or moved, so neither the number of workers nor a restart changes a sample. With
-    `training`, images are augmented; without, the epoch does not matter.
+    No global random generator is used, so neither the number of workers nor a restart changes a sample. Images are
+    augmented only if `training`; otherwise the epoch does not matter.
     """
 
     def __init__(
-        self, source: Source, transform: Transform, seed: int = 0, training: bool = True, cache_bytes: int = 0
+        self,
+        source: Source,
+        transform: Transform,
+        seed: int = 0,
+        training: bool = True,
+        cache_bytes: int = 0,
+        fill: Color = IMAGENET_MEAN,
     ) -> None:
-        """`cache_bytes` bounds the memory for decoded and shrunk images, which does not change the samples."""
+        """Prepare the samples of `source`.
+
+        Args:
+            cache_bytes: memory for decoded and shrunk images; it does not change the samples.
+            fill: color of canvas that no image covers.
+        """
         self.source = source
         self.transform = transform
         self.seed = seed
         self.training = training
+        self.fill = fill
         sizes = (transform.shrunk_size(source.size(index), training) for index in range(len(source)))
         self.cache = ImageCache(sizes, cache_bytes) if cache_bytes else None
 
@@ -36,11 +45,12 @@ class Samples:
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, index = key
         random = randomness(self.seed, epoch, index) if self.training else None
-        drawn = compose(self.transform, self.source, index, random)
-        image = self.transform.render([(self._shrunk(part), geometry) for part, geometry in drawn.parts], random)
-        return Sample(image, drawn.target, self.source.image_id(index), drawn.scale, self.source.size(index))
+        plan = plan_canvas(self.transform, self.source, index, random)
+        parts = [(self._shrunk(image), placement) for image, placement in plan.placements]
+        image = self.transform.render(parts, random, self.fill)
+        return Sample(image, plan.target, self.source.image_id(index), plan.scale, self.source.size(index))
 
-    def _shrunk(self, index: int) -> NDArray[np.uint8]:
+    def _shrunk(self, index: int) -> Pixels:
         cached = self.cache.get(index) if self.cache else None
         if cached is not None:
             return cached

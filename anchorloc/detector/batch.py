@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.structures import AnchorGrid, Assignment, Sample
+from anchorloc.structures import IMAGENET_MEAN, AnchorGrid, Assignment, Color, Sample
 
 Generator = Callable[[tuple[int, int]], AnchorGrid]
 Assigner = Callable[[AnchorGrid, np.ndarray, np.ndarray], Assignment]
@@ -53,7 +53,7 @@ class Collate:
     generator: Generator
     assigner: Assigner
     multiple: int  # of the padded height and width: the coarsest stride
-    fill: tuple[float, float, float] = (123.675, 116.28, 103.53)  # padding, ImageNet's mean: 0 after normalization
+    fill: Color = IMAGENET_MEAN  # color of the padding, 0 after normalization
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Return the batch of `samples`, in their order."""

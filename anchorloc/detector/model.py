@@ -17,8 +17,7 @@ from anchorloc.detector.pyramid import FeaturePyramid
 from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
 from anchorloc.detector.timm_backbone import TimmBackbone
 from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
-
-Color = tuple[float, float, float]
+from anchorloc.structures import Color
 
 
 @dataclass(frozen=True)
@@ -85,5 +84,6 @@ class Detector(nn.Module):
     def forward(self, images: Tensor) -> Predictions:
         """(B, 3, H, W) from 0 to 255, of any type, to predictions in float32."""
         pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        logits, deltas, background, quality = self.head(self.pyramid(self.backbone(pixels)))
-        return Predictions(logits.float(), deltas.float(), background, None if quality is None else quality.float())
+        logits, deltas, background_class, iou_logits = self.head(self.pyramid(self.backbone(pixels)))
+        iou_logits = None if iou_logits is None else iou_logits.float()
+        return Predictions(logits.float(), deltas.float(), background_class, iou_logits)

@@ -1,4 +1,4 @@
-"""A config to the objects that run it."""
+"""Build the network, the data loaders and the device that a config describes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSa
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 
-GRACE = 600  # seconds that a worker lives on after SIGTERM: as long as a step, or compiling, may take
-VALIDATION_BATCH = 16  # images at most, however many learn at a time over all processes
+WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
+MAX_VALIDATION_BATCH = 16  # images, so that a large train.batch_size cannot exhaust memory
 
 
 def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> Detector:
-    """Return the network that `config` describes, with random or given backbone weights.
+    """Return the network that `config` describes, with random or pretrained backbone weights.
 
     Raises:
-        InputError: parts do not fit together.
+        InputError: settings contradict each other.
     """
     if config.localizer is not None:
         return config.localizer(config.detector, classes, pretrained=pretrained)
@@ -45,9 +45,9 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
 
 
 def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] = (480, 640)) -> None:
-    """Raise InputError unless the network predicts as much as there are anchors, for an image of `size`."""
+    """Raise InputError unless the network makes one prediction per anchor, for an image of `size`."""
     canvas, _ = config.transform.resize(size)
-    shadow = copy.deepcopy(network).to("meta").eval()  # shapes without values cost nothing
+    shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
     for factor in sorted({1.0, *config.transform.augment.multi_scale}):
         height, width = (max(1, round(side * factor)) for side in canvas)
         height, width = (-(-side // config.multiple) * config.multiple for side in (height, width))
@@ -57,70 +57,70 @@ def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] 
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise InputError(
-                f"the network cannot take an image of {height} x {width} px ({reason}); change transform.resize, "
+                f"the network fails on an image of {height} x {width} px ({reason}); change transform.resize, "
                 "transform.augment.multi_scale or detector.pyramid"
             ) from None
         anchors = len(config.anchors((height, width)))
         if predicted != anchors:
             raise InputError(
-                f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but there are "
-                f"{anchors:,}; change anchors.strides, or transform.resize to the size that the network is made for"
+                f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but the config "
+                f"has {anchors:,}; change anchors.strides, or set transform.resize to the size the network is made for"
             )
 
 
 def to_device(model: Detector, device: torch.device) -> Detector:
-    """Move the network, its kernels in the memory format that convolutions are fastest in."""
+    """Move the network to the device, in the memory format that is fastest for convolutions."""
     model.to(device)
     model.to(memory_format=torch.channels_last)
     return model
 
 
 def refuse_small_batches(config: Config, processes: int) -> None:
-    """Raise InputError if there are fewer images in a step than parts of it."""
+    """Raise InputError if a step has fewer images than micro-batches."""
     settings = config.train
     if processes * settings.gradient_accumulation > settings.batch_size:
         raise InputError(
-            f"train.batch_size={settings.batch_size} cannot be parted among {processes} processes and "
-            f"train.gradient_accumulation={settings.gradient_accumulation}; raise it"
+            f"train.batch_size={settings.batch_size} is less than {processes} processes times "
+            f"train.gradient_accumulation={settings.gradient_accumulation}; raise train.batch_size"
         )
 
 
 def build_collate(config: Config) -> Collate:
-    """Return what turns samples into a batch."""
+    """Return the collate function of the data loaders."""
     if config.localizer is not None:
         return Collate(whole_image, learn_the_object, config.multiple, config.detector.fill)
     return Collate(config.anchors, config.initial_assigner, config.multiple, config.detector.fill)
 
 
-def train_loader(config: Config, source: Source, start: int, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
-    """Return an endless loader that begins with step `start`; `part` is this process's (rank, count).
+def train_loader(config: Config, source: Source, start: int, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
+    """Return an endless loader that begins at step `start`; `shard` is the (rank, count) of this process.
 
-    A step has `train.gradient_accumulation` batches of it.
+    Each step takes `train.gradient_accumulation` batches from it.
     """
     settings = config.train
     cache_bytes = settings.image_cache_mb << 20
     samples = Samples(source, config.transform, settings.seed, True, cache_bytes, config.detector.fill)
     weights = settings.sampling(source)
     order = TrainBatchSampler(
-        len(source), settings.batch_size, settings.seed, start, part, settings.gradient_accumulation, weights
+        len(source), settings.batch_size, settings.seed, start, shard, settings.gradient_accumulation, weights
     )
     return _loader(config, samples, order)
 
 
-def validation_loader(config: Config, source: Source, part: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
-    """Return a loader of every image once, in order, in batches that do not depend on the number of processes."""
+def validation_loader(config: Config, source: Source, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
+    """Return a loader of every image once, in order; its batches do not depend on the number of processes."""
     settings = config.train
-    size = min(VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
+    size = min(MAX_VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
     cache_bytes = settings.image_cache_mb << 20
     samples = Samples(source, config.transform, settings.seed, False, cache_bytes, config.detector.fill)
-    return _loader(config, samples, ValidationBatchSampler(len(source), size, part))
+    return _loader(config, samples, ValidationBatchSampler(len(source), size, shard))
 
 
 def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
     """Yield the batches of a loader.
 
     Raises:
-        InputError: a sample of the batch could not be made.
+        InputError: a sample could not be read.
     """
     for batch in loader:
         if isinstance(batch, InputError):
@@ -129,8 +129,8 @@ def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
 
 
 @dataclass(frozen=True)
-class _Careful(Dataset[Any]):
-    """Samples whose InputError comes back as a value: raised in a worker, it would drag a traceback along."""
+class _ErrorsAsItems(Dataset[Any]):
+    """Return an InputError in place of its sample: raised in a worker, it would carry a traceback."""
 
     samples: Samples
 
@@ -142,50 +142,51 @@ class _Careful(Dataset[Any]):
 
 
 @dataclass(frozen=True)
-class _CarefulCollate:
-    """Collate, or the first error among the samples."""
+class _CollateOrError:
+    """Collate samples, or return the first error among them."""
 
     collate: Collate
 
     def __call__(self, samples: Sequence[Sample | InputError]) -> Batch | InputError:
         good = [sample for sample in samples if isinstance(sample, Sample)]
-        return (
-            self.collate(good) if len(good) == len(samples) else next(s for s in samples if isinstance(s, InputError))
-        )
+        if len(good) < len(samples):
+            return next(sample for sample in samples if isinstance(sample, InputError))
+        return self.collate(good)
 
 
 def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
     workers = config.train.workers
     return DataLoader(
-        _Careful(samples),
+        _ErrorsAsItems(samples),
         batch_sampler=order,
-        collate_fn=_CarefulCollate(build_collate(config)),
+        collate_fn=_CollateOrError(build_collate(config)),
         num_workers=workers,
         multiprocessing_context=_start_method() if workers else None,
         pin_memory=pick_device(config.train.device).type == "cuda",
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
-        generator=torch.Generator(),  # for the seeds of workers, which use none: the run's own generator stays put
+        generator=torch.Generator(),  # for worker seeds, so that the state of the global generator does not change
     )
 
 
 def _start_method() -> str | None:
-    """Fork on Linux, where workers then start at once and fill one image cache, unless the program has chosen; from
-    Python 3.14 on its own choice there is another. Elsewhere, Python's choice.
+    """Return "fork" on Linux unless the program has chosen: workers start fast and share one image cache.
+
+    From Python 3.14 on, the default there is another.
     """
     chosen = multiprocessing.get_start_method(allow_none=True)
     return chosen or ("fork" if sys.platform == "linux" else None)
 
 
 def _start_worker(number: int) -> None:
-    """Leave signals to the main process, which ends its step first and then its workers; one thread a worker.
+    """Prepare a worker: one thread, and signals are left to the main process, which ends its step first.
 
-    A signal to the whole group reaches a worker too: it goes on for as long as a step may take, not for ever; a second
-    one ends it. Where the main process was killed, a worker notices within seconds, but would then wait for ever to
-    send what nobody reads.
+    A signal to the process group reaches workers too: the first SIGTERM ends a worker after a grace period, the second
+    one at once. Where the main process was killed, a worker would wait forever to send data that nobody reads.
     """
-    Finalize(None, _exit_if_orphaned, args=(os.getppid(),), exitpriority=100)  # before the queues, which wait
+    # The priority makes this run before the queues are joined, which would wait.
+    Finalize(None, _exit_if_orphaned, args=(os.getppid(),), exitpriority=100)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         signal.signal(signal.SIGTERM, _exit_after_grace)
@@ -194,17 +195,17 @@ def _start_worker(number: int) -> None:
 
 def _exit_after_grace(number: int, frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.alarm(GRACE)
+    signal.alarm(WORKER_GRACE_SECONDS)
 
 
 def _exit_if_orphaned(parent: int) -> None:
-    """End this process at once if the one that started it has ended."""
+    """End this process at once if its parent has ended."""
     if os.getppid() != parent:
         os._exit(1)
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device that a setting names; `auto` takes an accelerator where there is one.
+    """Return the device that `train.device` names; `auto` takes an accelerator if there is one.
 
     Raises:
         InputError: there is no such device.
@@ -215,7 +216,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda", "mps"):
-            raise RuntimeError("it is none of cpu, cuda, cuda:N and mps")
+            raise RuntimeError("known devices: cpu, cuda, cuda:N, mps")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What is exported: the network for images of one size, up to scores and boxes, or to logits and offsets."""
+"""The modules that are exported: a network up to logits and box offsets, or up to boxes and scores."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from anchorloc.structures import Size
 
 
 class RawNetwork(nn.Module):
-    """Images (B, 3, H, W) uint8 to logits (B, A, C or 1 + C), deltas (B, A, 4) and, where predicted, quality (B, A)."""
+    """Map uint8 images (B, 3, H, W) to logits (B, A, C or 1 + C), deltas (B, A, 4) and any IoU logits (B, A)."""
 
     def __init__(self, network: Detector) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw predictions in the order of the anchors."""
+        """Return the predictions of each anchor, without decoding."""
         predictions: Predictions = self.network(images)
-        quality = () if predictions.quality is None else (predictions.quality,)
-        return (predictions.logits, predictions.deltas, *quality)
+        iou_logits = () if predictions.iou_logits is None else (predictions.iou_logits,)
+        return (predictions.logits, predictions.deltas, *iou_logits)
 
 
 class Decoded(nn.Module):
-    """Images (B, 3, H, W) to boxes (B, A, 4) in their pixels, clipped, and scores (B, C, A).
+    """Map images (B, 3, H, W) of one size to clipped boxes (B, A, 4) in pixels and scores (B, C, A).
 
     Scores at or below the threshold are 0, and so are those beyond the `candidates` best of a group, as in `Decoder`.
     """
@@ -63,15 +63,15 @@ class Decoded(nn.Module):
 
 
 def _best(scores: Tensor, count: int, dim: int) -> Tensor:
-    """Set all but the `count` greatest along `dim` to 0; what equals the last of them stays too."""
+    """Set all but the `count` greatest along `dim` to 0; ties with the last of them stay."""
     if scores.shape[dim] <= count:
         return scores
     least = scores.topk(count, dim=dim).values.narrow(dim, count - 1, 1)
     return torch.where(scores >= least, scores, 0.0)
 
 
-def refuse_what_graphs_lack(config: Config) -> None:
-    """Raise InputError where ONNX's NonMaxSuppression has no such setting."""
+def refuse_unsupported(config: Config) -> None:
+    """Raise InputError for NMS settings that ONNX's NonMaxSuppression lacks."""
     if config.decode.soft_nms_sigma or config.decode.class_agnostic_nms:
         raise InputError(
             "ONNX suppresses per class and has no soft-NMS; "

@@ -1,4 +1,4 @@
-"""A checkpoint to a file that was checked."""
+"""Export a checkpoint to a file, and check the file before it is written."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from anchorloc.detector import Predictions
 from anchorloc.engine.build import build_collate
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
-from anchorloc.export.agreement import Agreement, compare
-from anchorloc.export.graph import Decoded, RawNetwork, Size, refuse_what_graphs_lack
-from anchorloc.export.onnx_file import exported, refuse_without_packages, to_onnx
+from anchorloc.export.agreement import Agreement, check_agreement
+from anchorloc.export.graph import Decoded, RawNetwork, refuse_unsupported
+from anchorloc.export.onnx_file import refuse_without_packages, to_onnx, trace
 from anchorloc.files import write_bytes
-from anchorloc.predict.image_input import Pixels, as_pixels, find_images
-from anchorloc.predict.localizer import NOTHING, load
-from anchorloc.structures import Detections, Sample
+from anchorloc.predict.image_input import find_images, read_rgb
+from anchorloc.predict.localizer import NO_BOXES, load
+from anchorloc.structures import Detections, Pixels, Sample, Size
 
-CHECKED = 8  # images, spread over those given
+CHECKED = 8  # images to check on, spread over those given
 
 
-def export(
+def export_model(
     checkpoint: Path, out: Path, images: Path | None, size: Size | None, overrides: Sequence[str] = ()
 ) -> tuple[Agreement, Size]:
-    """Write `out`, and return what the check measured and the (height, width) of images that the file takes.
+    """Write `out`; return the result of the check, and the input (height, width) of the exported model.
 
     Raises:
-        InputError: the model cannot be exported, its images cannot be read, or the file would not find the same.
+        InputError: the model cannot be exported, an image cannot be read, or the exported model finds other objects.
     """
     if out.suffix == ".onnx":
         refuse_without_packages()
@@ -41,18 +41,18 @@ def export(
     model.network.to(memory_format=torch.contiguous_format)
     batch, size = _batch(model, _pixels(model, images), size)
     if out.suffix == ".onnx":
-        refuse_what_graphs_lack(model.config)
+        refuse_unsupported(model.config)
         data = to_onnx(Decoded(model.network, model.config, size), batch[:1].repeat(2, 1, 1, 1))
         run = _onnx_runner(data)
     else:
-        program = exported(RawNetwork(model.network), batch[:1].repeat(2, 1, 1, 1))
+        program = trace(RawNetwork(model.network), batch[:1].repeat(2, 1, 1, 1))
         buffer = io.BytesIO()
         torch.export.save(program, buffer)
         data, run = buffer.getvalue(), _program_runner(buffer, model, size)
     with torch.no_grad():
         ours = [_decode(model, model.network(image[None]), size)[0] for image in batch]
     theirs = [found for start in range(0, len(batch), 3) for found in run(batch[start : start + 3])]
-    agreement = compare(ours, theirs, model.config.decoder)
+    agreement = check_agreement(ours, theirs, model.config.decoder)
     write_bytes(out, data)
     return agreement, size
 
@@ -60,7 +60,7 @@ def export(
 def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
     if images is not None:
         files = [path for path, _ in find_images([images])]
-        return [as_pixels(files[index]) for index in _spread(len(files))]
+        return [read_rgb(files[index]) for index in _spread(len(files))]
     source = model.config.data.open("val")
     return [source.image(index) for index in _spread(len(source))]
 
@@ -70,7 +70,7 @@ def _spread(count: int) -> list[int]:
 
 
 def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> tuple[Tensor, Size]:
-    """Return the images (B, 3, H, W) as the network takes them, cut or filled up to one size."""
+    """Return network inputs (B, 3, H, W), cropped or padded to one size."""
     config = model.config
     if size is None:
         canvas, _ = config.transform.resize((images[0].shape[0], images[0].shape[1]))
@@ -78,15 +78,15 @@ def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> 
     if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
     fill = config.detector.fill
-    shown = [config.transform(image, NOTHING, fill=fill)[0][: size[0], : size[1]] for image in images]
+    shown = [config.transform(image, NO_BOXES, fill=fill)[0][: size[0], : size[1]] for image in images]
     frame = np.zeros((*size, 3), shown[0].dtype)
     return build_collate(config).pad([*shown, frame])[:-1].contiguous(), size
 
 
 def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[Detections]:
-    """Return detections in the pixels of the network."""
+    """Return detections in network pixels."""
     config = model.config
-    sample = Sample(np.zeros((0, 0, 3), np.uint8), NOTHING, "", (1.0, 1.0), size)
+    sample = Sample(np.zeros((0, 0, 3), np.uint8), NO_BOXES, "", (1.0, 1.0), size)
     samples = [sample] * len(predictions.logits)
     return config.decoder(predictions, config.anchors(size), samples, config.coder)
 
@@ -98,7 +98,9 @@ def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Call
     def run(batch: Tensor) -> list[Detections]:
         with torch.no_grad():
             logits, deltas, *iou_logits = module(batch)
-        return _decode(model, Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits), size)
+        return _decode(
+            model, Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits), size
+        )
 
     return run
 

@@ -27,7 +27,7 @@ def training_pictures(config: Config, source: Source, count: int, epoch: int = 0
     Raises:
         InputError: an image cannot be read.
     """
-    samples = Samples(source, config.transform, config.train.seed)
+    samples = Samples(source, config.transform, config.train.seed, fill=config.detector.fill)
     count = min(count, len(source))
     for place in range(count):
         index = place * len(source) // count

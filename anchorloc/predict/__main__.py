@@ -1,96 +1,99 @@
-"""Find objects in images with a trained model: pictures with boxes, COCO results and a table.
+"""Find objects in images with a trained model; write pictures with boxes, COCO results and a CSV table.
 
-    python -m anchorloc.predict runs/NAME/best.pt photos/ more.jpg --out found
-    python -m anchorloc.predict configs/NAME.yaml photos/ detector.weights=FILE
-    python -m anchorloc.predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128 decode.max_detections=1000
+    anchorloc predict runs/NAME/best.pt photos/ more.jpg --out found
+    anchorloc predict configs/NAME.yaml photos/ detector.weights=FILE
+    anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128 decode.max_detections=1000
 
-Overrides change settings of the model: decode.score_threshold=0.3, decode.class_agnostic_nms=true (class-agnostic NMS),
-decode.soft_nms_sigma=0.5 (soft-NMS). Boxes are in the pixels of the image as viewers show it, turned by its EXIF tag. An
-image that cannot be read is told and left out; the exit status is 1 then.
+Overrides (key=value) change settings of the model, for example decode.score_threshold=0.3,
+decode.class_agnostic_nms=true, or decode.soft_nms_sigma=0.5 for soft-NMS. Boxes are in pixels of the image as viewers
+show it, rotated by its EXIF orientation. An image that cannot be read is reported and skipped; the exit status is then
+1.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import run_command
+from anchorloc.cli import command_parser, positive_int, run_command, split_words, warn
 from anchorloc.data import read_annotations
 from anchorloc.errors import InputError
+from anchorloc.files import new_folder
 from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
-    from anchorloc.predict.folder import Summary
-
-_SETTING = re.compile(r"[a-z_]+(\.[a-z_0-9]+)*=")
+    from anchorloc.predict.folder import PredictionSummary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the new folder; return 1 if an image could not be used, else 0."""
+    """Write the new folder; return 1 if an image could not be read, else 0."""
     arguments = _parser().parse_intermixed_args(argv)
-    out = arguments.out or Path("runs") / f"predict-{datetime.now():%Y%m%d-%H%M%S}"
-    if out.exists():
-        raise InputError(f"{out} exists already; give another --out")
-    inputs, overrides = _split(arguments.inputs)
+    inputs, overrides = split_words(arguments.inputs)
     if not inputs:
-        raise InputError("give image files or folders behind the checkpoint; see --help")
+        raise InputError("give image files or folders after the checkpoint; see --help")
+    if arguments.overlap is not None and arguments.tile is None:
+        raise InputError("--overlap needs --tile")
+    with new_folder(arguments.out, "predict") as out:
+        summary = _predict(arguments, inputs, overrides, out)
+    _print_summary(summary, out)
+    return 1 if summary.unreadable else 0
 
-    from anchorloc.predict.folder import predict_folder  # torch takes seconds; the checks above do not need it
+
+def _predict(
+    arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
+) -> PredictionSummary:
+    from anchorloc.predict.folder import predict_folder  # loads torch, which takes seconds
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.localizer import load
-    from anchorloc.predict.tiles import Tiles
+    from anchorloc.predict.tiles import SquareTiles
 
-    if arguments.overlap is not None and arguments.tile is None:
-        raise InputError("--overlap is that of tiles; give --tile PX too")
     tiles = None
     if arguments.tile is not None:
-        tiles = Tiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
+        tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
     annotations = None if arguments.annotations is None else read_annotations(arguments.annotations)
     localizer = load(arguments.checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
-    summary = predict_folder(localizer, files, out, annotations, None if arguments.no_pictures else arguments.draw)
-    _tell(summary, out)
-    return 1 if summary.broken else 0
+    return predict_folder(localizer, files, out, annotations, None if arguments.no_pictures else arguments.draw)
 
 
-def _split(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Paths, and settings: key=value where there is no such file."""
-    settings = [word for word in words if _SETTING.match(word) and not Path(word).exists()]
-    return [Path(word) for word in words if word not in settings], settings
-
-
-def _tell(summary: Summary, out: Path) -> None:
+def _print_summary(summary: PredictionSummary, out: Path) -> None:
     if summary.full:
         print(
-            f"note: {counted(summary.full, 'image has', 'images have')} as many detections as are kept, none of a low "
-            f"score; raise decode.max_detections={summary.limit} if some are missing"
+            f"note: {counted(summary.full, 'image has', 'images have')} the maximum number of detections, none of a "
+            f"low score; raise decode.max_detections={summary.max_detections} if objects are missing"
         )
-    found = counted(summary.detections, "detection", "detections")
-    print(f"{found} in {counted(summary.images, 'image', 'images')}: {printable(str(out))}")
-    if summary.broken:
-        print(f"{counted(summary.broken, 'image', 'images')} could not be used, as told above", file=sys.stderr)
+    found = counted(summary.detections, "detection")
+    print(f"{found} in {counted(summary.images, 'image')}: {printable(str(out))}")
+    if summary.unreadable:
+        warn(f"{counted(summary.unreadable, 'image')} could not be read; see the errors above")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m anchorloc.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("predict", __doc__)
     parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a run, or a config with detector.weights")
-    parser.add_argument("inputs", nargs="*", metavar="IMAGE|DIR|key=value", help="images, folders, settings to change")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder (runs/predict-DATE-TIME)")
-    parser.add_argument("--tile", type=int, metavar="PX", help="cut images into tiles of so many pixels a side")
-    parser.add_argument("--overlap", type=int, metavar="PX", help="that tiles share at least (a fifth of a tile)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="images or tiles at once (8)")
-    parser.add_argument("--draw", type=float, default=0.3, metavar="SCORE", help="least score in the pictures (0.3)")
+    parser.add_argument(
+        "inputs", nargs="*", metavar="IMAGE|DIR|key=value", help="image files, folders of images, and overrides"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new output folder (default: runs/predict-DATE-TIME)")
+    parser.add_argument(
+        "--tile", type=positive_int, metavar="PX", help="cut images into square tiles of this side (default: no tiles)"
+    )
+    parser.add_argument(
+        "--overlap", type=int, metavar="PX", help="least overlap of neighboring tiles (default: a fifth of --tile)"
+    )
+    parser.add_argument(
+        "--batch", type=positive_int, default=8, metavar="N", help="images or tiles per forward pass (default: 8)"
+    )
+    parser.add_argument(
+        "--draw", type=float, default=0.3, metavar="SCORE", help="lowest score drawn in the pictures (default: 0.3)"
+    )
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures")
-    parser.add_argument("--annotations", type=Path, metavar="JSON", help="take image ids from it, by file name")
+    parser.add_argument(
+        "--annotations", type=Path, metavar="JSON", help="COCO file to take image ids from, matched by file name"
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Many image files through a network into one new folder."""
+"""Find objects in many image files, and write the results into a new folder."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ from anchorloc.data import CocoAnnotations
 from anchorloc.data.item_error import ItemError
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import InputError
-from anchorloc.files import write_bytes, writing
+from anchorloc.files import make_folder, write_bytes
 from anchorloc.predict.drawing import draw_detections
-from anchorloc.predict.image_input import Pixels, read_file
+from anchorloc.predict.image_input import read_file
 from anchorloc.predict.localizer import Localizer
-from anchorloc.predict.results import PICTURES, Located, picture_paths, write_results
+from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
 from anchorloc.text import printable
 
-LOW_SCORE = 0.1  # below, what is cut off by decode.max_detections is hardly missed
+LOW_SCORE = 0.1  # detections below it that decode.max_detections cuts off are hardly missed
+from anchorloc.structures import Pixels
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a person is told at the end."""
+class PredictionSummary:
+    """The counts that the command prints at the end."""
 
-    images: int  # that were used
-    broken: int  # that were not
+    images: int  # images that were read
+    unreadable: int  # images that were skipped
     detections: int
-    full: int  # images with as many detections as are kept, the last of them not yet of a low score
-    limit: int  # how many are kept
+    full: int  # images with max_detections detections, of which the last still has a score of LOW_SCORE or more
+    max_detections: int
 
 
 @dataclass(frozen=True)
 class _Item:
-    """An image that is to be read."""
+    """An image file to read."""
 
     path: Path
     name: str
     image_id: int | str
-    size: tuple[int, int] | None  # (height, width) that annotations declare
-    picture: Path
+    size: tuple[int, int] | None  # (height, width) declared by the annotations
+    picture: Path  # where the image with its boxes is written
 
 
 def predict_folder(
@@ -51,33 +52,38 @@ def predict_folder(
     out: Path,
     annotations: CocoAnnotations | None = None,
     draw_above: float | None = 0.3,
-) -> Summary:
+) -> PredictionSummary:
     """Find objects in `files` (paths and names) and write pictures and results into the new folder `out`.
 
-    With `annotations`, ids are theirs, and boxes are in the pixels that they declare. Files that cannot be read are
-    told on stderr and left out. No pictures are made where `draw_above`, their least score, is None.
+    Files that cannot be read are reported on stderr and skipped.
+
+    Args:
+        annotations: take image ids from them, and return boxes in pixels of the image sizes that they declare.
+        draw_above: lowest score of the boxes in the pictures; None writes no pictures.
 
     Raises:
-        InputError: a file is not among the annotations, their classes differ, or the file system refuses.
+        InputError: the annotations lack a file or a class of the model, or the file system refuses.
     """
     items = _items(files, out, annotations, localizer)
-    located, broken = [], 0
-    _make_folder(out)
+    results, unreadable = [], 0
+    make_folder(out)
     with Display(Console(stderr=True)) as display:
         for start in range(0, len(items), localizer.batch_size):
             images = list(_read(items[start : start + localizer.batch_size], display))
             done = min(start + localizer.batch_size, len(items))
-            broken += done - start - len(images)
+            unreadable += done - start - len(images)
             for (item, image), found in zip(images, localizer([image for _, image in images]), strict=True):
-                located.append(Located(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
+                results.append(ImageResult(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
                 if draw_above is not None:
-                    _make_folder(item.picture.parent)
-                    write_bytes(item.picture, draw_detections(image, found.take(np.flatnonzero(found.scores >= draw_above))))
+                    make_folder(item.picture.parent)
+                    shown = found.take(np.flatnonzero(found.scores >= draw_above))
+                    write_bytes(item.picture, draw_detections(image, shown))
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
-    write_results(out, located, localizer.model.categories)
+    write_results(out, results, localizer.model.categories)
     limit = localizer.model.config.decoder.max_detections
-    full = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in located)
-    return Summary(len(located), broken, sum(len(image.found) for image in located), full, limit)
+    full = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in results)
+    detections = sum(len(image.found) for image in results)
+    return PredictionSummary(len(results), unreadable, detections, full, limit)
 
 
 def _items(
@@ -88,7 +94,7 @@ def _items(
     items = []
     for number, ((path, name), picture) in enumerate(zip(files, pictures, strict=True), 1):
         if known is not None and name not in known:
-            raise InputError(f"{name} is not among the images of the annotations; give the folder that they speak of")
+            raise InputError(f"{name} is not among the images of the annotations; give the folder of their images")
         image_id, size = (number, None) if known is None else known[name]
         items.append(_Item(path, name, image_id, size, out / PICTURES / picture))
     return items
@@ -97,7 +103,10 @@ def _items(
 def _by_name(annotations: CocoAnnotations, localizer: Localizer) -> dict[str, tuple[int | str, tuple[int, int]]]:
     missing = [category for category in localizer.model.categories if category not in annotations.categories]
     if missing:
-        raise InputError(f"the annotations lack the model's class {missing[0].name!r} with the id {missing[0].id!r}")
+        raise InputError(
+            f"the annotations lack the model's class {missing[0].name!r} with the id {missing[0].id!r}; "
+            "give annotations of the classes the model was trained on"
+        )
     return {
         annotations.name(index): (annotations.image_id(index), annotations.size(index))
         for index in range(len(annotations))
@@ -110,8 +119,3 @@ def _read(items: Sequence[_Item], display: Display) -> Iterator[tuple[_Item, Pix
             yield item, read_file(item.path, item.size)
         except ItemError as error:
             display.say(f"error: {printable(str(error))}")
-
-
-def _make_folder(folder: Path) -> None:
-    with writing(folder, 0):
-        folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Whatever a caller has for an image to RGB pixels, and the image files of folders."""
+"""Read a path, PIL image or array as RGB pixels, and find the image files of folders."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anchorloc.data.images import SUFFIXES, read_image, to_pixels
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.errors import InputError
+from anchorloc.structures import Pixels
 
 ImageLike = str | Path | Image.Image | NDArray[np.uint8]
-Pixels = NDArray[np.uint8]
 
 
-def as_pixels(image: ImageLike, where: str = "") -> Pixels:
+def read_rgb(image: ImageLike, where: str = "") -> Pixels:
     """Return an image as (H, W, 3) RGB.
 
     Raises:
-        InputError: it cannot be read or is of another kind; the sentence begins with `where`.
+        InputError: it cannot be read or has another type; `where` begins the message.
     """
     try:
         if isinstance(image, str | Path):
@@ -30,8 +30,8 @@ def as_pixels(image: ImageLike, where: str = "") -> Pixels:
         if isinstance(image, Image.Image):
             where = where or "the image "
             return to_pixels(image)
-    except Flaw as flaw:
-        raise InputError(f"{where}{flaw}") from None
+    except ItemError as error:
+        raise InputError(f"{where}{error}") from None
     if not isinstance(image, np.ndarray):
         raise InputError(f"{where}need a path, a PIL image or an array, got a {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -40,26 +40,25 @@ def as_pixels(image: ImageLike, where: str = "") -> Pixels:
 
 
 def read_file(path: Path, size: tuple[int, int] | None = None) -> Pixels:
-    """Return the pixels of an image file; see `read_image` for `size`.
+    """Return the pixels of an image file, which must have the (height, width) `size` if that is given.
 
     Raises:
-        Flaw: it cannot be read; the sentence names it.
+        ItemError: it cannot be read; the message names the file.
     """
     try:
         if not path.is_file():  # a pipe or a device would block or never end
-            raise Flaw("is not a regular file" if path.exists() else "does not exist; check the path")
+            raise ItemError("is not a regular file" if path.exists() else "does not exist; check the path")
         return read_image(path, size)
     except (OSError, ValueError) as error:
-        raise Flaw(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except Flaw as flaw:
-        raise Flaw(f"{path} {flaw}") from None
+        raise ItemError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except ItemError as error:
+        raise ItemError(f"{path} {error}") from None
 
 
 def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
-    """Return the files given and those of folders, in order and each once, with the name that results carry.
+    """Return each image file once, in order, with its name in the results: relative to its folder, or the file name.
 
-    In a folder, at any depth, what ends like an image counts but for hidden names; links to folders are not followed.
-    The name is relative to the folder, or that of the file alone.
+    Folders are searched at any depth by file ending. Hidden files and folders and links to folders are skipped.
 
     Raises:
         InputError: a path does not exist, or a folder holds no image.
@@ -69,7 +68,7 @@ def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
         if path.is_dir():
             inside = sorted(_inside(path))
             if not inside:
-                raise InputError(f"the folder {path} holds no image; give another, or name files")
+                raise InputError(f"the folder {path} holds no image; give another folder or image files")
             for file in inside:
                 found.setdefault(file, file.relative_to(path).as_posix())
         elif os.path.lexists(path):
@@ -82,7 +81,7 @@ def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
 def _inside(folder: Path) -> Iterable[Path]:
     suffixes = tuple(suffix for group in SUFFIXES.values() for suffix in group)
 
-    def refuse(error: OSError) -> None:  # os.walk would leave the folder out
+    def refuse(error: OSError) -> None:  # os.walk would skip the folder silently
         raise InputError(f"{error.filename} cannot be read: {error.strerror}; give another folder")
 
     for parent, folders, files in os.walk(folder, onerror=refuse):

@@ -1,4 +1,4 @@
-"""A trained network as a function of images: what `anchorloc.load` returns."""
+"""Load a trained network as a function of images."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
-from anchorloc.predict.image_input import ImageLike, Pixels, as_pixels
+from anchorloc.predict.image_input import ImageLike, read_rgb
 from anchorloc.predict.tiles import SquareTiles, Tile, tile_grid
-from anchorloc.structures import Category, Detections, IntArray, Sample, Size, Target
+from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Size, Target
 
-NOTHING: Final = Target(
+NO_BOXES: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
-)  # no boxes
+)
 
 
 @dataclass(frozen=True, eq=False)
 class NamedDetections(Detections):
-    """The N boxes found in one image, which know the names of their classes."""
+    """The N boxes found in one image, with the names of their classes."""
 
     categories: tuple[Category, ...]
 
     @property
     def names(self) -> list[str]:
-        """The name of the class of each box."""
+        """Return the class name of each box."""
         return [self.categories[label].name for label in self.labels]
 
     def take(self, rows: IntArray) -> NamedDetections:
-        """Return the rows given, in their order."""
+        """Return the given rows, in that order."""
         return NamedDetections(**vars(super().take(rows)), categories=self.categories)
 
 
 @dataclass(frozen=True, eq=False)
 class Localizer:
-    """Call it with an image, or a list of images.
+    """Find objects when called with an image or a list of images.
 
-    Boxes are xyxy in the pixels of the image as a viewer shows it: turned as its EXIF tag says, not as it is stored.
+    Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation.
     """
 
     model: TrainedModel
-    tiles: SquareTiles | None = None  # how large images are cut; None gives each to the network whole
-    batch_size: int = 8  # images, or tiles, that go through the network at once if they are of one size there
+    tiles: SquareTiles | None = None  # None: the network gets each image whole
+    batch_size: int = 8  # images or tiles per forward pass; only equal network sizes share a pass
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -59,7 +59,7 @@ class Localizer:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of each class, by label."""
+        """Return the class names by label."""
         return tuple(category.name for category in self.model.categories)
 
     @overload
@@ -67,20 +67,20 @@ class Localizer:
     @overload
     def __call__(self, images: Sequence[ImageLike]) -> list[NamedDetections]: ...
     def __call__(self, images: ImageLike | Sequence[ImageLike]) -> NamedDetections | list[NamedDetections]:
-        """Return what is found in an image, by descending score; for a list, a list.
+        """Return the detections of an image by descending score; a list of images gives a list.
 
-        An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. An image of a list gets what it gets alone,
-        to rounding: only images that are of one size for the network share a batch.
+        An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to rounding, an image in a list gets
+        the detections it gets alone, because only equal network sizes share a batch.
 
         Raises:
-            InputError: an image cannot be used, or the network gives boxes that are no numbers.
+            InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
         if isinstance(images, str) or not isinstance(images, Sequence):
-            return self._localize([as_pixels(images)])[0]
+            return self._localize([read_rgb(images)])[0]
         found: list[NamedDetections] = []
-        for start in range(0, len(images), self.batch_size):  # so that no more of the files are in memory
+        for start in range(0, len(images), self.batch_size):  # reads only one batch of files into memory
             part = images[start : start + self.batch_size]
-            found += self._localize([as_pixels(image, f"image {start + at}: ") for at, image in enumerate(part)])
+            found += self._localize([read_rgb(image, f"image {start + at}: ") for at, image in enumerate(part)])
         return found
 
     def _localize(self, images: Sequence[Pixels]) -> list[NamedDetections]:
@@ -92,7 +92,7 @@ class Localizer:
         return [self._merge(parts) for parts in candidates]
 
     def _batches(self, images: Sequence[Pixels]) -> Iterator[list[tuple[int, Tile]]]:
-        """Yield tiles with the index of their image, those that are of one size for the network together."""
+        """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
         by_size: dict[Size, list[tuple[int, Tile]]] = {}
         for index, image in enumerate(images):
             for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles):
@@ -103,11 +103,11 @@ class Localizer:
 
     def _sample(self, image: Pixels, tile: Tile) -> Sample:
         config, part = self.model.config, np.ascontiguousarray(tile.cut(image))
-        pixels, target, scale = config.transform(part, NOTHING, fill=config.detector.fill)
+        pixels, target, scale = config.transform(part, NO_BOXES, fill=config.detector.fill)
         return Sample(pixels, target, f"tile at {tile.left}, {tile.top}", scale, tile.size)
 
     def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
-        """Return the candidates of samples of one size, before suppression."""
+        """Return the candidates of samples of one size, before NMS."""
         config, device = self.model.config, self.model.device
         images = build_collate(config).pad([sample.image for sample in samples]).to(device)
         with torch.inference_mode(), autocast(config, device):
@@ -122,13 +122,13 @@ class Localizer:
         ]
 
     def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
-        """Suppress over all candidates of an image, whichever tile they are from."""
+        """Apply NMS to the candidates of all tiles of an image together."""
         columns = {
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in ("boxes", "scores", "labels", "anchors")
         }
         if len(parts) > 1:
-            columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor is one of a tile
+            columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor index is valid in one tile only
         best = self.model.config.decoder.best(Detections(**columns, image_id=""))
         return NamedDetections(**vars(best), categories=self.model.categories)
 
@@ -136,19 +136,19 @@ class Localizer:
 def load(
     path: str | Path, *overrides: str, tiles: SquareTiles | None = None, batch_size: int = 8, device: str = "auto"
 ) -> Localizer:
-    """Load a checkpoint of a run, or a config that names `detector.weights`.
+    """Load the checkpoint of a run, or a config that names `detector.weights`.
 
-    A config takes the classes that its file of weights knows (torchvision's: COCO's), or else those of its data.
+    With a config, the classes are those of the weights file (torchvision weights: COCO's), or else those of its data.
 
     Args:
         path: best.pt or last.pt, or a YAML file.
         overrides: settings such as "decode.score_threshold=0.3".
-        tiles: how large images are cut.
-        batch_size: images, or tiles, that go through the network at once.
+        tiles: cut images into tiles of this size and overlap.
+        batch_size: images or tiles per forward pass.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
-        InputError: a file or a setting cannot be used.
+        InputError: a file or a setting is invalid.
     """
     path, settings = Path(path), [f"train.device={device}", *overrides]
     if path.suffix in (".yaml", ".yml"):

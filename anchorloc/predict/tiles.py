@@ -1,28 +1,28 @@
-"""Large images as tiles that overlap."""
+"""Cut large images into overlapping tiles to predict on."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anchorloc.data.tiles import tile_windows
 from anchorloc.errors import InputError
-from anchorloc.structures import Detections
+from anchorloc.structures import BoolArray, Detections, Pixels, Size
 
-Size = tuple[int, int]  # (height, width)
-SLACK = 1 / 8  # of the overlap: a box that ends so near to an inner edge of its tile counts as cut by it
+SLACK = 1 / 8  # fraction of the overlap; a box that ends this near to an inner edge counts as cut by it
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """How images are cut: every tile but those of smaller images is a square, and neighbors share a strip.
+class SquareTiles:
+    """Cut images into overlapping squares for prediction; a side shorter than `size` is not cut.
 
-    The strip should be as wide as the objects that tiles are for: what is no larger lies in some tile whole.
+    An object that is not larger than the overlap lies whole in some tile.
     """
 
-    size: int = 640  # pixels of a side
-    overlap: int = 128  # pixels that neighbors share, at least
+    size: int = 640  # height and width in pixels
+    overlap: int = 128  # least overlap of neighbors in pixels
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.size:
@@ -33,7 +33,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of an image, in its pixels."""
+    """A window of an image, in pixels of the image."""
 
     top: int
     left: int
@@ -41,19 +41,19 @@ class Tile:
     image: Size
     overlap: int = 0
 
-    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the pixels (height, width, 3) of the tile."""
+    def cut(self, image: Pixels) -> Pixels:
+        """Return the pixels of the tile."""
         return image[self.top : self.top + self.size[0], self.left : self.left + self.size[1]]
 
     def to_image(self, found: Detections) -> Detections:
-        """Return detections of the tile in pixels of the image, without those that a neighbor sees more of."""
+        """Map detections to pixels of the image, and drop those that a neighboring tile shows more of."""
         whole = found.take(np.flatnonzero(~self._cut(found)))
         return replace(whole, boxes=whole.boxes + np.array([self.left, self.top, self.left, self.top], np.float64))
 
-    def _cut(self, found: Detections) -> NDArray[np.bool_]:
-        """(N,) which boxes end at an inner edge of the tile and lie in the strip along it.
+    def _cut(self, found: Detections) -> BoolArray:
+        """Return an (N,) mask of the boxes that end at an inner edge of the tile and lie in the overlap along it.
 
-        The neighbor has that strip whole, and what is beyond the edge as well.
+        The neighbor shows this overlap and the pixels beyond the edge.
         """
         slack = self.overlap * SLACK
         cut = np.zeros(len(found), np.bool_)
@@ -68,22 +68,10 @@ class Tile:
         return cut
 
 
-def tile_grid(image: Size, tiles: Tiles | None) -> list[Tile]:
-    """Return the tiles that cover an image of (height, width), evenly spread; without `tiles` it is one."""
+def tile_grid(image: Size, tiles: SquareTiles | None) -> list[Tile]:
+    """Return the tiles that cover an image of the size `image`; without `tiles` the image is one tile."""
     if tiles is None:
         return [Tile(0, 0, image, image)]
-    height, width = (min(side, tiles.size) for side in image)
-    return [
-        Tile(top, left, (height, width), image, tiles.overlap)
-        for top in _starts(image[0], tiles)
-        for left in _starts(image[1], tiles)
-    ]
-
-
-def _starts(length: int, tiles: Tiles) -> list[int]:
-    """Where tiles begin along a side of so many pixels."""
-    room = length - tiles.size
-    if room <= 0:
-        return [0]
-    steps = -(-room // (tiles.size - tiles.overlap))
-    return [step * room // steps for step in range(steps + 1)]
+    side, stride = tiles.size, tiles.size - tiles.overlap
+    windows = tile_windows(image, (side, side), (stride, stride), rounding=math.floor)
+    return [Tile(top, left, (height, width), image, tiles.overlap) for top, left, height, width in windows]

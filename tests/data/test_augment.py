@@ -193,7 +193,7 @@ def test_tiles_by_hand() -> None:
     assert tiled.warnings == ()
     strict = Tiles(64, 64, 0.0, min_visible=1.0, background_fraction=0.0)(source)
     assert strict.warnings == (
-        "1 box has in no tile 100% of the area: not trained on; raise the tiles' size or overlap",
+        "1 box is not trained on, because no tile shows 100% of the area; raise the size or the overlap of the tiles",
     )
     assert [strict.image_id(index) for index in range(len(strict))] == ["1@0,0", "1@56,36"]
     one = [[0.0, 0.0, 30.0, 30.0]]

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
 from anchorloc.data.images import read_header, read_image
-from anchorloc.data.item_error import Flaw
+from anchorloc.data.item_error import ItemError
 from anchorloc.errors import InputError
 from tests.data.data_sets import SIZES, write_data_set
 
@@ -95,9 +95,9 @@ def test_exif_orientation_follows_the_declared_size(suffix: str, orientation: in
         assert turned.shape == (40, 30, 3)
         assert is_red(turned[corner])
     else:
-        with pytest.raises(Flaw, match="40 x 30 px, but the annotations declare 30 x 40: with no EXIF tag"):
+        with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 30 x 40: with no EXIF tag"):
             read_image(path, (40, 30))
-    with pytest.raises(Flaw, match="40 x 30 px, but the annotations declare 31 x 40"):
+    with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 31 x 40"):
         read_image(path, (40, 31))
 
 
@@ -218,18 +218,18 @@ def test_a_bomb_is_refused_and_the_limit_of_pillow_stays(tmp_path: Path) -> None
     path = save(Image.new("1", (2000, 2000)), tmp_path / "bomb.png")
     for limit in (3_999_999, 1_000_000, 10):
         for read in (read_header, read_image):
-            with pytest.raises(Flaw, match=f"more than {limit:,} pixels; .*max_pixels"):
+            with pytest.raises(ItemError, match=f"more than {limit:,} pixels; .*max_pixels"):
                 read(path, max_pixels=limit)
     assert read_image(path, max_pixels=4_000_000).shape == (2000, 2000, 3)
     assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Flaw, match="floating-point"):
+    with pytest.raises(ItemError, match="floating-point"):
         read_image(save(Image.fromarray(np.zeros((3, 3), np.float32)), tmp_path / "f.tif"))
     for value in (70_000, -1):
         deep = Image.fromarray(np.array([[0, value]], np.int32))
-        with pytest.raises(Flaw, match="beyond 16 bits"):
+        with pytest.raises(ItemError, match="beyond 16 bits"):
             read_image(save(deep, tmp_path / "i.tif"))
 
 
@@ -246,10 +246,10 @@ def test_damaged_files_are_read_or_refused(form: str, tmp_path: Path) -> None:
         path.write_bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
         try:
             assert read_image(path, max_pixels=10**7).shape[2] == 3
-        except Flaw as flaw:
-            assert "\n" not in str(flaw)  # noqa: PT017
+        except ItemError as error:
+            assert "\n" not in str(error)  # noqa: PT017
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(Flaw):
+    with pytest.raises(ItemError):
         read_image(path)
 
 

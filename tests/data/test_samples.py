@@ -14,6 +14,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.assign import MaxIoUAssigner
+from anchorloc.config import read_config
 from anchorloc.data import (
     Augment,
     CocoData,
@@ -27,6 +30,8 @@ from anchorloc.data import (
     ZoomOut,
 )
 from anchorloc.data.cache import ImageCache
+from anchorloc.detector.batch import Collate
+from anchorloc.engine.build import batches, train_loader, validation_loader
 from anchorloc.structures import Sample
 from tests.data.data_sets import write_data_set
 
@@ -177,3 +182,26 @@ def test_images_and_boxes_of_a_file_set_become_samples(tmp_path: Path) -> None:
     assert sample.image.shape == (60, 60, 3)
     assert sample.size == (30, 40)
     np.testing.assert_array_equal(sample.target.boxes[2], [45, 30, 60, 45])  # clipped to the image, then scaled
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_canvas_has_the_color_of_the_padding(source: Source, training: bool) -> None:
+    transform = Transform(Letterbox(40, 100), Augment(zoom_out=ZoomOut(probability=1.0)))
+    for fill, color in (((127.5, 127.5, 127.5), 128), ((0.0, 0.0, 0.0), 0)):
+        image = Samples(source, transform, training=training, fill=fill)[0, 0].image
+        batch = Collate(AnchorGenerator(strides=(32,)), MaxIoUAssigner(), 32, fill).pad([image])
+        assert batch.shape == (1, 3, 64, 128)
+        assert (batch[0, :, 40:] == color).all()
+        assert (image == color).all(axis=2).sum() >= 40 * 60  # the image covers at most 40 x 40 pixels
+
+
+def test_loaders_fill_by_the_mean_of_the_detector() -> None:
+    letterbox = "transform.resize={kind: Letterbox, height: 40, width: 100}"
+    config = read_config(None, ["detector.mean=[0.5, 0.5, 0.5]", letterbox, "data.size=40", "train.batch_size=1"])
+    for loader in (
+        train_loader(config, config.data.open("train"), 0),
+        validation_loader(config, config.data.open("val")),
+    ):
+        images = next(batches(loader)).images
+        assert (images[0, :, :, -1] == 128).all()
+        assert (images[0, :, :40, 50:] == 128).any(dim=0).sum() >= 40 * 30

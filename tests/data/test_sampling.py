@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorloc.data import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
-from anchorloc.data.sampling import holdings, times_drawn
-from anchorloc.engine.batch_samplers import COPY, TrainBatchSampler
+from anchorloc.data.sampling import class_presence, times_drawn
+from anchorloc.engine.batch_samplers import COPY_OFFSET, TrainBatchSampler
 from anchorloc.errors import InputError
 from tests.lab.lab_cases import source_of
 
@@ -22,7 +22,7 @@ RARE = source_of([[BOX, BOX]] + [[BOX]] * 8 + [[]], labels=[[0, 1]] + [[0]] * 8 
 
 def test_weights_by_hand() -> None:
     assert EvenSampling()(RARE) is None
-    np.testing.assert_array_equal(holdings(RARE)[:2], [[True, True], [True, False]])
+    np.testing.assert_array_equal(class_presence(RARE)[:2], [[True, True], [True, False]])
     np.testing.assert_allclose(RepeatFactorSampling(0.4)(RARE), [2.0] + [1.0] * 9)  # sqrt(0.4 / 0.1)
     np.testing.assert_allclose(RepeatFactorSampling(0.05)(RARE), np.ones(10))
     weights = ClassBalancedSampling()(RARE)
@@ -32,7 +32,7 @@ def test_weights_by_hand() -> None:
 
 def test_a_crowd_holds_no_class() -> None:
     source = source_of([[BOX], [BOX]], labels=[[0], [1]], crowd=[[False], [True]])
-    np.testing.assert_array_equal(holdings(source), [[True, False], [False, False]])
+    np.testing.assert_array_equal(class_presence(source), [[True, False], [False, False]])
     np.testing.assert_allclose(ClassBalancedSampling()(source), [1, 1])
 
 
@@ -81,8 +81,8 @@ def test_a_weighted_stream_can_be_entered_anywhere_and_its_copies_differ() -> No
     assert len(set(keys)) == len(keys)
     first = keys[:10]
     rare = sorted(turn for turn, index in first if index == 0)
-    assert rare == [copy * COPY for copy in range(5)]
-    assert {turn % COPY for turn, _ in keys[10:20]} == {1}
+    assert rare == [copy * COPY_OFFSET for copy in range(5)]
+    assert {turn % COPY_OFFSET for turn, _ in keys[10:20]} == {1}
     halves = [stream(TrainBatchSampler(10, 4, 3, 0, (rank, 2), weights=order.weights), 10) for rank in (0, 1)]
     assert sorted(halves[0] + halves[1]) == sorted(keys)
 
