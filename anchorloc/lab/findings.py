@@ -60,11 +60,9 @@ def _weak_group(group: WeakGroup) -> Finding:
         return Finding(f"{start}; these anchors leave no change to try.")
     if best.helped < MIN_HELPED:
         return Finding(f"{start}; no change that was tried helps more than {percent(best.helped)} of them.")
-    now, then = (1 - fraction(group.criterion.failing(one.boxes)) for one in (before, best.coverage))
-    gain = (
-        f"would give one to {percent(best.helped)} of them, and raise all boxes from {percent(now)} to {percent(then)}"
-    )
-    anchors = [one.anchors / one.images for one in (before, best.coverage)]
+    now, then = (percent(1 - fraction(group.criterion.failing(one.boxes))) for one in (before, best.coverage))
+    gain = f"would give one to {percent(best.helped)} of them, and raise the share of all boxes from {now} to {then}"
+    anchors = [one.anchors_per_image for one in (before, best.coverage)]
     cost = (
         f", with {anchors[1]:,.0f} anchors per image instead of {anchors[0]:,.0f}" if anchors[0] != anchors[1] else ""
     )

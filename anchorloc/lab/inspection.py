@@ -48,7 +48,7 @@ def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
 
 def refuse_localizer(config: Config) -> None:
     """Raise InputError if the network of `config` has no anchors."""
-    if config.localizer is not None:
+    if not config.method.has_anchors:
         raise InputError(
             "localizer regresses its box without anchors, so the lab has none to inspect; set localizer=null"
         )

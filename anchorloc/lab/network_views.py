@@ -62,5 +62,4 @@ class NetworkViews:
                 yield NetworkView(epoch, index, drawn.target, drawn.images, drawn.annotated, grid, drawn.scale)
 
     def _grid(self, canvas: tuple[int, int]) -> AnchorGrid:
-        multiple = self.config.multiple
-        return self.config.anchors([-(-side // multiple) * multiple for side in canvas])
+        return self.config.method.grid(self.config.padded(canvas))

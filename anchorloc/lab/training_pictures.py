@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
-from anchorloc.detector import learn_the_object, whole_image
 from anchorloc.structures import AnchorGrid, Assignment, Sample
 
 
@@ -32,14 +31,6 @@ def training_pictures(config: Config, source: Source, count: int, epoch: int = 0
     for place in range(count):
         index = place * len(source) // count
         sample = samples[epoch, index]
-        height, width = (-(-side // config.multiple) * config.multiple for side in sample.image.shape[:2])
-        yield TrainingPicture(source.name(index), sample, *_assigned(config, sample, (height, width)))
-
-
-def _assigned(config: Config, sample: Sample, size: tuple[int, int]) -> tuple[AnchorGrid, Assignment]:
-    boxes, crowd = sample.target.boxes, sample.target.crowd
-    if config.localizer is not None:
-        grid = whole_image(size)
-        return grid, learn_the_object(grid, boxes, crowd)
-    grid = config.anchors(size)
-    return grid, config.initial_assigner(grid, boxes, crowd)
+        grid = config.method.grid(config.padded(sample.image.shape[:2]))
+        assignment = config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
+        yield TrainingPicture(source.name(index), sample, grid, assignment)

@@ -14,7 +14,7 @@ from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config
 from anchorloc.data import Augment, Source, Transform
 from anchorloc.errors import InputError
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.network_views import NetworkViews
 from anchorloc.structures import Category, Target
 
 ANCHORS = AnchorGenerator(strides=(8, 16), scales=(2.0, 4.0), height_to_width=(0.5, 1.0, 2.0))
@@ -94,8 +94,8 @@ def config_of(**parts: Any) -> Config:
     return Config(**{**known, **parts})
 
 
-def views_of(source: Source, epochs: int = 0, **parts: Any) -> Views:
-    return Views(config_of(**parts), source, epochs)
+def views_of(source: Source, epochs: int = 0, **parts: Any) -> NetworkViews:
+    return NetworkViews(config_of(**parts), source, epochs)
 
 
 @st.composite

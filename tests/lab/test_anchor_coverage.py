@@ -1,4 +1,4 @@
-"""The survey against the assigners themselves, box by box."""
+"""The measured coverage against the assigners themselves, box by box."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hypothesis import given
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.data import Augment, IoUCrop, Mosaic, Samples, ShapesData, ShortestSide, Transform, ZoomOut
-from anchorloc.lab.anchor_coverage import CURVE_IOUS, Fate, level_of, survey
-from anchorloc.lab.groups import SIZES, crossed, groupings, shares, size_by_level
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.anchor_coverage import CURVE_IOUS, BoxStatus, level_of, measure_coverage
+from anchorloc.lab.groups import SIZES, cross_tabulate, group_coverages, groupings, size_by_level
+from anchorloc.lab.network_views import NetworkViews
 from anchorloc.structures import Target
 from tests.assign.assign_twins import iou_matrix
 from tests.lab.lab_cases import ANCHORS, BoxSource, assigners, config_of, source_of, sources, views_of
 
 
 @given(sources(), assigners)
-def test_a_survey_is_what_the_assigner_does(source: BoxSource, assign: Any) -> None:
+def test_coverage_is_what_the_assigner_does(source: BoxSource, assign: Any) -> None:
     views = views_of(source, assign=assign)
-    found, start = survey(views), 0
+    found, start = measure_coverage(views), 0
     boxes = found.boxes
     for view in views:
         target, grid = view.target, view.grid
@@ -38,8 +38,10 @@ def test_a_survey_is_what_the_assigner_does(source: BoxSource, assign: Any) -> N
             assert boxes.positives[start] == len(mine)
             assert boxes.best_iou[start] == iou[:, row].max()
             alone = assign(grid, target.boxes[[row]], None)
-            expected = Fate.LEARNED if len(mine) else Fate.COLLISION if len(alone.anchors) else Fate.NO_ANCHOR
-            assert boxes.fate[start] == expected
+            expected = (
+                BoxStatus.ASSIGNED if len(mine) else BoxStatus.COLLISION if len(alone.anchors) else BoxStatus.NO_ANCHOR
+            )
+            assert boxes.status[start] == expected
             best = mine[iou[mine, row].argmax()] if len(mine) else -1
             assert boxes.level[start] == (-1 if best < 0 else int(best >= len(grid.levels[0])))
             start += 1
@@ -49,43 +51,43 @@ def test_a_survey_is_what_the_assigner_does(source: BoxSource, assign: Any) -> N
     usable = sum(len(source.training_target(index)) for index in range(len(source)))
     assert found.unusable == sum(map(len, source.targets)) - usable
     assert found.crowds + len(boxes) == usable
-    assert found.cut == 0
+    assert found.cropped_out == 0
 
 
 @given(sources())
 def test_recall_is_the_share_that_max_iou_would_assign(source: BoxSource) -> None:
     views = views_of(source, assign=MaxIoUAssigner(rescue_iou=0.2))
-    found = survey(views)
+    found = measure_coverage(views)
     for place, threshold in enumerate(CURVE_IOUS):
         for rescue, recall in ((None, found.recall), (0.2, found.rescued_recall)):
-            changed = survey(
+            changed = measure_coverage(
                 replace(views, config=config_of(assign=MaxIoUAssigner(threshold, threshold, rescue))), False
             )
             assert recall[place] == pytest.approx(changed.assigned)
-    assert survey(views, rescue_curve=False).rescued_recall == ()
+    assert measure_coverage(views, rescue_curve=False).rescued_recall == ()
 
 
-def test_the_work_of_every_shape_is_counted() -> None:
+def test_the_positives_of_every_shape_are_counted() -> None:
     source = source_of([[[10, 10, 42, 26], [50, 50, 82, 82]], []])
-    found = survey(views_of(source, assign=ATSSAssigner(9)))
+    found = measure_coverage(views_of(source, assign=ATSSAssigner(9)))
     expected = [np.zeros(shapes, int) for shapes in ANCHORS.shapes_per_level]
     for view in views_of(source):
         for anchor in ATSSAssigner(9)(view.grid, view.target.boxes).anchors:
             level = int(level_of(view.grid, np.array([anchor]))[0])
             first = sum(map(len, view.grid.levels[:level]))
             expected[level][(anchor - first) % 6] += 1
-    assert [level.tolist() for level in found.work] == [level.tolist() for level in expected]
+    assert [level.tolist() for level in found.positives_per_shape] == [level.tolist() for level in expected]
     assert found.positives > 0
 
 
 def test_the_shapes_of_a_cell_are_those_of_the_generator() -> None:
     source = source_of([[[10, 10, 42, 26]]])
-    levels = survey(views_of(source), False).levels
+    levels = measure_coverage(views_of(source), False).levels
     assert [level.stride for level in levels] == list(ANCHORS.strides)
     for level, sizes in zip(levels, ANCHORS.level_shapes, strict=True):
         np.testing.assert_allclose(level.sizes, sizes, rtol=1e-6)
     ssd = AnchorGenerator.torchvision_ssd([[2], [2, 3]], steps=(8, 16))
-    levels = survey(views_of(source, anchors=ssd), False).levels
+    levels = measure_coverage(views_of(source, anchors=ssd), False).levels
     assert [len(level.sizes) for level in levels] == [4, 6]
     assert levels[0].sizes[0] == pytest.approx((0.15 * 128, 0.15 * 112), rel=1e-6)  # of the padded image, 112 x 128
 
@@ -105,20 +107,20 @@ def test_training_views_are_the_samples_of_training() -> None:
     config = config_of(data=data, transform=transform)
     source = data.open("train")
     samples = Samples(source, transform, config.train.seed, training=True)
-    for view in Views(config, source, epochs=2):
+    for view in NetworkViews(config, source, epochs=2):
         sample = samples[view.epoch, view.index]
         np.testing.assert_array_equal(view.target.boxes, sample.target.boxes)
         assert view.scale == sample.scale
         assert view.grid.image_size == tuple(-(-side // 16) * 16 for side in sample.image.shape[:2])
         owners = {int(row): index for index in range(len(source)) for row in source.target(index).rows}
         assert view.images.tolist() == [owners[int(row)] for row in view.target.rows]
-    assert survey(Views(config, source, epochs=2)).cut > 0
+    assert measure_coverage(NetworkViews(config, source, epochs=2)).cropped_out > 0
 
 
-def test_images_can_be_spread() -> None:
+def test_a_subset_is_spread_over_the_split() -> None:
     views = views_of(source_of([[]] * 10), epochs=2)
-    assert views.spread(10) is views
-    some = views.spread(3)
+    assert views.subset(10) is views
+    some = views.subset(3)
     assert (list(some.indices), len(some)) == ([0, 4, 9], 6)
     assert [(view.epoch, view.index) for view in some] == [(0, 0), (0, 4), (0, 9), (1, 0), (1, 4), (1, 9)]
 
@@ -144,34 +146,33 @@ def test_only_what_moves_boxes_needs_passes(augment: Augment, moves: bool) -> No
 
 @given(sources())
 def test_groups_divide_the_boxes(source: BoxSource) -> None:
-    boxes = survey(views_of(source), rescue_curve=False).boxes
-    divisions = groupings(boxes, source.categories, 2)
+    coverage = measure_coverage(views_of(source), rescue_curve=False)
+    boxes, divisions = coverage.boxes, groupings(coverage)
     for division in divisions:
-        rows = shares(boxes, division)
+        rows = group_coverages(boxes, division)
         assert sum(row.boxes for row in rows) == len(boxes)
-        assert sum(row.assigned * row.boxes for row in rows) == pytest.approx(boxes.learned.sum())
-    cells = crossed(boxes, divisions) if len(boxes) else []
+        assert sum(row.assigned * row.boxes for row in rows) == pytest.approx(boxes.assigned.sum())
+    cells = cross_tabulate(boxes, divisions) if len(boxes) else []
     assert sum(count for _, count, _ in cells) == len(boxes)
-    assert sum(learned for *_, learned in cells) == boxes.learned.sum()
-    table = size_by_level(boxes, 2)
+    assert sum(assigned for *_, assigned in cells) == boxes.assigned.sum()
+    table = size_by_level(coverage)
     assert table.sum() == len(boxes)
-    assert table[:, 2].sum() == (~boxes.learned).sum()
+    assert table[:, 2].sum() == (~boxes.assigned).sum()
     for size, row in zip(SIZES, table, strict=True):
-        assert row.sum() == sum(group.boxes for group in shares(boxes, divisions[0]) if group.label == size)
+        assert row.sum() == sum(group.boxes for group in group_coverages(boxes, divisions[0]) if group.label == size)
 
 
 def test_borders_of_groups() -> None:
     source = source_of([[[0, 0, 8, 8], [0, 0, 7, 7], [0, 0, 16, 4], [0, 0, 4, 16]]])
-    boxes = survey(views_of(source), rescue_curve=False).boxes
-    size, aspect, label, level = groupings(boxes, source.categories, 2)
+    size, aspect, label, level = groupings(measure_coverage(views_of(source), rescue_curve=False))
     assert [size.labels[group] for group in size.of] == ["8-16 px", "< 8 px", "8-16 px", "8-16 px"]
     assert [aspect.labels[group] for group in aspect.of] == ["0.8-1.25", "0.8-1.25", "0.25-0.5", ">= 4"]
     assert set(label.of.tolist()) == {0}
     assert level.labels == ("level 0", "level 1", "no level")
 
 
-def test_nothing_to_survey() -> None:
-    found = survey(views_of(source_of([[], []])))
+def test_coverage_without_a_box() -> None:
+    found = measure_coverage(views_of(source_of([[], []])))
     assert (found.assigned, found.recall[0], found.rescued_recall[0], found.images) == (1, 1, 1, 2)
-    assert isinstance(found.boxes.take(found.boxes.learned).sizes, np.ndarray)
+    assert isinstance(found.boxes.take(found.boxes.assigned).sizes, np.ndarray)
     assert isinstance(source_of([[]]).targets[0], Target)

@@ -17,8 +17,8 @@ from anchorloc.data import CocoData, CocoSource, ShortestSide, Transform
 from anchorloc.detector import Decoder, DeltaCoder, Predictions
 from anchorloc.lab.ceiling import Ceiling, ceiling, perfect_output
 from anchorloc.lab.findings import ceiling_findings
-from anchorloc.lab.miss_causes import Cause
-from anchorloc.lab.network_views import Views
+from anchorloc.lab.miss_causes import MissCause
+from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Sample
 from tests.lab.lab_cases import BoxSource, assigners, source_of, sources, views_of
@@ -42,14 +42,14 @@ def test_the_sparse_way_is_the_dense_decoder(source: BoxSource, assign: Any, dec
     views = views_of(source, assign=assign, decode=decode, transform=Transform(ShortestSide(80, 90)))
     for view in views:
         assignment = assign(view.grid, view.target.boxes, view.target.crowd)
-        output = perfect_output(views.config, view, assignment)
-        deltas = torch.zeros_like(output.deltas) if still else output.deltas
+        candidates, offsets = perfect_output(views.config, view, assignment)
+        deltas = torch.zeros_like(offsets) if still else offsets
         scores = torch.zeros(1, len(view.grid), 2)
-        scores[0, output.candidates.anchors, output.candidates.labels] = output.candidates.scores
+        scores[0, candidates.anchors, candidates.labels] = candidates.scores
         predictions = Predictions(torch.logit(scores.double()), deltas[None])
         sample = Sample(np.empty((0, 0, 3), np.uint8), view.target, 1, view.scale, source.size(view.index))
         (dense,) = decode(predictions, view.grid, [sample], DeltaCoder())
-        sparse = decode.finish(output.candidates, deltas, view.grid, sample, DeltaCoder())
+        sparse = decode.finish(candidates, deltas, view.grid, sample, DeltaCoder())
         np.testing.assert_array_equal(sparse.boxes, dense.boxes)
         np.testing.assert_allclose(sparse.scores, dense.scores, rtol=1e-6)
         np.testing.assert_array_equal(sparse.labels, dense.labels)
@@ -62,7 +62,7 @@ def test_every_lost_box_has_one_cause(source: BoxSource, assign: Any, decode: De
     boxes = sum(int((~target.crowd).sum()) for target in source.targets)
     assert limit.perfect.boxes == boxes
     assert len(set(limit.rows.tolist())) == len(limit.rows) == len(limit.causes)
-    assert limit.found + sum(limit.count(cause) for cause in Cause) == boxes
+    assert limit.found + sum(limit.count(cause) for cause in MissCause) == boxes
     crowd = np.concatenate([target.crowd for target in source.targets])
     matches = limit.perfect.scores.matches[-1]
     matched = set(matches[matches >= 0].tolist()) - set(np.flatnonzero(crowd).tolist())
@@ -73,8 +73,8 @@ def test_every_lost_box_has_one_cause(source: BoxSource, assign: Any, decode: De
         assert limit.found == boxes
 
 
-def lost(limit: Ceiling) -> list[tuple[int, int, Cause]]:
-    return [(i, r, Cause(c)) for i, r, c in zip(limit.images, limit.rows, limit.causes, strict=True)]
+def missed(limit: Ceiling) -> list[tuple[int, int, MissCause]]:
+    return [(i, r, MissCause(c)) for i, r, c in zip(limit.images, limit.rows, limit.causes, strict=True)]
 
 
 def test_generous_anchors_reach_1_exactly() -> None:
@@ -84,7 +84,7 @@ def test_generous_anchors_reach_1_exactly() -> None:
     limit = ceiling(views_of(source, anchors=GENEROUS, assign=MaxIoUAssigner(rescue_iou=0.1)))
     assert limit.perfect.summary.ap == 1
     assert len(limit.causes) == 0
-    assert 0 < (limit.unmoved.summary.ap or 0) < 1
+    assert 0 < (limit.anchors_only.summary.ap or 0) < 1
 
 
 def test_generous_anchors_reach_1_exactly_on_real_data(real_data: Any) -> None:
@@ -96,44 +96,44 @@ def test_generous_anchors_reach_1_exactly_on_real_data(real_data: Any) -> None:
 @pytest.mark.parametrize(
     ("boxes", "parts", "row", "cause"),
     [
-        ([[8, 8, 8, 40], [40, 40, 72, 72]], {}, 0, Cause.UNUSABLE),
-        ([[-40, 8, -8, 40], [40, 40, 72, 72]], {}, 0, Cause.UNUSABLE),
-        ([[8, 8, 12, 12], [40, 40, 72, 72]], {}, 0, Cause.NO_ANCHOR),
-        ([[28, 28, 60, 60], [28.5, 28.5, 60.5, 60.5]], {"positive_iou": 0.9}, 1, Cause.COLLISION),
-        ([[32, 32, 64, 64], [35, 32, 67, 64]], {}, 0, Cause.SUPPRESSED),
-        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(max_detections=1)}, 1, Cause.LIMIT),
-        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(topk_candidates=1)}, 1, Cause.LIMIT),
-        ([[8, 8, 40, 40], [-6, 60, 26, 92]], {}, 1, Cause.BORDER),
-        ([[12, 12, 36, 36], [60, 60, 92, 92]], {"coder": DeltaCoder(max_ratio=0.7)}, 0, Cause.CODER),
+        ([[8, 8, 8, 40], [40, 40, 72, 72]], {}, 0, MissCause.UNUSABLE),
+        ([[-40, 8, -8, 40], [40, 40, 72, 72]], {}, 0, MissCause.UNUSABLE),
+        ([[8, 8, 12, 12], [40, 40, 72, 72]], {}, 0, MissCause.NO_ANCHOR),
+        ([[28, 28, 60, 60], [28.5, 28.5, 60.5, 60.5]], {"positive_iou": 0.9}, 1, MissCause.COLLISION),
+        ([[32, 32, 64, 64], [35, 32, 67, 64]], {}, 0, MissCause.SUPPRESSED),
+        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(max_detections=1)}, 1, MissCause.LIMIT),
+        ([[12, 12, 44, 44], [60, 60, 92, 90]], {"decode": Decoder(topk_candidates=1)}, 1, MissCause.LIMIT),
+        ([[8, 8, 40, 40], [-6, 60, 26, 92]], {}, 1, MissCause.BORDER),
+        ([[12, 12, 36, 36], [60, 60, 92, 92]], {"coder": DeltaCoder(max_ratio=0.7)}, 0, MissCause.CODER),
     ],
 )
-def test_each_cause(boxes: list[list[float]], parts: dict[str, Any], row: int, cause: Cause) -> None:
+def test_each_cause(boxes: list[list[float]], parts: dict[str, Any], row: int, cause: MissCause) -> None:
     thresholds = {key: parts.pop(key) for key in list(parts) if key.endswith("iou")}
     source = source_of([[], boxes])
     limit = ceiling(views_of(source, anchors=ONE, assign=MaxIoUAssigner(**thresholds), **parts))
-    assert (1, row, cause) in lost(limit)
-    assert len(limit.causes) < len(boxes) or cause == Cause.CODER
+    assert (1, row, cause) in missed(limit)
+    assert len(limit.causes) < len(boxes) or cause == MissCause.CODER
 
 
 def test_of_twins_the_one_without_a_detection_is_lost() -> None:
     """pycocotools gives the detection of either to the last one."""
     same, rescue = source_of([[[32.0, 32, 64, 64]] * 3]), MaxIoUAssigner(rescue_iou=0.1)
-    collided = [(0, 1, Cause.COLLISION), (0, 2, Cause.COLLISION)]
-    assert sorted(lost(ceiling(views_of(same, anchors=ONE)))) == collided
-    suppressed = lost(ceiling(views_of(same, anchors=ONE, assign=rescue)))
-    assert [cause for *_, cause in suppressed] == [Cause.SUPPRESSED] * 2
+    collided = [(0, 1, MissCause.COLLISION), (0, 2, MissCause.COLLISION)]
+    assert sorted(missed(ceiling(views_of(same, anchors=ONE)))) == collided
+    suppressed = missed(ceiling(views_of(same, anchors=ONE, assign=rescue)))
+    assert [cause for *_, cause in suppressed] == [MissCause.SUPPRESSED] * 2
     of_two_classes = source_of([[[32.0, 32, 64, 64]] * 2], [[0, 1]])
-    assert lost(ceiling(views_of(of_two_classes, anchors=ONE, assign=rescue))) == []
+    assert missed(ceiling(views_of(of_two_classes, anchors=ONE, assign=rescue))) == []
 
 
 def test_the_ceiling_of_some_images_is_that_of_a_smaller_set() -> None:
     source = source_of([[[8, 8, 12, 12]], [[40, 40, 72, 72]], [[8, 8, 12, 12], [40, 40, 72, 72]]])
     views = views_of(source, anchors=ONE)
     some = ceiling(replace(views, chosen=(1, 2)))
-    assert lost(some) == [(2, 2, Cause.NO_ANCHOR)]
+    assert missed(some) == [(2, 2, MissCause.NO_ANCHOR)]
     assert some.perfect.boxes == 3
     with pytest.raises(ValueError, match="without epochs"):
-        ceiling(Views(views.config, source, epochs=1))
+        ceiling(NetworkViews(views.config, source, epochs=1))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_ceiling_of_some_images_is_that_of_a_smaller_set() -> None:
             [[8, 8, 40, 40], [60, 60, 92, 92]],
             {"decode": Decoder(max_detections=1)},
             "decode.max_detections=4",
-            "four times as many would find 1 more",
+            "limits four times as high would find 1 more",
         ),
         ([[12, 12, 36, 36]], {"coder": DeltaCoder(max_ratio=0.7)}, "coder.max_ratio=2.8", "2.8 would find 1 more"),
     ],

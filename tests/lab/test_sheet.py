@@ -45,7 +45,7 @@ def test_a_sheet_of_an_augmented_epoch(tmp_path: Path, capsys: pytest.CaptureFix
     assert run("sheet", SHAPES, "--out", out) == 2
     assert "exists already" in capsys.readouterr().err
     assert run("sheet", SHAPES, "task=localization") == 2
-    assert "needs one usable box an image, but train image" in capsys.readouterr().err
+    assert "usable box per image, but train image" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         run("sheet", SHAPES, "--epoch=-1")
     assert "need a whole number from 0, got '-1'" in capsys.readouterr().err
@@ -116,7 +116,7 @@ def test_a_report_with_every_augmentation_and_tiles(tmp_path: Path) -> None:
     tiles = len(read_config(None, [data]).data.open("train"))
     assert tiles > 2
     assert (train["images"], train["passes"]) == (3 * tiles, 3)
-    assert train["boxes_cut_by_augmentation"] >= 0
+    assert train["boxes_removed_by_augmentation"] >= 0
 
 
 def test_every_augmentation_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:

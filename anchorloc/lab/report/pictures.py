@@ -9,7 +9,7 @@ from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import BoxStatus
 from anchorloc.lab.inspection import Inspection
-from anchorloc.report.picture import LONGEST_SIDE, DrawnPicture, BoxKind, DrawnBox, data_uri, xywh
+from anchorloc.report.picture import LONGEST_SIDE, BoxKind, DrawnBox, DrawnPicture, data_uri, xywh
 from anchorloc.text import counted, first_few, shorten
 
 MAX_PICTURES = 9  # per split
