@@ -1,4 +1,4 @@
-"""`anchorloc COMMAND ...` is `python -m anchorloc.COMMAND ...`."""
+"""Run `anchorloc COMMAND ...`, which equals `python -m anchorloc.COMMAND ...`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from anchorloc.text import did_you_mean
 
 COMMANDS: Final = {
     "train": "train on the built-in shapes, or on your data with a config",
-    "evaluate": "score a trained model, or detections of any tool, and write a report",
-    "predict": "find objects in images: pictures, COCO results, a table",
-    "export": "write a trained model as ONNX or for torch.export, checked",
-    "compare": "train settings with several seeds each, and tell which are better",
-    "lab": "tell what anchors can find in your data, before you train",
-    "doctor": "find what breaks or bends training in annotations, mend or split them",
+    "evaluate": "score a trained model, or the detections of any tool, and write a report",
+    "predict": "detect objects in images: drawn pictures, COCO results, a table",
+    "export": "write a trained model as ONNX or torch.export file, and verify it",
+    "compare": "train settings with several seeds each, and test which are better",
+    "lab": "show what anchors can find in your data, before you train",
+    "doctor": "find annotation errors that break or distort training, fix them, or split the data",
     "shapes": "write the built-in scenes as a data set in COCO format",
 }
 
@@ -43,7 +43,7 @@ def _dispatch(argv: Sequence[str] | None) -> int:
 
 
 def _module(name: str) -> Any:
-    """Import the module that runs a command: a single file, or `__main__` of a package."""
+    """Import the module of a command: a single file, or `__main__` of a package."""
     module = importlib.import_module(f"anchorloc.{name}")
     return importlib.import_module(f"anchorloc.{name}.__main__") if hasattr(module, "__path__") else module
 
@@ -51,7 +51,7 @@ def _module(name: str) -> Any:
 def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {sentence}" for name, sentence in COMMANDS.items()]
-    return "\n".join(["usage: anchorloc COMMAND ...", "", *lines, "", "anchorloc COMMAND --help tells its options."])
+    return "\n".join(["usage: anchorloc COMMAND ...", "", *lines, "", "anchorloc COMMAND --help lists its options."])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train a localizer: on the built-in shapes without arguments, on your own data with a config."""
+"""Train a detector or localizer: on the built-in shapes without arguments, on your own data with a config."""
 
 from __future__ import annotations
 
@@ -9,53 +9,59 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import run_command
+from anchorloc.cli import command_parser, run_command, split_words
 from anchorloc.errors import InputError
-from anchorloc.files import exists
 
 START = time.perf_counter()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, and write the report into the folder of the run."""
+    """Train, and write the report into the run folder."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_intermixed_args(words)
-    from anchorloc.config import list_settings, read_config  # torch takes seconds to import: --help does not wait
-    from anchorloc.engine.run import resume_run, start_run
+    arguments = parser().parse_intermixed_args(words)
+    from anchorloc.config import list_settings, read_config
+    from anchorloc.engine.run import resume_run, start_run  # imports torch, which --help need not wait for
 
     if arguments.list:
         for key, default, meaning in list_settings():
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
-    path, overrides = _split(arguments.settings)
-    command = shlex.join(["python", "-m", "anchorloc.train", *words])
+    path, overrides = split_settings(arguments.settings)
+    command = shlex.join(["anchorloc", "train", *words])
     if arguments.allow_changes and not arguments.resume:
-        raise InputError("--allow-changes is for --resume; a new run has nothing to differ from")
+        raise InputError("--allow-changes needs --resume")
     if arguments.resume:
         if arguments.out is None:
-            raise InputError("--resume needs --out, the folder of the run to go on with")
+            raise InputError("--resume needs --out DIR, the folder of the run to resume")
         return resume_run(arguments.out, path, overrides, command, START, arguments.allow_changes)
     return start_run(arguments.out, read_config(path, overrides), command, START)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m anchorloc.train", description=__doc__)
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_parser("train", __doc__)
     parser.add_argument(
         "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file, and overrides such as train.seed=1"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder of the run (default: runs/DATE-TIME)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--allow-changes", action="store_true", help="with --resume: other settings, data or classes")
-    parser.add_argument("--list", action="store_true", help="print every setting with its default and meaning, and end")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATE-TIME)")
+    parser.add_argument("--resume", action="store_true", help="resume the run in the folder given by --out")
+    parser.add_argument(
+        "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"
+    )
+    parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser
 
 
-def _split(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """Tell the config file from the overrides."""
-    files = [word for word in settings if "=" not in word or exists(word)]
+def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return the config file, if there is one, and the `key=value` overrides.
+
+    Raises:
+        InputError: there is more than one file.
+    """
+    files, overrides = split_words(words)
     if len(files) > 1:
-        raise InputError(f"one config at most, got {', '.join(files)}; overrides read key=value")
-    return (Path(files[0]) if files else None), [word for word in settings if word not in files]
+        raise InputError(f"give at most one config, got {', '.join(map(str, files))}; overrides read key=value")
+    return (files[0] if files else None), overrides
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def train(config: Config, processes: Processes, updates: int, start: Path | None
     learner = Learner(config, source.categories, processes)
     if start is not None:
         learner.model.load_state_dict(load_checkpoint(start))
-    stream = batches(train_loader(config, source, 0, processes.part))
+    stream = batches(train_loader(config, source, 0, processes.shard))
     pieces = range(config.train.gradient_accumulation)
     return learner, [learner.update([next(stream) for _ in pieces], 1.0)["loss"] for _ in range(updates)]
 

@@ -88,7 +88,7 @@ def train(
         if progress >= 1:
             return clock.step
         for group in optimizer.param_groups:
-            group["lr"] = rate * clock.rate(progress)
+            group["lr"] = rate * clock.lr_factor(progress)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss = torch.stack(list(model(images, targets).values())).sum()
         optimizer.zero_grad()

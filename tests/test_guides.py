@@ -134,8 +134,8 @@ def read_torchrun(words: list[str]) -> None:
     arguments = get_args_parser().parse_args(words[1:])
     assert arguments.module
     assert arguments.training_script == "anchorloc.train"
-    ours = train._parser().parse_intermixed_args(arguments.training_script_args)
-    path, overrides = train._split(ours.settings)
+    ours = train.parser().parse_intermixed_args(arguments.training_script_args)
+    path, overrides = train.split_settings(ours.settings)
     read_config(path, overrides)
 
 

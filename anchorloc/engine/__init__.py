@@ -1,1 +1,1 @@
-"""A config to a run: the loop, inference, and judging."""
+"""Train, run and judge the detector that a config describes."""

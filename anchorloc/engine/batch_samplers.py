@@ -1,4 +1,4 @@
-"""Which sample comes when: a function of the seed and the position, and of nothing else."""
+"""Batch samplers: the order of samples depends on the seed and the step alone, so that a run can resume anywhere."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from numpy.typing import NDArray
 
 from anchorloc.data.sampling import times_drawn
 
-COPY = 1 << 32  # epochs ahead: further than any run gets
+COPY_OFFSET = 1 << 32  # more epochs than any run has
 
 
 @dataclass(frozen=True, eq=False)
 class TrainBatchSampler:
-    """An endless stream of batches of (epoch, index), epoch after epoch, each a permutation of all images, or of as
-    many drawn by `weights`.
+    """Yield batches of (epoch, index) without end: each epoch is a permutation of all images.
 
-    A batch may span two epochs, so every batch is full and the stream can be entered at any step. A further copy of an
-    image in one epoch is numbered as of an epoch far ahead, so that it is augmented in another way.
+    With `weights`, an epoch has as many images, drawn by weight. A batch may span two epochs, so every batch is full.
+    A second copy of an image in an epoch gets the number of a far later epoch, so that it is augmented differently.
     """
 
     images: int
     batch_size: int
     seed: int
-    start: int = 0  # the first step that is given
-    part: tuple[int, int] = (0, 1)  # (rank, count): every batch is dealt out to so many processes
-    pieces: int = 1  # in which a process gets what is its own of a batch, one after the other
-    weights: NDArray[np.float64] | None = None  # (images,) how often each comes; None is once an epoch
+    start: int = 0  # step of the first batch
+    shard: tuple[int, int] = (0, 1)  # (rank, count) of this process: each process gets its share of every batch
+    micro_batches: int = 1  # per process and step (gradient accumulation)
+    weights: NDArray[np.float64] | None = None  # (images,) expected draws per epoch; None: each image once
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         position = self.start * self.batch_size
         epoch, keys = -1, np.empty((0, 2), np.int64)
-        rank, count = self.part
+        rank, count = self.shard
         while True:
             batch = []
             for place in range(position, position + self.batch_size):
@@ -43,12 +42,12 @@ class TrainBatchSampler:
                 turn, index = keys[place % self.images].tolist()
                 batch.append((turn, index))
             mine = batch[rank::count]
-            for piece in range(self.pieces):
-                yield mine[piece :: self.pieces]
+            for place in range(self.micro_batches):
+                yield mine[place :: self.micro_batches]
             position += self.batch_size
 
     def _keys(self, epoch: int) -> NDArray[np.int64]:
-        """Return the (images, 2) pairs of an epoch, (epoch, index)."""
+        """Return the (images, 2) pairs (epoch, index) of an epoch."""
         random = np.random.default_rng((self.seed, epoch))
         permutation = random.permutation(self.images)
         if self.weights is None:
@@ -56,19 +55,20 @@ class TrainBatchSampler:
         times = times_drawn(self.weights, random)
         drawn = np.repeat(np.arange(self.images), times)
         copies = np.arange(self.images) - np.repeat(np.cumsum(times) - times, times)
-        return np.column_stack([epoch + copies * COPY, drawn])[permutation]
+        return np.column_stack([epoch + copies * COPY_OFFSET, drawn])[permutation]
 
 
 @dataclass(frozen=True)
 class ValidationBatchSampler:
-    """Every image once, in order, as batches of (0, index).
+    """Yield every image once, in order, as batches of (0, index).
 
-    Several processes take turns with the same batches that one would see, so that each comes out the same.
+    Several processes take turns with the batches that one process would get, so that results do not depend on their
+    number.
     """
 
     images: int
     batch_size: int
-    part: tuple[int, int] = (0, 1)  # (rank, count) of this process
+    shard: tuple[int, int] = (0, 1)  # (rank, count) of this process
 
     def __len__(self) -> int:
         return len(self._starts())
@@ -78,5 +78,5 @@ class ValidationBatchSampler:
             yield [(0, index) for index in range(start, min(start + self.batch_size, self.images))]
 
     def _starts(self) -> range:
-        rank, count = self.part
+        rank, count = self.shard
         return range(rank * self.batch_size, self.images, count * self.batch_size)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
-from anchorloc.detector import Batch, Collate, Detector, learn_the_object, whole_image
+from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
@@ -32,15 +32,12 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
     Raises:
         InputError: settings contradict each other.
     """
-    if config.localizer is not None:
-        return config.localizer(config.detector, classes, pretrained=pretrained)
     try:
-        network = config.detector(
-            config.anchors.strides, config.anchors.shapes_per_level, classes, pretrained=pretrained
-        )
+        network = config.method.build(classes, pretrained=pretrained)
     except ValueError as error:
         raise InputError(str(error)) from None
-    refuse_other_grids(network, config)
+    if config.method.has_anchors:
+        refuse_other_grids(network, config)
     return network
 
 
@@ -49,8 +46,7 @@ def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] 
     canvas, _ = config.transform.resize(size)
     shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
     for factor in sorted({1.0, *config.transform.augment.multi_scale}):
-        height, width = (max(1, round(side * factor)) for side in canvas)
-        height, width = (-(-side // config.multiple) * config.multiple for side in (height, width))
+        height, width = config.padded([max(1, round(side * factor)) for side in canvas])
         try:
             with torch.no_grad():
                 predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
@@ -87,9 +83,7 @@ def refuse_small_batches(config: Config, processes: int) -> None:
 
 def build_collate(config: Config) -> Collate:
     """Return the collate function of the data loaders."""
-    if config.localizer is not None:
-        return Collate(whole_image, learn_the_object, config.multiple, config.detector.fill)
-    return Collate(config.anchors, config.initial_assigner, config.multiple, config.detector.fill)
+    return config.method.collate()
 
 
 def train_loader(config: Config, source: Source, start: int, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:

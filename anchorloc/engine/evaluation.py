@@ -102,7 +102,7 @@ def detect(
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
     mine = []
     with explained_failures(model.config, processes.count):
-        for batch in batches(validation_loader(model.config, source, processes.part)):
+        for batch in batches(validation_loader(model.config, source, processes.shard)):
             size = (batch.images.shape[2], batch.images.shape[3])
             mine.append([(one, size) for one in detect_batch(model.network, batch, model.config, model.device)])
     pairs = [pair for batch in interleave(processes.gather(mine)) for pair in batch]
@@ -111,7 +111,7 @@ def detect(
 
 def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[PaddedSize]) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or anchors."""
-    if config.localizer is not None:
+    if not config.method.has_anchors:
         return None
     grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
     if not grids:

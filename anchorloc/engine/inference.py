@@ -1,4 +1,4 @@
-"""A trained network over a data set."""
+"""Run a network on a batch: detections, and the precision of the forward pass."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from anchorloc.config import Config
-from anchorloc.detector import Batch, Predictions, TaskAlignedAssigner, whole_image
+from anchorloc.detector import Batch, Predictions
 from anchorloc.structures import Detections
 
 
@@ -27,31 +27,11 @@ def detect_batch(
         predictions = model(batch.images)
         if on_predictions is not None:
             on_predictions(predictions, batch)
-    size = (batch.images.shape[2], batch.images.shape[3])
-    if config.localizer is not None:
-        return list(config.localizer.decode(predictions, whole_image(size), batch.samples))
-    return list(config.decoder(predictions, config.anchors(size), batch.samples, config.coder))
-
-
-def losses_of(
-    config: Config, predictions: Predictions, batch: Batch, positives: float | None = None
-) -> dict[str, Tensor]:
-    """Return the parts of the loss; `positives` is what to divide by, where a batch comes in several parts."""
-    if config.localizer is not None:
-        return config.localizer.losses(predictions, batch, positives)
-    return config.loss(predictions, batch, config.coder, positives)
-
-
-def aligned(config: Config, predictions: Predictions, batch: Batch) -> Batch:
-    """Return `batch` as the losses take it: assigned anew where the assigner looks at predictions."""
-    if not isinstance(config.assign, TaskAlignedAssigner) or config.localizer is not None:
-        return batch
-    grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))
-    return config.assign(predictions, batch, grid, config.coder)
+    return config.method.decode(predictions, config.method.grid(batch.size), batch.samples)
 
 
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context of the forward pass: bfloat16 where asked for, or where `auto` finds hardware for it."""
+    """Return the context of the forward pass: bfloat16 if set, or if `auto` finds hardware for it."""
     wanted = config.train.precision
     enabled = wanted == "bfloat16" or (wanted == "auto" and _fast_bfloat16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
@@ -60,5 +40,5 @@ def autocast(config: Config, device: torch.device) -> AbstractContextManager[obj
 def _fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    tell = getattr(torch.cpu, "get_capabilities", None)  # older releases do not tell: float32 then
-    return device.type == "cpu" and tell is not None and bool(tell().get("avx512_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # missing in older releases: float32 then
+    return device.type == "cpu" and capabilities is not None and bool(capabilities().get("avx512_bf16"))

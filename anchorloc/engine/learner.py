@@ -1,4 +1,4 @@
-"""The update of the weights: forward, losses, backward over the parts of a batch, clipping, step, average."""
+"""Update the weights: forward and backward over micro-batches, clipping, optimizer step, EMA."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.detector import Batch
 from anchorloc.engine.build import build_detector, pick_device, to_device
-from anchorloc.engine.inference import aligned, autocast, losses_of
+from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.system.processes import Processes, without_gradient_sync
 from anchorloc.structures import Category
@@ -23,7 +23,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class NotFiniteError(Exception):
-    """A number that must not get into the weights is none, in some process; they are as they were."""
+    """A loss or gradient is NaN or infinite in some process; the weights were not updated."""
 
     def __init__(self, what: str, value: float) -> None:
         super().__init__(what, value)
@@ -31,55 +31,54 @@ class NotFiniteError(Exception):
 
 
 class Learner:
-    """The network, its averaged weights, and the optimizer that changes both.
+    """The network, the average (EMA) of its weights, and the optimizer.
 
-    A batch may come in parts, one after the other and over several processes. Losses are sums until the end of a
-    batch: then the gradients are divided by what all its parts weigh (`Batch.weight`), and clipped by the same
-    multiplication. So every way to part a batch gives the same update, but for rounding and batch normalization. What a
-    batch in one part weighs is known at once: its losses are divided before, which spares a pass over the gradients
-    unless they need clipping.
+    A batch may be split into micro-batches and over processes. Losses are summed over the whole batch; then the
+    gradients are divided by the weight of the whole batch (`Batch.weight`) and clipped, in one multiplication. So every
+    split of a batch gives the same update, except for rounding and batch normalization. The weight of an unsplit batch
+    is known before: its losses are divided instead, which saves a pass over the gradients unless they need clipping.
     """
 
     def __init__(
         self, config: Config, categories: Sequence[Category], processes: Processes, *, pretrained: bool = True
     ) -> None:
-        """`pretrained=False` spares the download of weights that `restore` replaces."""
+        """Build the network; `pretrained=False` skips the download of weights that `restore` replaces."""
         self.config, self.processes = config, processes
         torch.manual_seed(config.train.seed)
         if config.train.threads:
             torch.set_num_threads(config.train.threads)
         self.device = pick_device(config.train.device)
         network = build_detector(config, len(categories), pretrained=pretrained)
-        taken_over = pretrained and config.detector.weights
-        self.left_out = load_pretrained(network, config, categories) if taken_over else []
+        use_weights = pretrained and config.detector.weights
+        self.not_loaded = load_pretrained(network, config, categories) if use_weights else []
         self.model = to_device(network, self.device)
         self.average = AveragedModel(self.model, config.train.ema)
         self.optimizer = config.train.optimizer(self.model)
         self._weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._network: nn.Module | None = None
 
-    def update(self, batch: Sequence[Batch], rate: float) -> dict[str, float]:
-        """Update the weights once by the parts of a `batch`, at `rate` times the full learning rate.
+    def update(self, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
+        """Update the weights once, at `lr_factor` times the learning rate.
 
         Returns:
-            The losses of the whole batch, of all processes, as `loss` and each part.
+            The losses of the whole batch over all processes: `loss` and its terms.
 
         Raises:
-            NotFiniteError: a loss or a gradient is not a number; the weights are as they were, and where such updates
-                are skipped, statistics of batch normalization too.
+            NotFiniteError: a loss or a gradient is NaN or infinite; the weights were not updated. With
+                `train.skip_nonfinite`, the statistics of batch normalization were not updated either.
         """
         buffers = list(self.model.buffers()) if self.config.train.skip_nonfinite else []
         before = [buffer.clone() for buffer in buffers]
         sums: dict[str, float] = {}
-        whole = self.processes.count == len(batch) == 1
-        for place, part in enumerate(batch):
-            for name, value in self._add_gradients(part, whole, last=place == len(batch) - 1).items():
+        whole = self.processes.count == len(micro_batches) == 1
+        for place, batch in enumerate(micro_batches):
+            for name, value in self._add_gradients(batch, whole, last=place == len(micro_batches) - 1).items():
                 sums[name] = sums.get(name, 0.0) + value
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients).item()
         weight, *losses = self.processes.all_reduce_sum(list(sums.values()))
         weight = 1.0 if whole else max(1.0, weight)
-        scale = self.processes.count / weight  # the mean over processes is what DistributedDataParallel leaves
+        scale = self.processes.count / weight  # DistributedDataParallel leaves the mean over processes
         values = {name: loss / weight for name, loss in zip(list(sums)[1:], losses, strict=True)}
         values = {"loss": sum(values.values()), **values}
         for what, value in (("the loss", values["loss"]), ("the norm of the gradients", scale * norm)):
@@ -91,15 +90,15 @@ class Learner:
         factor = scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6))
         if factor != 1:
             torch._foreach_mul_(gradients, factor)
-        self.optimizer.step(rate)
+        self.optimizer.step(lr_factor)
         self.average.update()
         return values
 
     def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, float]:
-        """Add the gradients of the losses of a part; return what it weighs, and those losses.
+        """Add the gradients of a micro-batch; return its weight and its losses.
 
-        They are sums, or, where it is the `whole` batch, divided by what that weighs.
-        Processes exchange gradients in the `last` part alone.
+        Losses are sums; those of the `whole` batch are divided by its weight. Processes exchange gradients only in the
+        `last` micro-batch.
         """
         if self._network is None:
             if self.config.train.compile:
@@ -110,15 +109,15 @@ class Learner:
         with nullcontext() if last else without_gradient_sync(self._network):
             with autocast(self.config, self.device):
                 predictions = self._network(batch.images)
-            batch = aligned(self.config, predictions, batch)
-            losses = losses_of(self.config, predictions, batch, max(1.0, batch.weight) if whole else 1.0)
+            batch = self.config.method.reassign(predictions, batch)
+            losses = self.config.method.losses(predictions, batch, max(1.0, batch.weight) if whole else 1.0)
             total = torch.stack(list(losses.values()))
             total.sum().backward()  # type: ignore[no-untyped-call]
         names = [f"{name}_loss" for name in losses]
         return {"weight": batch.weight, **dict(zip(names, total.tolist(), strict=True))}
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` needs, but for the averaged weights."""
+        """Return what `restore` needs, except the averaged weights."""
         return {
             "model": self.model.state_dict(),
             "average_updates": self.average.updates,
@@ -126,7 +125,7 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any], averaged: dict[str, torch.Tensor]) -> None:
-        """Take up what `state` gave, with the averaged weights."""
+        """Restore the result of `state`, and the averaged weights."""
         self.model.load_state_dict(state["model"])
         self.average.module.load_state_dict(averaged)
         self.average.updates = state["average_updates"]

@@ -1,4 +1,4 @@
-"""A run from its first line to its report."""
+"""Start or resume a run, and write its report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from anchorloc.engine.state.run_folder import (
     remove_temporaries,
     write_config,
 )
-from anchorloc.engine.state.saving import Best
+from anchorloc.engine.state.saving import BestValidation
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
@@ -45,25 +45,27 @@ MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is 
 
 
 def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
-    """Train in a new folder and return the exit status; `started` is when the process began.
+    """Train in a new folder and return the exit status; `started` is the time at which the process began.
 
-    A process that torchrun started in place of one that died goes on with the run in `out`.
+    A process that torchrun started in place of one that died resumes the run in `out`.
 
     Raises:
-        InputError: settings, data or file system do not allow it; nothing is left behind then.
+        InputError: settings, data or the file system do not allow it; nothing is left behind.
     """
     with process_group(config.train.device) as processes, ExitStack() as stack:
         if out is None and restarts_enabled():
-            raise InputError("torchrun --max-restarts needs --out, so that restarted processes find the run")
-        (again,) = processes.broadcast(out is not None and restarted() and (out / CONFIG).is_file())
-        if out is not None and again:
-            return _continue(out, config, command, started, False, processes, stack)
+            raise InputError(
+                "torchrun --max-restarts needs --out, so that restarted processes find the run; give --out DIR"
+            )
+        (resumes,) = processes.broadcast(out is not None and restarted() and (out / CONFIG).is_file())
+        if out is not None and resumes:
+            return _resume(out, config, command, started, False, processes, stack)
         if processes.first:
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
         training = Training(config, out or Path(), *open_data(config, console), processes)
-        for part in training.learner.left_out:
-            text = f"not loaded from {config.detector.weights}: {part}"
+        for phrase in training.learner.not_loaded:
+            text = f"not loaded from {config.detector.weights}: {phrase}"
             console.print(printable(text), markup=False, highlight=False)
         if processes.first:
             training.saver.folder, lock = create_run_folder(out, config, command)
@@ -74,23 +76,25 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
 def resume_run(
     folder: Path, path: Path | None, overrides: Sequence[str], command: str, started: float, allow_changes: bool = False
 ) -> int:
-    """Go on with the run in `folder` and return the exit status.
+    """Resume the run in `folder` and return the exit status.
 
-    Settings (if given), data and classes must be the same, unless `allow_changes`.
+    Settings (if given), data and classes must be unchanged, unless `allow_changes`.
 
     Raises:
-        InputError: there is no run, another process goes on with it, its checkpoint is damaged, or settings or data
-            have changed.
+        InputError: there is no run, another process writes to it, its checkpoint is damaged, or settings or data have
+            changed.
     """
     saved = folder / CONFIG
     if not saved.is_file():
-        raise InputError(f"{folder} is not the folder of a run: it has no {CONFIG}; start the run without --resume")
+        raise InputError(
+            f"{folder} is not the folder of a run: it has no {CONFIG}; correct --out, or start a run without --resume"
+        )
     config = read_config(path, overrides) if path else read_saved_config(saved, overrides)
     with process_group(config.train.device) as processes, ExitStack() as stack:
-        return _continue(folder, config, command, started, allow_changes, processes, stack)
+        return _resume(folder, config, command, started, allow_changes, processes, stack)
 
 
-def _continue(
+def _resume(
     folder: Path,
     config: Config,
     command: str,
@@ -99,7 +103,7 @@ def _continue(
     processes: Processes,
     stack: ExitStack,
 ) -> int:
-    """Do the work of `resume_run`; the lock on the folder is let go by `stack`."""
+    """Resume inside a process group; `stack` releases the lock on the folder."""
     saved = folder / CONFIG
     if processes.first:
         stack.callback(RunLock(folder).release)
@@ -112,34 +116,34 @@ def _continue(
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
     if state is None:
-        console.print(f"{folder} has no checkpoint yet: the run starts from its beginning", markup=False)
+        console.print(f"{folder} has no checkpoint yet: the run starts from the beginning", markup=False)
     else:
         training.resume(state, warn)
         if changes:
-            training.progress.best = Best()  # what was best before is of other settings, data or classes
+            training.progress.best = BestValidation()  # the best AP so far is not comparable
     if processes.first and config != read_saved_config(saved):
         write_config(folder, config, command)
     return _run(training, console, started)
 
 
 def check_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
-    """Say what has changed since the run in `folder` was left.
+    """Print what has changed since the run in `folder` was stopped.
 
     Raises:
-        InputError: something has, and that is not `allowed`.
+        InputError: something has changed, and changes are not `allowed`.
     """
     if changes and not allowed:
         more = f" (and {len(changes) - 1} more)" if len(changes) > 1 else ""
         raise InputError(
-            f"the run in {folder} was trained with {changes[0]}{more}; resume it as it was, or give --allow-changes "
-            "to go on with what is new"
+            f"the run in {folder} was trained with {changes[0]}{more}; undo the change, or give --allow-changes to "
+            "resume with it"
         )
     for change in changes:
         console.print(f"changed: the run was trained with {printable(change)}", markup=False, highlight=False)
 
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
-    """Open both splits, print what is odd about them, and look at every file once before the work begins."""
+    """Open both splits, check every image file, and print counts and warnings."""
     sources = config.data.open("train"), config.data.open("val")
     check_same_categories(*sources)
     for split, source in zip(("train", "val"), sources, strict=True):
@@ -149,7 +153,7 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             _warn(console, warning)
-    if config.localizer is None:
+    if config.method.has_anchors:
         console.print(coverage_sentence(NetworkViews(config, sources[0])), highlight=False)
     return sources
 

@@ -1,4 +1,4 @@
-"""How far a run is, and the learning rate there."""
+"""Progress of a run, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from anchorloc.config import TrainSettings
 
 @dataclass
 class Clock:
-    """Progress from 0 to 1 in whichever unit the length of the run has; the state is (step, seconds)."""
+    """Measure progress from 0 to 1, in the unit of `train.length`; its state is (step, seconds)."""
 
     settings: TrainSettings
-    images: int  # in an epoch
+    images: int  # per epoch
     step: int = 0
-    before: float = 0.0  # seconds spent before this process
+    earlier_seconds: float = 0.0  # from before the last resume
     started: float = field(default_factory=time.perf_counter)
     last: float = field(default_factory=time.perf_counter)
 
     def start(self) -> None:
-        """Count from now on."""
+        """Start the clock."""
         self.started = self.last = time.perf_counter()
 
     def lap(self) -> float:
@@ -31,25 +31,23 @@ class Clock:
         return max(seconds, 1e-6)
 
     @property
-    def seconds(self) -> float:
-        """Time spent training and validating, over all restarts."""
-        return self.before + time.perf_counter() - self.started
+    def seconds(self) -> float:  # of training and validation, over all resumes
+        return self.earlier_seconds + time.perf_counter() - self.started
 
     @property
-    def epoch(self) -> float:
-        """Epochs done, with fraction."""
+    def epoch(self) -> float:  # with fraction
         return self.step * self.settings.batch_size / self.images
 
     @property
     def progress(self) -> float:
-        """The done part of the run, 1 or more at its end."""
+        """Return the finished fraction of the run, 1 or more at its end."""
         amount, unit = self.settings.amount
         if unit == "minute":
             return self.seconds / (60 * amount)
         steps = amount if unit == "iteration" else amount * self.images / self.settings.batch_size
         return self.step / max(1, math.ceil(steps))
 
-    def rate(self, progress: float) -> float:
-        """The factor of the learning rate of the optimizer: linear warm-up, then half a cosine (arXiv:1608.03983)."""
+    def lr_factor(self, progress: float) -> float:
+        """Return the factor of the learning rate: linear warm-up, then half a cosine (arXiv:1608.03983)."""
         warmup = min(1.0, (self.step + 1) / (self.settings.warmup + 1))
         return self.settings.rate_scale * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -84,7 +84,7 @@ def load_from_weights(config: Config, categories: tuple[Category, ...]) -> Train
 def model_facts(model: TrainedModel) -> dict[str, object]:
     """Return what a report says of the model: a name and a value for each line."""
     weights = sum(parameter.numel() for parameter in model.network.parameters())
-    if model.config.localizer is not None:
+    if not model.config.method.has_anchors:
         return {"weights of the network": f"{weights:,}", "trained steps": model.step, "localizer": "single box"}
     return {
         "weights of the network": f"{weights:,}",

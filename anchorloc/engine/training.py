@@ -1,4 +1,4 @@
-"""The loop: steps, validations, checkpoints."""
+"""The training loop: steps, validations, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anchorloc.engine.build import batches, refuse_small_batches, train_loader, 
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
-from anchorloc.engine.state.saving import Best, Saver, TrainingProgress
+from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.failures import (
     IMAGES,
@@ -41,11 +41,11 @@ from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
-COLLAPSE_FROM = 0.2  # of a run: before it, boxes that are all alike are no news
+COLLAPSE_FROM = 0.2  # progress from which collapsed boxes are worth a warning
 
 
 class Training:
-    """One run in `folder`. Its state is saved in last.pt; best.pt is for use."""
+    """One run in `folder`; last.pt holds its whole state, best.pt the best weights."""
 
     def __init__(
         self,
@@ -57,42 +57,42 @@ class Training:
         *,
         pretrained: bool = True,
     ) -> None:
-        """`pretrained=False` spares the download of weights that `resume` replaces."""
+        """Build network and optimizer; `pretrained=False` skips the download of weights that `resume` replaces."""
         self.config, self.train, self.val, self.processes = config, train, val, processes
         refuse_small_batches(config, processes.count)
         with explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
         self.progress = TrainingProgress(config.train.validate_every)
-        self.warned = False  # that predicted boxes have collapsed
+        self.collapse_warned = False
         self.identity = {
             "config": to_plain(config),
             "categories": [[category.id, category.name] for category in train.categories],
             "data": {"train": train.fingerprint, "val": val.fingerprint},
             "machine": {"processes": self.processes.count, "device": self.learner.device.type},
         }
-        self.saver = Saver(folder, self.identity, self.learner, self.clock, self.progress)
+        self.saver = CheckpointSaver(folder, self.identity, self.learner, self.clock, self.progress)
 
     def resume(self, state: dict[str, Any], say: Callable[[str], None] = print) -> None:
-        """Take up a saved state.
+        """Restore a saved state.
 
         Raises:
-            InputError: it is of another network or optimizer.
+            InputError: it belongs to another network or optimizer.
         """
         self.saver.restore(state, say, self.processes.first)
 
     def run(self, display: Display) -> None:
-        """Train until the length is reached, patience ends or a signal comes.
+        """Train until `train.length` or `train.patience` is reached, or a signal arrives.
 
         Raises:
-            Stopped: after a signal, with the state saved.
-            InputError: the loss stopped being a number, memory ran out, or the file system refuses.
+            Stopped: a signal arrived; the state is saved.
+            InputError: the loss became NaN or infinite, memory ran out, or the file system refuses.
         """
         self.clock.start()
         log = MetricsLog(self.saver.folder, self.progress.log_size, self.clock.step) if self.processes.first else None
         try:
-            named = self.saver.folder.name  # which only the first process knows, unless --out was given
-            then = f"; go on with {resume_command(self.saver.folder)}" if named else ""
+            named = self.saver.folder.name  # without --out, only the first process knows the folder
+            then = f"; resume with {resume_command(self.saver.folder)}" if named else ""
             with collected_signals() as caught, explained_failures(self.config, self.processes.count, then):
                 self._loop(display, log, caught)
         finally:
@@ -100,11 +100,11 @@ class Training:
                 log.close()
 
     def _loop(self, display: Display, log: MetricsLog | None, caught: list[int]) -> None:
-        settings, part = self.config.train, self.processes.part
-        validation = validation_loader(self.config, self.val, part)
-        stream = batches(train_loader(self.config, self.train, self.clock.step, part))
+        settings, shard = self.config.train, self.processes.shard
+        validation = validation_loader(self.config, self.val, shard)
+        stream = batches(train_loader(self.config, self.train, self.clock.step, shard))
         if log is not None and self.clock.step == 0:
-            self.saver.save(log)  # a folder that cannot hold it is found out before the work, not after
+            self.saver.save(log)  # a folder without space for checkpoints fails now, not after hours
         while True:
             progress, stop = self.processes.all_reduce_max(self.clock.progress, caught[0] if caught else 0)
             if stop:
@@ -116,28 +116,29 @@ class Training:
             if progress >= 1 or 0 < settings.patience <= self.progress.best.validations_since:
                 return
             batch = [next(stream) for _ in range(settings.gradient_accumulation)]
-            if losses := self.step(batch, self.clock.rate(progress)):
+            if losses := self.step(batch, self.clock.lr_factor(progress)):
                 self.progress.means.add(losses)
             else:
-                display.say(f"step {self.clock.step}: no update, {self.progress.skipped} in all (see {IMAGES})")
+                skipped = self.progress.skipped
+                display.say(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
             if log is not None:
                 self._log_step(display, log)
                 if self.saver.is_due:
                     self.saver.save(log)
 
-    def step(self, batch: Sequence[Batch], rate: float) -> dict[str, float]:
-        """Update the weights once by the parts of a `batch`, at `rate` times the full learning rate.
+    def step(self, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
+        """Update the weights once, at `lr_factor` times the learning rate.
 
         Returns:
-            The losses; none if the update was skipped.
+            The losses; empty if the update was skipped.
         """
         progress = self.progress
         try:
-            losses = self.learner.update(batch, rate)
+            losses = self.learner.update(micro_batches, lr_factor)
             progress.skipped_in_a_row = 0
         except NotFiniteError as error:
-            mine = image_names(self.train, [sample.image_id for part in batch for sample in part.samples])
-            names = [name for part in self.processes.gather(mine) for name in part]
+            mine = image_names(self.train, [sample.image_id for batch in micro_batches for sample in batch.samples])
+            names = [name for some in self.processes.gather(mine) for name in some]
             if progress.skipped_in_a_row >= self.config.train.skip_nonfinite:
                 raise self._not_finite(error, names) from None
             if self.processes.first:
@@ -150,15 +151,15 @@ class Training:
     def _log_step(self, display: Display, log: MetricsLog) -> None:
         if self.clock.step % LOG_EVERY == 0:
             settings = self.config.train
-            rate = self.clock.rate(self.clock.progress) * settings.optimizer.learning_rate
+            rate = self.clock.lr_factor(self.clock.progress) * settings.optimizer.learning_rate
             speed = LOG_EVERY * settings.batch_size / self.clock.lap()
             counted = {"skipped": self.progress.skipped} if settings.skip_nonfinite else {}
-            values = {**self.progress.means.take(), "lr": rate, "images_per_second": speed, **counted}
+            values = {**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
     def _validation_is_due(self, progress: float) -> bool:
-        """A function of the state alone, so that a run that goes on makes up for what a signal left out."""
+        """Decide by the saved state alone, so that a resumed run makes up for a validation that a signal cut off."""
         due = progress >= 1 or self.clock.epoch >= self.progress.next_validation
         return due and self.progress.validated < self.clock.step
 
@@ -167,13 +168,13 @@ class Training:
     ) -> bool:
         """Score the averaged weights, keep them if they are the best, save the state.
 
-        Every process looks over its part of the images; the first one scores and writes.
+        The processes share the images; the first one scores and writes.
 
         Returns:
-            Whether it was done; after a signal to some process it is left, and made up for when the run goes on.
+            Whether it was completed: a signal to any process cuts it off, and a resumed run makes up for it.
         """
         average, progress = self.learner.average.module, self.progress
-        self.processes.broadcast_model(average)  # statistics of batch normalization differ from process to process
+        self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
         mine = run_validation(average, _until(caught, loader), self.config, self.learner.device)
         (stop,) = self.processes.all_reduce_max(len(caught))
         if stop:
@@ -183,7 +184,7 @@ class Training:
         progress.next_validation = self.clock.epoch + self.config.train.validate_every
         ap, better = self.processes.broadcast(*(self._score(results, display, log) if log is not None else (0.0, 0.0)))
         if better:
-            progress.best = Best(ap, self.clock.step)
+            progress.best = BestValidation(ap, self.clock.step)
         else:
             progress.best.validations_since += 1
         if log is not None:
@@ -191,7 +192,7 @@ class Training:
         return True
 
     def _score(self, results: Sequence[BatchResult], display: Display, log: MetricsLog) -> tuple[float, bool]:
-        """Log and tell the numbers of a validation; return the AP, and whether it is the best."""
+        """Log and print the numbers of a validation; return the AP and whether it is the best so far."""
         losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
@@ -207,24 +208,24 @@ class Training:
         better = ap > self.progress.best.ap
         display.say(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
-            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', the best so far' if better else ''}"
+            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', best so far' if better else ''}"
         )
         if localization is not None:
             self._say_localization(localization, display)
         return ap, better
 
     def _not_finite(self, error: NotFiniteError, names: list[str]) -> InputError | SystemExit:
-        """Return what ends a run whose numbers are none: a sentence in the first process, silence in the others."""
+        """Return what ends the run after a NaN: an error in the first process, a silent exit in the others."""
         if not self.processes.first:
             return SystemExit(2)
         rate, skipped = self.config.train.optimizer.learning_rate, self.progress.skipped_in_a_row
         return not_finite_error(error, names, self.saver.folder, self.clock.step, rate, skipped)
 
     def _say_localization(self, found: Localization, display: Display) -> None:
-        """Tell how well the top boxes fit, and once, not at the very start, that they have collapsed."""
+        """Print how well the top boxes fit; warn once, not at the very start, if they have collapsed."""
         display.say(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
-        if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.warned:
-            self.warned = True
+        if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
+            self.collapse_warned = True
             display.say(f"warning: {collapse_sentence(found)}")
 
     def _status(self, values: dict[str, float]) -> str:
@@ -236,7 +237,7 @@ class Training:
 
 
 def _until(caught: Sequence[int], loader: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the batches until a signal is caught."""
+    """Yield batches until a signal is caught."""
     for batch in loader:
         if caught:
             return

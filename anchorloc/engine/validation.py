@@ -1,4 +1,4 @@
-"""Losses as the log names them, and the score of a model that is in training."""
+"""Losses and scores of a model during training, under the names of the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
-from anchorloc.engine.inference import aligned, detect_batch, losses_of
+from anchorloc.engine.inference import detect_batch
 from anchorloc.metrics import Evaluation, Localization, evaluate, localize
 from anchorloc.structures import Detections
 
@@ -20,20 +20,20 @@ T = TypeVar("T")
 
 
 @dataclass
-class Means:
-    """Running means of a few named numbers since the last time they were taken."""
+class RunningMeans:
+    """Means of named numbers since the last `pop`."""
 
     sums: dict[str, float] = field(default_factory=dict)
     count: int = 0
 
     def add(self, values: dict[str, float]) -> None:
-        """Count one more step."""
+        """Add the numbers of one step."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
 
-    def take(self) -> dict[str, float]:
-        """Return the means and start anew."""
+    def pop(self) -> dict[str, float]:
+        """Return the means and reset them."""
         means = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
@@ -41,7 +41,7 @@ class Means:
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What came of one batch of a validation."""
+    """Detections and losses of one validation batch."""
 
     detections: list[Detections]
     losses: dict[str, float]
@@ -50,33 +50,34 @@ class BatchResult:
 def run_validation(
     model: nn.Module, loader: Iterable[Batch], config: Config, device: torch.device
 ) -> list[BatchResult]:
-    """Return the results of the batches of this process."""
+    """Return the results of this process's batches."""
     losses: list[dict[str, float]] = []
 
-    def note_losses(predictions: Predictions, batch: Batch) -> None:
-        losses.append(named_losses(losses_of(config, predictions, aligned(config, predictions, batch))))
+    def add_losses(predictions: Predictions, batch: Batch) -> None:
+        method = config.method
+        losses.append(named_losses(method.losses(predictions, method.reassign(predictions, batch))))
 
-    found = [detect_batch(model, batch, config, device, note_losses) for batch in loader]
+    found = [detect_batch(model, batch, config, device, add_losses) for batch in loader]
     return [BatchResult(*pair) for pair in zip(found, losses, strict=True)]
 
 
-def interleave(parts: Sequence[Sequence[T]]) -> list[T]:
-    """Return what the processes have of each batch, in the order of the batches, which were dealt out in turn."""
-    return [parts[k % len(parts)][k // len(parts)] for k in range(sum(map(len, parts)))]
+def interleave(lists: Sequence[Sequence[T]]) -> list[T]:
+    """Merge the lists of processes that took turns with the batches, in the order of the batches."""
+    return [lists[k % len(lists)][k // len(lists)] for k in range(sum(map(len, lists)))]
 
 
 def mean_losses(results: Iterable[BatchResult]) -> dict[str, float]:
-    """Return the mean losses per batch."""
-    means = Means()
+    """Return each loss as its mean over the batches."""
+    means = RunningMeans()
     for result in results:
         means.add(result.losses)
-    return means.take()
+    return means.pop()
 
 
 def score_detections(
     detections: Sequence[Detections], source: Source, config: Config, fast: bool = False
 ) -> Evaluation:
-    """Score the detections of all images of `source`; `fast` as in `evaluate`."""
+    """Score the detections of all images of `source`; for `fast` see `metrics.evaluate`."""
     targets = [source.target(index) for index in range(len(source))]
     return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
 
@@ -105,6 +106,6 @@ def logged_localization(found: Localization | None) -> dict[str, float]:
 
 
 def named_losses(losses: dict[str, Tensor]) -> dict[str, float]:
-    """Name the losses as the log does: their sum, and each part."""
-    parts = {f"{name}_loss": loss.item() for name, loss in losses.items()}
-    return {"loss": sum(parts.values()), **parts}
+    """Return the losses under the names of the log: `loss` is their sum."""
+    terms = {f"{name}_loss": loss.item() for name, loss in losses.items()}
+    return {"loss": sum(terms.values()), **terms}

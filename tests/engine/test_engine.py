@@ -40,7 +40,7 @@ def test_the_order_can_be_entered_anywhere() -> None:
 
 def test_processes_share_each_batch() -> None:
     whole = list(islice(TrainBatchSampler(10, 4, seed=3), 5))
-    parts = [list(islice(TrainBatchSampler(10, 4, seed=3, part=(rank, 2)), 5)) for rank in (0, 1)]
+    parts = [list(islice(TrainBatchSampler(10, 4, seed=3, shard=(rank, 2)), 5)) for rank in (0, 1)]
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
@@ -58,17 +58,17 @@ def test_progress_by_steps(length: str, step: int, progress: float) -> None:
 
 
 def test_progress_by_minutes_counts_what_was_before() -> None:
-    clock = Clock(TrainSettings(length="1 minute"), images=100, before=30.0)
+    clock = Clock(TrainSettings(length="1 minute"), images=100, earlier_seconds=30.0)
     clock.start()
     assert 0.5 <= clock.progress < 0.6
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
     clock = Clock(TrainSettings(length="100 iterations", warmup=9), images=100)
-    assert clock.rate(0.0) == pytest.approx(0.1)
+    assert clock.lr_factor(0.0) == pytest.approx(0.1)
     clock.step = 50
-    assert clock.rate(clock.progress) == pytest.approx(0.5)
-    assert clock.rate(1.0) == pytest.approx(0.0, abs=1e-12)
+    assert clock.lr_factor(clock.progress) == pytest.approx(0.5)
+    assert clock.lr_factor(1.0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_average_follows_the_model() -> None:
@@ -156,7 +156,9 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, mon
     with pytest.raises(InputError, match=told):
         run(small("train.length=2 iterations"), tmp_path / "run")
     written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
-    assert written.pop("images") == [f"train_{index:06}.png" for _, index in next(iter(TrainBatchSampler(24, 4, seed=0)))]
+    assert written.pop("images") == [
+        f"train_{index:06}.png" for _, index in next(iter(TrainBatchSampler(24, 4, seed=0)))
+    ]
     assert written == {"what": "the loss", "value": "nan", "step": 0}
     assert weights(tmp_path / "run")["step"] == 0
 
@@ -211,7 +213,10 @@ def test_durations() -> None:
     "words",
     [
         ["assign={kind: TaskAlignedAssigner}", "detector.head.iou_branch=true"],
-        ["detector.head={background_class: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+        [
+            "detector.head={background_class: true}",
+            "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}",
+        ],
     ],
 )
 def test_other_losses_and_assigners_run_and_validate(tmp_path: Path, words: list[str]) -> None:

@@ -83,10 +83,10 @@ def test_a_worker_outlives_the_first_signal_to_its_group() -> None:
     """Its main process ends the step first, and that takes its time; a second signal acts at once."""
     code = (
         "import signal, time\n"
-        "from anchorloc.engine.build import GRACE, _start_worker\n"
+        "from anchorloc.engine.build import WORKER_GRACE_SECONDS, _start_worker\n"
         "_start_worker(0)\n"
         "signal.raise_signal(signal.SIGTERM)\n"
-        "assert GRACE - 5 < signal.alarm(0) <= GRACE\n"
+        "assert WORKER_GRACE_SECONDS - 5 < signal.alarm(0) <= WORKER_GRACE_SECONDS\n"
         "print('alive', flush=True)\n"
         "signal.raise_signal(signal.SIGTERM)\n"
         "time.sleep(60)\n"

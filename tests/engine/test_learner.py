@@ -102,7 +102,9 @@ def test_a_network_that_cannot_be_compiled_is_told_in_a_sentence(
         run(small("train.compile=true"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("words", [[], ["train.gradient_accumulation=2"], ["train.gradient_accumulation=3"], ["train.clip_norm=0.01"]])
+@pytest.mark.parametrize(
+    "words", [[], ["train.gradient_accumulation=2"], ["train.gradient_accumulation=3"], ["train.clip_norm=0.01"]]
+)
 def test_an_update_is_what_its_obvious_twin_does(words: list[str]) -> None:
     ours, theirs, parts = learner(*words), learner(*words), parts_of_a_step(*words)
     assert_same(dict(ours.model.state_dict()), dict(theirs.model.state_dict()))
@@ -123,7 +125,10 @@ def without_objects(batch: Batch) -> Batch:
     [
         [],
         ["assign={kind: TaskAlignedAssigner}", "detector.head.iou_branch=true"],
-        ["detector.head={background_class: true}", "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}"],
+        [
+            "detector.head={background_class: true}",
+            "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}",
+        ],
     ],
 )
 def test_a_part_without_an_object_gives_every_weight_a_gradient(words: list[str]) -> None:
@@ -159,7 +164,9 @@ def test_a_run_in_parts_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeyp
 def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:
     whole = next(iter(TrainBatchSampler(100, 10, seed=3)))
     for count, pieces in ((1, 1), (1, 3), (2, 2), (3, 3)):
-        streams = [iter(TrainBatchSampler(100, 10, seed=3, part=(rank, count), pieces=pieces)) for rank in range(count)]
+        streams = [
+            iter(TrainBatchSampler(100, 10, seed=3, shard=(rank, count), micro_batches=pieces)) for rank in range(count)
+        ]
         dealt = [next(stream) for stream in streams for _ in range(pieces)]
         assert sorted(key for piece in dealt for key in piece) == sorted(whole)
         assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
@@ -182,7 +189,7 @@ def test_the_learning_rate_grows_with_the_batch_where_asked_for() -> None:
         Clock(TrainSettings(length="9 iterations", batch_size=24, warmup=0, base_batch_size=base), images=100)
         for base in (0, 16)
     )
-    assert scaled.rate(0.3) == pytest.approx(1.5 * plain.rate(0.3))
+    assert scaled.lr_factor(0.3) == pytest.approx(1.5 * plain.lr_factor(0.3))
 
 
 def test_sgd_takes_the_steps_of_its_formula() -> None:
@@ -228,7 +235,7 @@ def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
     for step in range(6):
         batch = [next(stream)]
         if step not in (1, 2, 4):
-            twin.update(batch, clock.rate(step / 6))
+            twin.update(batch, clock.lr_factor(step / 6))
     assert_same(training.learner.state(), twin.state())
     assert any("running_mean" in name for name in twin.model.state_dict())
     assert [row["skipped"] for row in read_log(tmp_path / "run") if "lr" in row] == [1, 2, 3]

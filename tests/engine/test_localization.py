@@ -18,9 +18,10 @@ from anchorloc.boxes import box_iou
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import OneShapeData, refuse_other_counts
-from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer, learn_the_object, whole_image
+from anchorloc.anchors import WholeImageAnchor
+from anchorloc.assign import SingleObjectAssigner
+from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer
 from anchorloc.detector.coder import NormalizedCoder
-from anchorloc.engine.inference import losses_of
 from anchorloc.engine.system.log import read_log
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
@@ -122,7 +123,7 @@ def test_the_coder_goes_there_and_back(seed: int) -> None:
 def batch_of(*targets: Target) -> Batch:
     image = np.zeros((64, 96, 3), np.uint8)
     samples = [Sample(image, target, place, (0.5, 0.5), (128, 192)) for place, target in enumerate(targets)]
-    return Collate(whole_image, learn_the_object, 32)(samples)
+    return Collate(WholeImageAnchor(), SingleObjectAssigner(), 32)(samples)
 
 
 def test_the_network_and_its_losses() -> None:
@@ -141,7 +142,7 @@ def test_the_network_and_its_losses() -> None:
     torch.testing.assert_close(losses["classification"], -predictions.logits[0, 0].log_softmax(0)[2])
     expected = F.smooth_l1_loss(predictions.deltas[0, 0], truth, beta=1 / 9, reduction="sum")
     torch.testing.assert_close(losses["box"], 3 * expected)
-    one, other = localizer.decode(predictions, whole_image((64, 96)), batch.samples)
+    one, other = localizer.decode(predictions, WholeImageAnchor()((64, 96)), batch.samples)
     assert (len(one), len(other), other.image_id) == (1, 1, 1)
     x, y, w, h = (predictions.deltas[0, 0] * torch.tensor([192.0, 128, 192, 128])).tolist()
     box = np.array([x - w / 2, y - h / 2, x + w / 2, y + h / 2]).clip(0, [192, 128, 192, 128])
@@ -154,7 +155,7 @@ def test_a_batch_without_an_object_trains_finitely() -> None:
     network = SingleBoxLocalizer()(config.detector, classes=4)
     (empty,) = source_of([[]]).targets
     predictions = network(torch.zeros(2, 3, 64, 96, dtype=torch.uint8))
-    losses = losses_of(config, predictions, batch_of(empty, empty))
+    losses = config.method.losses(predictions, batch_of(empty, empty))
     total = losses["classification"] + losses["box"]
     total.backward()  # type: ignore[no-untyped-call]
     assert total.item() == 0
@@ -163,9 +164,9 @@ def test_a_batch_without_an_object_trains_finitely() -> None:
 
 def test_a_crowd_is_no_object() -> None:
     crowd = source_of([[[0, 0, 9, 9], [10, 10, 40, 30]]], crowd=[[True, False]]).targets[0]
-    assignment = learn_the_object(whole_image((64, 96)), crowd.boxes, crowd.crowd)
+    assignment = SingleObjectAssigner()(WholeImageAnchor()((64, 96)), crowd.boxes, crowd.crowd)
     assert assignment.matched.tolist() == [1]
-    np.testing.assert_array_equal(whole_image((64, 96)).boxes, [[0, 0, 96, 64]])
+    np.testing.assert_array_equal(WholeImageAnchor()((64, 96)).boxes, [[0, 0, 96, 64]])
 
 
 def test_scenes_of_one_shape_spread_as_asked() -> None:

@@ -11,14 +11,14 @@ from anchorloc.detector import Batch
 from anchorloc.engine.system.processes import restarted
 from anchorloc.engine.training import Training
 
-FATES = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
+SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
 step = Training.step
 
 
-def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
-    losses = step(self, batch, rate)
+def stepped(self: Training, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
+    losses = step(self, micro_batches, lr_factor)
     if self.clock.step == 5 and not self.processes.first and not restarted():
-        os.kill(os.getpid(), FATES[sys.argv[1]])
+        os.kill(os.getpid(), SIGNALS[sys.argv[1]])
     return losses
 
 

@@ -1,1 +1,1 @@
-"""What a run keeps in its folder: settings, checkpoints, and what a resume checks."""
+"""The folder of a run: settings, checkpoints, and the checks of a resume."""

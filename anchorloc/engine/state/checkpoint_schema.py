@@ -1,4 +1,4 @@
-"""What stands in a checkpoint, checked before it is used: a whole file may still be of another making."""
+"""The entries of a checkpoint, and their checks: an undamaged file may still come from elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tensors = dict[str, pydantic.InstanceOf[Tensor]]
 
 
 class ModelCheckpoint(TypedDict):
-    """What is needed to use a model: best.pt."""
+    """The entries of best.pt: what is needed to use a model."""
 
     config: dict[str, Any]
     categories: Annotated[list[_Category], pydantic.Field(min_length=1)]
@@ -62,20 +62,20 @@ class _Training(TypedDict):
 
 
 class TrainingCheckpoint(ModelCheckpoint):
-    """What is needed to go on with a run as well: last.pt."""
+    """The entries of last.pt: also what is needed to resume a run."""
 
     training: _Training
 
 
 def check_entries(path: Path, state: Mapping[str, Any], kind: type[ModelCheckpoint] | type[TrainingCheckpoint]) -> None:
-    """Raise InputError unless `state`, from `path`, has the entries of `kind`, each of its type."""
+    """Raise InputError unless `state`, read from `path`, has the entries of `kind` with their types."""
     try:
         pydantic.TypeAdapter(kind).validate_python(state, strict=True)
     except pydantic.ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(
-            f"{path} cannot be used, its entry {where!r}: {first['msg']}; give the best.pt or last.pt of a run"
+            f"{path} cannot be used: entry {where!r}: {first['msg']}; give the best.pt or last.pt of a run"
         ) from None
 
 
@@ -90,10 +90,12 @@ def with_current_names(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what: str) -> None:
-    """Raise InputError unless both have the same names, shapes and types, and all numbers found are finite; `what` they
-    should fit is named."""
+    """Raise InputError unless both have the same names, shapes and types, and all values found are finite.
+
+    `what` the tensors should fit is named in the error.
+    """
     if names := sorted(expected.keys() ^ found.keys()):
-        problem = "is missing" if names[0] in expected else "has no place"
+        problem = "is missing" if names[0] in expected else "is not expected"
         raise InputError(f"{path} does not fit {what}: {names[0]} {problem}")
     for name, tensor in expected.items():
         if describe(tensor) != describe(found[name]):
@@ -102,7 +104,7 @@ def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str
 
 
 def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]) -> None:
-    """Raise InputError unless `states` are of an optimizer of the same weights."""
+    """Raise InputError unless `states` belong to an optimizer of the same kind and weights."""
     what = "the optimizer of its settings"
     try:
         for part, state in zip(optimizer.parts, states, strict=True):
@@ -119,10 +121,10 @@ def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} does not fit {what}; its state is of another one") from None
+        raise InputError(f"{path} does not fit {what}: the saved state is of another optimizer") from None
 
 
 def describe(tensor: Tensor) -> str:
-    """Return e.g. "float32 (16, 3, 3, 3)", which is another text for a tensor that is sparse or without values."""
+    """Return type and shape, such as "float32 (16, 3, 3, 3)"; a sparse or empty (meta) tensor is marked."""
     kind = "" if tensor.layout == torch.strided else "sparse "
     return f"{'empty ' if tensor.is_meta else kind}{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

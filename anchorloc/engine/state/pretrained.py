@@ -1,4 +1,4 @@
-"""The weights that a network starts from: a torchvision detector's, or those of another run."""
+"""Load initial weights: those of a torchvision detector or of another run."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from anchorloc.structures import Category
 
 
 @dataclass(frozen=True)
-class _Given:
-    """A state dict under our names, and what its logits stand for."""
+class _WeightFile:
+    """A state dict under the names of this package, and the classes of its logits."""
 
     state: Mapping[str, Tensor]
-    rows: Mapping[str, int]  # of the classes whose names are known
-    first: int  # row of the first class: 1 behind a background
-    advice: str  # what to do if it does not fit
+    rows: Mapping[str, int]  # logit of each class whose name is known
+    first: int  # logit of the first class: 1 after a background class
+    advice: str  # last words of the error if it does not fit
 
 
 def load_pretrained(network: Detector, config: Config, categories: Sequence[Category]) -> list[str]:
-    """Load the file `detector.weights` into `network`; return what was not loaded, a phrase each.
+    """Load the file `detector.weights` into `network`; return a phrase for each part that was not loaded.
 
-    Classes are matched by name where the file tells names, as a checkpoint of ours and 91 classes of COCO do, else
-    in order if they are as many.
+    Classes are matched by name if the names are known (a checkpoint of a run, or the 91 classes of COCO), else in
+    order if their number is equal.
 
     Raises:
-        InputError: the file cannot be read, or is that of another network.
+        InputError: the file cannot be read, or belongs to another network.
     """
     path = Path(config.detector.weights)
     given = _read(path)
@@ -43,17 +43,17 @@ def load_pretrained(network: Detector, config: Config, categories: Sequence[Cate
         count = logits_of_an_anchor(given.state)
         classes = _matched(given, count, [category.name for category in categories])
         background: list[int | None] = [0 if given.first else None] if config.detector.head.background_class else []
-        left_out = load_initial(network, given.state, [*background, *classes])
+        not_loaded = load_initial(network, given.state, [*background, *classes])
     except InputError as error:
         raise InputError(f"{path} does not fit the network of these settings: {error}; {given.advice}") from None
     if missing := [category.name for category, row in zip(categories, classes, strict=True) if row is None]:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        left_out.append(f"{len(missing)} of {len(categories)} classes ({shown}): not among the {count - given.first}")
-    return left_out
+        not_loaded.append(f"{len(missing)} of {len(categories)} classes ({shown}): not among the {count - given.first}")
+    return not_loaded
 
 
 def known_classes(path: Path) -> tuple[Category, ...] | None:
-    """Return the classes of a file of weights, None where it does not tell them; torchvision's are COCO's.
+    """Return the classes of a file of weights, or None if they are unknown; torchvision's are COCO's.
 
     Raises:
         InputError: the file cannot be read, or holds no detector.
@@ -64,17 +64,17 @@ def known_classes(path: Path) -> tuple[Category, ...] | None:
     return tuple(Category(row, name) for name, row in given.rows.items()) or None
 
 
-def _matched(given: _Given, count: int, names: Sequence[str]) -> list[int | None]:
-    """Return the row of the file for each class."""
+def _matched(given: _WeightFile, count: int, names: Sequence[str]) -> list[int | None]:
+    """Return the logit of the file for each class, or None."""
     if any(name in given.rows for name in names):
         return [given.rows.get(name) for name in names]
-    if not given.rows or count == COCO_COUNT:  # torchvision's files tell no names
+    if not given.rows or count == COCO_COUNT:  # torchvision's files hold no names
         return list(range(given.first, count)) if count - given.first == len(names) else [None] * len(names)
     return [None] * len(names)
 
 
-def _read(path: Path) -> _Given:
-    """Read a file of either kind; the names in it are ours then."""
+def _read(path: Path) -> _WeightFile:
+    """Read a checkpoint of a run, or a torchvision file, whose names are translated."""
     if is_checkpoint(path):
         state = load_checkpoint(path)
         check_entries(path, state, ModelCheckpoint)
@@ -82,13 +82,13 @@ def _read(path: Path) -> _Given:
         settings = with_current_names(state)["config"]
         first = int(config_from_plain(settings, str(path)).detector.head.background_class)
         rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
-        return _Given(state["model"], rows, first, "take the settings of the run that it is from")
+        return _WeightFile(state["model"], rows, first, "use the settings of the run that it comes from")
     weights = load_weights(path)
     kind = family(weights)
     try:
         state = translate(weights)
         count = logits_of_an_anchor(state)
     except InputError as error:
-        raise InputError(f"{path} cannot be taken over: {error}") from None
+        raise InputError(f"{path} cannot be used as weights: {error}") from None
     rows = COCO_ROWS if count == COCO_COUNT else {}
-    return _Given(state, rows, 1, f"it is a {kind}, see configs/{kind}.yaml")
+    return _WeightFile(state, rows, 1, f"it is a {kind}, see configs/{kind}.yaml")

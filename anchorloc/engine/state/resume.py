@@ -1,4 +1,4 @@
-"""The checkpoints that a run goes on from: last.pt, and before it last-STEP.pt, should last.pt be damaged."""
+"""The checkpoints to resume from: last.pt, and older ones, last-STEP.pt, in case it is damaged."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ LAST, BEST = "last.pt", "best.pt"
 
 
 def resume_command(folder: Path) -> str:
-    """Return what to type to go on with the run in `folder`."""
-    return shlex.join(["python", "-m", "anchorloc.train", "--resume", "--out", str(folder)])
+    """Return the command that resumes the run in `folder`."""
+    return shlex.join(["anchorloc", "train", "--resume", "--out", str(folder)])
 
 
 def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> None:
-    """Write last.pt, of which `keep` are kept; the present one is of the step `before`, or -1 if it is not to be.
+    """Write last.pt and keep `keep` checkpoints; the existing last.pt, of step `before`, gets the name last-STEP.pt.
+
+    With `before` -1 the existing file is replaced.
 
     Raises:
-        InputError: the file system refuses; the present one is intact.
+        InputError: the file system refuses; the existing file is intact.
     """
     save_checkpoint(folder / LAST, state, None if before in (-1, state["step"]) else folder / f"last-{before:08}.pt")
     for path in older_checkpoints(folder)[keep - 1 :]:
@@ -34,22 +36,22 @@ def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> No
 
 
 def older_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints before last.pt, the newest first."""
+    """Return the checkpoints before last.pt, newest first."""
     return sorted(folder.glob("last-*[0-9].pt"), reverse=True)
 
 
 def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> dict[str, Any] | None:
-    """Return the newest state that is whole, or None where the run was killed before it had written one.
+    """Return the newest undamaged state, or None if the run was killed before it wrote one.
 
-    What is damaged is told by `say` and, to `repair`, renamed, so that it is not taken for a good one later.
+    Damaged files are reported by `say` and, with `repair`, renamed, so that they are not mistaken for good ones later.
 
     Raises:
-        InputError: there is none that is whole, or it is not the last.pt of a run, or gone.
+        InputError: all are damaged or missing, or the file is not the last.pt of a run.
     """
     log = folder / NAME
     paths = [path for path in (folder / LAST, *older_checkpoints(folder)) if path.exists()]
     if not paths and not (folder / BEST).exists() and not (log.exists() and log.stat().st_size):
-        return None  # the state is saved before anything is learned or logged
+        return None  # the first state is saved before anything is learned or logged
     problems: dict[Path, str] = {}
     for path in paths or [folder / LAST]:
         try:
@@ -58,7 +60,7 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
             problems[path] = str(error)
             continue
         if "training" not in state:
-            raise InputError(f"{path} holds weights alone; --resume needs the last.pt of a run")
+            raise InputError(f"{path} holds only weights; --resume needs the last.pt of a run")
         check_entries(path, state, TrainingCheckpoint)
         for damaged, problem in problems.items():
             say(problem)
@@ -66,7 +68,7 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
                 with writing(damaged, 0):
                     damaged.replace(f"{damaged}.damaged")
         if path.name != LAST:
-            say(f"going on from {path}, of step {state['step']}")
+            say(f"resuming from {path}, step {state['step']}")
         return with_current_names(state)
-    more = "" if len(problems) == 1 else f"; none of the {len(problems) - 1} before it can be used either"
+    more = "" if len(problems) == 1 else f"; the {len(problems) - 1} older checkpoints cannot be used either"
     raise InputError(next(iter(problems.values())) + more)

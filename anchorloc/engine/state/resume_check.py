@@ -1,4 +1,4 @@
-"""What has changed since a checkpoint was written."""
+"""Find what changed between a checkpoint and the run that resumes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from anchorloc.config import config_from_plain, to_plain
 
-# They say where and how fast the work is done, or what becomes of a run that would have ended, not what comes out.
+# These do not change the result: they affect speed, disk space, or whether a failing run continues.
 FREE_SETTINGS = (
     "train.workers",
     "train.image_cache_mb",
@@ -18,9 +18,9 @@ FREE_SETTINGS = (
 
 
 def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return what differs between two identities of a run (see `Training.identity`), a clause each.
+    """Return a clause for each difference between two identities of a run (see `Training.identity`).
 
-    What is unknown of `then` is not compared.
+    Keys that `then` lacks are not compared.
     """
     parts = {"config": _settings, "categories": _classes, "data": _data, "machine": _machine}
     return [change for key, compare in parts.items() if key in then for change in compare(then, now)]
@@ -32,7 +32,9 @@ def identity_of(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    known = to_plain(config_from_plain(then["config"], "the run before"))  # with defaults for settings that are newer
+    known = to_plain(
+        config_from_plain(then["config"], "the run before")
+    )  # with defaults for settings that did not exist then
     before, after = dict(flatten(known)), dict(flatten(now["config"]))
     for key in {**before, **after}:
         if before.get(key) != after.get(key) and key not in FREE_SETTINGS:
@@ -49,7 +51,7 @@ def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for split, fingerprint in now["data"].items():
         if then["data"].get(split) != fingerprint:
             where = now["config"]["data"].get(split, "built-in")
-            yield f"other {split} annotations ({where} has another content now)"
+            yield f"other {split} annotations (the content of {where} has changed)"
 
 
 def _machine(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -59,7 +61,7 @@ def _machine(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of nested dicts."""
+    """Yield (dotted key, value) for nested dicts."""
     for key, value in plain.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")

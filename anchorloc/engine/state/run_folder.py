@@ -1,4 +1,4 @@
-"""The folder of a run: everything that is needed to read, judge and repeat it."""
+"""The folder of a run: its settings and environment, locked while a process writes into it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ else:
     import fcntl
 
     def _lock(file: BinaryIO) -> None:
-        # A record lock belongs to this process alone. One by flock() would live on in forked loader workers, which
-        # outlive a killed run by some seconds.
+        # A record lock belongs to this process alone. A lock by flock(), as filelock takes it, would live on in forked
+        # loader workers, which outlive a killed run by some seconds.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -35,7 +35,7 @@ def new_run_folder(out: Path | None) -> Path:
     """Create the folder of a new run: `out`, or runs/DATE-TIME.
 
     Raises:
-        InputError: there is something in the folder already, or it cannot be made.
+        InputError: the folder is used already, or cannot be created.
     """
     folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     refuse_used_folder(folder)
@@ -44,24 +44,23 @@ def new_run_folder(out: Path | None) -> Path:
 
 
 def refuse_used_folder(folder: Path | None) -> None:
-    """Raise InputError if there is something at `folder`: a run overwrites nothing.
+    """Raise InputError if `folder` holds anything: a run overwrites nothing.
 
-    An empty folder is taken, and one whose run was killed before its settings were written.
+    An empty folder may be used, and one whose run was killed before its settings were written.
     """
     try:
-        if folder is None or not folder.exists() or (folder.is_dir() and all(map(_is_of_a_start, folder.iterdir()))):
+        if folder is None or not folder.exists() or (folder.is_dir() and all(map(_is_written_first, folder.iterdir()))):
             return
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}; give another --out") from None
-    raise InputError(f"{folder} exists already; give another --out, or --resume to go on with it")
+    raise InputError(f"{folder} exists already; give another --out, or --resume to resume its run")
 
 
 def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[Path, RunLock]:
     """Create the folder of a new run, lock it, and write environment.json and, last, config.yaml.
 
     Raises:
-        InputError: there is something in the folder already, another run takes it at this moment, or the file
-            system refuses.
+        InputError: the folder is used already, another run takes it at this moment, or the file system refuses.
     """
     folder = new_run_folder(out)
     lock = RunLock(folder)
@@ -77,22 +76,21 @@ def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[P
 
 
 def write_config(folder: Path, config: Config, command: str) -> None:
-    """Write config.yaml: every setting, resolved, under the command that made them so."""
+    """Write config.yaml: the command as a comment, then every setting, resolved."""
     write_text(folder / CONFIG, f"# {command}\n" + to_yaml(config))
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the files that a killed run had not finished writing."""
+    """Remove the unfinished files of a killed run."""
     for path in filter(is_temporary, folder.iterdir()):
         path.unlink(missing_ok=True)
 
 
-def _is_of_a_start(path: Path) -> bool:
+def _is_written_first(path: Path) -> bool:
     return path.name in (LOCK, ENVIRONMENT) or is_temporary(path)
 
 
 def _environment(command: str) -> dict[str, str]:
-    """Command, versions and machine."""
     return {
         "command": command,
         "python": sys.version.split()[0],
@@ -103,7 +101,7 @@ def _environment(command: str) -> dict[str, str]:
 
 
 class RunLock:
-    """Holds the folder of a run until `release` or the death of the process, whatever its cause.
+    """A lock on the folder of a run, held until `release` or the end of the process.
 
     Raises:
         InputError: another process holds it, or the folder cannot be written.
@@ -116,20 +114,18 @@ class RunLock:
             _lock(self._file)
         except (BlockingIOError, PermissionError):
             self._file.close()
-            raise InputError(
-                f"another run writes into {folder}; wait for it or stop it, or give another --out"
-            ) from None
+            raise InputError(f"another run writes into {folder}; wait for it, stop it, or give another --out") from None
         except OSError:
-            pass  # a file system without locks: go on, as every other run there does
+            pass  # a file system without locks
         self._note_owner()
 
     def _note_owner(self) -> None:
-        """Leave the process id, for a person who looks for the owner; the lock itself does not depend on it."""
+        """Write the process id for people who look for the owner; the lock does not depend on it."""
         with writing(Path(self._file.name), 0):
             self._file.truncate(0)
             self._file.write(f"{os.getpid()}\n".encode())
             self._file.flush()
 
     def release(self) -> None:
-        """Let others in."""
+        """Release the lock."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""What is written of a run to go on from it and to use it, and how it is taken up."""
+"""Save the state of a run to last.pt and its best weights to best.pt, and restore it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from anchorloc.engine.state.checkpoint_schema import (
 )
 from anchorloc.engine.state.resume import BEST, LAST, save_last
 from anchorloc.engine.system.log import MetricsLog
-from anchorloc.engine.validation import Means
+from anchorloc.engine.validation import RunningMeans
 from anchorloc.errors import InputError
 
 
 @dataclass
-class Best:
+class BestValidation:
     """The best validation so far."""
 
     ap: float = -1.0
@@ -38,40 +38,40 @@ class Best:
 
 @dataclass
 class TrainingProgress:
-    """Where a run stands, beside its weights and its clock."""
+    """The saved counters of a run; weights and clock are saved beside them."""
 
-    next_validation: float  # the epoch of the next one
-    validated: int = 0  # the step of the last validation
-    best: Best = field(default_factory=Best)
-    means: Means = field(default_factory=Means)  # of the losses since the last line of the log
-    skipped: int = 0  # updates that were left out, as a number was none
+    next_validation: float  # epoch of the next validation
+    validated: int = 0  # step of the last validation
+    best: BestValidation = field(default_factory=BestValidation)
+    means: RunningMeans = field(default_factory=RunningMeans)  # losses since the last line of the log
+    skipped: int = 0  # updates skipped because of a NaN or infinite number
     skipped_in_a_row: int = 0
-    log_size: int = 0  # bytes of metrics.jsonl that belong to the state
+    log_size: int = 0  # bytes of metrics.jsonl at this state
 
 
 @dataclass
-class Saver:
-    """Writes last.pt, which is all that there is to know of a run, and best.pt, which is for use."""
+class CheckpointSaver:
+    """Write last.pt, the whole state of a run, and best.pt, its best weights."""
 
     folder: Path
-    identity: dict[str, Any]  # what must not change from start to end: see `changes`
+    identity: dict[str, Any]  # what must not change between start and end, see `find_changes`
     learner: Learner
     clock: Clock
     progress: TrainingProgress
-    saved: float = -math.inf  # when last.pt was written, by the clock
-    saved_step: int = -1  # and by the step
-    best_written: int = 0  # the step of best.pt
+    saved: float = -math.inf  # time at which last.pt was written
+    saved_step: int = -1  # step of last.pt
+    best_written: int = 0  # step of best.pt
 
     @property
     def is_due(self) -> bool:
-        """Whether `train.save_every` has passed."""
+        """Return whether `train.save_every` minutes have passed since the last save."""
         return time.perf_counter() - self.saved >= 60 * self.clock.settings.save_every
 
     def save(self, log: MetricsLog) -> None:
-        """Write last.pt: the weights for use, and what is needed to go on as if nothing had happened.
+        """Write last.pt: the averaged weights, and all that an exact resume needs.
 
-        It comes after the lines of the log that belong to it and before best.pt, which `restore` can make from it: a
-        run that is killed in between loses nothing.
+        The log is written before it, and best.pt, which `restore` can make from it, after it: a run that is killed in
+        between loses nothing.
         """
         self.progress.log_size = log.size
         training = {
@@ -90,10 +90,10 @@ class Saver:
         self.saved, self.saved_step = time.perf_counter(), self.clock.step
 
     def restore(self, state: dict[str, Any], say: Callable[[str], None], first: bool) -> None:
-        """Take up a saved state; only the `first` process looks after best.pt.
+        """Restore a saved state; only the `first` process restores best.pt.
 
         Raises:
-            InputError: it is of another network or optimizer.
+            InputError: the state belongs to another network or optimizer.
         """
         training, path, ours = state["training"], self.folder / LAST, self.learner.model.state_dict()
         check_tensors(path, ours, training["model"], NETWORK)
@@ -101,21 +101,20 @@ class Saver:
         check_optimizer(path, self.learner.optimizer, training["optimizer"])
         check_tensors(path, {"random": torch.get_rng_state()}, {"random": training["random"]}, "torch's generator")
         self.learner.restore(training, state["model"])
-        self.clock.step, self.clock.before = state["step"], training["seconds"]
+        self.clock.step, self.clock.earlier_seconds = state["step"], training["seconds"]
         progress = self.progress
-        progress.best, progress.means = Best(**training["best"]), Means(**training["means"])
+        progress.best, progress.means = BestValidation(**training["best"]), RunningMeans(**training["means"])
         progress.next_validation, progress.validated = training["next_validation"], training["validated"]
         progress.log_size = training["log_size"]
         progress.skipped, progress.skipped_in_a_row = training["skipped"], training["skipped_in_a_row"]
         torch.set_rng_state(training["random"])
         if not self.clock.settings.threads:
-            torch.set_num_threads(training["threads"])  # sums on a CPU depend on it, in their last bits
+            torch.set_num_threads(training["threads"])  # the last bits of sums on a CPU depend on it
         self.saved_step = self.clock.step
         if first:
             self._check_best(say)
 
     def _weights(self) -> dict[str, Any]:
-        """What is needed to use the model."""
         return {
             "format": 1,
             "config": self.identity["config"],
@@ -131,20 +130,22 @@ class Saver:
             self.best_written = best.step
 
     def _check_best(self, say: Callable[[str], None]) -> None:
-        """Make sure that best.pt is there, from the state itself if need be."""
+        """Check best.pt; if it is missing or damaged, write it from the state or announce a substitute."""
         best = self.progress.best
         try:
             if best.step:
                 state = load_checkpoint(self.folder / BEST)
                 check_entries(self.folder / BEST, state, ModelCheckpoint)
-                self.best_written = best.step if state["step"] == best.step else 0  # a later one: written again
+                self.best_written = (
+                    best.step if state["step"] == best.step else 0
+                )  # written after this state, by a killed run: write it again
         except InputError as error:
             if best.step == self.clock.step:
-                pass  # it is made anew below, bit for bit
+                pass  # written again below, equal to the last bit
             elif self.clock.progress >= 1:
-                say(f"{error}; the weights of the last step take its place")
+                say(f"{error}; the weights of the last step replace it")
                 best.step = self.clock.step
             else:
-                say(f"{error}; the best of the validations to come is kept in its place")
+                say(f"{error}; the best of the coming validations will replace it")
                 best.ap = -1.0
         self._write_best()

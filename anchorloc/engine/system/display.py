@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a progress bar in a terminal, plain lines elsewhere."""
+"""Show progress: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-PLAIN_INTERVAL = 15.0  # seconds between lines where no bar can be drawn
+PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
 
 
 def duration(seconds: float) -> str:
@@ -19,12 +19,12 @@ def duration(seconds: float) -> str:
 
 
 class Display:
-    """Use as a context; `update` after each step, `say` for a line that stays."""
+    """A progress display, used as a context manager; `say` prints a line that stays."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar = Progress(
-            BarColumn(bar_width=16),  # with the text it fits 80 columns
+            BarColumn(bar_width=16),  # fits 80 columns with the text
             TextColumn("{task.percentage:3.0f}% {task.fields[text]}"),
             console=console,
             disable=not console.is_terminal,
@@ -46,7 +46,7 @@ class Display:
         self.console.print(text, highlight=False, markup=False)
 
     def update(self, progress: float, text: str) -> None:
-        """Show how far the run is."""
+        """Show the progress from 0 to 1 with a text."""
         if self.console.is_terminal:
             self._bar.update(self._task, completed=progress, text=text)
         elif time.perf_counter() - self._last >= PLAIN_INTERVAL:

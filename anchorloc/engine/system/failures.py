@@ -1,4 +1,4 @@
-"""Numbers that are none and memory that is not there, as sentences with what to do."""
+"""Turn NaN losses, out-of-memory errors and dead loader workers into error messages that say what to change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anchorloc.files import write_json
 from anchorloc.text import first_few
 
 VALIDATION = "the validation loss"
-IMAGES = "not_finite_error.json"  # the images of the last batch whose numbers were none
+IMAGES = "not_finite.json"  # names the images of the last batch with a NaN or infinite loss
 _WORKER_DIED = re.compile(r"DataLoader worker.*(is killed by signal|exited unexpectedly)|shared memory|\bshm\b")
 
 
@@ -29,7 +29,7 @@ def image_names(source: Source, ids: Iterable[int | str]) -> list[str]:
 
 
 def write_images(error: NotFiniteError, names: list[str], folder: Path, step: int) -> Path:
-    """Write the `names` of the images, of which one made a number none, into the folder of the run."""
+    """Write the names of the images of a batch with a NaN or infinite loss into the run folder."""
     path = folder / IMAGES
     write_json(path, {"what": error.what, "value": str(error.value), "step": step, "images": names})
     return path
@@ -38,33 +38,32 @@ def write_images(error: NotFiniteError, names: list[str], folder: Path, step: in
 def not_finite_error(
     error: NotFiniteError, names: list[str], folder: Path, step: int, rate: float, skipped: int
 ) -> InputError:
-    """Write the `names` of the images into the folder of the run, and return what to tell the user.
+    """Write the names of the images into the run folder, and return an error that names the settings to change.
 
     Args:
-        rate: the full learning rate.
-        skipped: updates just before that were skipped for the like.
+        rate: the learning rate setting.
+        skipped: updates that were skipped just before for the same reason.
     """
     path = write_images(error, names, folder, step)
     before = f" after {skipped} skipped updates in a row" if skipped else ""
-    skip = "" if error.what == VALIDATION else ", or skip up to N such updates in a row by train.skip_nonfinite=N"
+    skip = "" if error.what == VALIDATION else ", or set train.skip_nonfinite=N to skip up to N such updates in a row"
     return InputError(
-        f"{error.what} became {error.value} at step {step}{before}, by one of {len(names)} images (first: "
+        f"{error.what} became {error.value} at step {step}{before}, on a batch of {len(names)} images (first: "
         f"{first_few(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
-        f"{rate}, or look at these images{skip}"
+        f"{rate}, or check these images{skip}"
     )
 
 
 @contextmanager
 def explained_failures(config: Config, processes: int, then: str = "") -> Iterator[None]:
-    """Turn an error of memory, of torch.compile, or of batches too small to be normalized, into a sentence that says
-    what to set.
+    """Turn failures of memory, torch.compile and batch normalization into an InputError that names the setting.
 
     Args:
-        then: what to do after a worker of a loader was killed, in the sentence's last words.
+        then: last words of the message about a killed loader worker, such as how to resume.
 
     Raises:
-        InputError: memory ran out, here or in a worker of a loader, the network cannot be compiled, or normalization
-            has one value to go by.
+        InputError: memory ran out, here or in a loader worker; the network cannot be compiled; or batch
+            normalization gets a single value per channel.
     """
     try:
         yield
@@ -72,58 +71,58 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
         if "more than 1 value per channel" not in str(error):
             raise
         raise InputError(
-            "batch normalization has a single value at a level of one cell: it needs two images at a time at least "
-            f"(train.batch_size, now {config.train.batch_size}, over processes and train.gradient_accumulation, now "
-            f"{config.train.gradient_accumulation}), larger images, fewer levels, or detector.head.norm=group"
+            "batch normalization gets a single value per channel at a level of one cell: use at least two images per "
+            f"micro-batch (train.batch_size, now {config.train.batch_size}, divided by processes and "
+            f"train.gradient_accumulation, now {config.train.gradient_accumulation}), larger images, fewer levels, or "
+            "detector.head.norm=group"
         ) from None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _WORKER_DIED.search(str(error)) or "MemoryError in DataLoader worker" in reason:
             _release_frames(error)
             raise InputError(
-                "a loader worker was killed, most often by the system for want of memory, or of shared memory "
-                f"(/dev/shm; of a container: --shm-size): lower train.workers, now {config.train.workers}, or "
-                f"train.image_cache_mb, now {config.train.image_cache_mb} ({reason}){then}"
+                "a loader worker was killed, most often because memory or shared memory ran out (/dev/shm; in a "
+                f"container: --shm-size): lower train.workers, now {config.train.workers}, or train.image_cache_mb, "
+                f"now {config.train.image_cache_mb} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _release_frames(error)
-            raise InputError(f"memory ran out in {_for_networks(config, processes)} ({reason})") from None
+            raise InputError(f"memory ran out in {_batch_advice(config, processes)} ({reason})") from None
         if config.train.compile and _is_compile_error(error):
             raise InputError(
-                f"torch.compile cannot compile the network ({_cause(error)}): on a CPU it needs a C++ compiler, g++ or "
-                "what CXX names, and Python's headers; or do without it, by train.compile=false"
+                f"torch.compile cannot compile the network ({_cause(error)}): on a CPU it needs a C++ compiler (g++, "
+                "or the one that CXX names) and Python's headers; or set train.compile=false"
             ) from None
         raise
 
 
 def _is_compile_error(error: Exception) -> bool:
-    from torch._dynamo.exc import TorchDynamoException  # which takes seconds, unless something has been compiled
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import, unless something was compiled
 
     return isinstance(error, TorchDynamoException)
 
 
 def _cause(error: Exception) -> str:
-    """Return the line that says most of why something could not be compiled."""
+    """Return the most telling line of a compile error."""
     lines = [line for line in str(getattr(error, "inner_exception", error)).splitlines() if line.strip()]
     return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
 
 
 def _release_frames(error: BaseException | None) -> None:
-    """Free what the frames of an error hold: memory, and loaders, whose other workers, if they died too, would raise
-    in the midst of whatever comes next.
-    """
+    """Free what the frames of an error hold: memory, and loaders, whose dead workers would raise again later."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
 
 
-def _for_networks(config: Config, processes: int) -> str:
+def _batch_advice(config: Config, processes: int) -> str:
+    """Return what ran out of memory, and the settings that lower its size."""
     settings = config.train
     images = -(-settings.batch_size // (processes * settings.gradient_accumulation))
-    more = (
-        f"raise train.gradient_accumulation, now {settings.gradient_accumulation}, which changes no batch; or "
-        if images > 1
-        else ""
+    if images == 1:
+        return "a network with one image at a time: lower transform.resize"
+    return (
+        f"a network with {images} images at a time: raise train.gradient_accumulation, now "
+        f"{settings.gradient_accumulation}, which keeps the batch size; or lower train.batch_size, now "
+        f"{settings.batch_size}, or transform.resize"
     )
-    lower = f"train.batch_size, now {settings.batch_size}, or " if images > 1 else ""
-    return f"a network of {images} images at a time: {more}lower {lower}transform.resize"

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: metrics.jsonl, and the same numbers for TensorBoard."""
+"""Log the numbers of a run: metrics.jsonl, and the same for TensorBoard."""
 
 from __future__ import annotations
 
@@ -20,35 +20,34 @@ NAME = "metrics.jsonl"
 
 
 class MetricsLog:
-    """Both logs. `size` bytes of metrics.jsonl belong to the checkpoint of `step`; what follows is written again.
+    """Both logs of a run; a resumed run keeps the first `size` bytes of metrics.jsonl, those up to `step`.
 
     Raises:
-        InputError: here and in every method, the file system refuses.
+        InputError: the file system refuses, here and in every method.
     """
 
     def __init__(self, folder: Path, size: int = 0, step: int = 0) -> None:
-        self._lines = _Growing(folder / NAME, size)
+        self._lines = _AppendedFile(folder / NAME, size)
         try:
-            self._board = _Board(folder / "tensorboard", step)
+            self._board = _EventFile(folder / "tensorboard", step)
         except InputError:
             self._lines.close()
             raise
         for row in read_log(folder):
-            if row["step"] >= step:  # of the step itself, which may also have lines that are written again
+            if row["step"] >= step:  # TensorBoard drops all rows from `step` on, so these are written again
                 self._board.write(row.pop("step"), row)
 
     @property
-    def size(self) -> int:
-        """Bytes of metrics.jsonl."""
+    def size(self) -> int:  # bytes of metrics.jsonl
         return self._lines.size
 
     def write(self, step: int, values: dict[str, Any]) -> None:
-        """Append one line of plain values."""
+        """Append one line with these values."""
         self._lines.write(json.dumps({"step": step, **values}).encode() + b"\n")
         self._board.write(step, values)
 
     def sync(self) -> None:
-        """Return when what is written would survive a power cut."""
+        """Flush both files to disk."""
         self._lines.sync()
         self._board.sync()
 
@@ -63,8 +62,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in read_bytes(folder / NAME).splitlines()]
 
 
-class _Growing:
-    """A file that is only appended to, unbuffered; what stands in it after `size` bytes is dropped at first."""
+class _AppendedFile:
+    """An unbuffered file that is only appended to; opening it drops all after the first `size` bytes."""
 
     def __init__(self, path: Path, size: int = 0) -> None:
         self.path, self.size = path, size
@@ -72,8 +71,7 @@ class _Growing:
             present = path.stat().st_size if path.exists() else 0
             if present < size:
                 raise InputError(
-                    f"{path} has {present:,} bytes, less than the {size:,} that the checkpoint knows of; "
-                    "put the file back"
+                    f"{path} has {present:,} bytes, less than the {size:,} of the checkpoint; restore the file"
                 )
             self._file = path.open("ab", buffering=0)
             self._file.truncate(size)
@@ -94,18 +92,20 @@ class _Growing:
         self._file.close()
 
 
-class _Board:
-    """An event file of TensorBoard, without the thread of its own writer, whose errors nobody could catch.
+class _EventFile:
+    """An event file of TensorBoard, written without its SummaryWriter, whose thread swallows write errors.
 
-    Every start of a run begins a file; it tells TensorBoard to forget what older ones say from `step` on.
+    Every start of a run begins a file, which tells TensorBoard to drop the rows of older files from `step` on.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         with writing(folder, 0):
             folder.mkdir(exist_ok=True)
             before = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.[0-9]*.*")]
-        second = max([int(time.time()), *(number + 1 for number in before)])  # they are read in the order of names
-        self._file = _Growing(folder / f"events.out.tfevents.{second}.{socket.gethostname()}.{os.getpid()}")
+        second = max(
+            [int(time.time()), *(number + 1 for number in before)]
+        )  # TensorBoard reads files in the order of their names
+        self._file = _AppendedFile(folder / f"events.out.tfevents.{second}.{socket.gethostname()}.{os.getpid()}")
         self._records = RecordWriter(self._file)
         self._add(Event(file_version="brain.Event:2"))
         self._add(Event(step=step, session_log=SessionLog(status=SessionLog.START)))

@@ -1,4 +1,4 @@
-"""One process, or several that torchrun started: told apart here and nowhere else."""
+"""Training in one process, or in several that torchrun started."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from anchorloc.errors import InputError
 
-CONNECTING = timedelta(minutes=5)  # for all processes to find each other
-PATIENCE = timedelta(minutes=30)  # for the others while one reads its data, writes, or scores what all have found
+CONNECT_TIMEOUT = timedelta(minutes=5)
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # others wait while one reads data, writes, or scores the detections
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The place of this process among `count`; the first one alone writes files, scores and talks.
+    """The rank of this process among `count`; only the first one writes files, scores and prints.
 
-    Numbers and objects travel by gloo, also where gradients travel by NCCL, so that they do not wait for a GPU.
+    Numbers and objects are exchanged by gloo even where gradients use NCCL, so that they do not wait for a GPU.
     """
 
     rank: int = 0
@@ -35,28 +35,26 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
         return self.rank == 0
 
     @property
-    def part(self) -> tuple[int, int]:
-        """(rank, count): which part of the data is this one's."""
+    def shard(self) -> tuple[int, int]:  # (rank, count)
         return self.rank, self.count
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """Return a module that trains `model` with the mean of all processes' gradients."""
+        """Return a module that averages the gradients of `model` over all processes."""
         return DistributedDataParallel(model, gradient_as_bucket_view=True) if self.count > 1 else model
 
     def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
-        """Return the sums over all processes."""
+        """Return the sum of each value over all processes."""
         return self._reduce(values, dist.ReduceOp.SUM)
 
     def all_reduce_max(self, *values: float) -> list[float]:
-        """Return the greatest of all processes' values, place by place."""
+        """Return the maximum of each value over all processes."""
         return self._reduce(values, dist.ReduceOp.MAX)
 
     def broadcast(self, *values: float) -> tuple[float, ...]:
-        """Return the first process's values, to all."""
+        """Return the values of the first process, in every process."""
         if self.count == 1:
             return values
         shared = torch.tensor(values, dtype=torch.float64)
@@ -64,7 +62,7 @@ class Processes:
         return tuple(shared.tolist())
 
     def gather(self, value: T) -> list[T]:
-        """Return the values of all processes in the first one, by rank, and nothing in the others."""
+        """Return the values of all processes, by rank, in the first process; an empty list in the others."""
         if self.count == 1:
             return [value]
         values: list[T] = [value] * self.count
@@ -72,7 +70,7 @@ class Processes:
         return values if self.first else []
 
     def broadcast_model(self, model: nn.Module) -> None:
-        """Give `model` the weights and statistics that it has in the first process."""
+        """Copy the weights and buffers of `model` from the first process to all."""
         if self.count > 1:
             for tensor in (*model.parameters(), *model.buffers()):
                 dist.broadcast(tensor.detach(), src=0)
@@ -89,29 +87,29 @@ SINGLE_PROCESS = Processes()
 
 
 def without_gradient_sync(network: nn.Module) -> AbstractContextManager[None]:
-    """Return a context in which a wrapped network adds up gradients of its own process alone."""
+    """Return a context in which a wrapped network does not exchange gradients."""
     return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
 
 
 def restarted() -> bool:
-    """Whether torchrun has started this process in place of one that died."""
+    """Return whether torchrun started this process in place of one that died."""
     return _attempt() > 0
 
 
 def restarts_enabled() -> bool:
-    """Whether torchrun would do that."""
+    """Return whether torchrun restarts processes that die."""
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 @contextmanager
 def process_group(device: str = "auto") -> Iterator[Processes]:
-    """Join the group that torchrun describes in the environment; without one, be alone.
+    """Join the process group that torchrun describes in the environment; without torchrun, yield a single process.
 
-    Each takes a GPU of its own where there are any, unless `device` is another.
+    Each process takes a GPU of its own if there are any and `device` allows it.
 
     Raises:
-        InputError: the environment is not torchrun's, the others cannot be reached, there are too few GPUs; or
-            another process has ended, so that this one cannot go on.
+        InputError: the environment is not torchrun's, the others cannot be reached, there are too few GPUs, or
+            another process has ended.
     """
     count = os.environ.get("WORLD_SIZE", "1")
     if count == "1":
@@ -129,7 +127,7 @@ def process_group(device: str = "auto") -> Iterator[Processes]:
         if not _is_lost_connection(error):
             raise
         raise InputError(
-            f"process {dist.get_rank()} of {count} stops, as another one has ended; what that one says is the cause"
+            f"process {dist.get_rank()} of {count} stops because another process has ended; see the error of that one"
         ) from None
     finally:
         dist.destroy_process_group()
@@ -139,22 +137,22 @@ def _join(count: int, cuda: bool) -> None:
     """Find the other processes and connect to them."""
     if cuda:
         _take_gpu(int(os.environ["LOCAL_RANK"]))
-    # The store outlives a restart: without a prefix of its own, an attempt may read where the dead one listened.
-    store, rank, _ = next(rendezvous("env://", timeout=CONNECTING))
+    # The store outlives a restart: without a prefix per attempt, a process may read the address of a dead one.
+    store, rank, _ = next(rendezvous("env://", timeout=CONNECT_TIMEOUT))
     store = PrefixStore(f"attempt-{_attempt()}", store)
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=COLLECTIVE_TIMEOUT)
 
 
 def _connection_problem(count: str, error: Exception) -> str:
-    """Return the sentence of a process that does not find the others."""
+    """Return the error of a process that cannot reach the others."""
     reason = str(error).partition("\n")[0]
     rank, address, port = (os.environ.get(name) for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"))
     if isinstance(error, KeyError) or not (rank and address and port and count.isdecimal()):
-        return f"WORLD_SIZE={count} asks for several processes, but {reason}; start them by torchrun, or unset it"
+        return f"WORLD_SIZE={count} asks for several processes, but {reason}; start them with torchrun, or unset it"
     return (
-        f"process {rank} of {count} cannot connect to the others by {address}:{port} ({reason}); see that each machine "
-        "reaches that address, and that GLOO_SOCKET_IFNAME, if set, names the network between them"
+        f"process {rank} of {count} cannot connect to the others at {address}:{port} ({reason}); check that every "
+        "machine reaches that address, and that GLOO_SOCKET_IFNAME, if set, names the network between them"
     )
 
 
@@ -162,13 +160,13 @@ def _attempt() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
-def _take_gpu(place: int) -> None:
-    if place >= torch.cuda.device_count():
+def _take_gpu(local_rank: int) -> None:
+    if local_rank >= torch.cuda.device_count():
         raise InputError(
-            f"process {place + 1} of this machine has no GPU, there are {torch.cuda.device_count()}; "
+            f"process {local_rank + 1} of this machine has no GPU: there are {torch.cuda.device_count()}; "
             "lower --nproc-per-node"
         )
-    torch.cuda.set_device(place)
+    torch.cuda.set_device(local_rank)
 
 
 def _is_lost_connection(error: RuntimeError) -> bool:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends its step, saves, and leaves."""
+"""Ctrl-C and SIGTERM: a run finishes its step, saves, and exits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Stopped(Exception):
-    """A signal asked the run to end; its checkpoint is written."""
+    """A signal asked the run to end; the checkpoint is written."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
@@ -18,7 +18,7 @@ class Stopped(Exception):
 
 @contextmanager
 def collected_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM so that a step can end first; a second one acts at once."""
+    """Collect SIGINT and SIGTERM, so that a step can finish first; a second signal acts at once."""
     caught: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
