@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from anchorloc.compare.report import Measures
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
-from anchorloc.detector import TaskAlignedAssigner, whole_image
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.engine.build import build_collate
-from anchorloc.engine.inference import aligned, autocast
+from anchorloc.engine.inference import autocast
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.ceiling import ceiling
@@ -64,7 +64,7 @@ def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, 
 
     The first two are None where predictions choose the anchors, and for a localizer, which has no anchors.
     """
-    if config.localizer is not None:
+    if not config.method.has_anchors:
         return None, None, 0.0
     views = NetworkViews(config, val)
     found = measure_coverage(views, rescue_curve=False)
@@ -79,22 +79,21 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
     """Time assignment, network, decoding and NMS on one image, as far as the setting has them."""
     config = model.config
     batch = build_collate(config)([samples[0, index]])
-    size = (batch.images.shape[2], batch.images.shape[3])
-    grid = config.anchors(size) if config.localizer is None else whole_image(size)
+    grid = config.method.grid(batch.size)
     sample = batch.samples[0]
-    if config.localizer is None:
+    if config.method.has_anchors:
         with _clocked(model.device, times, "match"):
-            config.initial_assigner(grid, sample.target.boxes, sample.target.crowd)
+            config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
     batch = batch.to(model.device)
     with _clocked(model.device, times, "network"), autocast(config, model.device):
         predictions = model.network(batch.images)
-    if config.localizer is not None:
+    if not config.method.has_anchors:
         with _clocked(model.device, times, "decode"):
-            config.localizer.decode(predictions, grid, batch.samples)
+            config.method.decode(predictions, grid, batch.samples)
         return
     if isinstance(config.assign, TaskAlignedAssigner):
         with _clocked(model.device, times, "align"):
-            aligned(config, predictions, batch)
+            config.method.reassign(predictions, batch)
     with _clocked(model.device, times, "decode"):
         candidates = config.decoder.choose(predictions.scores()[0])
         found = config.decoder.decode(candidates, predictions.deltas[0], grid, sample, config.coder)

@@ -15,7 +15,7 @@ from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
 
 KEYS = ("config", "common", "settings", "seeds", "baseline", "pairs")
-FIXED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # equal in all settings
+SHARED = ("task", "data", "train.length", "train.batch_size", "train.threads", "train.device")  # equal in all settings
 MAX_NAME, MAX_SEEDS, MAX_SETTINGS = 60, 1000, 100
 NEVER = 1e9  # epochs between validations: a run is judged once, by its final weights
 
@@ -172,7 +172,7 @@ def _refuse_differences(study: Study) -> None:
                 "change one or remove it"
             )
         known.append((name, config))
-    for key in FIXED:
+    for key in SHARED:
         shared = _get(first[1], key)
         for name, config in others:
             if _get(config, key) != shared:

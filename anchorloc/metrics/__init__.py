@@ -1,9 +1,9 @@
 """Score detections against ground truth by COCO's protocol, with pycocotools or its faster twin."""
 
 from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
-from anchorloc.metrics.evaluation import ClassMetrics, Evaluation, evaluate, match_targets
-from anchorloc.metrics.localization import IOU_THRESHOLDS as LOCALIZATION_IOUS
-from anchorloc.metrics.localization import Localization, localize
+from anchorloc.metrics.coco_evaluation import ClassMetrics, Evaluation, evaluate, match_targets
+from anchorloc.metrics.localization_scores import IOU_THRESHOLDS as LOCALIZATION_IOUS
+from anchorloc.metrics.localization_scores import Localization, localize
 from anchorloc.metrics.match_kernels import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1

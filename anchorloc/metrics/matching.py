@@ -87,7 +87,7 @@ class _Groups:
 
 def coco_slices(truth: TruthTable, detections: DetectionTable, by_size: bool = True) -> tuple[Slice, ...]:
     """Return AREAS as slices; only the first, "all", without `by_size`."""
-    sides = xywh(detections.boxes)[:, 2:]
+    sides = to_xywh(detections.boxes)[:, 2:]
     area = sides[:, 0] * sides[:, 1]
     return tuple(
         Slice(name, (truth.area >= low) & (truth.area <= high), (area >= low) & (area <= high))
@@ -157,9 +157,9 @@ def _match(
     states = np.full((len(slices), len(thresholds), len(rows)), IGNORED, np.int8)
     matches = np.full(states.shape[1:], -1)
     match(
-        xywh(detections.boxes[rows]),
+        to_xywh(detections.boxes[rows]),
         groups.starts,
-        xywh(truth.boxes[boxes]),
+        to_xywh(truth.boxes[boxes]),
         groups.box_starts,
         truth.crowd[boxes],
         ~to_find[:, boxes],
@@ -176,7 +176,7 @@ def _rank(detections: DetectionTable, rows: IntArray) -> IntArray:
     return np.lexsort((-detections.scores[rows], detections.labels[rows]))
 
 
-def xywh(boxes: Float64Array) -> Float64Array:
+def to_xywh(boxes: Float64Array) -> Float64Array:
     """Convert xyxy boxes (N, 4) to the (x, y, width, height) of pycocotools."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 

@@ -14,7 +14,7 @@ from pycocotools import coco as coco_module
 from pycocotools import cocoeval as cocoeval_module
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, xywh
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, to_xywh
 from anchorloc.metrics.scores import Scores
 from anchorloc.metrics.weighted_ap import RECALLS
 from anchorloc.structures import BoolArray, IntArray
@@ -77,7 +77,7 @@ def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str,
     columns = zip(
         image_ids[truth.images].tolist(),
         (truth.labels + 1).tolist(),
-        xywh(truth.boxes).tolist(),
+        to_xywh(truth.boxes).tolist(),
         truth.area.tolist(),
         truth.crowd.tolist(),
         strict=True,
@@ -89,7 +89,7 @@ def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str,
 
 
 def _detection_annotations(detections: DetectionTable, image_ids: IntArray) -> list[dict[str, Any]]:
-    boxes = xywh(detections.boxes)
+    boxes = to_xywh(detections.boxes)
     columns = zip(
         image_ids[detections.images].tolist(),
         (detections.labels + 1).tolist(),

@@ -279,7 +279,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: equal to 'one'"),
     ({"settings": {"one": {}, "two": {"task": "localization"}}}, "settings.two: task is localization, but detection"),
     ({"common": {**COMMON, "data": {"val_images": 1}}}, "data: val has 1 of the 2 images that intervals need"),
-    ({"common": {**COMMON, "task": "localization"}}, "task=localization needs exactly one usable box per image, but train"),
+    (
+        {"common": {**COMMON, "task": "localization"}},
+        "task=localization needs exactly one usable box per image, but train",
+    ),
     ({"common": {"train": {"length": "1 minute"}}}, "train.length='1 minute': a study needs"),
     ({"common": {"train": {"length": "9 epochs", "patience": 2}}}, "train.patience=2: every run has the same budget"),
     ({"config": 3}, "config: expected the path of a config file, got 3"),

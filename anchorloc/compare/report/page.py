@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from anchorloc.compare.report.pareto import pareto_svg
-from anchorloc.compare.report.result import COLUMNS, StudyResult
-from anchorloc.compare.report.terminal import interval
+from anchorloc.compare.report.result import MEASURE_COLUMNS, StudyResult
+from anchorloc.compare.report.terminal import interval_text
 from anchorloc.report.html import render
 
 HEADINGS = (
@@ -30,11 +30,11 @@ def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
         result.title,
         facts,
         result.warnings,
-        sizes=result.sizes,
+        sizes=result.description,
         result=result,
         headings=HEADINGS,
-        columns=COLUMNS,
-        interval=interval,
+        columns=MEASURE_COLUMNS,
+        interval_text=interval_text,
         picture=None if picture is None else Markup(picture),  # the renderer of the SVG has escaped all names
         seeds=sorted({seed for row in result.rows for seed in (*row.seeds, *row.failures)}),
     )

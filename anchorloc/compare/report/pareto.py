@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult
+from anchorloc.compare.report.result import MEASURE_COLUMNS, SettingRow, StudyResult
 from anchorloc.report.axes import Axes, axis_from_zero
 from anchorloc.report.html import render
 from anchorloc.text import shorten
@@ -74,7 +74,7 @@ def pareto_svg(result: StudyResult) -> str | None:
 
 
 def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Panel:
-    column = next(column for column in COLUMNS if column.key == key)
+    column = next(column for column in MEASURE_COLUMNS if column.key == key)
     costs = [float(getattr(row.measures, key)) for _, row in rows]
     aps = [row.ap for _, row in rows if row.ap is not None]
     x_axis, y_axis = axis_from_zero(max(costs)), axis_from_zero(max(0.01, *(ap.high for ap in aps)))

@@ -39,7 +39,7 @@ class MeasureColumn:
         return "n/a" if value is None else self.form.format(value)
 
 
-COLUMNS = (
+MEASURE_COLUMNS = (
     MeasureColumn(
         "assigned",
         "assigned",
@@ -82,13 +82,13 @@ class StudyResult:
     budget: str
 
     @property
-    def sizes(self) -> str:
+    def description(self) -> str:
         """Describe the study in one line."""
         settings, seeds = counted(len(self.rows), "setting"), counted(self.seeds, "seed")
         return f"{settings}, {seeds} · {self.budget} · evaluated on {counted(self.images, 'image')}"
 
     @property
-    def reach(self) -> str:
+    def smallest_p_note(self) -> str:
         """Say what this many seeds can show."""
         least, pairs = smallest_p(self.seeds), counted(len(self.verdicts) + len(self.unjudged), "pair")
         text = f"With {counted(self.seeds, 'seed')} and {pairs} no p can be below {least:.2g}"
@@ -105,7 +105,7 @@ class StudyResult:
         return failed + [f"no verdict on {shorten(a)} against {shorten(b)}: a run failed" for a, b in self.unjudged]
 
 
-def sentence(verdict: Verdict) -> str:
+def verdict_sentence(verdict: Verdict) -> str:
     """Write the verdict on a pair."""
     who, whom = shorten(verdict.setting), shorten(verdict.against)
     if verdict.decision == "not shown":
@@ -113,12 +113,12 @@ def sentence(verdict: Verdict) -> str:
     return f"{who} is {verdict.decision} than {whom}"
 
 
-def signed(value: float) -> str:
+def _signed(value: float) -> str:
     """Write a difference of AP with its sign."""
     return f"{value:+.3f}"
 
 
-def numbers(verdict: Verdict) -> str:
+def verdict_numbers(verdict: Verdict) -> str:
     """Write difference, interval and p."""
     d = verdict.difference
-    return f"AP {signed(d.value)} ({signed(d.low)} to {signed(d.high)}), p {verdict.p:.2g}"
+    return f"AP {_signed(d.value)} ({_signed(d.low)} to {_signed(d.high)}), p {verdict.p:.2g}"

@@ -7,7 +7,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anchorloc.compare.report.result import COLUMNS, MeasureColumn, SettingRow, StudyResult, numbers, sentence
+from anchorloc.compare.report.result import (
+    MEASURE_COLUMNS,
+    MeasureColumn,
+    SettingRow,
+    StudyResult,
+    verdict_numbers,
+    verdict_sentence,
+)
 from anchorloc.text import shorten, three_decimals
 
 STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
@@ -16,13 +23,13 @@ STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
 def print_study(result: StudyResult, console: Console | None = None) -> None:
     """Print one row per setting and one verdict per pair."""
     console = console or Console(highlight=False)
-    console.print(Text(result.sizes, "dim"))
-    console.print(_table(result, COLUMNS[:3], with_ap=True))
-    console.print(_table(result, COLUMNS[3:], with_ap=False))
+    console.print(Text(result.description, "dim"))
+    console.print(_table(result, MEASURE_COLUMNS[:3], with_ap=True))
+    console.print(_table(result, MEASURE_COLUMNS[3:], with_ap=False))
     for verdict in result.verdicts:
-        console.print(Text(sentence(verdict), STYLES[verdict.decision]))
-        console.print(Text(f"  {numbers(verdict)}"))
-    console.print(Text(result.reach, "dim"))
+        console.print(Text(verdict_sentence(verdict), STYLES[verdict.decision]))
+        console.print(Text(f"  {verdict_numbers(verdict)}"))
+    console.print(Text(result.smallest_p_note, "dim"))
     for warning in result.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
 
@@ -37,12 +44,12 @@ def _table(result: StudyResult, columns: tuple[MeasureColumn, ...], with_ap: boo
     for row in result.rows:
         table.add_row(
             Text(shorten(row.name)),
-            *((three_decimals(None if row.ap is None else row.ap.value), interval(row)) if with_ap else ()),
+            *((three_decimals(None if row.ap is None else row.ap.value), interval_text(row)) if with_ap else ()),
             *(column.text(row.measures) for column in columns),
         )
     return table
 
 
-def interval(row: SettingRow) -> str:
+def interval_text(row: SettingRow) -> str:
     """Write the interval of a setting's AP, n/a without one."""
     return "n/a" if row.ap is None or row.ap.low == row.ap.high else f"{row.ap.low:.3f} to {row.ap.high:.3f}"

@@ -9,8 +9,8 @@ from typing import Any
 
 from anchorloc.compare.report.page import render_study
 from anchorloc.compare.report.pareto import pareto_svg
-from anchorloc.compare.report.result import COLUMNS, SettingRow, StudyResult, numbers, sentence
-from anchorloc.compare.report.terminal import interval
+from anchorloc.compare.report.result import MEASURE_COLUMNS, SettingRow, StudyResult, verdict_numbers, verdict_sentence
+from anchorloc.compare.report.terminal import interval_text
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import Verdict
 from anchorloc.files import write_json, write_text
@@ -28,7 +28,7 @@ def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) 
     write_json(folder / "result.json", study_json(result, facts))
     write_csv(
         folder / "settings.csv",
-        ("setting", "AP", "low", "high", "seeds", "failed", *(column.key for column in COLUMNS)),
+        ("setting", "AP", "low", "high", "seeds", "failed", *(column.key for column in MEASURE_COLUMNS)),
         map(_setting_cells, result.rows),
     )
     write_csv(
@@ -51,25 +51,25 @@ def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) 
 
 def study_markdown(result: StudyResult) -> str:
     """Return the settings and the verdicts as GitHub-flavored Markdown."""
-    header = ["setting", "AP", "95% interval", *(column.label for column in COLUMNS)]
+    header = ["setting", "AP", "95% interval", *(column.label for column in MEASURE_COLUMNS)]
     rows = [
         [
             escape(row.name),
             three_decimals(None if row.ap is None else row.ap.value),
-            interval(row),
-            *(column.text(row.measures) for column in COLUMNS),
+            interval_text(row),
+            *(column.text(row.measures) for column in MEASURE_COLUMNS),
         ]
         for row in result.rows
     ]
     table = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-    said = [f"- {escape(sentence(verdict))}: {numbers(verdict)}." for verdict in result.verdicts]
+    said = [f"- {escape(verdict_sentence(verdict))}: {verdict_numbers(verdict)}." for verdict in result.verdicts]
     warned = [f"- **Warning:** {escape(warning)}" for warning in result.warnings]
     parts = [
         f"# {escape(result.title)}",
-        result.sizes,
+        result.description,
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
         "\n".join(said),
-        result.reach,
+        result.smallest_p_note,
         "\n".join(warned),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -103,7 +103,7 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
 
 def _setting_cells(row: SettingRow) -> tuple[object, ...]:
     ap = (None, None, None) if row.ap is None else (row.ap.value, row.ap.low, row.ap.high)
-    measures = [None if row.measures is None else getattr(row.measures, column.key) for column in COLUMNS]
+    measures = [None if row.measures is None else getattr(row.measures, column.key) for column in MEASURE_COLUMNS]
     return (row.name, *ap, len(row.seeds), len(row.failures), *measures)
 
 

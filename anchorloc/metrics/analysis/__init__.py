@@ -1,12 +1,12 @@
 """Explain the numbers: curves, error types, calibration, slices and the contribution of each anchor shape."""
 
-from anchorloc.metrics.analysis.analysis import Analysis, AnalysisOptions, analyze
+from anchorloc.metrics.analysis.analyze import Analysis, AnalysisOptions, analyze
 from anchorloc.metrics.analysis.anchors import AnchorUsage, ShapeContribution
 from anchorloc.metrics.analysis.calibration import Calibration
 from anchorloc.metrics.analysis.confusion import Confusion
 from anchorloc.metrics.analysis.curves import ClassCurve, Froc
-from anchorloc.metrics.analysis.errors import ERROR_TYPES, Errors
-from anchorloc.metrics.analysis.images import BoxQuality, ImageScore
+from anchorloc.metrics.analysis.error_types import ERROR_TYPES, Errors
+from anchorloc.metrics.analysis.image_scores import BoxQuality, ImageScore
 from anchorloc.metrics.analysis.slices import SliceScore
 
 __all__ = [

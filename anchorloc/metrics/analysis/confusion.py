@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.errors import CLASS, NONE, Errors
+from anchorloc.metrics.analysis.error_types import CLASS, NONE, Errors
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.structures import IntArray
 

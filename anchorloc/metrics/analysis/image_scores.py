@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.metrics.analysis.errors import Errors
+from anchorloc.metrics.analysis.error_types import Errors
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.structures import BoolArray, IntArray

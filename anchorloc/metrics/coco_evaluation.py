@@ -185,7 +185,7 @@ def _matched(truth: TruthTable, found: DetectionTable, scores: Scores, images: i
 def _warnings(evaluation: Evaluation) -> Iterator[str]:
     limit, past, unscored = evaluation.summary.max_detections[-1], evaluation.past_limit, evaluation.unscored_detections
     if past:
-        yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as in COCO's protocol"
+        yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as by COCO"
     if unscored:
         yield f"{counted(unscored, 'detection')} of classes without ground truth: false positives in no number"
     if not evaluation.boxes:

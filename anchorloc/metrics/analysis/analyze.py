@@ -9,14 +9,14 @@ from anchorloc.metrics.analysis.anchors import AnchorUsage, ShapeContribution, s
 from anchorloc.metrics.analysis.calibration import Calibration, calibration
 from anchorloc.metrics.analysis.confusion import Confusion, confusion
 from anchorloc.metrics.analysis.curves import ClassCurve, Froc, class_curves, froc
-from anchorloc.metrics.analysis.errors import Errors, find_errors
-from anchorloc.metrics.analysis.images import BoxQuality, ImageScore, box_quality, image_scores
+from anchorloc.metrics.analysis.error_types import Errors, find_errors
+from anchorloc.metrics.analysis.image_scores import BoxQuality, ImageScore, box_quality, image_scores
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import nearest_boxes
 from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
 from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
 from anchorloc.metrics.box_tables import detection_table, truth_table
-from anchorloc.metrics.evaluation import image_order
+from anchorloc.metrics.coco_evaluation import image_order
 from anchorloc.metrics.matching import coco_slices, match_detections
 from anchorloc.structures import Category, Detections, IntArray, Target
 
