@@ -26,7 +26,7 @@ class XyxyEvidence:
 
     boxes: int  # with area, in images of known size
     outside_as_xywh: int  # clearly leave the image as x, y, width, height
-    inside_as_xyxy: int  # of those outside, fit into the image as x1, y1, x2, y2
+    inside_as_xyxy: int  # leave the image as x, y, width, height, but fit as x1, y1, x2, y2
     invalid_as_xyxy: int  # of all boxes, have x2 < x1 or y2 < y1 as x1, y1, x2, y2
 
     @property
@@ -34,7 +34,7 @@ class XyxyEvidence:
         """Whether nearly all boxes can be x1, y1, x2, y2, and many can be nothing else.
 
         In such a file, read as x, y, width, height, a box leaves its image if its center is in the right or lower
-        half: 3 of 4 boxes if objects are anywhere. In a sound file no box leaves its image, and boxes with width < x
+        half: 3 of 4 boxes if objects are anywhere. In a correct file no box leaves its image, and boxes with width < x
         or height < y, which are invalid as x1, y1, x2, y2, are common.
         """
         return (

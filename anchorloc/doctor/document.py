@@ -9,10 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data.item_error import json_type
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
-from anchorloc.text import short_repr
+from anchorloc.text import json_type, short_repr
 
 NOUNS = {"images": "image", "categories": "category", "annotations": "annotation"}
 

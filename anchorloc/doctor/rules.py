@@ -83,7 +83,7 @@ class Rule(Enum):
     UNREADABLE = ("unreadable", _ERROR,
         "image whose file cannot be read", "replace the files; --fix removes the images")
     SIZE_DIFFERS = ("size-differs", _ERROR,
-        "image whose declared size differs from that of its file",
+        "image whose declared size differs from its file",
         "--fix uses the file's size if the boxes fit it, or removes the image")
     CATEGORIES_DIFFER = ("categories-differ", _ERROR,
         "category that differs between train and val", "give both files the same categories")

@@ -49,8 +49,8 @@ def split_document(
         diagnosis: of one document without errors.
         fractions: of train, val and possibly test, with sum 1.
         folds: make this many folds, each with a train and a val file, in place of fractions.
-        key: as for `image_groups`.
-        pattern: as for `image_groups`.
+        key: images whose entries have the same value of this key stay in one file.
+        pattern: images whose file_name has the same part captured by this regular expression stay in one file.
         seed: another seed gives another split.
 
     Raises:
@@ -98,7 +98,7 @@ def class_counts_per_image(table: AnnotationTable) -> NDArray[np.float64]:
 def stratified_group_split(
     counts: NDArray[np.float64], groups: Sequence[str], fractions: Sequence[float], seed: int
 ) -> IntArray:
-    """Return the subset of each image, (N,), so that groups stay whole and each subset gets its fraction of a column.
+    """Return the subset of each image, (N,), keeping groups whole and giving each subset its fraction of every column.
 
     Groups are placed one by one, first those that hold the greatest share of some class. Each goes to the subset
     where the squared distance to the target shares, relative to the fraction, grows least. The seed orders ties.

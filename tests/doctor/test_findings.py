@@ -1,4 +1,4 @@
-"""The doctor's findings: what training refuses is an error, what it accepts is none, and each kind is found."""
+"""The doctor's findings: what training refuses is an error, what it accepts is none, and each rule is checked."""
 
 from __future__ import annotations
 

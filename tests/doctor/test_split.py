@@ -31,20 +31,20 @@ def test_groups_stay_whole_and_no_subset_is_empty(
         with pytest.raises(InputError, match="cannot be split into"):
             stratified_group_split(columns, groups, fractions, seed)
         return
-    places = stratified_group_split(columns, groups, fractions, seed)
-    assert set(places.tolist()) == set(range(len(fractions)))
+    subsets = stratified_group_split(columns, groups, fractions, seed)
+    assert set(subsets.tolist()) == set(range(len(fractions)))
     for group in set(groups):
-        assert len({int(place) for place, other in zip(places, groups, strict=True) if other == group}) == 1
-    np.testing.assert_array_equal(places, stratified_group_split(columns, groups, fractions, seed))
+        assert len({int(subset) for subset, other in zip(subsets, groups, strict=True) if other == group}) == 1
+    np.testing.assert_array_equal(subsets, stratified_group_split(columns, groups, fractions, seed))
 
 
 def test_a_small_subset_still_gets_a_group() -> None:
     assert sorted(stratified_group_split(np.ones((2, 1)), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
 
 
-def spread(columns: np.ndarray, places: np.ndarray, fraction: float) -> float:
+def spread(columns: np.ndarray, subsets: np.ndarray, fraction: float) -> float:
     """Return the greatest distance of the fraction of val from `fraction`, over the columns."""
-    return float(np.abs(columns[places == 1].sum(axis=0) / columns.sum(axis=0) - fraction).max())
+    return float(np.abs(columns[subsets == 1].sum(axis=0) / columns.sum(axis=0) - fraction).max())
 
 
 @pytest.mark.parametrize("images_a_group", [1, 5])
