@@ -1,8 +1,10 @@
 """Anchor-based, multi-scale localization: see, fit, match, train and judge anchors.
 
-Letters used for shapes everywhere: B images of a batch, M boxes of an image, N detections, A anchors over
-all levels, K anchors of a cell, L levels, C classes, P positive anchors, H rows, W columns. `boxes` is
-always xyxy in continuous pixels.
+Public: `load`, `Localizer`, `SquareTiles`, `anchorloc.train.run`, `anchorloc.evaluate.run`, the components named in
+`anchorloc.config`, and the packages boxes, anchors, assign, metrics, structures and data. All else may change.
+
+Letters in shapes: B images in a batch, M boxes in an image, N detections, A anchors of all levels, K anchors per cell,
+L levels, C classes, P positive anchors, H rows, W columns. `boxes` is always xyxy in continuous pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Localizer", "SquareTiles", "load"]
 
-_ON_FIRST_USE = {"Localizer": "localizer", "SquareTiles": "tiles", "load": "localizer"}  # they need torch
+_ON_FIRST_USE = {"Localizer": "localizer", "SquareTiles": "tiles", "load": "localizer"}  # modules that load torch
 
 
 def __getattr__(name: str) -> object:

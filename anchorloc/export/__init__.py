@@ -1,1 +1,1 @@
-"""A trained network as a file for other runtimes, and the check that it finds the same."""
+"""Export a trained network for other runtimes, and check that the file finds the same objects."""

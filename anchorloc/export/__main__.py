@@ -1,10 +1,10 @@
-"""Write a trained model for other runtimes, and check that it finds the same as here.
+"""Export a trained model for other runtimes, and check that the file finds the same objects.
 
-    python -m anchorloc.export runs/NAME/best.pt model.onnx [--images DIR] [key=value ...]
-    python -m anchorloc.export runs/NAME/best.pt model.pt2
+    anchorloc export runs/NAME/best.pt model.onnx [--images DIR] [key=value ...]
+    anchorloc export runs/NAME/best.pt model.pt2
 
-An .onnx file takes images (B, 3, H, W) and gives boxes, scores, labels and counts, with decoding and suppression
-inside. A .pt2 file (torch.export) ends at logits and offsets. Both take any number of images B of one size.
+An .onnx file maps images (B, 3, H, W) to boxes, scores, labels and counts; decoding and NMS are part of the graph.
+A .pt2 file (torch.export) returns logits and box offsets. Both accept any batch size B at one image size.
 """
 
 from __future__ import annotations
@@ -14,40 +14,45 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import run_command
+from anchorloc.cli import command_parser, run_command
 from anchorloc.errors import InputError
+from anchorloc.files import refuse_existing
 from anchorloc.text import printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file, if it passes the check, and print what the check measured."""
+    """Write the file if it passes the check, and print the result of the check."""
     arguments = _parser().parse_intermixed_args(argv)
     if arguments.out.suffix not in (".onnx", ".pt2"):
-        raise InputError(f"{arguments.out} ends neither in .onnx nor in .pt2; the ending tells the format")
-    if arguments.out.exists():
-        raise InputError(f"{arguments.out} exists already; give another name")
+        raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
+    refuse_existing(arguments.out, "FILE")
 
-    from anchorloc.export.model_file import export  # torch takes seconds; the checks above do not need it
+    from anchorloc.export.model_file import export_model  # loads torch, which takes seconds
 
     size = None if arguments.size is None else tuple(arguments.size)
-    agreement, used = export(arguments.checkpoint, arguments.out, arguments.images, size, arguments.overrides)
+    agreement, used = export_model(arguments.checkpoint, arguments.out, arguments.images, size, arguments.overrides)
     print(agreement)
     print(f"for images of {used[0]} x {used[1]} px (height x width): {printable(str(arguments.out))}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m anchorloc.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("export", __doc__)
     parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a run, or a config with detector.weights")
-    parser.add_argument("out", type=Path, metavar="FILE", help="new file, .onnx or .pt2")
+    parser.add_argument("out", type=Path, metavar="FILE", help="new file that ends in .onnx or .pt2")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="images of the check (the val split of the config)")
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("H", "W"), help="of the images that the file takes (of the first image)"
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder of images to check the file on (default: the val split of the config)",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("H", "W"),
+        help="input height and width of the exported model (default: those of the first image)",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""What an exported model finds beside what the network itself finds."""
+"""Compare the detections of an exported model with those of the network."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from anchorloc.structures import Detections
 
 BOX_LIMIT = 1e-2  # pixels
 SCORE_LIMIT = 1e-4
-IOU_LIMIT = 1e-4  # so near to nms_iou, either may suppress
+IOU_LIMIT = 1e-4  # within it of nms_iou, NMS may decide either way
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The figures of a check."""
+    """How far the exported model and the network agree."""
 
     images: int
-    detections: int  # that both found
-    box: float  # largest difference of a coordinate, in pixels
-    score: float  # largest difference of a score
-    at_a_threshold: int  # detections of one of the two alone, whose score or overlap lies at a threshold
+    detections: int  # found by both
+    max_box_difference: float  # pixels
+    max_score_difference: float
+    at_threshold: int  # found by only one, with a score or an IoU at a threshold
 
     def __str__(self) -> str:
         return (
-            f"checked on {self.images:,} images, {self.detections:,} detections: boxes within {self.box:.1e} px, "
-            f"scores within {self.score:.1e}, {self.at_a_threshold:,} at a threshold in one of the two alone"
+            f"checked on {self.images:,} images, {self.detections:,} detections: boxes within "
+            f"{self.max_box_difference:.1e} px, scores within {self.max_score_difference:.1e}, "
+            f"{self.at_threshold:,} at a threshold found by only one of the two"
         )
 
 
-def compare(ours: Sequence[Detections], theirs: Sequence[Detections], decoder: Decoder) -> Agreement:
-    """Return how well both agree.
+def check_agreement(ours: Sequence[Detections], theirs: Sequence[Detections], decoder: Decoder) -> Agreement:
+    """Return how far the detections of the network and of the exported model agree.
 
     Raises:
-        InputError: they do not: a detection of either, not at a threshold, has no partner of its class with box and
-            score within the limits; or nothing was found at all.
+        InputError: a detection of either, unless it lies at a threshold, has no counterpart of its class with box and
+            score within the limits; or nothing is found at all.
     """
     box, score, both, excused = 0.0, 0.0, 0, 0
     for image, (first, second) in enumerate(zip(ours, theirs, strict=True)):
@@ -52,17 +53,17 @@ def compare(ours: Sequence[Detections], theirs: Sequence[Detections], decoder: D
             for row in sorted(set(range(len(one))) - used):
                 if not _at_a_threshold(one, other, row, decoder):
                     raise InputError(
-                        f"the exported model differs from the network: in image {image + 1} one of them alone has a "
-                        f"box {one.boxes[row].round(2).tolist()} of score {one.scores[row]:.4f}; do not use the file"
+                        f"the exported model differs from the network: in image {image + 1} only one of them finds the "
+                        f"box {one.boxes[row].round(2).tolist()} of score {one.scores[row]:.4f}; no file was written"
                     )
                 excused += 1
     if not both:
-        raise InputError("the network finds nothing in the images of the check; give others, with objects in them")
+        raise InputError("the network finds nothing in the images of the check; give --images with objects in them")
     return Agreement(len(ours), both, box, score, excused)
 
 
 def _pairs(first: Detections, second: Detections) -> list[tuple[int, int]]:
-    """Pair each detection with the nearest box of its class and score that is free, within the limits."""
+    """Pair each detection with the nearest unpaired one of its class, box and score within the limits."""
     free = np.ones(len(second), np.bool_)
     pairs = []
     for row in range(len(first)):

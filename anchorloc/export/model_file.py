@@ -36,7 +36,7 @@ def export_model(
     if out.suffix == ".onnx":
         refuse_without_packages()
     model = load(checkpoint, *overrides, device="cpu").model
-    if model.config.localizer is not None:
+    if not model.config.method.has_anchors:
         raise InputError(f"{checkpoint} holds a localizer, which cannot be exported; train one with anchors for that")
     model.network.to(memory_format=torch.contiguous_format)
     batch, size = _batch(model, _pixels(model, images), size)
@@ -74,7 +74,7 @@ def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> 
     config = model.config
     if size is None:
         canvas, _ = config.transform.resize((images[0].shape[0], images[0].shape[1]))
-        size = -(-canvas[0] // config.multiple) * config.multiple, -(-canvas[1] // config.multiple) * config.multiple
+        size = config.padded(canvas)
     if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
     fill = config.detector.fill
@@ -88,7 +88,7 @@ def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[D
     config = model.config
     sample = Sample(np.zeros((0, 0, 3), np.uint8), NO_BOXES, "", (1.0, 1.0), size)
     samples = [sample] * len(predictions.logits)
-    return config.decoder(predictions, config.anchors(size), samples, config.coder)
+    return config.method.decode(predictions, config.method.grid(size), samples)
 
 
 def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Callable[[Tensor], list[Detections]]:

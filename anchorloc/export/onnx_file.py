@@ -1,4 +1,4 @@
-"""A network to ONNX, with suppression in the graph."""
+"""Convert a network to ONNX, with NMS in the graph."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def refuse_without_packages() -> None:
-    """Raise InputError unless the optional packages are there."""
+    """Raise InputError if an optional package for ONNX is not installed."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise InputError(f'export to ONNX needs {", ".join(missing)}; install them by: pip install "anchorloc[export]"')
+        raise InputError(f'export to ONNX needs {", ".join(missing)}; run: pip install "anchorloc[export]"')
 
 
-def exported(module: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
-    """Trace a module for images (B, 3, H, W) with any B; `images` has at least two."""
+def trace(module: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
+    """Trace a module for any batch size; `images` (B, 3, H, W) must hold at least two."""
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     with torch.no_grad():
         return torch.export.export(module.eval(), (images,), dynamic_shapes=(batch,))
 
 
 def to_onnx(decoded: Decoded, images: torch.Tensor) -> bytes:
-    """Return a model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
+    """Return an ONNX model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
 
-    Of an image the first `counts` rows hold detections, by descending score; the rest is 0.
+    The first `counts` rows of an image hold its detections by descending score; the other rows are 0.
     """
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # of the exporter's own making
+        warnings.simplefilter("ignore")  # the exporter warns about its own code
         program = torch.onnx.export(
-            exported(decoded, images),
+            trace(decoded, images),
             dynamo=True,
             verbose=False,
             input_names=["images"],
@@ -54,7 +54,7 @@ def to_onnx(decoded: Decoded, images: torch.Tensor) -> bytes:
 
 
 def _with_suppression(model: Any, decoded: Decoded) -> bytes:
-    """Append the nodes: keep what NonMaxSuppression selects, then the best of each image."""
+    """Append NMS to the graph, then a top-k over all classes of each image."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     graph = model.graph

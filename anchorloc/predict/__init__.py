@@ -1,1 +1,1 @@
-"""A trained network on pictures: the Python API, tiles, and what the command writes."""
+"""Find objects in images with a trained network, from Python or from the command line."""

@@ -6,9 +6,9 @@ import io
 
 from PIL import Image, ImageDraw
 
-from anchorloc.predict.image_input import Pixels
 from anchorloc.predict.localizer import NamedDetections
 from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, writable_name
+from anchorloc.structures import Pixels
 
 
 def draw_detections(image: Pixels, found: NamedDetections, quality: int = 90) -> bytes:

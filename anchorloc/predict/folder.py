@@ -18,10 +18,10 @@ from anchorloc.predict.drawing import draw_detections
 from anchorloc.predict.image_input import read_file
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
+from anchorloc.structures import Pixels
 from anchorloc.text import printable
 
 LOW_SCORE = 0.1  # detections below it that decode.max_detections cuts off are hardly missed
-from anchorloc.structures import Pixels
 
 
 @dataclass(frozen=True)

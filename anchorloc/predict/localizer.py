@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from anchorloc.config import read_config
-from anchorloc.detector import whole_image
 from anchorloc.engine.build import build_collate
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import known_classes
@@ -112,14 +111,8 @@ class Localizer:
         images = build_collate(config).pad([sample.image for sample in samples]).to(device)
         with torch.inference_mode(), autocast(config, device):
             predictions = self.model.network(images)
-        size = (images.shape[2], images.shape[3])
-        if config.localizer is not None:
-            return config.localizer.decode(predictions, whole_image(size), samples)
-        grid, decode = config.anchors(size), config.decoder
-        return [
-            decode.decode(decode.choose(scores), deltas, grid, sample, config.coder)
-            for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
-        ]
+        grid = config.method.grid((images.shape[2], images.shape[3]))
+        return config.method.candidates(predictions, grid, samples)
 
     def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
         """Apply NMS to the candidates of all tiles of an image together."""

@@ -1,4 +1,4 @@
-"""What was found, as files for other tools: COCO's result format and a table."""
+"""Write detections for other tools: COCO results and a CSV table."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ RESULTS, IMAGES, TABLE, PICTURES = "results.json", "images.json", "detections.cs
 
 
 @dataclass(frozen=True, eq=False)
-class Located:
-    """One image and what was found in it."""
+class ImageResult:
+    """The detections of one image."""
 
     image_id: int | str
     name: str
-    size: tuple[int, int]  # (height, width) of the pixels that the boxes are in
+    size: tuple[int, int]  # (height, width) in the pixels of the boxes
     found: NamedDetections
 
 
-def write_results(folder: Path, images: Sequence[Located], categories: Sequence[Category]) -> None:
-    """Write results.json, images.json (the images and categories that it speaks of) and detections.csv.
+def write_results(folder: Path, images: Sequence[ImageResult], categories: Sequence[Category]) -> None:
+    """Write results.json, images.json (the images and categories of these results) and detections.csv.
 
     Raises:
         InputError: the file system refuses.
@@ -44,7 +44,7 @@ def write_results(folder: Path, images: Sequence[Located], categories: Sequence[
     write_csv(folder / TABLE, header, (row for image in images for row in _rows(image)))
 
 
-def _results(image: Located) -> list[dict[str, Any]]:
+def _results(image: ImageResult) -> list[dict[str, Any]]:
     found = image.found
     return [
         {
@@ -59,14 +59,14 @@ def _results(image: Located) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(image: Located) -> list[list[object]]:
+def _rows(image: ImageResult) -> list[list[object]]:
     found = image.found
     columns = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
     return [[image.name, image.image_id, name, score, *box] for name, score, box in columns]
 
 
 def picture_paths(names: Sequence[str]) -> list[PurePosixPath]:
-    """Return a path for the picture of each image, ending in .jpg, no two alike, whatever the case of letters."""
+    """Return a .jpg path for the picture of each image; no two are equal, not even if letter case is ignored."""
     taken: set[str] = set()
     paths = []
     for name in names:

@@ -1,4 +1,4 @@
-"""`python -m anchorloc.export`: files that find what the network finds, and the check that says so."""
+"""`anchorloc export`: files that find what the network finds, and the check that says so."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
-from anchorloc.export.agreement import compare
+from anchorloc.export.agreement import check_agreement
 from anchorloc.structures import Detections
 from tests.detector.random_models import save_random
 from tests.metrics.evaluation_cases import found
@@ -63,7 +63,7 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["model.tflite"], "ends neither in .onnx nor in .pt2"),
+        (["model.tflite"], "must end in .onnx or .pt2"),
         (["there.onnx"], "exists already"),
         (["model.onnx", "--size", "100", "96"], "must be multiples of 32"),
         (["model.onnx", "decode.soft_nms_sigma=0.5"], "no soft-NMS"),
@@ -103,14 +103,14 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_difference_fails_the_check(other: Detections) -> None:
     for pair in ((ONE, other), (other, ONE)):
         with pytest.raises(InputError, match="differs from the network"):
-            compare([pair[0]], [pair[1]], Decoder())
+            check_agreement([pair[0]], [pair[1]], Decoder())
 
 
-def test_what_lies_at_a_threshold_passes() -> None:
+def test_what_lies_at_threshold_passes() -> None:
     weak = found("", [[10, 10, 20, 20], [50, 50, 60, 60]], [0.5, 0.02005])
     overlapping = found("", [[10, 10, 20, 20], [10, 10, 20, 16]], [0.5, 0.4])  # IoU 0.6, where either may be right
     for other in (weak, overlapping):
-        agreement = compare([ONE], [other], Decoder())
-        assert (agreement.detections, agreement.at_a_threshold) == (1, 1)
+        agreement = check_agreement([ONE], [other], Decoder())
+        assert (agreement.detections, agreement.at_threshold) == (1, 1)
     with pytest.raises(InputError, match="finds nothing"):
-        compare([NOTHING_FOUND], [NOTHING_FOUND], Decoder())
+        check_agreement([NOTHING_FOUND], [NOTHING_FOUND], Decoder())

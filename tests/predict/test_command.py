@@ -1,4 +1,4 @@
-"""`python -m anchorloc.predict`: from files to files."""
+"""`anchorloc predict`: from files to files."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_broken_images_are_told_and_the_others_done(
     for name in ("07.png", "fake.jpg", "empty.jpg", "bomb.png"):
         assert name in told
     assert "19 images" in out
-    assert "4 images could not be used" in err
+    assert "4 images could not be read" in err
     assert len(list((tmp_path / "found" / "pictures").iterdir())) == 19
     names = [image["file_name"] for image in json.loads((tmp_path / "found" / "images.json").read_text())["images"]]
     assert names == [f"{number:02}.png" for number in range(20) if number != 7]
@@ -145,10 +145,8 @@ def test_a_file_that_is_named_twice_counts_once(folder: Path, tmp_path: Path) ->
         ([], "give image files or folders"),
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "holds no image"),
-        (["a.png", "--overlap=3"], "give --tile"),
+        (["a.png", "--overlap=3"], "--overlap needs --tile"),
         (["a.png", "--tile=3", "--overlap=3"], "0 <= overlap < size"),
-        (["a.png", "--tile=0"], "0 <= overlap < size"),
-        (["a.png", "--batch=0"], "batch_size must be at least 1"),
         (["a.png", "decode.nms=1"], "decode.nms"),
         (["a.png", "--out=empty"], "exists already"),
         (["a.png", "--annotations=nothing.json"], "nothing.json"),
@@ -166,6 +164,13 @@ def test_a_wrong_command_line_is_one_sentence_and_leaves_no_folder(
     assert (out, err.count("\n")) == ("", 1)
     assert words in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "empty"]
+
+
+@pytest.mark.parametrize("option", ["--tile=0", "--batch=0", "--batch=x"])
+def test_a_count_starts_at_one(folder: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    with pytest.raises(SystemExit):
+        predict.main([str(folder / "best.pt"), "a.png", option])
+    assert "need a whole number from 1" in capsys.readouterr().err
 
 
 def test_hostile_class_names(folder: Path, tmp_path: Path) -> None:

@@ -144,6 +144,21 @@ def test_import_is_light_and_load_is_there() -> None:
         anchorloc.nothing  # noqa: B018
 
 
+HEAVY = {"rich", "jinja2", "pycocotools", "tensorboard", "anchorloc.doctor", "anchorloc.report", "anchorloc.engine.run"}
+
+
+@pytest.mark.parametrize("stowaway", ["", "import rich\n"])
+def test_prediction_loads_neither_reports_nor_training(checkpoint: Path, tmp_path: Path, stowaway: str) -> None:
+    """From the import to the detections of an image; the second case proves that the check can fail."""
+    Image.fromarray(SCENES.image(0)).save(tmp_path / "a.png")
+    code = (
+        f"{stowaway}import sys, anchorloc\nfound = anchorloc.load({str(checkpoint)!r})({str(tmp_path / 'a.png')!r})\n"
+    )
+    code += f"print(len(found) > 0, *{HEAVY!r} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout == ("True rich\n" if stowaway else "True\n")
+
+
 tilings = st.integers(8, 60).flatmap(lambda size: st.builds(SquareTiles, st.just(size), st.integers(0, size // 2)))
 sizes = st.tuples(st.integers(1, 100), st.integers(1, 100))
 
