@@ -1,4 +1,4 @@
-"""A study as its user meets it: files, resuming, failures, mistakes in one sentence, the same results with Ray."""
+"""`anchorloc compare` end to end: files, resuming, failed runs, errors of the user, and equal results with Ray."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_more_seeds_and_settings_are_added_to_what_is_there(finished: Path, tmp_
 def test_a_stopped_study_goes_on_with_the_run_in_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Killed in a run, then told to stop in the next; what comes out is the same to the last bit."""
+    """Killed in one run, then stopped by SIGTERM in the next: the results are equal to the last bit."""
     train = {**COMMON["train"], "length": "12 iterations", "save_every": 1e-6}
     path = study_file(tmp_path, common={**COMMON, "train": train})
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -399,7 +399,7 @@ def test_no_other_setting_dominates_the_pareto_front() -> None:
 
 
 def result(names: list[str]) -> StudyResult:
-    """A study of settings with given names, one of which failed."""
+    """Return a study of settings with given names, and one setting whose run failed."""
     measures = Measures(0.99, None, 21_250.0, 0.1, 1234.5, 12_345_678, 1234.5, 12.34)
     rows = [
         SettingRow(name, Estimate(0.3 + place / 100, 0.2, 0.5), {0: 0.3, 1: 0.4}, {}, measures)

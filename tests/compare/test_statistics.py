@@ -1,4 +1,4 @@
-"""The statistics of a comparison, held against closed forms, brute force and simulated studies."""
+"""Test the statistics of a comparison against closed forms, brute force and simulated studies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_fewer_than_one_degree_of_freedom_is_refused() -> None:
 
 
 def slow_family_wise_p(differences: Array) -> list[float]:
-    """Swap in every way, in plain loops; step down from the clearest."""
+    """Try all swaps in plain loops; step down from the largest statistic."""
     seeds, contrasts = differences.shape
 
     def statistic(signs: tuple[int, ...], contrast: int) -> float:
@@ -86,7 +86,7 @@ def test_many_seeds_draw_their_swaps() -> None:
 
 
 def test_components_of_known_noise() -> None:
-    """Means of estimates over many studies are the variances that made the values."""
+    """Averaged over many studies, the estimates are the variances that generated the values."""
     random = np.random.default_rng(0)
     seed, image, both = 0.1, 0.3, 0.3
     found = []
@@ -100,7 +100,7 @@ def test_components_of_known_noise() -> None:
 
 
 def noise(random: np.random.Generator, settings: int, seeds: int, deviations: tuple[float, float, float]) -> Array:
-    """What seeds, images and both do to an AP that is a mean over images: (M, S, N)."""
+    """Return the noise of seeds, images and their interaction per image (M, S, N)."""
     seed, image, both = deviations
     return (
         random.normal(0, seed, (settings, seeds, 1))
@@ -110,7 +110,7 @@ def noise(random: np.random.Generator, settings: int, seeds: int, deviations: tu
 
 
 def observed(random: np.random.Generator, values: Array) -> tuple[Array, Array]:
-    """The AP of each setting and seed (M, S), and on resampled images (B, M, S)."""
+    """Return AP of each setting and seed (M, S), and on resampled images (B, M, S)."""
     weights = random.multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), DRAWN) / IMAGES
     return values.mean(axis=2), np.moveaxis(values @ weights.T, 2, 0)
 
@@ -118,7 +118,7 @@ def observed(random: np.random.Generator, values: Array) -> tuple[Array, Array]:
 def simulated(
     studies: int, truth: tuple[float, ...], seeds: int, deviations: tuple[float, float, float]
 ) -> tuple[list[list[Verdict]], float]:
-    """The verdicts of many studies of settings with the AP of `truth`, and how often a 95% interval of one holds it."""
+    """Return the verdicts of many studies with true AP `truth`, and the coverage of the 95% interval of one setting."""
     random = np.random.default_rng(7)
     names = [f"setting {number}" for number in range(len(truth))]
     pairs = [(name, names[0]) for name in names[1:]]
@@ -139,7 +139,7 @@ def without_difference(deviations: tuple[float, float, float]) -> tuple[list[lis
 
 @pytest.mark.parametrize("deviations", [SEED_NOISE, IMAGE_NOISE], ids=["seeds", "images"])
 def test_without_a_true_difference_a_winner_is_rare(deviations: tuple[float, float, float]) -> None:
-    """Better: in 5% of the studies at most. Better or worse: so too, and two standard errors of that count."""
+    """At most 5% of studies name a better setting; better or worse, within two standard errors of 5%."""
     studies, _ = without_difference(deviations)
     named = sum(any(verdict.decision != "not shown" for verdict in study) for study in studies)
     better = sum(any(verdict.decision == "better" for verdict in study) for study in studies)
@@ -156,7 +156,7 @@ def test_intervals_cover_what_they_should(deviations: tuple[float, float, float]
 
 
 def test_p_alone_would_take_the_luck_of_the_images_for_skill() -> None:
-    """Seeds agree on what the images favor: why a verdict asks the interval too."""
+    """All seeds see the same images, so p alone is too small: a verdict also needs the interval."""
     studies, _ = without_difference(IMAGE_NOISE)
     assert np.mean([study[0].p <= 0.05 for study in studies]) > 0.3
 
@@ -173,7 +173,7 @@ def test_a_true_difference_is_found_with_the_computed_power(difference: float) -
 
 
 def test_so_many_more_seeds_would_tell() -> None:
-    """Where seeds are the noise, the advice holds: with that many the power is there, with one less it is not."""
+    """If seeds are the noise, the advised number reaches the power, and one seed fewer does not."""
     random = np.random.default_rng(3)
     ap, drawn = observed(random, np.array([0.5, 0.53])[:, None, None] + noise(random, 2, 4, (0.03, 0.01, 0.02)))
     parts = estimate_components(ap[1] - ap[0], drawn[:, 1] - drawn[:, 0], IMAGES)

@@ -1,4 +1,4 @@
-"""Truth and detections written by hand."""
+"""Ground truth and detections for tests: by hand, from COCO JSON, and random."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Boxes = list[list[float]]
 
 
 def target(boxes: Boxes, labels: list[int] | None = None, crowd: list[bool] | None = None) -> Target:
-    """The truth of an image; class 0 and no crowd if not told."""
+    """Return the ground truth of one image; class 0 and no crowd boxes by default."""
     array = np.array(boxes, np.float64).reshape(-1, 4)
     area = (array[:, 2] - array[:, 0]) * (array[:, 3] - array[:, 1])
     names = np.array(labels or [0] * len(array), np.int64)
@@ -26,7 +26,7 @@ def target(boxes: Boxes, labels: list[int] | None = None, crowd: list[bool] | No
 
 
 def found(image_id: int | str, boxes: Boxes, scores: list[float], labels: list[int] | None = None) -> Detections:
-    """The detections of an image; class 0 if not told."""
+    """Return the detections of one image; class 0 by default."""
     array = np.array(boxes, np.float64).reshape(-1, 4)
     names = np.array(labels or [0] * len(array), np.int64)
     return Detections(array, np.array(scores, np.float64), names, np.full(len(array), -1), image_id)
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 
 
 def from_coco(truth: Json, results: list[Json]) -> tuple[list[Target], list[Detections], tuple[Category, ...]]:
-    """COCO's JSON in memory, as the structures; `area` and `iscrowd` may be missing."""
+    """Convert COCO JSON in memory to our structures; `area` and `iscrowd` may be missing."""
     categories = tuple(Category(category["id"], category["name"]) for category in truth["categories"])
     labels = {category.id: label for label, category in enumerate(categories)}
 
@@ -56,7 +56,7 @@ def from_coco(truth: Json, results: list[Json]) -> tuple[list[Target], list[Dete
 
 
 def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int]) -> COCOeval:
-    """pycocotools, told about its traps: ids from 1, every field there."""
+    """Score with pycocotools directly; avoid its traps with ids from 1 and every field present."""
     truth = copy.deepcopy(truth)
     for number, annotation in enumerate(truth["annotations"], 1):
         annotation["id"] = number
@@ -76,7 +76,7 @@ def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int])
 
 
 def random_set(seed: int) -> tuple[Json, list[Json]]:
-    """A small COCO set that has everything scorers stumble over. Coordinates are quarters: no rounding anywhere."""
+    """Return a small COCO set with every known trap of scorers. Coordinates are quarters, so nothing is rounded."""
     rng = np.random.default_rng(seed)
     categories = [{"id": 3 * number + 7, "name": f"class {number}"} for number in range(4)]  # ids with gaps
     images = [{"id": int(number)} for number in rng.permutation(12)]

@@ -1,4 +1,4 @@
-"""What an analysis says, against cases counted by hand and obvious twins."""
+"""Test the analysis against cases counted by hand and simple reference implementations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers against pycocotools itself, fed the way its users feed it, and against what was published."""
+"""Test the numbers against pycocotools, used as its users do, and against published numbers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_numbers_do_not_hang_on_the_order_of_the_images(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_matches_are_those_of_the_protocol(seed: int) -> None:
-    """Greedy, by descending score: the obvious twin, where no crowd and no equal scores complicate it."""
+    """Compare with a greedy reference by descending score, on sets without crowd boxes and equal scores."""
     truth, results = random_set(seed)
     for annotation in truth["annotations"]:
         annotation["iscrowd"] = 0

@@ -1,4 +1,4 @@
-"""The fast twin of pycocotools: its arrays to the bit, and images that count several times."""
+"""Test the fast scorer against pycocotools to the bit, and images that count several times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def outcomes_of(truth: Json, results: list[Json]) -> Outcomes:
 
 
 def copied(truth: Json, results: list[Json], weights: Sequence[int]) -> tuple[Json, list[Json]]:
-    """The data set in which image i stands weights[i] times under ids of their own."""
+    """Return the data set that holds image i weights[i] times, each copy with an id of its own."""
     images: list[Json] = []
     annotations: list[Json] = []
     found: list[Json] = []
@@ -144,7 +144,7 @@ def test_an_interval_is_laid_about_its_number() -> None:
 
 
 def test_intervals_cover() -> None:
-    """Sets of 60 images out of a pool of many: the mean AP of such sets is in the interval 95 times in 100."""
+    """The interval of a set of 60 images contains the mean AP of all such sets in 95% of cases."""
     random, simulations, pool = np.random.default_rng(0), 150, 1500
     right = random.random(pool) < 0.6
     targets = [target([[0, 0, 10, 10]])] * pool

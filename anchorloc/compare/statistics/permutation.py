@@ -1,4 +1,4 @@
-"""A permutation test within seeds: could the differences of all pairs be chance?"""
+"""A permutation test within seeds: could chance of the seeds explain the differences?"""
 
 from __future__ import annotations
 
