@@ -1,4 +1,4 @@
-"""Numbers to what people read: terminal, Markdown, one HTML file, JSON, pictures."""
+"""Write the report of an evaluation: HTML, Markdown, JSON, CSV and terminal; charts and pictures for every report."""
 
 from anchorloc.report.chart import Chart, training_charts
 from anchorloc.report.json_report import evaluation_json

@@ -1,4 +1,4 @@
-"""What the numbers of an evaluation mean, in sentences."""
+"""Captions and sentences that explain the scores of an evaluation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from anchorloc.text import counted
 
 
 def size_line(evaluation: Evaluation) -> str:
-    """Write what was judged, in one line."""
+    """Return the counts of images, boxes, detections and classes in one line."""
     parts = [
         counted(evaluation.images, "image"),
         counted(evaluation.boxes, "box"),
@@ -20,29 +20,31 @@ def size_line(evaluation: Evaluation) -> str:
 
 
 def operating_sentence(evaluation: Evaluation) -> str | None:
-    """Say what a user of the detector would see at its best score threshold."""
+    """Say what the detector finds at its best score threshold; None without a true positive."""
     point = evaluation.operating_point
     if point is None:
         return None
     return (
-        f"At score ≥ {point.threshold:.2f}, where F1 is greatest ({point.f1:.2f}), {point.recall:.0%} of the boxes are "
-        f"found and {point.precision:.0%} of the detections are right (IoU ≥ 0.5)."
+        f"At score ≥ {point.threshold:.2f}, where F1 is highest ({point.f1:.2f}), {point.recall:.0%} of the boxes are "
+        f"found and {point.precision:.0%} of the detections are true positives (IoU ≥ 0.5)."
     )
 
 
-def explanations(max_detections: tuple[int, ...]) -> dict[str, str]:
-    """Say in one line what each of COCO's numbers is, by its name."""
+def score_captions(max_detections: tuple[int, ...]) -> dict[str, str]:
+    """Return what each of the COCO scores is, in one line, by its name."""
     last = max_detections[-1]
-    recalls = {f"AR{count}": f"recall with {counted(count, 'detection')} a class and image" for count in max_detections}
+    recalls = {
+        f"AR{count}": f"recall, at most {counted(count, 'detection')} per class and image" for count in max_detections
+    }
     return {
-        "AP": "average precision, mean over IoU 0.50 to 0.95 and classes",
-        "AP50": "a box is found at IoU ≥ 0.50",
-        "AP75": "a box is found at IoU ≥ 0.75: tight",
-        "APs": "small boxes, area up to 32² px",
-        "APm": "medium boxes, 32² to 96² px",
-        "APl": "large boxes, area from 96² px",
+        "AP": "average precision, mean over classes and IoU 0.50 to 0.95",
+        "AP50": "AP at IoU 0.50",
+        "AP75": "AP at IoU 0.75: tight boxes",
+        "APs": "AP of small boxes, area up to 32² px",
+        "APm": "AP of medium boxes, area 32² to 96² px",
+        "APl": "AP of large boxes, area from 96² px",
         **recalls,
-        "ARs": f"recall of small boxes, {last} detections",
-        "ARm": f"recall of medium boxes, {last} detections",
-        "ARl": f"recall of large boxes, {last} detections",
+        "ARs": f"recall of small boxes, at most {last} detections",
+        "ARm": f"recall of medium boxes, at most {last} detections",
+        "ARl": f"recall of large boxes, at most {last} detections",
     }

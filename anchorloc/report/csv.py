@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet shows and never runs."""
+"""Write CSV tables without cells that a spreadsheet would run as formulas."""
 
 from __future__ import annotations
 

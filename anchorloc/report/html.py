@@ -1,4 +1,4 @@
-"""Pages of one file that load nothing from elsewhere; every word that comes from a file is escaped."""
+"""Render an HTML page in one file that loads nothing else, with every name from a file escaped."""
 
 from __future__ import annotations
 

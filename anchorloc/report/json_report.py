@@ -1,4 +1,4 @@
-"""The numbers as JSON, for programs."""
+"""The report as JSON: metrics.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anchorloc.report.judgment import Judgment
 
 
 def evaluation_json(judgment: Judgment) -> dict[str, Any]:
-    """Return everything in `metrics.json`; a number that does not exist is null."""
+    """Return the content of `metrics.json`; an undefined score is null."""
     evaluation, analysis = judgment.evaluation, judgment.analysis
     point = evaluation.operating_point
     return {

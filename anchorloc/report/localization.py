@@ -1,4 +1,4 @@
-"""The numbers of localization, for people and for programs."""
+"""The scores of single-object localization: terminal and localization.json."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NAME = "localization.json"
 
 
 def localization_lines(found: Localization) -> Iterator[tuple[str, float, str]]:
-    """Yield (name, number, meaning) of every number."""
+    """Yield (name, value, meaning) of every score."""
     yield "top-1 LOC error", found.top1_loc_error, "share of images with a wrong class or IoU < 0.5"
     yield "top-1 class error", found.top1_class_error, "share of images with a wrong class"
-    yield "CorLoc", found.corloc, "share of images with IoU ≥ 0.5, class aside"
-    yield "mean IoU", found.mean_iou, "of the top box with the object"
+    yield "CorLoc", found.corloc, "share of images with IoU ≥ 0.5, of any class"
+    yield "mean IoU", found.mean_iou, "mean IoU of the top box with the object"
     for threshold, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True):
-        yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, class aside"
-    yield "constant box", found.constant_iou, "mean IoU of one box for all, the truth's mean"
-    yield "spread", found.spread_ratio, "of the boxes found, in that of the truth"
+        yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, of any class"
+    yield "constant box", found.constant_iou, "mean IoU of always predicting the mean box"
+    yield "spread", found.spread_ratio, "spread of predicted boxes relative to the truth"
 
 
 def print_localization(found: Localization, console: Console | None = None) -> None:
@@ -44,22 +44,22 @@ def print_localization(found: Localization, console: Console | None = None) -> N
 
 
 def collapse_sentence(found: Localization) -> str:
-    """Say that the boxes have collapsed, and by what one sees it."""
+    """Say that the predicted boxes have collapsed, and what shows it."""
     return (
-        f"the predicted boxes have collapsed: they spread {found.spread_ratio:.0%} as far as the truth, and their mean "
-        f"IoU {found.mean_iou:.3f} is little more than the {found.constant_iou:.3f} of one constant box"
+        f"the predicted boxes have collapsed: their spread is {found.spread_ratio:.0%} of the ground truth's, and "
+        f"their mean IoU {found.mean_iou:.3f} barely exceeds the {found.constant_iou:.3f} of one constant box"
     )
 
 
 def write_localization(folder: Path, found: Localization) -> Path:
-    """Write localization.json into the folder of a report."""
+    """Write localization.json into a report's folder."""
     path = folder / NAME
     write_json(path, localization_json(found))
     return path
 
 
 def localization_json(found: Localization) -> dict[str, Any]:
-    """Return all numbers as JSON has them."""
+    """Return the content of localization.json."""
     accuracy = {str(iou): share for iou, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True)}
     derived = {"spread_ratio": found.spread_ratio, "collapsed": found.collapsed}
     return {**asdict(found), "max_box_acc": accuracy, **derived}

@@ -1,4 +1,4 @@
-"""The report as Markdown, to paste into an issue or a README."""
+"""Write the report as Markdown, to paste into an issue or a README."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anchorloc.text import markdown_table, shorten, three_decimals
 
 
 def render_markdown(judgment: Judgment) -> str:
-    """Return the numbers, the classes, the warnings and the facts as GitHub-flavored Markdown."""
+    """Return the scores, classes, warnings and facts as GitHub-flavored Markdown."""
     evaluation, analysis, facts = judgment.evaluation, judgment.analysis, judgment.facts
     limit = evaluation.summary.max_detections[-1]
     numbers = evaluation.summary.named()
@@ -37,7 +37,7 @@ def render_markdown(judgment: Judgment) -> str:
 
 
 def escape(text: str) -> str:
-    """Return `text` as Markdown that shows it as it is, on one line, in a table too."""
+    """Return Markdown that shows `text` literally and on one line, also in a table."""
     return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", shorten(text, 500))
 
 

@@ -8,7 +8,7 @@ from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
-from anchorloc.report.captions import explanations, operating_sentence, size_line
+from anchorloc.report.captions import operating_sentence, score_captions, size_line
 from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.judgment import Judgment
@@ -16,7 +16,7 @@ from anchorloc.report.picture import DrawnPicture, draw_picture
 
 
 def render_page(judgment: Judgment) -> str:
-    """Return the whole page; every word that comes from a file is escaped."""
+    """Return the whole page, with every name from a file escaped."""
     evaluation, analysis = judgment.evaluation, judgment.analysis
     point = evaluation.operating_point
     threshold = None if point is None else point.threshold
@@ -41,14 +41,14 @@ def render_page(judgment: Judgment) -> str:
 
 
 def _numbers(evaluation: Evaluation, analysis: Analysis | None) -> list[tuple[str, float | None, str, str]]:
-    """COCO's numbers as (name, value, explanation, interval)."""
-    words = explanations(evaluation.summary.max_detections)
+    """Return the COCO scores as (name, value, caption, interval)."""
+    captions = score_captions(evaluation.summary.max_detections)
     intervals = {} if analysis is None or analysis.bootstrap is None else analysis.bootstrap.summary
     numbers = evaluation.summary.named()
-    return [(key, value, words[key], interval_text(intervals.get(key))) for key, value in numbers.items()]
+    return [(key, value, captions[key], interval_text(intervals.get(key))) for key, value in numbers.items()]
 
 
 def aspect_of(pictures: Sequence[DrawnPicture]) -> float:
-    """The width / height of every frame of the gallery: that of the middle picture, within reason."""
+    """Return the width / height of the frames of the gallery: the median of the pictures, between 0.75 and 1.6."""
     ratios = sorted(picture.width / picture.height for picture in pictures)
     return min(max(ratios[len(ratios) // 2], 0.75), 1.6) if ratios else 1.0

@@ -1,4 +1,4 @@
-"""The numbers on a terminal of 80 columns."""
+"""Print the scores on a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MOST_CLASSES = 25  # rows of the class table
 def print_evaluation(
     evaluation: Evaluation, intervals: Bootstrap | None = None, console: Console | None = None
 ) -> None:
-    """Print COCO's 12 numbers, the classes and the warnings; `intervals` of them where they are known."""
+    """Print the 12 COCO scores, the classes and the warnings; with `intervals` also the interval of each score."""
     console = console or Console(highlight=False)
     console.print(Text(size_line(evaluation), "dim"))
     console.print(_numbers(evaluation, intervals))
     if intervals is not None:
-        console.print(Text(f"below a number: {interval_sentence(intervals)}", "dim"))
+        console.print(Text(interval_sentence(intervals), "dim"))
     console.print(_classes(evaluation, intervals))
     if sentence := operating_sentence(evaluation):
         console.print(Text(sentence))
@@ -34,19 +34,19 @@ def print_evaluation(
 
 
 def _numbers(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
-    """Precision in one line, recall in the next, each number under its name and above its interval."""
+    """Return precision in one line and recall in the next, each score between its name and its interval."""
     numbers = list(evaluation.summary.named().items())
     table = Table(box=None, show_header=False, padding=(0, 3 if intervals is None else 2, 0, 0))
     for half in (numbers[:6], numbers[6:]):
         table.add_row(*(Text(key, "dim", justify="right") for key, _ in half))
         table.add_row(*(Text(three_decimals(value), "bold", justify="right") for _, value in half))
         if intervals is not None:
-            table.add_row(*(Text(short(intervals.summary[key]), "dim", justify="right") for key, _ in half))
+            table.add_row(*(Text(short_interval(intervals.summary[key]), "dim", justify="right") for key, _ in half))
     return table
 
 
-def short(interval: Interval | None) -> str:
-    """Write an interval in ten characters at most, or nothing."""
+def short_interval(interval: Interval | None) -> str:
+    """Return an interval in at most ten characters, or "" if there is none."""
     return "" if interval is None else f"{interval.low:.3f}-{interval.high:.3f}".replace("0.", ".")
 
 
@@ -54,7 +54,7 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
     shown = _shown(evaluation.classes)
     hidden = len(evaluation.classes) - len(shown)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 0, 0, 1), pad_edge=False)
-    table.add_column("class")  # the one column that gives way where the lines are too long
+    table.add_column("class")  # the only column that shrinks on a narrow terminal
     limit = evaluation.summary.max_detections[-1]
     between = {} if intervals is None else dict(zip(evaluation.classes, intervals.classes, strict=True))
     for heading in (
@@ -73,7 +73,7 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
         counts = (metrics.images, metrics.boxes, metrics.detections)
         cells = [Text(three_decimals(value), "" if metrics.boxes else "dim") for value in values]
         if between:
-            cells.insert(1, Text(short(between[metrics]), "dim"))
+            cells.insert(1, Text(short_interval(between[metrics]), "dim"))
         table.add_row(
             Text(shorten(metrics.category.name), no_wrap=True, overflow="ellipsis"),
             *cells,
@@ -85,6 +85,6 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
 
 
 def _shown(classes: Sequence[ClassMetrics]) -> list[ClassMetrics]:
-    """Return the classes of most boxes, in the order of the labels."""
+    """Return the classes with the most boxes, in label order."""
     ranked = sorted(classes, key=lambda metrics: -metrics.boxes)[:MOST_CLASSES]
     return [metrics for metrics in classes if metrics in ranked]

@@ -60,7 +60,7 @@ def test_a_terminal_shows_the_intervals_of_the_page() -> None:
     print_evaluation(evaluation, bootstrap, Console(file=file, width=80))
     text = file.getvalue()
     assert max(map(cell_len, text.splitlines())) <= 80
-    assert "95% interval over images (20 resamples)" in text
+    assert "95% intervals over images (20 resamples)" in text
     shown = [tuple(map(float, pair)) for pair in re.findall(r"(\d?\.\d{3})-(\d?\.\d{3})", text)]
     known = [one for one in (*bootstrap.summary.values(), *bootstrap.classes) if one is not None]
     assert len(known) > 12
@@ -79,7 +79,7 @@ def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> No
     for columns in (
         captions.ERRORS,
         captions.SLICE_COLUMNS,
-        captions.YIELD_COLUMNS,
+        captions.SHAPE_COLUMNS,
         captions.CLASS_COLUMNS,
         captions.BOX_QUALITY,
     ):

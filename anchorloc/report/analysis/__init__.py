@@ -1,1 +1,1 @@
-"""What an analysis says, for people and for programs."""
+"""The analysis in a report: sections of the page, Markdown, JSON and CSV tables."""

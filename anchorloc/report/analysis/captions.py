@@ -1,4 +1,4 @@
-"""What each part of an analysis means, in a line, for every kind of output."""
+"""Captions and sentences that explain an analysis, for every kind of output."""
 
 from __future__ import annotations
 
@@ -6,58 +6,58 @@ from typing import Final
 
 from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeContribution
-from anchorloc.text import counted, three_decimals
+from anchorloc.text import counted, first_few, three_decimals
 
 ERRORS: Final = {
-    "class": "a box is there (IoU ≥ 0.5), but of another class",
-    "localization": "the right class, but the box fits badly (IoU 0.1 to 0.5)",
-    "both": "another class, and the box fits badly (IoU 0.1 to 0.5)",
-    "duplicate": "a surer detection has found this box already",
-    "background": "no box is there (IoU below 0.1)",
-    "missed": "a box that no detection finds, nor an error of class or localization is about",
+    "class": "wrong class, tight box (IoU ≥ 0.5)",
+    "localization": "right class, loose box (IoU 0.1 to 0.5)",
+    "both": "wrong class and loose box (IoU 0.1 to 0.5)",
+    "duplicate": "a detection of higher score already matches the box",
+    "background": "no ground-truth box is near (IoU below 0.1)",
+    "missed": "a ground-truth box that no detection matches, not even with the wrong class or a loose box",
 }
 SLICE_COLUMNS: Final = {
-    "boxes": "boxes to find in this part",
-    "AP": "mean over IoU 0.50 to 0.95 and classes; boxes of other parts are ignored, as COCO does for sizes",
-    "AP50": "the same at IoU 0.50",
+    "boxes": "boxes to find",
+    "AP": "mean over classes and IoU 0.50 to 0.95; boxes outside the slice are ignored, as COCO does for sizes",
+    "AP50": "AP at IoU 0.50",
     "found": "share of the boxes found at IoU 0.50, at any score",
-    "AR": "the same, mean over IoU 0.50 to 0.95",
-    "IoU": "of a box with the best detection of its class, on average; 0 where there is none",
+    "AR": "share of the boxes found, mean over IoU 0.50 to 0.95",
+    "IoU": "mean IoU of a box with the best detection of its class; 0 if there is none",
 }
-YIELD_COLUMNS: Final = {
-    "anchors": "share of all anchors: what it costs",
+SHAPE_COLUMNS: Final = {
+    "anchors": "share of all anchors: the cost of the shape",
     "detections": "share of the detections above the score threshold",
-    "right": "share of the right ones: what it earns",
-    "IoU": "of its right detections with their boxes, on average",
-    "AP lost": "if its detections were left out of the stored ones: the most that pruning it can cost",
+    "right": "share of the true positives above the score threshold",
+    "IoU": "mean IoU of its true positives",
+    "AP lost": "AP lost if its detections are removed: an upper bound on the cost of pruning the shape",
 }
 CLASS_COLUMNS: Final = {
-    "threshold": "recommended score threshold: of best F1, or of the wanted precision",
-    "precision": "share of the detections at and above it that are right (IoU ≥ 0.5)",
-    "recall": "share of the boxes that they find",
+    "threshold": "recommended score threshold: best F1, or highest recall at the minimum precision",
+    "precision": "share of the detections at or above the threshold that are true positives (IoU ≥ 0.5)",
+    "recall": "share of the boxes that these detections find",
 }
 BOX_QUALITY: Final = {
     "class CorLoc": "share of (image, class) pairs whose top-scored detection has IoU ≥ 0.5",
-    "mean IoU": "of every box with the best detection of its class, at any score; 0 where there is none",
-    "IoU of found": "of the right detections above the score threshold with their boxes",
-    "ECE": "calibration: mean distance of score and share right, over ten bins; at 0 a score is a probability",
-    "FROC": "recall, mean over 1/8, 1/4, 1/2, 1, 2, 4 and 8 false alarms an image",
+    "mean IoU": "mean IoU of a box with the best detection of its class, at any score; 0 if there is none",
+    "IoU of found": "mean IoU of the true positives above the score threshold",
+    "ECE": "expected calibration error: mean gap between score and precision over ten bins; 0 is calibrated",
+    "FROC": "mean recall at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per image",
 }
-INTERVAL = "95% interval over images: how far the number moves with other images; not with another training"
+INTERVAL = "95% bootstrap interval over images: how far a score varies with other images, not with other training runs"
 
 
 def interval_text(interval: Interval | None) -> str:
-    """Write an interval, or nothing."""
+    """Return the ends of an interval, or "" if there is none."""
     return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
 def interval_sentence(intervals: Bootstrap) -> str:
-    """Say in one line of a terminal how the intervals were made."""
-    return f"95% interval over images ({intervals.resamples:,} resamples), not over trainings"
+    """Say in one line of a terminal what the intervals are."""
+    return f"95% intervals over images ({intervals.resamples:,} resamples), not over training runs"
 
 
 def box_quality_numbers(analysis: Analysis) -> dict[str, float | None]:
-    """Return the numbers of BOX_QUALITY."""
+    """Return the values of BOX_QUALITY."""
     values = (
         analysis.box_quality.class_corloc,
         analysis.box_quality.mean_iou,
@@ -69,49 +69,50 @@ def box_quality_numbers(analysis: Analysis) -> dict[str, float | None]:
 
 
 def threshold_sentence(analysis: Analysis) -> str:
-    """Say which detections are looked at."""
+    """Say which detections the error counts are about."""
     if analysis.threshold is None:
-        return "Every detection is looked at, since none is right."
-    return f"Counted among the detections of score {analysis.threshold:.2f} and more, where F1 of all classes is best."
+        return "All detections, because none is a true positive."
+    return f"Detections of score ≥ {analysis.threshold:.2f}, where F1 over all classes is highest."
 
 
-def wanted_sentence(analysis: Analysis) -> str:
-    """Say what the recommended thresholds are."""
+def recommendation_sentence(analysis: Analysis) -> str:
+    """Say how the recommended score thresholds are chosen."""
     if analysis.min_precision is None:
-        return "Recommended thresholds are those of the best F1."
-    missed = [curve for curve in analysis.classes if curve.best and not curve.at_precision]
-    rest = f"; that of the best F1 where none reaches it ({counted(len(missed), 'class')})" if missed else ""
-    return f"Recommended thresholds are those of most recall at precision {analysis.min_precision:g} or more{rest}."
+        return "The recommended score threshold of a class maximizes F1."
+    short = [curve for curve in analysis.classes if curve.best and not curve.at_precision]
+    rest = f"; {counted(len(short), 'class')} without such a threshold: best F1" if short else ""
+    precision = f"{analysis.min_precision:g}"
+    return f"The recommended score threshold of a class maximizes recall at precision ≥ {precision}{rest}."
 
 
 def shape_name(one: ShapeContribution) -> str:
-    """Name a level or a shape of it."""
+    """Return the name of a shape, or of a whole level."""
     if one.size is None:
         return f"level {one.level}, stride {one.stride:g}"
     return f"{one.size[0]:.1f} x {one.size[1]:.1f} px, level {one.level}"
 
 
 def prunable(analysis: Analysis, least: float = 0.0005) -> list[ShapeContribution]:
-    """The shapes whose detections can be left out at a loss of AP that rounds to 0.000, the dearest first."""
+    """Return the shapes whose detections are worth less than `least` AP, most anchors first."""
     cheap = [one for one in analysis.shapes if one.ap_loss is not None and one.ap_loss < least and one.size is not None]
     return sorted(cheap, key=lambda one: -one.anchors)
 
 
 def prunable_sentence(analysis: Analysis) -> str | None:
-    """Say which shapes do not earn their cost; None where there are no yields."""
+    """Say which shapes could be pruned; None if the anchors of the detections are unknown."""
     if not analysis.shapes:
         return None
     shapes = prunable(analysis)
     if not shapes:
-        return "Every shape earns its cost: leaving out the detections of any loses AP."
-    few = "; ".join(shape_name(one) for one in shapes[:4])
-    more = f" and {len(shapes) - 4} more" if len(shapes) > 4 else ""
+        return "No shape can be pruned: AP falls without the detections of any one of them."
+    few = first_few([shape_name(one) for one in shapes], 4)
+    share = sum(one.anchors for one in shapes)
     return (
-        f"{len(shapes)} of the shapes, with {sum(one.anchors for one in shapes):.1%} of the anchors, could be pruned "
-        f"one by one without loss of AP: {few}{more}. Together they may be missed: train without them to know."
+        f"{len(shapes)} of the shapes, with {share:.1%} of the anchors, could be pruned one at a time without loss of "
+        f"AP: {few}. Pruning several together may lose AP: train without them to find out."
     )
 
 
 def signed(value: float | None) -> str:
-    """Write a gain or a loss."""
+    """Return a gain or a loss with its sign."""
     return three_decimals(None) if value is None else f"{value:+.3f}"

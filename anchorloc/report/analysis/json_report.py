@@ -1,4 +1,4 @@
-"""An analysis as JSON."""
+"""The analysis as JSON: a part of metrics.json."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from anchorloc.report.analysis.captions import (
     CLASS_COLUMNS,
     ERRORS,
     INTERVAL,
+    SHAPE_COLUMNS,
     SLICE_COLUMNS,
-    YIELD_COLUMNS,
     box_quality_numbers,
 )
 
 
 def analysis_json(analysis: Analysis) -> dict[str, Any]:
-    """Return what `metrics.json` has under "analysis"; the curves, images and confusions are in CSV."""
+    """Return the value of "analysis" in `metrics.json`; curves, images and the confusion matrix are CSV files."""
     errors, froc, calibration = analysis.errors, analysis.froc, analysis.calibration
     return {
         "score_threshold": analysis.threshold,
@@ -41,10 +41,10 @@ def analysis_json(analysis: Analysis) -> dict[str, Any]:
             "thresholds": CLASS_COLUMNS,
             "errors": ERRORS,
             "localization": BOX_QUALITY,
-            "froc": "recall by false alarms an image",
-            "calibration": "by tenths of the score: detections, their mean score, and the share of them that is right",
+            "froc": "recall by false positives per image",
+            "calibration": "for each of ten score bins: detections, their mean score, and the share of true positives",
             "slices": SLICE_COLUMNS,
-            "anchors": YIELD_COLUMNS,
+            "anchors": SHAPE_COLUMNS,
         },
     }
 

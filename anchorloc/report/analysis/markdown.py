@@ -1,4 +1,4 @@
-"""An analysis as Markdown."""
+"""The analysis as Markdown."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from anchorloc.report.analysis.captions import (
     BOX_QUALITY,
     ERRORS,
     INTERVAL,
+    SHAPE_COLUMNS,
     SLICE_COLUMNS,
-    YIELD_COLUMNS,
     box_quality_numbers,
     interval_text,
     prunable_sentence,
+    recommendation_sentence,
     shape_name,
     signed,
     threshold_sentence,
-    wanted_sentence,
 )
 from anchorloc.text import markdown_table, three_decimals
 
 
 def analysis_markdown(analysis: Analysis) -> list[str]:
-    """Return the parts, to be joined by empty lines."""
+    """Return paragraphs, to join by empty lines."""
     return [
         *_intervals(analysis),
-        "## Why not better",
+        "## Errors",
         threshold_sentence(analysis),
         _errors(analysis),
-        wanted_sentence(analysis) + " They stand in `classes.csv`.",
-        "## Localization and scores",
+        recommendation_sentence(analysis) + " `classes.csv` lists them.",
+        "## Localization and calibration",
         _localization(analysis),
-        "## Parts of the boxes",
+        "## Slices",
         _slices(analysis),
         _meanings(SLICE_COLUMNS),
         *_yields(analysis),
@@ -47,7 +47,7 @@ def _intervals(analysis: Analysis) -> list[str]:
 def _errors(analysis: Analysis) -> str:
     totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
     rows = [[kind, ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
-    return markdown_table(["error", "meaning", "count", "AP50 without"], rows, 2)
+    return markdown_table(["error", "meaning", "count", "AP50 gain"], rows, 2)
 
 
 def _localization(analysis: Analysis) -> str:
@@ -62,7 +62,7 @@ def _slices(analysis: Analysis) -> str:
         [one.group, one.name, str(one.boxes), *map(three_decimals, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
         for one in analysis.slices
     ]
-    return markdown_table(["", "part", *SLICE_COLUMNS], rows, 2)
+    return markdown_table(["", "slice", *SLICE_COLUMNS], rows, 2)
 
 
 def _yields(analysis: Analysis) -> list[str]:
@@ -78,7 +78,7 @@ def _yields(analysis: Analysis) -> list[str]:
         ]
         for one in analysis.shapes
     ]
-    return ["## Anchor shapes", sentence, markdown_table(["shape", *YIELD_COLUMNS], rows), _meanings(YIELD_COLUMNS)]
+    return ["## Anchor shapes", sentence, markdown_table(["shape", *SHAPE_COLUMNS], rows), _meanings(SHAPE_COLUMNS)]
 
 
 def _meanings(columns: dict[str, str]) -> str:

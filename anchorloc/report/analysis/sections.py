@@ -1,4 +1,4 @@
-"""An analysis as the values that a page needs."""
+"""The analysis as values for the templates of the page."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from anchorloc.report.analysis.captions import (
     CLASS_COLUMNS,
     ERRORS,
     INTERVAL,
+    SHAPE_COLUMNS,
     SLICE_COLUMNS,
-    YIELD_COLUMNS,
     box_quality_numbers,
     interval_text,
     prunable_sentence,
+    recommendation_sentence,
     shape_name,
     signed,
     threshold_sentence,
-    wanted_sentence,
 )
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.text import shorten
 
-MOST_LINES = 5  # classes drawn in one chart, beside all together
+MOST_LINES = 5  # classes in a chart, besides "all classes"
 MOST_CONFUSIONS = 20
-MOST_MATRIX = 12  # classes up to which the confusion matrix is shown whole; confusion.csv always is
+MOST_MATRIX = 12  # largest number of classes with a full confusion matrix on the page; confusion.csv is always full
 UNIT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """One kind of error."""
+    """An error type."""
 
     kind: str
     meaning: str
@@ -46,21 +46,21 @@ class ErrorRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The confusion matrix, small enough to be seen."""
+    """The confusion matrix of few classes."""
 
     columns: list[str]
     rows: list[tuple[str, list[tuple[int, float]]]]  # (true class, per column (count, share of the row))
 
 
 def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
-    """Return everything that `analysis/sections.html` and the class table show."""
+    """Return the values for `analysis/sections.html` and the class table."""
     intervals = () if analysis.bootstrap is None else analysis.bootstrap.classes
     numbers = box_quality_numbers(analysis)
     return {
         "errors": _errors(analysis),
         "gain_note": f"AP50 is {evaluation.summary.ap50 or 0:.3f}.",
         "threshold_sentence": threshold_sentence(analysis),
-        "wanted_sentence": wanted_sentence(analysis),
+        "recommendation_sentence": recommendation_sentence(analysis),
         "class_columns": CLASS_COLUMNS,
         "recommended": [curve.recommended for curve in analysis.classes],
         "class_intervals": [interval_text(one) for one in intervals],
@@ -71,7 +71,7 @@ def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
         "matrix": _matrix(analysis),
         "slice_columns": SLICE_COLUMNS,
         "slices": [(group, list(rows)) for group, rows in groupby(analysis.slices, key=lambda one: one.group)],
-        "yield_columns": YIELD_COLUMNS,
+        "yield_columns": SHAPE_COLUMNS,
         "yields": [(shape_name(one), one, signed(one.ap_loss)) for one in analysis.shapes],
         "prunable": prunable_sentence(analysis),
     }
@@ -97,29 +97,26 @@ def _charts(analysis: Analysis) -> list[tuple[DrawnChart, str]]:
     bins = [] if analysis.calibration is None else analysis.calibration.bins
     reliability = {
         "detections": [(score, share) for _, score, share in bins],
-        "a calibrated detector": [(0.0, 0.0), (1.0, 1.0)],
+        "perfect calibration": [(0.0, 0.0), (1.0, 1.0)],
     }
     alarms = [] if analysis.froc is None else analysis.froc.points
     charts = [
         (
             Chart("Precision by recall, IoU 0.5", "recall", {_name(c): _pr(c) for c in curves}, UNIT, False),
-            "How many wrong detections come with the boxes found, from the surest detection on. The classes of most "
-            "boxes; curves.csv has all.",
+            "From the highest score down. The classes with the most boxes; curves.csv has all classes.",
         ),
         (
             Chart("By score threshold, all classes, IoU 0.5", "score threshold", by_score, UNIT, False),
-            "What is kept at and above each threshold. F1 is the harmonic mean of precision and recall.",
+            "Detections at or above each threshold. F1 is the harmonic mean of precision and recall.",
         ),
         (
-            Chart(
-                "FROC, IoU 0.5", "false alarms an image", {"all classes": alarms}, [0, 1, 2, 3, 4, 5, 6, 7, 8], False
-            ),
-            "Share of the boxes found against wrong detections an image.",
+            Chart("FROC, IoU 0.5", "false positives per image", {"all classes": alarms}, list(range(9)), False),
+            "Share of the boxes found, by the number of false positives per image.",
         ),
         (
-            Chart("Reliability, IoU 0.5", "mean score of a tenth", reliability if bins else {}, UNIT, False),
-            "Share of the detections that are right, by score. Below the line scores promise too much, above it "
-            "too little.",
+            Chart("Reliability, IoU 0.5", "mean score of a bin", reliability if bins else {}, UNIT, False),
+            "Share of true positives by score, in ten bins. Below the line scores are overconfident, above it "
+            "underconfident.",
         ),
     ]
     return [(drawn, words) for chart, words in charts if (drawn := draw_chart(chart)) is not None]
@@ -138,7 +135,7 @@ def _names(analysis: Analysis) -> list[str]:
 
 
 def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:
-    """(true, detected, count, share of the boxes of the true class)."""
+    """Return the most frequent (true class, detected class, count, share of the boxes of the true class)."""
     names, boxes = _names(analysis), analysis.confusion.matrix.sum(axis=1)
     pairs = list(analysis.confusion.pairs())[:MOST_CONFUSIONS]
     return [(names[true], names[found], count, count / int(boxes[true])) for true, found, count in pairs]
@@ -148,7 +145,7 @@ def _matrix(analysis: Analysis) -> Matrix | None:
     names = _names(analysis)
     if not 1 < len(names) <= MOST_MATRIX:
         return None
-    rows = zip([*names, "nothing there"], analysis.confusion.matrix.tolist(), strict=True)
+    rows = zip([*names, "background"], analysis.confusion.matrix.tolist(), strict=True)
     return Matrix(
         [*names, "missed"],
         [(true, [(count, count / max(1, sum(row))) for count in row]) for true, row in rows],

@@ -1,4 +1,4 @@
-"""An analysis as CSV tables."""
+"""Write the analysis as CSV tables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Rows = Iterator[Sequence[object]]
 
 
 def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names: Sequence[str]) -> None:
-    """Write classes, curves, errors, confusion, slices, images and, where anchors are known, anchors.
+    """Write classes, curves, errors, confusion, slices, images and, if the anchors are known, anchors.
 
     Args:
-        names: of the image files.
+        names: file names of the images.
 
     Raises:
         InputError: the file system refuses.
@@ -28,8 +28,8 @@ def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names
     rows = ((kind, count, gain, ERRORS[kind]) for kind, count, gain in totals)
     write_csv(folder / "errors.csv", ("error", "count", "AP50 gain", "meaning"), rows)
     classes = [one.category.name for one in evaluation.classes]
-    matrix = zip([*classes, "nothing there"], analysis.confusion.matrix.tolist(), strict=True)
-    write_csv(folder / "confusion.csv", ("there", *classes, "missed"), ([true, *row] for true, row in matrix))
+    matrix = zip([*classes, "background"], analysis.confusion.matrix.tolist(), strict=True)
+    write_csv(folder / "confusion.csv", ("true class", *classes, "missed"), ([true, *row] for true, row in matrix))
     header = ("group", "part", "boxes", "AP", "AP50", "found", "AR", "IoU")
     write_csv(folder / "slices.csv", header, (list(vars(one).values()) for one in analysis.slices))
     images = ((names[one.index], one.boxes, one.found, one.wrong, one.f1) for one in analysis.images)
