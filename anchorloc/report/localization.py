@@ -21,10 +21,10 @@ def localization_lines(found: Localization) -> Iterator[tuple[str, float, str]]:
     """Yield (name, value, meaning) of every score."""
     yield "top-1 LOC error", found.top1_loc_error, "share of images with a wrong class or IoU < 0.5"
     yield "top-1 class error", found.top1_class_error, "share of images with a wrong class"
-    yield "CorLoc", found.corloc, "share of images with IoU ≥ 0.5, of any class"
+    yield "CorLoc", found.corloc, "share of images with IoU ≥ 0.5, whatever the class"
     yield "mean IoU", found.mean_iou, "mean IoU of the top box with the object"
     for threshold, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True):
-        yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, of any class"
+        yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, whatever the class"
     yield "constant box", found.constant_iou, "mean IoU of always predicting the mean box"
     yield "spread", found.spread_ratio, "spread of predicted boxes relative to the truth"
 

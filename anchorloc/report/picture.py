@@ -158,7 +158,7 @@ def _detected_boxes(picture: Picture, kept: NDArray[np.intp], categories: Sequen
 def _caption(boxes: list[DrawnBox]) -> str:
     kinds = [box.kind for box in boxes]
     right, missed, wrong = kinds.count("right"), kinds.count("missed"), kinds.count("wrong")
-    return f"{right} of {counted(right + missed, 'box')} found, {counted(wrong, 'false positive')}"
+    return f"{right} of {counted(right + missed, 'box')} found, {counted(wrong, 'false positive', 'false positives')}"
 
 
 def xywh(box: NDArray[np.floating]) -> tuple[float, float, float, float]:

@@ -40,6 +40,7 @@ def test_marks_say_what_was_right() -> None:
         ("right", "cell 0.90"),
     ]
     assert drawn.caption == "1 of 2 boxes found, 1 false positive"
+    assert draw_picture(picture, categories, 0.95).caption == "0 of 2 boxes found, 0 false positives"
     assert list(drawn.boxes[1].box) == [20, 0, 10, 10]
     assert len([box for box in draw_picture(picture, categories, 0.1).boxes if box.kind == "right"]) == 2
     assert len(draw_picture(picture, categories, 0.95).boxes) == 3  # the truth alone

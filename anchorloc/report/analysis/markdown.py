@@ -27,7 +27,7 @@ def analysis_markdown(analysis: Analysis) -> list[str]:
         "## Errors",
         threshold_sentence(analysis),
         _errors(analysis),
-        recommendation_sentence(analysis) + " `classes.csv` lists them.",
+        recommendation_sentence(analysis) + " `classes.csv` lists the thresholds.",
         "## Localization and calibration",
         _localization(analysis),
         "## Slices",
