@@ -1,14 +1,14 @@
-"""Four torchvision detectors, by torchvision and by us with the same weights: how far apart is what they find?
+"""Compare the detections of four torchvision detectors with those of our networks with the same weights.
 
     python -m benchmarks.torchvision_parity --images 4
 
-The weights are random, from a seed, since no trained ones belong to the project: statistics and scales of the layers
-are set by a look at the images, and class logits spread so that hundreds of detections an image pass the threshold.
-Images are noise of several scales. Each model runs as published (800 px, 300 px, 320 px), in float32 on the CPU, from a
-state dict in a file through the config of its name.
+The weights are random, from a seed, because no trained ones belong to the project. Statistics and scales of the layers
+are set from the images, and class logits are spread so that hundreds of detections per image pass the threshold. Images
+are noise of several scales. Each model runs as published (800 px, 300 px, 320 px), in float32 on the CPU, from a state
+dict in a file through the config of its name.
 
-Scores nearer to each other than TIE have no order in float32: torchvision's own, with channels last in memory or in
-float64, differ by more. Labels and order are compared up to such ties, and the detections that swapped are counted.
+Scores closer to each other than TIE have no order in float32: torchvision's own scores, with channels last in memory or
+in float64, differ by more. Labels and order are compared up to such ties, and swapped detections are counted.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ from benchmarks.timing import RESULTS, write_table
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
 CLASSES = tuple(Category(number, f"class {number}") for number in range(1, 91))  # COCO's label space
-TIE = 1e-5  # scores that agree so far are equal: the two disagree by up to as much
-SPREAD = {"retinanet_resnet50_fpn": (-4.0, 1.2), "retinanet_resnet50_fpn_v2": (-4.0, 1.2)}  # of logits: mean, deviation
+TIE = 1e-5  # scores this close count as equal: the two networks differ by up to as much
+SPREAD = {
+    "retinanet_resnet50_fpn": (-4.0, 1.2),
+    "retinanet_resnet50_fpn_v2": (-4.0, 1.2),
+}  # mean and deviation of logits
 
 Pixels = NDArray[np.uint8]
 
@@ -95,7 +98,7 @@ def order_of_ties(scores: NDArray[Any], labels: NDArray[Any], boxes: NDArray[Any
 
 
 def noise(size: tuple[int, int], seed: int) -> Pixels:
-    """An (H, W, 3) image with structure at every scale."""
+    """Return an (H, W, 3) image with structure at every scale."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.zeros(1, 3, *size)
     for cells in (2, 5, 12, 30, 80):
@@ -115,7 +118,7 @@ def peer(name: str, sizes: tuple[int, int] | None = None, seed: int = 0) -> nn.M
             # Residual branches are weak, as trained ones are: a deep random network blows up rounding errors.
             nn.init.uniform_(module.weight, *((0.1, 0.3) if key.endswith("bn3") else (0.5, 1.5)))
             nn.init.uniform_(module.bias, -0.3, 0.3)
-            module.momentum = 1.0  # the statistics of what passes through next
+            module.momentum = 1.0  # take the statistics of the next batch
         elif isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
     with torch.no_grad():
@@ -128,7 +131,7 @@ def peer(name: str, sizes: tuple[int, int] | None = None, seed: int = 0) -> nn.M
         outputs = model.eval().head(list(model.backbone(pixels).values()))
         _spread(model.head.classification_head, outputs["cls_logits"], *SPREAD.get(name, (0.0, 2.0)))
         _spread(model.head.regression_head, outputs["bbox_regression"], 0.0, 0.3)
-        if name.startswith("retinanet"):  # row 0 is no class: training keeps it silent
+        if name.startswith("retinanet"):  # row 0 is no class: training keeps its score low
             model.head.classification_head.cls_logits.bias.view(-1, 91)[:, 0] = -30.0
     if name == "retinanet_resnet50_fpn":  # as published
         _freeze_as_published(model.backbone.body)
@@ -157,7 +160,7 @@ def _spread(head: Any, outputs: Tensor, mean: float, deviation: float) -> None:
 
 
 def to_unit(image: Pixels) -> Tensor:
-    """(3, H, W) from 0 to 1, as torchvision takes it."""
+    """Return (3, H, W) from 0 to 1, the input of torchvision."""
     return torch.from_numpy(image).permute(2, 0, 1).float() / 255
 
 
@@ -184,7 +187,7 @@ def ours(name: str, weights: Path, sizes: tuple[int, int] | None = None) -> tupl
 
 
 def run_ours(config: Config, network: Detector, image: Pixels) -> tuple[Predictions, Detections]:
-    """Take the way of evaluation: transform, batch, network, decoder."""
+    """Detect as in evaluation: transform, batch, network, decoder."""
     none = np.zeros(0, np.int64)
     nothing = Target(np.zeros((0, 4)), none, none.astype(bool), none.astype(float), none)
     pixels, target, scale = config.transform(image, nothing)
@@ -198,7 +201,7 @@ def run_ours(config: Config, network: Detector, image: Pixels) -> tuple[Predicti
 
 def gap(raw: dict[str, Tensor], predictions: Predictions) -> float:
     """Return the greatest difference of any logit or delta."""
-    logits = raw["cls_logits"] if predictions.background else raw["cls_logits"][..., 1:]
+    logits = raw["cls_logits"] if predictions.background_class else raw["cls_logits"][..., 1:]
     return max(
         (predictions.logits - logits).abs().max().item(),
         (predictions.deltas - raw["bbox_regression"]).abs().max().item(),

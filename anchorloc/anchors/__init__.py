@@ -2,5 +2,6 @@
 
 from anchorloc.anchors.generator import AnchorGenerator
 from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.anchors.whole_image import WholeImageAnchor
 
-__all__ = ["AnchorGenerator", "TorchvisionAnchors", "TorchvisionSSDAnchors"]
+__all__ = ["AnchorGenerator", "TorchvisionAnchors", "TorchvisionSSDAnchors", "WholeImageAnchor"]

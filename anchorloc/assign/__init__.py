@@ -1,7 +1,8 @@
-"""Which anchor learns which box."""
+"""Assign anchors to boxes."""
 
 from anchorloc.assign.atss import ATSSAssigner
-from anchorloc.assign.best import best_anchors
-from anchorloc.assign.max_iou import MaxIoUAssigner
+from anchorloc.assign.centers import centers_inside
+from anchorloc.assign.max_iou import MaxIoUAssigner, best_anchors
+from anchorloc.assign.single_object import SingleObjectAssigner
 
-__all__ = ["ATSSAssigner", "MaxIoUAssigner", "best_anchors"]
+__all__ = ["ATSSAssigner", "MaxIoUAssigner", "SingleObjectAssigner", "best_anchors", "centers_inside"]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from anchorloc.assign.grid_tables import lattices_of
-from anchorloc.assign.inputs import boxes_and_crowd
+from anchorloc.assign.grid_tables import boxes_and_crowd, shape_grids
 from anchorloc.assign.max_iou import MaxIoUAssigner
 from anchorloc.structures import AnchorGrid, Assignment
 
@@ -47,12 +46,12 @@ class ATSSAssigner:
         from anchorloc.boxes.order_kernels import sort_by_upper_half
 
         rows, groups = boxes_and_crowd(boxes, crowd)
-        edges, lattices = lattices_of(grid)
-        most = int((lattices["rows"] * lattices["columns"]).max())
+        edges, grids = shape_grids(grid)
+        most = int((grids["rows"] * grids["columns"]).max())
         cells = np.empty((len(rows), len(grid.levels), min(self.topk, most)), np.int64)
         exact = rows.astype(np.float64)
-        nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, lattices, cells)
-        claims, owners, overlaps = kernels.claim(edges, lattices, rows, groups, cells)
+        nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, grids, cells)
+        claims, owners, overlaps = kernels.claim(edges, grids, rows, groups, cells)
         anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), owners, overlaps, groups)
         ignored = np.empty(0, np.int64)
         if groups.any():

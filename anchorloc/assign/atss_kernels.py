@@ -1,4 +1,4 @@
-"""The loops of ATSSAssigner, over the lattices of `anchorloc.assign.grid_tables`. Nothing is checked here."""
+"""The loops of ATSSAssigner, over the grids of `anchorloc.assign.grid_tables`. Nothing is checked here."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @kernel
-def claim(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tuple[Any, Any, Any]:
+def claim(edges: Any, grids: Any, boxes: Any, crowd: Any, cells: Any) -> tuple[Any, Any, Any]:
     """Let each box claim among the anchors of `cells` (M, L, N), -1 where a level has fewer. Return the claims, each an
     anchor and the claim's number in one integer, and by number the box and the IoU."""
-    most = len(lattices) * cells.shape[2]  # candidates of a box
+    most = len(grids) * cells.shape[2]  # candidates of a box
     anchors, values = np.empty(most, np.int64), np.empty(most, np.float32)
     claims, rows = np.empty(most * len(boxes), np.uint64), np.empty(most * len(boxes), np.int64)
     overlaps = np.empty(most * len(boxes), np.float32)
@@ -25,7 +25,7 @@ def claim(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tupl
     for row in range(len(boxes)):
         if not crowd[row]:
             box = boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
-            found = list_candidates(edges, lattices, box, cells[row], anchors, values)
+            found = list_candidates(edges, grids, box, cells[row], anchors, values)
             threshold = mean_plus_deviation(values[:found])
             for i in range(found):
                 if anchors[i] >= 0 and values[i] >= threshold and values[i] > ZERO:
@@ -35,13 +35,13 @@ def claim(edges: Any, lattices: Any, boxes: Any, crowd: Any, cells: Any) -> tupl
 
 
 @kernel
-def list_candidates(edges: Any, lattices: Any, box: Any, cells: Any, anchors: Any, values: Any) -> int:
+def list_candidates(edges: Any, grids: Any, box: Any, cells: Any, anchors: Any, values: Any) -> int:
     """Write the anchors of `cells` (L, N), or -1 where the cell's center is not inside the box, and the IoU of each;
     return how many there are."""
     area = (box[2] - box[0]) * (box[3] - box[1])
     count = s = 0
     for level in range(len(cells)):
-        first, shapes = lattices[s], lattices[s].step
+        first, shapes = grids[s], grids[s].step
         for i in range(cells.shape[1]):
             if cells[level, i] < 0:
                 break
@@ -49,11 +49,11 @@ def list_candidates(edges: Any, lattices: Any, box: Any, cells: Any, anchors: An
             x, y = first.center_x + c * first.stride_x, first.center_y + r * first.stride_y
             inside = min(x - box[0], y - box[1], box[2] - x, box[3] - y) > INSIDE
             for k in range(s, s + shapes):
-                lattice = lattices[k]
-                x1, x2 = edges[lattice.x1 + c], edges[lattice.x2 + c]
-                y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
+                grid = grids[k]
+                x1, x2 = edges[grid.x1 + c], edges[grid.x2 + c]
+                y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
                 values[count] = box_iou(x1, y1, x2, y2, box, area)
-                anchors[count] = lattice.first + shapes * cells[level, i] if inside else -1
+                anchors[count] = grid.first + shapes * cells[level, i] if inside else -1
                 count += 1
         s += shapes
     return count

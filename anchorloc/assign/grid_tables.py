@@ -1,4 +1,4 @@
-"""An AnchorGrid as the kernels read it: a small table of edges and one record for each shape of each level."""
+"""Boxes and an AnchorGrid as the kernels read them: one record per shape and level, and a small table of edges."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from anchorloc.boxes.checks import as_boxes, as_flags, as_rows
 from anchorloc.structures import AnchorGrid, AnchorLevel
 
-LATTICE = np.dtype(
+SHAPE_GRID = np.dtype(
     (
         np.record,  # whose fields are attributes without numba too
         [
@@ -18,9 +19,9 @@ LATTICE = np.dtype(
             *((name, np.int64) for name in ("first", "step", "rows", "columns")),
             # its edges are edges[x1 + column], edges[y1 + row], edges[x2 + column], edges[y2 + row]
             *((name, np.int64) for name in ("x1", "y1", "x2", "y2")),
-            # of cell (0, 0); from cell to cell; and cells per pixel, 1 for a stride of 0
+            # pixels: center of cell (0, 0), distance of cells; then cells per pixel, 1 for a stride of 0
             *((name, np.float64) for name in ("center_x", "center_y", "stride_x", "stride_y", "cells_x", "cells_y")),
-            # bounds over all cells: no anchor is longer, smaller, or reaches further from its cell's center
+            # pixels, bounds over all cells: greatest sides, smallest area, greatest distance of an edge from its center
             *((name, np.float64) for name in ("width", "height", "area", "reach_x", "reach_y")),
         ],
     )
@@ -29,8 +30,8 @@ LATTICE = np.dtype(
 _known: WeakKeyDictionary[AnchorGrid, tuple[NDArray[np.float32], NDArray[Any]]] = WeakKeyDictionary()
 
 
-def lattices_of(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return the edges of `grid`, float32, end to end, and its S lattices, (S,) of LATTICE; made once for a grid.
+def shape_grids(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the edges of `grid`, float32, end to end, and its S shape grids, (S,) of SHAPE_GRID; made once for a grid.
 
     Raises:
         ValueError: it is no AnchorGrid.
@@ -49,7 +50,7 @@ def _build(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
     first = begin = 0
     for level in grid.levels:
         rows, columns = level.grid_size
-        block = np.zeros(level.shapes, LATTICE)
+        block = np.zeros(level.shapes, SHAPE_GRID)
         k = np.arange(level.shapes)
         block["first"], block["step"] = first + k, level.shapes
         block["rows"], block["columns"] = rows, columns
@@ -84,3 +85,29 @@ def _bound(block: NDArray[Any], level: AnchorLevel) -> None:
         block[f"reach_{axis}"] = reach if stride else np.inf  # all cells lie on one another: search them all
         shortest.append(length.min(axis=1))
     block["area"] = shortest[0] * shortest[1]
+
+
+def boxes_and_crowd(boxes: ArrayLike, crowd: ArrayLike | None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return `boxes` as a new (M, 4) float32 array and `crowd` as (M,) bool.
+
+    Raises:
+        ValueError: a box that is not finite, not in float32's range or of negative size; a `crowd` of another length.
+    """
+    from anchorloc.boxes import table_kernels
+
+    given = np.array(as_rows(boxes, "boxes"), order="C")
+    if not table_kernels.all_boxes(given):
+        as_boxes(given)  # raises, naming the row
+    rows = given if given.dtype == np.float32 else _as_float32(given)
+    if crowd is None:
+        return rows, np.zeros(len(rows), np.bool_)
+    return rows, as_flags(crowd, "crowd", len(rows))
+
+
+def _as_float32(boxes: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        rows = boxes.astype(np.float32)
+    if not np.isfinite(rows).all():
+        row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise ValueError(f"boxes[{row}] is {tuple(boxes[row].tolist())}: too large for float32")
+    return rows

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from anchorloc.assign.grid_tables import lattices_of
-from anchorloc.assign.inputs import boxes_and_crowd
-from anchorloc.assign.workspace import scratch
-from anchorloc.structures import AnchorGrid, Assignment
+from anchorloc.assign.grid_tables import boxes_and_crowd, shape_grids
+from anchorloc.structures import AnchorGrid, Assignment, IntArray
 
 LEAST_FLOAT32 = 2.0**-149  # half of it rounds to 0
+CLAIM = np.dtype((np.record, [("iou", np.float32), ("row", np.int32)]))  # the box that an anchor overlaps most
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,48 @@ class MaxIoUAssigner:
         count = len(grid)
         positive, negative = float(self.positive_iou), float(self.negative_iou)
         rescue = -1.0 if self.rescue_iou is None else float(self.rescue_iou)
-        found = kernels.max_iou(*lattices_of(grid), rows, groups, positive, negative, rescue, *scratch(count))
+        found = kernels.max_iou(*shape_grids(grid), rows, groups, positive, negative, rescue, *workspace(count))
         anchors, matched, ignored, unassigned = found
         if negative <= LEAST_FLOAT32 / 2 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, count, unassigned)
+
+
+def best_anchors(grid: AnchorGrid, boxes: ArrayLike) -> tuple[NDArray[np.float32], IntArray]:
+    """Return the greatest IoU (M,) that any anchor has with each of `boxes` (M, 4), and the number (M,) of that anchor.
+
+    Of equal IoUs the anchor counts whose cell center is nearest to the box's, then the lowest number. A box that no
+    anchor overlaps has 0 and -1. Memory is that of the boxes; no anchors × boxes matrix is made.
+
+    Raises:
+        ValueError: a box is not finite or of negative size.
+    """
+    from anchorloc.assign import max_iou_kernels as kernels
+
+    rows, _ = boxes_and_crowd(boxes, None)
+    iou, anchors = np.empty(len(rows), np.float32), np.empty(len(rows), np.int64)
+    kernels.best_anchors(*shape_grids(grid), rows, kernels.ZERO, workspace(len(grid))[0], iou, anchors)
+    return iou, anchors
+
+
+class _Workspace(threading.local):
+    """Arrays of the kernels, all zero between calls. np.zeros gets memory page by page when it is written, so a large
+    grid costs only the anchors that boxes touch."""
+
+    def __init__(self) -> None:
+        self.arrays = _zeros(0)
+
+
+def _zeros(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
+    pages = (count + 4095) // 4096
+    return np.zeros(count, CLAIM), np.zeros(64 * pages, np.uint64), np.zeros(pages, np.bool_)
+
+
+_workspace = _Workspace()
+
+
+def workspace(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the arrays of this thread for at least `count` anchors: a CLAIM and a bit each, and a flag per 4096."""
+    if len(_workspace.arrays[0]) < count:
+        _workspace.arrays = _zeros(count)
+    return _workspace.arrays

@@ -1,4 +1,4 @@
-"""The loops of MaxIoUAssigner, over the lattices of `anchorloc.assign.grid_tables`. Nothing is checked here.
+"""The loops of MaxIoUAssigner, over the grids of `anchorloc.assign.grid_tables`. Nothing is checked here.
 
 What is known of an image so far lies in three scratch arrays that are all zero between calls: `claims`, the greatest
 IoU of each anchor and the row of its box; `marks`, one bit for each anchor that is not plain background; and `pages`,
@@ -58,24 +58,24 @@ def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Box, area: Any) -> Any:
 
 
 @kernel
-def window(box: Box, lattice: Any, needed: float) -> tuple[int, int, int, int]:
-    """Rows and columns (first and one past the last of each) of a lattice whose anchors can share `needed` square
+def window(box: Box, grid: Any, needed: float) -> tuple[int, int, int, int]:
+    """Rows and columns (first and one past the last of each) of a grid whose anchors can share `needed` square
     pixels with `box`.
 
     The overlap along one axis is at most the shorter side, so `needed` asks for so much along the other, and that
     bounds the distance of the centers.
     """
     box_width, box_height = np.float64(box[2]) - np.float64(box[0]), np.float64(box[3]) - np.float64(box[1])
-    width, height = min(box_width, lattice.width), min(box_height, lattice.height)
+    width, height = min(box_width, grid.width), min(box_height, grid.height)
     if not (width * height >= needed and width * height > 0):
         return 0, 0, 0, 0
     x, y = box_center(box)
-    away_x = box_width / 2 + lattice.reach_x - needed / height
-    away_y = box_height / 2 + lattice.reach_y - needed / width
-    x, y = (x - lattice.center_x) * lattice.cells_x, (y - lattice.center_y) * lattice.cells_y
-    away_x, away_y = away_x * lattice.cells_x + FUDGE, away_y * lattice.cells_y + FUDGE
-    top, bottom = max(np.ceil(y - away_y), 0.0), min(np.floor(y + away_y) + 1, np.float64(lattice.rows))
-    left, right = max(np.ceil(x - away_x), 0.0), min(np.floor(x + away_x) + 1, np.float64(lattice.columns))
+    away_x = box_width / 2 + grid.reach_x - needed / height
+    away_y = box_height / 2 + grid.reach_y - needed / width
+    x, y = (x - grid.center_x) * grid.cells_x, (y - grid.center_y) * grid.cells_y
+    away_x, away_y = away_x * grid.cells_x + FUDGE, away_y * grid.cells_y + FUDGE
+    top, bottom = max(np.ceil(y - away_y), 0.0), min(np.floor(y + away_y) + 1, np.float64(grid.rows))
+    left, right = max(np.ceil(x - away_x), 0.0), min(np.floor(x + away_x) + 1, np.float64(grid.columns))
     if not (top < bottom and left < right):
         return 0, 0, 0, 0
     return int(top), int(bottom), int(left), int(right)
@@ -97,16 +97,16 @@ def share(threshold: Any) -> float:
 
 
 @kernel
-def visit(edges: Any, lattices: Any, box: Box, row: int, least: Any, claims: Any, marks: Any, pages: Any) -> None:
+def visit(edges: Any, grids: Any, box: Box, row: int, least: Any, claims: Any, marks: Any, pages: Any) -> None:
     """Offer the box to every anchor that it overlaps by IoU >= `least` and > 0."""
     area, part = box_area(box), share(least)
-    for s in range(len(lattices)):
-        lattice = lattices[s]
-        top, bottom, left, right = window(box, lattice, part * (np.float64(area) + lattice.area))
-        x1, x2, step = lattice.x1, lattice.x2, lattice.step
+    for s in range(len(grids)):
+        grid = grids[s]
+        top, bottom, left, right = window(box, grid, part * (np.float64(area) + grid.area))
+        x1, x2, step = grid.x1, grid.x2, grid.step
         for r in range(top, bottom):
-            y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
-            line = lattice.first + step * r * lattice.columns
+            y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
+            line = grid.first + step * r * grid.columns
             for c in range(left, right):
                 value = box_iou(edges[x1 + c], y1, edges[x2 + c], y2, box, area)
                 anchor = line + step * c
@@ -116,18 +116,18 @@ def visit(edges: Any, lattices: Any, box: Box, row: int, least: Any, claims: Any
 
 
 @kernel
-def mark_crowd(edges: Any, lattices: Any, box: Box, marks: Any, pages: Any) -> None:
+def mark_crowd(edges: Any, grids: Any, box: Box, marks: Any, pages: Any) -> None:
     """Mark every anchor of which at least half lies in the crowd box."""
-    for s in range(len(lattices)):
-        lattice = lattices[s]
-        top, bottom, left, right = window(box, lattice, 0.5 * NARROWER * lattice.area)
+    for s in range(len(grids)):
+        grid = grids[s]
+        top, bottom, left, right = window(box, grid, 0.5 * NARROWER * grid.area)
         for r in range(top, bottom):
-            y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
+            y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
             for c in range(left, right):
-                x1, x2 = edges[lattice.x1 + c], edges[lattice.x2 + c]
+                x1, x2 = edges[grid.x1 + c], edges[grid.x2 + c]
                 area = (x2 - x1) * (y2 - y1)
                 if area > ZERO and intersection(x1, y1, x2, y2, box) / area >= HALF:
-                    mark(marks, pages, lattice.first + lattice.step * (r * lattice.columns + c))
+                    mark(marks, pages, grid.first + grid.step * (r * grid.columns + c))
 
 
 @kernel
@@ -143,29 +143,29 @@ def only_positive(anchor: int, least: Any, claims: Any, positives: Any) -> bool:
 
 
 @kernel
-def cells_around(box: Box, lattice: Any) -> tuple[int, int, int, int]:
+def cells_around(box: Box, grid: Any) -> tuple[int, int, int, int]:
     """The window of the 2 x 2 cells about the box's center."""
     x, y = box_center(box)
-    r = int(min(max(np.floor((y - lattice.center_y) * lattice.cells_y), 0.0), lattice.rows - 1.0))
-    c = int(min(max(np.floor((x - lattice.center_x) * lattice.cells_x), 0.0), lattice.columns - 1.0))
-    return r, min(r + 2, lattice.rows), c, min(c + 2, lattice.columns)
+    r = int(min(max(np.floor((y - grid.center_y) * grid.cells_y), 0.0), grid.rows - 1.0))
+    c = int(min(max(np.floor((x - grid.center_x) * grid.cells_x), 0.0), grid.columns - 1.0))
+    return r, min(r + 2, grid.rows), c, min(c + 2, grid.columns)
 
 
 @kernel
 def best_in_window(
-    edges: Any, lattice: Any, cells: Any, box: Box, best: Any, least: Any, positive: Any, claims: Any, positives: Any
+    edges: Any, grid: Any, cells: Any, box: Box, best: Any, least: Any, positive: Any, claims: Any, positives: Any
 ) -> tuple[Any, int, float]:
     """The better of `best`, (IoU, anchor, squared distance of the centers), and the best anchor in a window."""
     area, (x, y) = box_area(box), box_center(box)
     iou, winner, away = best
     top, bottom, left, right = cells
     for r in range(top, bottom):
-        y1, y2 = edges[lattice.y1 + r], edges[lattice.y2 + r]
+        y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
         for c in range(left, right):
-            value = box_iou(edges[lattice.x1 + c], y1, edges[lattice.x2 + c], y2, box, area)
+            value = box_iou(edges[grid.x1 + c], y1, edges[grid.x2 + c], y2, box, area)
             if value >= iou and value >= least and value > ZERO:
-                anchor = lattice.first + lattice.step * (r * lattice.columns + c)
-                dx, dy = lattice.center_x + c * lattice.stride_x - x, lattice.center_y + r * lattice.stride_y - y
+                anchor = grid.first + grid.step * (r * grid.columns + c)
+                dx, dy = grid.center_x + c * grid.stride_x - x, grid.center_y + r * grid.stride_y - y
                 distance = dx * dx + dy * dy
                 closer = distance < away or (distance == away and anchor < winner)
                 if (value > iou or closer) and not only_positive(anchor, positive, claims, positives):
@@ -175,7 +175,7 @@ def best_in_window(
 
 @kernel
 def best_anchor(
-    edges: Any, lattices: Any, box: Box, least: Any, positive: Any, claims: Any, positives: Any
+    edges: Any, grids: Any, box: Box, least: Any, positive: Any, claims: Any, positives: Any
 ) -> tuple[Any, int, float]:
     """The IoU, number (-1 where there is none) and distance of the anchor of greatest IoU with the box, then nearest
     cell center, then lowest number, among those of IoU >= `least` and > 0 that are no other box's only positive.
@@ -184,39 +184,39 @@ def best_anchor(
     where one box holds the other, and there rounding decides: so all that can reach the bound is then looked at.
     """
     best = (ZERO, -1, np.inf)
-    for s in range(len(lattices)):
-        cells = cells_around(box, lattices[s])
-        best = best_in_window(edges, lattices[s], cells, box, best, least, positive, claims, positives)
-    for s in range(len(lattices)):
-        needed = share(max(best[0], least)) * (np.float64(box_area(box)) + lattices[s].area)
-        cells = window(box, lattices[s], needed)
-        best = best_in_window(edges, lattices[s], cells, box, best, least, positive, claims, positives)
+    for s in range(len(grids)):
+        cells = cells_around(box, grids[s])
+        best = best_in_window(edges, grids[s], cells, box, best, least, positive, claims, positives)
+    for s in range(len(grids)):
+        needed = share(max(best[0], least)) * (np.float64(box_area(box)) + grids[s].area)
+        cells = window(box, grids[s], needed)
+        best = best_in_window(edges, grids[s], cells, box, best, least, positive, claims, positives)
     return best
 
 
 @kernel
-def best_anchors(edges: Any, lattices: Any, boxes: Any, least: Any, claims: Any, iou: Any, anchors: Any) -> None:
+def best_anchors(edges: Any, grids: Any, boxes: Any, least: Any, claims: Any, iou: Any, anchors: Any) -> None:
     """Fill in the IoU (M,) and number (M,) of the best anchor of each box of IoU >= `least`, 0 and -1 where none is."""
     nothing = np.empty(0, np.int64)  # nobody's positives are asked for, since at TAKEN no anchor is positive
     for row in range(len(boxes)):
-        found = best_anchor(edges, lattices, corners(boxes, row), least, TAKEN, claims, nothing)
+        found = best_anchor(edges, grids, corners(boxes, row), least, TAKEN, claims, nothing)
         iou[row], anchors[row] = found[0], found[1]
 
 
 @kernel
 def rescue(
-    edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any, pages: Any
+    edges: Any, grids: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any, pages: Any
 ) -> None:
     """Give every box without a positive its best anchor of IoU >= `least` that is not another's only positive."""
     positives = count_positives(positive, claims, marks, pages, len(boxes))
     lost = np.flatnonzero((positives == 0) & ~crowd)
     iou, first_choice = np.zeros(len(lost), np.float32), np.zeros(len(lost), np.int64)
-    best_anchors(edges, lattices, boxes[lost], least, claims, iou, first_choice)
+    best_anchors(edges, grids, boxes[lost], least, claims, iou, first_choice)
     for i in np.argsort(-iou, kind="mergesort"):
         row, anchor = lost[i], first_choice[i]
         if anchor >= 0 and only_positive(anchor, positive, claims, positives):
             box = corners(boxes, row)
-            anchor = best_anchor(edges, lattices, box, least, positive, claims, positives)[1]
+            anchor = best_anchor(edges, grids, box, least, positive, claims, positives)[1]
         if anchor >= 0:
             if is_positive(anchor, positive, claims):
                 positives[claims[anchor].row] -= 1
@@ -284,7 +284,7 @@ def collect(positive: Any, claims: Any, marks: Any, pages: Any, crowd: Any) -> t
 
 @kernel
 def max_iou(
-    edges: Any, lattices: Any, boxes: Any, crowd: Any, positive: Any, negative: Any, least: Any, claims: Any,
+    edges: Any, grids: Any, boxes: Any, crowd: Any, positive: Any, negative: Any, least: Any, claims: Any,
     marks: Any, pages: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """Assign by IoU; `least` is the IoU of rescue, or below 0 for none."""
@@ -292,9 +292,9 @@ def max_iou(
     floor = negative if negative > ZERO else positive
     for row in range(len(boxes)):
         if crowd[row]:
-            mark_crowd(edges, lattices, corners(boxes, row), marks, pages)
+            mark_crowd(edges, grids, corners(boxes, row), marks, pages)
         else:
-            visit(edges, lattices, corners(boxes, row), row, floor, claims, marks, pages)
+            visit(edges, grids, corners(boxes, row), row, floor, claims, marks, pages)
     if least >= ZERO:
-        rescue(edges, lattices, boxes, crowd, positive, least, claims, marks, pages)
+        rescue(edges, grids, boxes, crowd, positive, least, claims, marks, pages)
     return collect(positive, claims, marks, pages, crowd)

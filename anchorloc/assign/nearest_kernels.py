@@ -10,7 +10,7 @@ from anchorloc.boxes.jit import kernel
 
 
 @kernel
-def nearest_cells(points: Any, lattices: Any, cells: Any) -> None:
+def nearest_cells(points: Any, grids: Any, cells: Any) -> None:
     """Fill `cells` (M, L, N) with the N cells of each level whose centers are nearest to each of the `points` (M, 2),
     x and y, by squared distance in float64, then index; -1 where a level has fewer."""
     away = np.empty(cells.shape[2], np.float64)
@@ -18,30 +18,30 @@ def nearest_cells(points: Any, lattices: Any, cells: Any) -> None:
     for row in range(len(points)):
         s = 0
         for level in range(cells.shape[1]):
-            search(points[row, 0], points[row, 1], lattices[s], cells[row, level], away)
-            s += lattices[s].step
+            search(points[row, 0], points[row, 1], grids[s], cells[row, level], away)
+            s += grids[s].step
 
 
 @kernel
-def search(x: float, y: float, lattice: Any, cells: Any, away: Any) -> None:
+def search(x: float, y: float, grid: Any, cells: Any, away: Any) -> None:
     """Fill `cells` for one point and one level, `away` being room for their distances.
 
     Rows, and the columns of a row, are taken outward from the point until one is too far.
     """
-    wanted = min(len(cells), lattice.rows * lattice.columns)
-    row = cell_before(y, lattice.center_y, lattice.cells_y, lattice.rows)
-    column = cell_before(x, lattice.center_x, lattice.cells_x, lattice.columns)
+    wanted = min(len(cells), grid.rows * grid.columns)
+    row = cell_before(y, grid.center_y, grid.cells_y, grid.rows)
+    column = cell_before(x, grid.center_x, grid.cells_x, grid.columns)
     count, up, down = 0, row, row + 1
-    while up >= 0 or down < lattice.rows:
-        r, dy = nearer(up, down, y, lattice.center_y, lattice.stride_y, lattice.rows)
+    while up >= 0 or down < grid.rows:
+        r, dy = nearer(up, down, y, grid.center_y, grid.stride_y, grid.rows)
         if count == wanted and dy > away[count - 1]:
             break
         left, right = column, column + 1
-        while left >= 0 or right < lattice.columns:
-            c, dx = nearer(left, right, x, lattice.center_x, lattice.stride_x, lattice.columns)
+        while left >= 0 or right < grid.columns:
+            c, dx = nearer(left, right, x, grid.center_x, grid.stride_x, grid.columns)
             if count == wanted and dx + dy > away[count - 1]:
                 break
-            count = insert(dx + dy, r * lattice.columns + c, cells, away, count, wanted)
+            count = insert(dx + dy, r * grid.columns + c, cells, away, count, wanted)
             left, right = (left - 1, right) if c == left else (left, right + 1)
         up, down = (up - 1, down) if r == up else (up, down + 1)
 

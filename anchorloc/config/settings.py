@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.config.method import AnchorMethod, SingleBoxMethod
 from anchorloc.data import (
     ClassBalancedSampling,
     CocoData,
@@ -31,6 +33,7 @@ from anchorloc.detector import (
     SingleBoxLocalizer,
     TaskAlignedAssigner,
 )
+from anchorloc.structures import Size
 
 MAX_THREADS = 512  # thousands, once made, hardly let a process end
 MAX_BATCH = 1 << 16  # images: more keep a machine busy before its memory ends
@@ -151,6 +154,11 @@ class Config:
             )
 
     @property
+    def method(self) -> AnchorMethod | SingleBoxMethod:
+        """What the network predicts and learns: anchors, or a single box."""
+        return AnchorMethod(self) if self.localizer is None else SingleBoxMethod(self, self.localizer)
+
+    @property
     def initial_assigner(self) -> MaxIoUAssigner | ATSSAssigner:
         """The assigner that looks at anchors and boxes alone: `assign`, or what it starts from."""
         return self.assign.initial if isinstance(self.assign, TaskAlignedAssigner) else self.assign
@@ -166,6 +174,11 @@ class Config:
     def multiple(self) -> int:
         """Of which the sides of a padded batch are multiples: the coarsest stride, where nothing else is asked for."""
         return self.transform.multiple or math.ceil(max(self.anchors.strides, default=1))
+
+    def padded(self, size: Sequence[int]) -> Size:
+        """Return a (height, width) rounded up to what the network takes."""
+        height, width = (-(-side // self.multiple) * self.multiple for side in size)
+        return height, width
 
     @property
     def scored_detections(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from anchorloc.detector.optimizer import SGD, AdamW, Muon, Stepper
 from anchorloc.detector.path_aggregation import PathAggregation
 from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
-from anchorloc.detector.single_box import SingleBoxLocalizer, learn_the_object, whole_image
+from anchorloc.detector.single_box import SingleBoxLocalizer
 from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
 from anchorloc.detector.task_aligned import TaskAlignedAssigner
 from anchorloc.detector.timm_backbone import TimmBackbone
@@ -53,6 +53,4 @@ __all__ = [
     "TaskAlignedAssigner",
     "TimmBackbone",
     "TorchvisionBackbone",
-    "learn_the_object",
-    "whole_image",
 ]

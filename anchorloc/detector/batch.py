@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.structures import IMAGENET_MEAN, AnchorGrid, Assignment, Color, Sample
+from anchorloc.structures import IMAGENET_MEAN, AnchorGrid, Assignment, Color, Sample, Size
 
-Generator = Callable[[tuple[int, int]], AnchorGrid]
+Generator = Callable[[Size], AnchorGrid]
 Assigner = Callable[[AnchorGrid, np.ndarray, np.ndarray], Assignment]
 
 
@@ -27,6 +27,11 @@ class Batch:
     ignored: Tensor  # (I,) anchors that learn nothing
     samples: tuple[Sample, ...]  # without pixels: ids, sizes and scales
     alignment: Tensor | None = None  # (P,) what the score of each positive learns, where an assigner tells
+
+    @property
+    def size(self) -> Size:
+        """The (height, width) that every image is padded to."""
+        return self.images.shape[2], self.images.shape[3]
 
     @property
     def weight(self) -> float:

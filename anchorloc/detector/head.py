@@ -56,7 +56,7 @@ class Head:
 class _Head(nn.Module):
     def __init__(self, settings: Head, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> None:
         super().__init__()
-        self.background = settings.background_class
+        self.background_class = settings.background_class
         self.columns = classes + settings.background_class
         self.class_tower = _Tower(settings, inputs)
         self.box_tower = _Tower(settings, inputs)
@@ -84,7 +84,7 @@ class _Head(nn.Module):
             if self.quality:
                 quality.append(flatten_level(self.quality[group](boxes), 1).squeeze(2))
         iou = torch.cat(quality, dim=1) if quality else None
-        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background, iou)
+        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background_class, iou)
 
 
 class _Tower(nn.Module):

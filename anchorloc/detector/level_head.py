@@ -38,7 +38,7 @@ class _LevelHead(nn.Module):
         self, settings: LevelHead, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int
     ) -> None:
         super().__init__()
-        self.background = settings.background_class
+        self.background_class = settings.background_class
         self.columns = classes + settings.background_class
         levels = list(zip(inputs, shapes_per_level, strict=True))
         self.logits = nn.ModuleList(_layer(width, k * self.columns, settings.depthwise) for width, k in levels)
@@ -52,7 +52,7 @@ class _LevelHead(nn.Module):
         """Return the predictions in the order of AnchorGrid."""
         logits = [flatten_level(layer(level), self.columns) for layer, level in zip(self.logits, maps, strict=True)]
         deltas = [flatten_level(layer(level), 4) for layer, level in zip(self.deltas, maps, strict=True)]
-        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background)
+        return Predictions(torch.cat(logits, dim=1), torch.cat(deltas, dim=1), self.background_class)
 
 
 def _layer(inputs: int, outputs: int, depthwise: bool) -> nn.Module:

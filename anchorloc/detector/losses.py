@@ -51,8 +51,8 @@ class Criterion:
             "classification": self.classification.total(predictions.logits, batch, learned) / count,
             "box": self.box_weight * (box if batch.alignment is None else box * batch.alignment).sum() / count,
         }
-        if predictions.quality is not None:
-            logits = predictions.quality.flatten()[batch.positives]
+        if predictions.iou_logits is not None:
+            logits = predictions.iou_logits.flatten()[batch.positives]
             quality = F.binary_cross_entropy_with_logits(logits, iou, reduction="sum")
             losses["iou"] = self.iou_branch_weight * quality / count
         return losses

@@ -1,4 +1,4 @@
-"""What the network says, on its way to the losses and to the decoder."""
+"""The output of the network."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor
 
 
 class Predictions(NamedTuple):
-    """What the network says of every anchor, in the order of AnchorGrid.
+    """The output of the network for every anchor, in the order of AnchorGrid.
 
-    With `background` the first logit of an anchor stands for nothing, and its C scores are a softmax over all 1 + C;
-    without, each class has a sigmoid of its own.
+    With `background_class` the first logit of an anchor is the background, and its C scores come from a softmax over
+    1 + C logits. Without it, each score is the sigmoid of one logit.
     """
 
-    logits: Tensor  # (B, A, C), or (B, A, 1 + C) with `background`
+    logits: Tensor  # (B, A, C), or (B, A, 1 + C) with `background_class`
     deltas: Tensor  # (B, A, 4)
-    background: bool = False
-    quality: Tensor | None = None  # (B, A) logits of the IoU that each box will have
+    background_class: bool = False
+    iou_logits: Tensor | None = None  # (B, A) the predicted IoU of each decoded box, before the sigmoid
 
     def scores(self) -> Tensor:
         """Return the (B, A, C) scores in [0, 1]."""
-        scores = self.logits.softmax(dim=-1)[..., 1:] if self.background else self.logits.sigmoid()
-        return scores if self.quality is None else (scores * self.quality.sigmoid()[..., None]).sqrt()
+        scores = self.logits.softmax(dim=-1)[..., 1:] if self.background_class else self.logits.sigmoid()
+        return scores if self.iou_logits is None else (scores * self.iou_logits.sigmoid()[..., None]).sqrt()

@@ -16,7 +16,7 @@ from anchorloc.detector.coder import NormalizedCoder
 from anchorloc.detector.decode import to_original
 from anchorloc.detector.model import Detector, DetectorSettings
 from anchorloc.detector.predictions import Predictions
-from anchorloc.structures import AnchorGrid, AnchorLevel, Assignment, Detections, Sample
+from anchorloc.structures import AnchorGrid, Detections, Sample
 
 CODER = NormalizedCoder()
 
@@ -99,17 +99,3 @@ class _Head(nn.Module):
         features = torch.relu(self.hidden(features))
         box = self.deltas(features).float().sigmoid()
         return Predictions(self.logits(features)[:, None], box[:, None])
-
-
-def whole_image(size: tuple[int, int]) -> AnchorGrid:
-    """Return the grid of one anchor, the image of (height, width) itself."""
-    height, width = float(size[0]), float(size[1])
-    x1, y1, x2, y2 = (np.array([[edge]], np.float32) for edge in (0, 0, width, height))
-    return AnchorGrid((size[0], size[1]), (AnchorLevel((height, width), (height / 2, width / 2), x1, y1, x2, y2),))
-
-
-def learn_the_object(grid: AnchorGrid, boxes: np.ndarray, crowd: np.ndarray) -> Assignment:
-    """Let the one anchor learn the first of the boxes (M, 4) that is no crowd."""
-    rows = np.flatnonzero(~crowd)
-    anchors = np.zeros(min(1, len(rows)), np.int64)
-    return Assignment(anchors, rows[:1], np.zeros(0, np.int64), len(grid), rows[1:])

@@ -1,4 +1,4 @@
-"""Which anchor learns which box, by what the network says of it now."""
+"""Assign anchors to boxes by the network's own predictions."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, centers_inside
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.box_losses import paired_iou
 from anchorloc.detector.coder import DeltaCoder
 from anchorloc.detector.predictions import Predictions
-from anchorloc.structures import AnchorGrid, FloatArray, IntArray
+from anchorloc.structures import AnchorGrid
 
 
 @dataclass(frozen=True)
 class TaskAlignedAssigner:
-    """Task alignment learning (TOOD, arXiv:2108.07755, section 3.2): a box is learned by those anchors with their
-    center in it that already find it best, by score**alpha * IoU**beta of their own predictions. (MMDetection takes the
-    best of all anchors, and then those of them with their center in the box.)
+    """Task alignment learning (TOOD, arXiv:2108.07755, section 3.2).
 
-    What each of them learns as its score is that number, scaled so that the best of a box learns the greatest IoU
-    among them; its box loss has the same weight. An anchor that several boxes want goes to the one it overlaps most.
+    Of the anchors with their center in a box, the `topk` of greatest score**alpha * IoU**beta are its positives, by
+    the score and the decoded box that they predict now. (MMDetection takes the best of all anchors first, then those of
+    them with their center in the box.)
+
+    The score of a positive learns its alignment: that product, scaled so that the best positive of a box learns the
+    greatest IoU among them. Its box loss is weighted by the alignment. An anchor that several boxes claim goes to the
+    one that its decoded box overlaps most.
+
+    The `initial` assigner chooses the ignored anchors, before the network runs, and what the lab shows.
     """
 
-    topk: int = 13  # positive anchors of a box at most
+    topk: int = 13  # most positive anchors per box
     alpha: float = 1.0  # exponent of the score
     beta: float = 6.0  # exponent of the IoU
-    initial: ATSSAssigner | MaxIoUAssigner = ATSSAssigner()  # chooses the ignored anchors, without predictions
+    initial: ATSSAssigner | MaxIoUAssigner = ATSSAssigner()  # assigner that chooses the ignored anchors
 
     def __post_init__(self) -> None:
         if self.topk < 1 or min(self.alpha, self.beta) < 0:
@@ -39,58 +44,46 @@ class TaskAlignedAssigner:
 
     @torch.no_grad()
     def __call__(self, predictions: Predictions, batch: Batch, grid: AnchorGrid, coder: DeltaCoder) -> Batch:
-        """Return `batch` with its positives chosen anew; what was ignored stays so where it is no positive."""
-        targets = [sample.target for sample in batch.samples]
-        given = np.concatenate([target.boxes[~target.crowd] for target in targets]).astype(np.float32)
-        pairs = centers_inside(grid, given)
+        """Return `batch` with its positives chosen anew; ignored anchors stay ignored unless they become positive.
+
+        Letters: M boxes of all images (no crowds), Q pairs of a box and an anchor with its center in it, T of them
+        among the best of their box, P positives.
+        """
         device = predictions.deltas.device
-        rows, index = (torch.from_numpy(side).to(device) for side in pairs)
-        boxes = torch.from_numpy(given).to(device)
-        labels = torch.from_numpy(np.concatenate([target.labels[~target.crowd] for target in targets])).to(device)
-        images = torch.from_numpy(np.repeat(np.arange(len(targets)), [(~target.crowd).sum() for target in targets]))
-        anchors = torch.from_numpy(grid.boxes[pairs[1]]).to(device)
-        flat = index + images.to(device)[rows] * len(grid)  # as they are counted in the batch
-        found = coder.decode(predictions.deltas.flatten(0, 1)[flat], anchors)
-        iou = paired_iou(found, boxes[rows])
-        metric = predictions.scores().flatten(0, 1)[flat, labels[rows]] ** self.alpha * iou**self.beta
-        chosen = _best(metric, rows, self.topk)
-        chosen = chosen[(metric * iou)[chosen] > 0]
-        chosen = chosen[_best(iou[chosen], flat[chosen], 1)]  # by ascending anchor
-        rows, positives, iou, metric = rows[chosen], flat[chosen], iou[chosen], metric[chosen]
-        greatest = [values.new_zeros(len(boxes)).scatter_reduce(0, rows, values, "amax") for values in (metric, iou)]
+        targets = [sample.target for sample in batch.samples]
+        numpy_boxes = np.concatenate([target.boxes[~target.crowd] for target in targets]).astype(np.float32)  # (M, 4)
+        numpy_labels = np.concatenate([target.labels[~target.crowd] for target in targets])  # (M,)
+        numpy_images = np.repeat(np.arange(len(targets)), [(~target.crowd).sum() for target in targets])  # (M,)
+        numpy_rows, numpy_anchors = centers_inside(grid, numpy_boxes)  # (Q,) box of a pair, and anchor in its image
+        boxes = torch.from_numpy(numpy_boxes).to(device)  # (M, 4)
+        labels = torch.from_numpy(numpy_labels).to(device)  # (M,)
+        images = torch.from_numpy(numpy_images).to(device)  # (M,) place in the batch
+        pair_box = torch.from_numpy(numpy_rows).to(device)  # (Q,) 0..M-1
+        pair_index = torch.from_numpy(numpy_anchors).to(device) + images[pair_box] * len(grid)  # (Q,) 0..B*A-1
+        pair_anchor = torch.from_numpy(grid.boxes[numpy_anchors]).to(device)  # (Q, 4) xyxy
+
+        decoded = coder.decode(predictions.deltas.flatten(0, 1)[pair_index], pair_anchor)  # (Q, 4)
+        iou = paired_iou(decoded, boxes[pair_box])  # (Q,)
+        score = predictions.scores().flatten(0, 1)[pair_index, labels[pair_box]]  # (Q,)
+        metric = score**self.alpha * iou**self.beta  # (Q,)
+
+        best_of_box = _best(metric, pair_box, self.topk)  # (T,) places among the Q pairs
+        best_of_box = best_of_box[(metric * iou)[best_of_box] > 0]  # no positive without overlap
+        best_of_anchor = _best(iou[best_of_box], pair_index[best_of_box], 1)  # (P,) places among the T
+        kept = best_of_box[best_of_anchor]  # (P,) places among the Q pairs, by ascending anchor
+
+        row, positives = pair_box[kept], pair_index[kept]  # (P,) box, and anchor in the batch
+        most_metric = _greatest(metric[kept], row, len(boxes))  # (M,)
+        most_iou = _greatest(iou[kept], row, len(boxes))  # (M,)
         return replace(
             batch,
             positives=positives,
-            anchors=anchors[chosen],
-            boxes=boxes[rows],
-            labels=labels[rows],
+            anchors=pair_anchor[kept],
+            boxes=boxes[row],
+            labels=labels[row],
             ignored=batch.ignored[~torch.isin(batch.ignored, positives)],
-            alignment=metric / greatest[0][rows] * greatest[1][rows],
+            alignment=metric[kept] / most_metric[row] * most_iou[row],
         )
-
-
-def centers_inside(grid: AnchorGrid, boxes: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return (rows, anchors) of all P pairs of a box (M, 4) and an anchor whose center lies inside of it, sorted.
-
-    Centers lie on lattices, so that those in a box are a window: no matrix of boxes and anchors is made.
-    """
-    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    start = 0
-    for level in grid.levels:
-        for shape in range(level.shapes):
-            xs, ys = (level.x1[shape] + level.x2[shape]) / 2, (level.y1[shape] + level.y2[shape]) / 2
-            left, top = np.searchsorted(xs, boxes[:, 0], "right"), np.searchsorted(ys, boxes[:, 1], "right")
-            wide = np.maximum(np.searchsorted(xs, boxes[:, 2], "left") - left, 0)
-            high = np.maximum(np.searchsorted(ys, boxes[:, 3], "left") - top, 0)
-            count = wide * high
-            rows = np.repeat(np.arange(len(boxes)), count)
-            place = np.arange(len(rows)) - (np.cumsum(count) - count)[rows]  # in the window of its box
-            cells = (top[rows] + place // wide[rows]) * len(xs) + left[rows] + place % wide[rows]
-            found.append((rows, start + cells * level.shapes + shape))
-        start += len(level)
-    rows, anchors = (np.concatenate(side) for side in zip(*found, strict=True))
-    order = np.lexsort((anchors, rows))
-    return rows[order], anchors[order]
 
 
 def _best(values: Tensor, groups: Tensor, count: int) -> Tensor:
@@ -100,3 +93,8 @@ def _best(values: Tensor, groups: Tensor, count: int) -> Tensor:
     sorted_groups = groups[order]
     rank = torch.arange(len(order), device=order.device) - torch.searchsorted(sorted_groups, sorted_groups)
     return order[rank < count]
+
+
+def _greatest(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    """Return the greatest value of each of `count` groups, 0 for an empty group."""
+    return values.new_zeros(count).scatter_reduce(0, groups, values, "amax")

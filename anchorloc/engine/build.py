@@ -21,6 +21,7 @@ from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
+from anchorloc.text import counted
 
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
 MAX_VALIDATION_BATCH = 16  # images, so that a large train.batch_size cannot exhaust memory
@@ -76,7 +77,7 @@ def refuse_small_batches(config: Config, processes: int) -> None:
     settings = config.train
     if processes * settings.gradient_accumulation > settings.batch_size:
         raise InputError(
-            f"train.batch_size={settings.batch_size} is less than {processes} processes times "
+            f"train.batch_size={settings.batch_size} is less than {counted(processes, 'process')} times "
             f"train.gradient_accumulation={settings.gradient_accumulation}; raise train.batch_size"
         )
 

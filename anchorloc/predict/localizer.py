@@ -17,7 +17,7 @@ from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
-from anchorloc.predict.tiles import SquareTiles, Tile, tile_grid
+from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
 from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Size, Target
 
 NO_BOXES: Final = Target(

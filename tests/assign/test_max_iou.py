@@ -15,7 +15,7 @@ from torchvision.ops import box_iou
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import MaxIoUAssigner
-from anchorloc.assign.grid_tables import lattices_of
+from anchorloc.assign.grid_tables import shape_grids
 from anchorloc.assign.max_iou_kernels import FUDGE, cells_around, window
 from anchorloc.structures import BACKGROUND, IGNORE
 from tests.assign.assign_twins import Scene, iou_matrix, max_iou_twin, random_boxes, scenes, thresholds
@@ -141,7 +141,7 @@ def test_rescue_prefers_the_near_center_on_either_axis_and_side(turned: bool) ->
 )
 def test_a_first_bound_comes_from_the_cells_about_the_center(box: Any, cells: Any) -> None:
     """Of a board of 4 x 2 cells; a box outside of it looks at those of the border."""
-    _, (lattice,) = lattices_of(SQUARES((40, 20)))
+    _, (lattice,) = shape_grids(SQUARES((40, 20)))
     assert cells_around(tuple(np.array(box, np.float32)), lattice) == cells
 
 
@@ -155,7 +155,7 @@ def check_window(generator: np.random.Generator) -> None:
     """Of one random box over one random shape."""
     width, height = np.exp(generator.uniform(0, 5, 2)).round(1)
     grid = AnchorGenerator(strides=(8,), shapes=(((width, height),),))((120, 160))
-    edges, (lattice,) = lattices_of(grid)
+    edges, (lattice,) = shape_grids(grid)
     corner, sides = generator.uniform(-20, 180, 2), np.exp(generator.uniform(-1, 5, 2))
     box = tuple(np.concatenate([corner, corner + sides]).astype(np.float32))
     shorter_x, shorter_y = min(box[2] - box[0], width), min(box[3] - box[1], height)

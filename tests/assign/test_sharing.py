@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, atss_kernels, max_iou_kernels
+from anchorloc.assign.max_iou import workspace
 from anchorloc.assign.max_iou_kernels import box_area, marked, ones
-from anchorloc.assign.workspace import scratch
 from anchorloc.boxes import box_iou as library_box_iou
 from anchorloc.structures import AnchorGrid, AnchorLevel
 from tests.assign.assign_twins import Scene, grids, max_iou_twin, random_boxes, scenes
@@ -31,7 +31,7 @@ def labels(task: Task) -> NDArray[np.int32]:
 
 
 def tasks(count: int) -> list[Task]:
-    """Grids of several sizes, each with both assigners, so that scratch grows, shrinks and is shared."""
+    """Grids of several sizes, each with both assigners, so that the workspace grows, shrinks and is shared."""
     sizes = [(64, 96), (256, 320), (33, 200)]
     return [
         (ASSIGNERS[i % 2], AnchorGenerator()(sizes[i % 3]), random_boxes(1 + i % 12, i, *sizes[i % 3]))
@@ -66,7 +66,7 @@ def test_an_assigner_survives_pickling(assigner: Assigner) -> None:
 def test_scratch_is_clean_after_every_call(scene: Scene) -> None:
     for assigner in ASSIGNERS:
         assigner(scene.grid, scene.boxes, scene.crowd)
-        claims, marks, pages = scratch(len(scene.grid))
+        claims, marks, pages = workspace(len(scene.grid))
         assert not claims["iou"].any()
         assert not marks.any()
         assert not pages.any()

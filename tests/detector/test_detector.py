@@ -265,7 +265,7 @@ def test_candidates_are_counted_by_class_or_by_level(candidates: int) -> None:
 
 def test_a_softmax_shares_its_score_with_the_background() -> None:
     logits = torch.tensor([[[1.0, 2.0, 0.0]]])
-    scores = Predictions(logits, torch.zeros(1, 1, 4), background=True).scores()
+    scores = Predictions(logits, torch.zeros(1, 1, 4), background_class=True).scores()
     expected = np.exp([2.0, 0.0]) / np.exp([1.0, 2.0, 0.0]).sum()
     np.testing.assert_allclose(scores[0, 0], expected, rtol=1e-6)
 

@@ -207,7 +207,7 @@ def test_the_quality_branch_learns_the_iou_and_shares_the_score() -> None:
     batch = collate(sample(boxes_of(0, 3)))
     predictions = predictions_for(batch)
     quality = torch.randn(predictions.logits.shape[:2], generator=torch.Generator().manual_seed(1))
-    predictions = predictions._replace(quality=quality)
+    predictions = predictions._replace(iou_logits=quality)
     found = Criterion(iou_branch_weight=2.0)(predictions, batch, CODER)["iou"]
     boxes = CODER.decode(predictions.deltas[0, batch.positives], batch.anchors).detach().numpy()
     iou = np.diagonal(box_iou(boxes, batch.boxes.numpy()))

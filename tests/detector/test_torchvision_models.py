@@ -14,8 +14,8 @@ from anchorloc.config import read_config, to_plain
 from anchorloc.detector.torchvision_weights import COCO_ROWS, family, translate
 from anchorloc.detector.transfer import logits_of_an_anchor
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.trained_model import load_model
 from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from anchorloc.evaluate import main as evaluate
 from anchorloc.structures import Category

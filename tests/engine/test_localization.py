@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import anchorloc
 from anchorloc import evaluate, train
+from anchorloc.anchors import WholeImageAnchor
+from anchorloc.assign import SingleObjectAssigner
 from anchorloc.boxes import box_iou
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import OneShapeData, refuse_other_counts
-from anchorloc.anchors import WholeImageAnchor
-from anchorloc.assign import SingleObjectAssigner
 from anchorloc.detector import Batch, Collate, DetectorSettings, SingleBoxLocalizer
 from anchorloc.detector.coder import NormalizedCoder
 from anchorloc.engine.system.log import read_log

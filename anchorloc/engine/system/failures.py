@@ -15,7 +15,7 @@ from anchorloc.data import Source
 from anchorloc.engine.learner import NotFiniteError
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
-from anchorloc.text import first_few
+from anchorloc.text import counted, first_few
 
 VALIDATION = "the validation loss"
 IMAGES = "not_finite.json"  # names the images of the last batch with a NaN or infinite loss
@@ -87,7 +87,7 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _release_frames(error)
-            raise InputError(f"memory ran out in {_batch_advice(config, processes)} ({reason})") from None
+            raise _memory_error(config, processes, reason) from None
         if config.train.compile and _is_compile_error(error):
             raise InputError(
                 f"torch.compile cannot compile the network ({_cause(error)}): on a CPU it needs a C++ compiler (g++, "
@@ -115,14 +115,13 @@ def _release_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def _batch_advice(config: Config, processes: int) -> str:
-    """Return what ran out of memory, and the settings that lower its size."""
+def _memory_error(config: Config, processes: int, reason: str) -> InputError:
     settings = config.train
     images = -(-settings.batch_size // (processes * settings.gradient_accumulation))
+    problem = f"memory ran out with {counted(images, 'image')} at a time ({reason})"
     if images == 1:
-        return "a network with one image at a time: lower transform.resize"
-    return (
-        f"a network with {images} images at a time: raise train.gradient_accumulation, now "
-        f"{settings.gradient_accumulation}, which keeps the batch size; or lower train.batch_size, now "
-        f"{settings.batch_size}, or transform.resize"
+        return InputError(f"{problem}: lower transform.resize")
+    return InputError(
+        f"{problem}: raise train.gradient_accumulation, now {settings.gradient_accumulation}, which keeps the batch "
+        f"size; or lower train.batch_size, now {settings.batch_size}, or transform.resize"
     )

@@ -1,0 +1,31 @@
+"""Anchors whose centers lie inside boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anchorloc.structures import AnchorGrid, FloatArray, IntArray
+
+
+def centers_inside(grid: AnchorGrid, boxes: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return (rows, anchors), (P,) each, of all pairs of a box (M, 4) and an anchor with its center inside, sorted.
+
+    The centers inside a box form a window of cells, so no boxes × anchors matrix is made.
+    """
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    start = 0
+    for level in grid.levels:
+        for shape in range(level.shapes):
+            xs, ys = (level.x1[shape] + level.x2[shape]) / 2, (level.y1[shape] + level.y2[shape]) / 2  # (W,), (H,)
+            left, top = np.searchsorted(xs, boxes[:, 0], "right"), np.searchsorted(ys, boxes[:, 1], "right")
+            wide = np.maximum(np.searchsorted(xs, boxes[:, 2], "left") - left, 0)
+            high = np.maximum(np.searchsorted(ys, boxes[:, 3], "left") - top, 0)
+            count = wide * high
+            rows = np.repeat(np.arange(len(boxes)), count)
+            place = np.arange(len(rows)) - (np.cumsum(count) - count)[rows]  # in the window of its box
+            cells = (top[rows] + place // wide[rows]) * len(xs) + left[rows] + place % wide[rows]
+            found.append((rows, start + cells * level.shapes + shape))
+        start += len(level)
+    rows, anchors = (np.concatenate(side) for side in zip(*found, strict=True))
+    order = np.lexsort((anchors, rows))
+    return rows[order], anchors[order]

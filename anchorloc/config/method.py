@@ -1,0 +1,121 @@
+"""What differs between training anchors and regressing a single box: grid, batch, network, losses, decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
+from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, SingleObjectAssigner
+from anchorloc.detector import Batch, Collate, Detector, Predictions, SingleBoxLocalizer, TaskAlignedAssigner
+from anchorloc.structures import AnchorGrid, Detections, Sample, Size
+
+if TYPE_CHECKING:
+    from anchorloc.config.settings import Config
+
+
+@dataclass(frozen=True)
+class AnchorMethod:
+    """Predict a class and an offset for every anchor."""
+
+    config: Config
+    has_anchors: ClassVar[bool] = True
+
+    @property
+    def generator(self) -> AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors:
+        return self.config.anchors
+
+    @property
+    def assigner(self) -> MaxIoUAssigner | ATSSAssigner:
+        """The assigner of the data loader, which sees no predictions."""
+        return self.config.initial_assigner
+
+    def grid(self, size: Size) -> AnchorGrid:
+        """Return the anchors of a padded image of (height, width)."""
+        return self.generator(size)
+
+    def collate(self) -> Collate:
+        """Return the function that makes a batch of samples."""
+        return Collate(self.generator, self.assigner, self.config.multiple, self.config.detector.fill)
+
+    def build(self, classes: int, *, pretrained: bool = True) -> Detector:
+        """Build the network.
+
+        Raises:
+            ValueError: the network and the anchors do not fit together.
+        """
+        anchors = self.config.anchors
+        return self.config.detector(anchors.strides, anchors.shapes_per_level, classes, pretrained=pretrained)
+
+    def reassign(self, predictions: Predictions, batch: Batch) -> Batch:
+        """Return `batch` with the positives that its predictions choose, if the assigner looks at predictions."""
+        assign = self.config.assign
+        if not isinstance(assign, TaskAlignedAssigner):
+            return batch
+        return assign(predictions, batch, self.grid(batch.size), self.config.coder)
+
+    def losses(self, predictions: Predictions, batch: Batch, weight: float | None = None) -> dict[str, Tensor]:
+        """Return the named losses of a batch that `reassign` returned.
+
+        Args:
+            weight: divides the losses in place of `batch.weight`, for micro-batches.
+        """
+        return self.config.loss(predictions, batch, self.config.coder, weight)
+
+    def candidates(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the decoded boxes of each image before NMS, in original pixels."""
+        decode, coder = self.config.decoder, self.config.coder
+        return [
+            decode.decode(decode.choose(scores), deltas, grid, sample, coder)
+            for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
+        ]
+
+    def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the detections of each image, in original pixels."""
+        return self.config.decoder(predictions, grid, samples, self.config.coder)
+
+
+@dataclass(frozen=True)
+class SingleBoxMethod:
+    """Predict one class and one box per image, without anchors."""
+
+    config: Config
+    localizer: SingleBoxLocalizer
+    has_anchors: ClassVar[bool] = False
+    generator: ClassVar[WholeImageAnchor] = WholeImageAnchor()
+    assigner: ClassVar[SingleObjectAssigner] = SingleObjectAssigner()
+
+    def grid(self, size: Size) -> AnchorGrid:
+        """Return the grid of one anchor, the padded image of (height, width)."""
+        return self.generator(size)
+
+    def collate(self) -> Collate:
+        """Return the function that makes a batch of samples."""
+        return Collate(self.generator, self.assigner, self.config.multiple, self.config.detector.fill)
+
+    def build(self, classes: int, *, pretrained: bool = True) -> Detector:
+        """Build the network."""
+        return self.localizer(self.config.detector, classes, pretrained=pretrained)
+
+    def reassign(self, predictions: Predictions, batch: Batch) -> Batch:
+        """Return `batch`: its one anchor per image needs no choice."""
+        return batch
+
+    def losses(self, predictions: Predictions, batch: Batch, weight: float | None = None) -> dict[str, Tensor]:
+        """Return the named losses of a batch.
+
+        Args:
+            weight: divides the losses in place of the number of images with an object, for micro-batches.
+        """
+        return self.localizer.losses(predictions, batch, weight)
+
+    def candidates(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the one box of each image, in original pixels."""
+        return self.decode(predictions, grid, samples)
+
+    def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the one box of each image, in original pixels."""
+        return self.localizer.decode(predictions, grid, samples)

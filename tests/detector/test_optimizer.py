@@ -1,0 +1,74 @@
+"""Optimizers: they reach every weight, and step as their formulas say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from anchorloc.detector import SGD, AdamW, Muon
+from anchorloc.engine.build import build_detector
+from tests.engine.small_runs import small
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(0.01), Muon(0.01)])
+def test_optimizers_reach_every_weight_and_lower_the_loss(optimizer: AdamW | Muon) -> None:
+    torch.manual_seed(0)
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    stepper = optimizer(model)
+    images = torch.randint(0, 255, (4, 3, 96, 96), dtype=torch.uint8)
+    losses = []
+    for _ in range(8):
+        predictions = model(images)
+        loss = (predictions.logits - 1).pow(2).mean() + (predictions.deltas - 0.5).pow(2).mean()
+        loss.backward()
+        stepper.step(1.0)
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(not torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+@pytest.mark.parametrize("optimizer", [AdamW, SGD, Muon])
+def test_settings_of_an_optimizer_are_those_it_was_built_with(optimizer: type[AdamW | SGD | Muon]) -> None:
+    """A run resumed with another learning rate, by --allow-changes, learns at that one."""
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    then, now = optimizer(0.01, weight_decay=0.3)(model), optimizer(0.0001, weight_decay=0.2)(model)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    then.step(0.5)
+    now.load_state_dict(then.state_dict())
+    groups = [group for part in now.parts for group in part.param_groups]
+    assert {group["full_rate"] for group in groups} == {0.0001}
+    assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
+    assert all(part.state for part in now.parts)
+
+
+def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:
+    torch.manual_seed(0)
+    model = build_detector(small(), 4).to(memory_format=torch.channels_last)
+    kernel = model.pyramid.smooth[0].conv.weight  # type: ignore[index, union-attr]
+    before = kernel.detach().clone()
+    stepper = Muon(0.01, weight_decay=0.0, iterations=5)(model)
+    kernel.grad = torch.randn_like(kernel)
+    stepper.step(1.0)
+    update = (kernel.detach() - before).permute(0, 2, 3, 1).flatten(1)
+    singular = torch.linalg.svdvals(update)
+    assert singular.min() > 0.5 * singular.max()  # of a random matrix this would be near 0
+    assert update.pow(2).mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
+def test_sgd_takes_the_steps_of_its_formula() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    start, gradient = model.weight.item(), 2.0
+    stepper = SGD(0.1, weight_decay=0.5, momentum=0.9)(model)
+    velocity, expected = 0.0, start
+    for rate in (1.0, 0.5):
+        model.weight.grad = torch.full((1, 1), gradient)
+        stepper.step(rate)
+        velocity = 0.9 * velocity + gradient + 0.5 * expected
+        expected -= rate * 0.1 * velocity
+        assert model.weight.item() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="momentum"):
+        SGD(0.1, momentum=1.0)
