@@ -1,16 +1,16 @@
 """The recipes in configs/ against torchvision's RetinaNet on real data.
 
-    python -m benchmarks.accuracy DATA               # 27 runs, of 10 minutes and less, on two idle cores
-    python -m benchmarks.accuracy --summary          # what is known so far
+    python -m benchmarks.accuracy DATA               # 27 runs of up to 10 minutes, on two idle cores
+    python -m benchmarks.accuracy --summary          # the results so far
 
 DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. "ours" is
-`python -m anchorloc.train` with the config of the set. Only the length is given, and that it validates at the end
-alone, so that no checkpoint is picked on the split that it is scored on. The peer (benchmarks/torchvision_training.py)
-has the same backbone with the same weights, and sees images of at most 320 px, flipped, for the same wall-clock.
-"ours-equal-epochs" is the config again, with the peer's image size and augmentation, for as many images as the peer
-came to see. All are scored by pycocotools on val. Every run is kept in the table as soon as it is done, and not done
-again; one that was stopped starts anew. "cores" is the CPU time of a run by its wall-clock: below 1.8 of two cores
-others worked on the machine, and a run of 10 minutes should be done again: delete its line.
+`anchorloc train` with the config of the set. It sets the length, and validates only at the end, so that no checkpoint
+is chosen on the split that scores it. The peer (benchmarks/torchvision_training.py) has the same backbone with the same
+weights, and trains on flipped images of at most 320 px for the same time. "ours-equal-epochs" is the config again, with
+the peer's image size and augmentation, on as many images as the peer saw. pycocotools scores all of them on val. A run
+adds its line to the table when it ends and is not repeated; a stopped run starts again. "cores" is the CPU time of a
+run divided by its time. Below 1.8 of two cores the machine had other work: delete the line of such a 10-minute run and
+repeat it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from benchmarks.timing import RESULTS, circumstances
 
 SETS = ["bccd", "fruits", "airplanes"]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-WEIGHTS = {"mobilenet_v2": "mobilenet_v2_imagenet_tvnaming.pth"}  # from TensorFlow
+WEIGHTS = {"mobilenet_v2": "mobilenet_v2_imagenet_tvnaming.pth"}  # converted from TensorFlow
 SIDE = 320
 PEERS = Transform(resize=ShortestSide(SIDE, SIDE), augment=Augment(horizontal_flip=0.5))  # the same for all sets
 KEY = ("set", "minutes", "seed", "method")
@@ -52,7 +52,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Task:
-    """A set, and its recipe as words of the command line."""
+    """A set, and its recipe as command-line words."""
 
     name: str
     words: tuple[str, ...]
@@ -61,10 +61,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Score:
-    """What a run came to."""
+    """The result of a run."""
 
     steps: int
-    images: int  # that they saw
+    images: int  # training images seen
     ap: float | None
     ap50: float | None
     ap75: float | None
@@ -72,26 +72,26 @@ class Score:
 
 @dataclass(frozen=True)
 class Run:
-    """One training of `minutes`, or on as many images as the peer saw in them."""
+    """One training of `minutes`, or on as many images as the peer saw in that time."""
 
     task: Task
     minutes: float
     seed: int
-    table: Path  # of what is done
-    out: Path  # the folder of our runs
+    table: Path  # of finished runs
+    out: Path  # folder of our runs
 
     def key(self, method: str) -> Row:
-        """The columns that tell its line from others."""
+        """Return the columns that identify its line."""
         return dict(zip(KEY, (self.task.name, f"{self.minutes:g}", str(self.seed), method), strict=True))
 
     def line(self, method: str) -> Row | None:
-        """Its line in the table."""
+        """Return its line in the table."""
         wanted = self.key(method).items()
         return next((row for row in read_table(self.table) if wanted <= row.items()), None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train what is missing in the table, and print what it says."""
+    """Train the runs that the table lacks, and print a summary."""
     arguments = _parser().parse_args(argv)
     table: Path = arguments.table
     if not arguments.summary:
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def task_of(name: str, data: Path, configs: Path) -> Task:
-    """Read a recipe, and look at its data and weights before hours of work begin.
+    """Read a recipe, and check its data and weights before hours of training.
 
     Raises:
         InputError: something is missing or broken.
@@ -193,7 +193,7 @@ def peer(run: Run, *, bfloat16: bool = False) -> Score:
 
 
 def peer_in_bfloat16(run: Run) -> Score:
-    """The same with autocast, which fast CPUs take more steps with."""
+    """Train it with autocast, which gives more steps on some CPUs."""
     return peer(run, bfloat16=True)
 
 
@@ -206,7 +206,7 @@ METHODS: dict[str, Callable[[Run], Score]] = {
 
 
 def read_table(path: Path) -> list[Row]:
-    """Return the lines of the table; none where there is no table yet.
+    """Return the lines of the table, or none if it does not exist yet.
 
     Raises:
         InputError: it lacks a column.
@@ -221,7 +221,7 @@ def read_table(path: Path) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, whole or not at all."""
+    """Write the table atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
@@ -231,7 +231,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _cpu_seconds() -> float:
-    """CPU time of this process and of the children that have ended."""
+    """Return the CPU time of this process and of its ended children."""
     return sum(os.times()[:4])
 
 
@@ -245,14 +245,12 @@ def _positive(word: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="the folder of the sets and of weights/")
-    parser.add_argument("--summary", action="store_true", help="train nothing, print what the table says")
-    parser.add_argument("--sets", nargs="+", default=SETS, help="(default: all three)")
+    parser.add_argument("--summary", action="store_true", help="print the summary of the table and train nothing")
+    parser.add_argument("--sets", nargs="+", default=SETS, help="sets to train on (default: all three)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--by", nargs="+", choices=list(METHODS), default=["torchvision", "ours", "ours-equal-epochs"])
-    parser.add_argument("--minutes", type=_positive, default=10, help="of each training (default: 10)")
-    parser.add_argument(
-        "--table", type=Path, default=RESULTS / "accuracy.csv", help="what is done, and is gone on with"
-    )
+    parser.add_argument("--minutes", type=_positive, default=10, help="minutes of each training (default: 10)")
+    parser.add_argument("--table", type=Path, default=RESULTS / "accuracy.csv", help="table of finished runs")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder of our runs")
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the recipes, SET.yaml")
     return parser

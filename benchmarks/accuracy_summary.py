@@ -1,4 +1,4 @@
-"""The table of benchmarks.accuracy, as a person reads it: per set both by seed, and how much of the gap is closed."""
+"""Summarize the table of benchmarks.accuracy: both methods per set and seed, and how much of the gap is closed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 OURS, EQUAL, PEER = "ours", "ours-equal-epochs", "torchvision"
-IDLE = 1.8  # of two cores
+IDLE = 1.8  # cores of two
 
 
 def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -18,7 +18,9 @@ def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
     for minutes, name in groups:
         lines += [*_of_set(name, minutes, [r for r in rows if (r["minutes"], r["set"]) == (minutes, name)]), ""]
     commits = len({row["commit"] for row in rows})
-    busy = sum(float(row["cores"]) < IDLE for row in rows if row["method"] != EQUAL)  # those end after given steps
+    busy = sum(
+        float(row["cores"]) < IDLE for row in rows if row["method"] != EQUAL
+    )  # equal-epochs runs have a number of steps, not minutes
     lines.append(
         f"{len(rows)} runs of {commits} commit{'s' * (commits > 1)}; {busy} of the timed had less than {IDLE} cores"
     )
@@ -26,7 +28,7 @@ def summary(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _of_set(name: str, minutes: str, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Yield the heading, a line for each method, and what ours has over each peer."""
+    """Yield the heading, a line for each method, and the gain of ours over each peer."""
     seeds = sorted({int(row["seed"]) for row in rows})
     yield (
         f"{name + ', ' + minutes + ' minutes':36}" + "".join(f"{f'seed {seed}':>9}" for seed in seeds) + f"{'mean':>9}"
@@ -45,7 +47,7 @@ def _of_set(name: str, minutes: str, rows: Sequence[Mapping[str, str]]) -> Itera
 
 
 def gap_closed(ours: float, peer: float) -> float:
-    """The part of the gap to AP 1 that the peer leaves and ours does not; negative where ours is worse."""
+    """Return the fraction of the peer's gap to AP 1 that ours closes; negative where ours is worse."""
     return (ours - peer) / max(1 - peer, 1e-9)
 
 

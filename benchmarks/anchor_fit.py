@@ -1,9 +1,9 @@
 """Fitted anchors against torchvision's defaults and k-means clusters: `python -m benchmarks.anchor_fit DATA`.
 
-DATA holds the sets bccd, fruits and coco128, in COCO format. All contenders have 9 shapes on each of 5 levels, strides
-8 to 128: torchvision's RetinaNet, by its own AnchorGenerator; clusters of the resized train boxes, and of those that
-the fit saw, dealt out as YOLOv5 does; and the fit. The figure is the mean recall over IoU 0.50 to 0.90 without rescue
-on the val images, which no contender saw. `benchmarks.lab_speed` times the command.
+DATA holds the sets bccd, fruits and coco128, in COCO format. All methods have 9 shapes on each of 5 levels, strides 8
+to 128: torchvision's RetinaNet, by its own AnchorGenerator; clusters of the resized train boxes, and clusters of the
+boxes of the fit, distributed over levels as YOLOv5 does; and the fit. The figure is the mean recall over IoU 0.50 to
+0.90 without rescue on the val images, which no method saw. `benchmarks.lab_speed` times the command.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 STRIDES = (8, 16, 32, 64, 128)
 RESIZE = "transform.resize={kind: ShortestSide, size: 800, max_size: 1333}"
 NINE = f"anchors={{strides: {list(STRIDES)}, scales: [4, 5.04, 6.35], height_to_width: [0.5, 1, 2]}}"
-SIZES = tuple((4 * s, int(4 * s * 2 ** (1 / 3)), int(4 * s * 2 ** (2 / 3))) for s in STRIDES)  # as RetinaNet has them
+SIZES = tuple((4 * s, int(4 * s * 2 ** (1 / 3)), int(4 * s * 2 ** (2 / 3))) for s in STRIDES)  # RetinaNet's sizes
 SETS = ("bccd", "fruits", "coco128")
 
 
 def config_of(name: str, data: Path) -> Config:
-    """The config of a set with nine shapes on five levels."""
+    """Return the config of a set with nine shapes on five levels."""
     if name == "coco128":
         return read_config(None, [f"data={{kind: CocoData, root: '{data / name}'}}", RESIZE, NINE])
     return read_config(CONFIGS / f"{name}.yaml", [f"data.root={data / name}", NINE])
 
 
 def rows_of(name: str, data: Path, seed: int) -> list[dict[str, object]]:
-    """One row for each contender."""
+    """Return one row for each method."""
     config = config_of(name, data)
     split = split_for_fit(config, seed)
     fitted = fit(config, split, FitSettings(seed=seed))
@@ -60,13 +60,13 @@ def rows_of(name: str, data: Path, seed: int) -> list[dict[str, object]]:
 
 
 def clusters(config: Config, split: FitSplit, passes: int, seed: int) -> AnchorGenerator:
-    """YOLO's anchors for the train boxes."""
+    """Return YOLO's anchors for the train boxes."""
     sizes: Floats = collect_offsets(NetworkViews(config, split.train, passes)).sizes.astype(float)
     return AnchorGenerator(STRIDES, shapes=kmeans_levels(sizes, len(STRIDES), 9, seed))
 
 
 def row(name: str, way: str, one: AnchorCoverage, fitted: AnchorCoverage, seed: int) -> dict[str, object]:
-    """The figures of one contender, and what the fit has more."""
+    """Return the figures of one method, and the gain of the fit over it."""
     gain = recall_gain(fitted, one, seed)
     return {
         "set": name,

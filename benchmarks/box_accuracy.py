@@ -1,7 +1,8 @@
-"""How far the overlap measures are from the truth: `python -m benchmarks.box_accuracy`.
+"""Measure the rounding error of the overlap measures: `python -m benchmarks.box_accuracy`.
 
-For each kind of boxes, 1,000 against 1,000, in float64 and in float32; the truth is computed in NumPy's longdouble from
-the same rounded coordinates. Kinds are random boxes, and those on which a careless formula loses its digits.
+For each kind of boxes, 1,000 against 1,000, in float64 and in float32. The exact value is computed in NumPy's
+longdouble from the same rounded coordinates. Kinds are random boxes, and boxes on which a careless formula loses
+digits.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ EPS = Wide(1e-7)
 
 
 def spread(rng: np.random.Generator, count: int, reach: float, least: float, most: float) -> Boxes:
-    """Boxes with centers up to `reach` from the origin and sides log-uniform between `least` and `most`."""
+    """Return boxes with centers up to `reach` from the origin and sides log-uniform between `least` and `most`."""
     centers = rng.uniform(-reach, reach, (count, 2))
     half = np.exp(rng.uniform(np.log(least), np.log(most), (count, 2))) / 2
     return np.hstack([centers - half, centers + half])
 
 
 def kinds(rng: np.random.Generator, count: int) -> dict[str, tuple[Boxes, Boxes]]:
-    """Two sets of boxes of every kind."""
+    """Return two sets of boxes of every kind."""
     plain = spread(rng, count, 500, 1, 500)
     lattice = np.sort(rng.integers(0, 6, (2, count, 2, 2)), axis=2).reshape(2, count, 4).astype(float)
     far = spread(rng, count, 20, 1, 40) + 2.0**20
@@ -50,7 +51,7 @@ def kinds(rng: np.random.Generator, count: int) -> dict[str, tuple[Boxes, Boxes]
 
 
 def truth(first: Boxes, second: Boxes) -> dict[str, Boxes]:
-    """Every measure of all pairs, by its definition, in longdouble."""
+    """Return every measure of all pairs, by its definition, in longdouble."""
     a, b = first.astype(Wide)[:, None], second.astype(Wide)[None]
     size_a, size_b = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2]
     shared = np.maximum(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0)
@@ -72,24 +73,26 @@ def truth(first: Boxes, second: Boxes) -> dict[str, Boxes]:
 
 
 def part(numerator: Boxes, whole: Boxes) -> Boxes:
-    """The quotient, 0 where the whole is 0."""
+    """Return the quotient, 0 where the denominator is 0."""
     return np.divide(numerator, whole, out=np.zeros_like(numerator), where=whole > 0)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure every kind, and write the table; exit with 1 if a value is further off than allowed."""
+    """Measure every kind, and write the table; exit with 1 if an error is above its limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--boxes", type=int, default=1000, help="in each of the two sets of a kind (default: 1000)")
+    parser.add_argument(
+        "--boxes", type=int, default=1000, help="boxes in each of the two sets of a kind (default: 1000)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     rows = measure(arguments.boxes, arguments.seed)
     write_table(rows, RESULTS / "box_accuracy.csv")
     if any(row["beyond"] for row in rows):
-        raise SystemExit("a value is further off than allowed")
+        raise SystemExit("an error is above its limit")
 
 
 def measure(count: int, seed: int) -> list[dict[str, object]]:
-    """One row for each float type, kind and measure."""
+    """Return one row for each float type, kind and measure."""
     rows: list[dict[str, object]] = []
     for name, allowed in ALLOWED.items():
         for kind, pair in kinds(np.random.default_rng(seed), count).items():

@@ -1,8 +1,8 @@
 """`box_iou` against torchvision, powerboxes, supervision, pycocotools and cython_bbox: `python -m benchmarks.box_iou`.
 
-Every contender gets float32 boxes in the layout it likes best, made before the clock starts (pycocotools and
-cython_bbox know float64 only), and must give the same matrix, save cython_bbox, which counts a box of 0 to 10 as 11
-wide. "fill" writes one constant into the same matrix: no code that writes its result can be faster than that.
+Every library gets float32 boxes in the layout it is fastest with, made before the clock starts (pycocotools and
+cython_bbox take float64 only). All must give the same matrix, except cython_bbox, which counts a box of 0 to 10 as 11
+wide. "fill" writes one constant into the same matrix: no code that writes its result can be faster.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from anchorloc.boxes import box_convert, box_iou
 from .timing import RESULTS, Call, median_seconds, significant, write_table
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # supervision asks for OpenCV, which it does not need here
+    warnings.simplefilter("ignore")  # supervision warns about OpenCV, which is not needed here
     import supervision
 
 SIZES = [(1000, 1000), (20_000, 100), (5000, 5000)]
@@ -35,14 +35,14 @@ FILL = "fill the matrix"
 
 
 def random_boxes(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Boxes in an image of 1344 x 800, sides log-uniform from 12 to 500 px."""
+    """Return boxes in an image of 1344 x 800 px, sides log-uniform from 12 to 500 px."""
     sides = np.exp(rng.uniform(np.log(12), np.log(500), (count, 2)))
     centers = rng.uniform(0, (1344, 800), (count, 2))
     return np.concatenate([centers - sides / 2, centers + sides / 2], axis=1).astype(np.float32)
 
 
 def contenders(boxes1: NDArray[np.float32], boxes2: NDArray[np.float32]) -> dict[str, Call]:
-    """Every way to the (N, M) matrix, by name."""
+    """Return a function for the (N, M) matrix for every library, by name."""
     tensors = torch.from_numpy(boxes1), torch.from_numpy(boxes2)
     doubles = boxes1.astype(np.float64), boxes2.astype(np.float64)
     xywh = [box_convert(some, "xyxy", "xywh") for some in doubles]
@@ -72,7 +72,7 @@ def contenders(boxes1: NDArray[np.float32], boxes2: NDArray[np.float32]) -> dict
 
 
 def check(calls: dict[str, Call]) -> None:
-    """Stop unless all agree."""
+    """Stop unless all matrices agree."""
     expected = calls[OURS]().copy()
     for name, call in calls.items():
         if name.startswith("torchvision"):
@@ -83,7 +83,7 @@ def check(calls: dict[str, Call]) -> None:
 
 
 def rows_of(size: tuple[int, int], rounds: int) -> list[dict[str, object]]:
-    """The table of one size."""
+    """Return the rows of one size."""
     rng = np.random.default_rng(0)
     calls = contenders(random_boxes(size[0], rng), random_boxes(size[1], rng))
     check(calls)
@@ -103,7 +103,7 @@ def rows_of(size: tuple[int, int], rounds: int) -> list[dict[str, object]]:
 def main() -> None:
     """Time every size and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.box_iou", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="the median is over so many")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
     rounds = parser.parse_args().rounds
     rows = [row for size in SIZES for row in rows_of(size, rounds)]
     peers = ("torch", "torchvision", "powerboxes", "supervision", "pycocotools", "cython_bbox")

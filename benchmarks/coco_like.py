@@ -1,10 +1,9 @@
-"""An annotation file with the counts and the box sizes of COCO's val2017: `python -m benchmarks.coco_like OUT.json`.
+"""Write annotations with the counts and the box sizes of COCO's val2017: `python -m benchmarks.coco_like OUT.json`.
 
-5,000 images, 37,000 boxes and 80 classes, seeded. sqrt(area) is log-normal, so that as in COCO 41% of the boxes are
-smaller than 32 px and 24% larger than 96 px; images have COCO's usual sizes; one in 100 has no box, and the
-number of boxes of the others is geometric; a class is half as frequent as the one of half its rank, and one box in 80
-is a crowd. Places are
-uniform, and boxes do not know of each other: it is for timing and memory, and nothing is to be learned from it.
+5,000 images, 37,000 boxes and 80 classes, seeded. sqrt(area) is log-normal, so that 41% of the boxes are smaller than
+32 px and 24% larger than 96 px, as in COCO. Images have COCO's usual sizes; one in 100 has no box, and the number of
+boxes of the others is geometric. A class is half as frequent as the class of half its rank, and one box in 80 is a
+crowd. Places are uniform and independent: the file is for timing and memory, not for training.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import numpy as np
 SIZES = ((480, 640), (427, 640), (640, 480), (640, 427), (640, 640), (375, 500))  # (height, width)
 SHARES = (0.38, 0.28, 0.12, 0.1, 0.06, 0.06)
 LOG_SCALE = (3.733, 1.176)  # mean and standard deviation of log(sqrt(area))
-LOG_RATIO = (0.08, 0.6)  # of log(height / width)
-CROWDS = 80  # one box in so many
+LOG_RATIO = (0.08, 0.6)  # mean and standard deviation of log(height / width)
+CROWDS = 80  # one box in 80 is a crowd
 
 
 def coco_like(images: int = 5000, boxes: int = 37_000, classes: int = 80, seed: int = 0) -> dict[str, Any]:
@@ -56,12 +55,12 @@ def coco_like(images: int = 5000, boxes: int = 37_000, classes: int = 80, seed: 
 
 
 def _corners(sizes: np.ndarray[Any, Any], random: np.random.Generator) -> np.ndarray[Any, Any]:
-    """(M, 4) xyxy boxes inside images of `sizes` (M, 2), in hundredths of a pixel."""
+    """Return (M, 4) xyxy boxes inside images of `sizes` (M, 2), in hundredths of a pixel."""
     scale, ratio = (random.normal(*parameters, len(sizes)) for parameters in (LOG_SCALE, LOG_RATIO))
     logs = np.stack([scale - ratio / 2, scale + ratio / 2], axis=1)  # width, height
-    room = sizes[:, ::-1]
-    sides = np.clip(np.exp(logs), 1, room)
-    start = random.uniform(size=sides.shape) * (room - sides)
+    limit = sizes[:, ::-1]
+    sides = np.clip(np.exp(logs), 1, limit)
+    start = random.uniform(size=sides.shape) * (limit - sides)
     return np.concatenate([start, start + sides], axis=1).round(2)
 
 

@@ -1,4 +1,4 @@
-"""Settings of anchors compared over seeds: `python -m anchorloc.compare`, its tables copied into `results/`.
+"""Compare settings of anchors over seeds with `anchorloc compare`, and copy its tables into `results/`.
 
 python -m benchmarks.compare_anchors configs/studies/shapes.yaml
 """
@@ -18,7 +18,7 @@ TABLES, PICTURE = ("settings", "verdicts"), "pareto.svg"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the study, or go on with it, and copy what it shows; the words are those of the command."""
+    """Run or resume the study, and copy its tables and picture; the words are the command's."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = compare.parse(words)
     status = compare.main(words)

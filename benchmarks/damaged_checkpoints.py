@@ -1,11 +1,11 @@
-"""Damage a real checkpoint in every way of two, and count how often that is noticed and the one before it used.
+"""Damage a checkpoint in two ways, and count how often a resumed run notices and uses the one before it.
 
     python -m benchmarks.damaged_checkpoints                   # 200 flipped bytes, 50 truncations
     python -m benchmarks.damaged_checkpoints --flips 20 --cuts 5
 
-A short training leaves last.pt and the checkpoint before it. Each time one byte of last.pt gets another value, or its
-end is cut off, at a random place; then a run that goes on must say that last.pt is damaged and take the one before it.
-For comparison the same files go through torch.load(weights_only=True) alone.
+A short training leaves last.pt and the checkpoint before it. Each trial changes one byte of last.pt, or cuts off its
+end, at a random place. A resumed run must report that last.pt is damaged and use the checkpoint before it. For
+comparison, torch.load(weights_only=True) alone reads the same files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.kill_and_resume import SETTINGS
 
 
 def damaged(data: bytes, chance: random.Random, cut: bool) -> bytes:
-    """Return `data` with another value at one place, or up to one place only."""
+    """Return `data` with one byte changed, or cut off at one place."""
     place = chance.randrange(len(data))
     if cut:
         return data[:place]
@@ -35,7 +35,7 @@ def damaged(data: bytes, chance: random.Random, cut: bool) -> bytes:
 
 
 def noticed(folder: Path) -> bool:
-    """Tell whether a run in `folder` would name last.pt as damaged and go on from the one before it."""
+    """Return whether a run in `folder` reports last.pt as damaged and resumes from the one before it."""
     said: list[str] = []
     (before,) = older_checkpoints(folder)
     state = load_last(folder, said.append, repair=False)
@@ -50,7 +50,7 @@ def noticed(folder: Path) -> bool:
 
 
 def loads(path: Path) -> bool:
-    """Tell whether torch.load alone takes the file."""
+    """Return whether torch.load alone reads the file."""
     try:
         torch.load(path, weights_only=True)
     except Exception:

@@ -1,9 +1,9 @@
 """Train for an hour and watch memory, file handles and disk: `python -m benchmarks.endurance --minutes 60`.
 
-400 of the built-in scenes, one thread, two loader workers, and a validation with a checkpoint every 200 images, which
-is at least each minute unless the machine is very slow; that is checked. Every ten seconds the memory of the trainer
-and its workers (proportional set size: a page that n processes share counts as one nth in each), their open files and
-the size of the run's folder are read. The slope is a straight line through all that comes after a sixth of the time.
+400 of the built-in scenes, one thread, two loader workers, and a validation with a checkpoint every 200 images: at
+least one per minute, which is checked. Every ten seconds it reads the memory of the trainer and its workers
+(proportional set size: a page that n processes share counts as one nth in each), their open files and the size of the
+run's folder. The slope is a straight line through all readings after a sixth of the time.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from anchorloc.engine.system.log import read_log
 from benchmarks.timing import RESULTS, write_table
 
 EVERY = 10.0  # seconds
-LIMIT = 1.0  # MiB a minute
+LIMIT = 1.0  # MiB per minute
 COLUMNS = ("memory, MiB", "open files", "folder, MiB")
 
 
 def family(parent: int) -> Iterator[Path]:
-    """The /proc folders of a process and its descendants."""
+    """Return the /proc folders of a process and its descendants."""
     yield Path(f"/proc/{parent}")
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split():
         yield from family(int(child))
 
 
 def look(process: subprocess.Popen[bytes], folder: Path, start: float) -> dict[str, float]:
-    """One reading."""
+    """Return one reading."""
     memory = files = 0.0
     for entry in family(process.pid):
         lines = (entry / "smaps_rollup").read_text(encoding="ascii").splitlines()
@@ -47,13 +47,13 @@ def look(process: subprocess.Popen[bytes], folder: Path, start: float) -> dict[s
 
 
 def slope(rows: Sequence[dict[str, float]], column: str) -> float:
-    """How much `column` grows a minute, warm-up aside."""
+    """Return the growth of `column` per minute after the warm-up."""
     late = [row for row in rows if row["minute"] >= rows[-1]["minute"] / 6]
     return float(np.polyfit([row["minute"] for row in late], [row[column] for row in late], 1)[0])
 
 
 def train_and_watch(minutes: float, folder: Path) -> list[dict[str, float]]:
-    """The readings of one training."""
+    """Train, and return the readings."""
     settings = [f"train.length={minutes} minutes", "train.patience=0", "train.threads=1", "data.train_images=400"]
     settings += ["train.save_every=1", "train.validate_every=0.5"]
     rows: list[dict[str, float]] = []
@@ -64,15 +64,15 @@ def train_and_watch(minutes: float, folder: Path) -> list[dict[str, float]]:
             time.sleep(EVERY)
             try:
                 rows.append(look(process, folder, start))
-            except OSError:  # a process ended while it was looked at
+            except OSError:  # a process ended during the reading
                 continue
     if process.returncode:
         raise SystemExit(f"the training ended with {process.returncode}")
-    return [row for row in rows if row["minute"] <= minutes]  # what comes later is the report
+    return [row for row in rows if row["minute"] <= minutes]  # later readings are of the report
 
 
 def draw(rows: Sequence[dict[str, float]]) -> Figure:
-    """The three columns over time."""
+    """Draw the three columns over time."""
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots(len(COLUMNS), 1, sharex=True)
     for axis, column in zip(axes, COLUMNS, strict=True):

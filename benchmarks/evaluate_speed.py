@@ -1,8 +1,8 @@
 """Time and memory of scoring at COCO's size: `python -m benchmarks.evaluate_speed`.
 
-5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) with 300,000 made-up detections: about four of five
-boxes are found, more or less well, some twice or as another class, and the rest of the detections are noise of low
-score. Each task runs in a process of its own; the time of the report counts its start and the reading of its files.
+5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) with 300,000 synthetic detections: four of five boxes
+are found, some twice or as another class, and the other detections are noise of low score. Each task runs in a process
+of its own. The time of the report includes its start and the reading of its files.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from benchmarks.timing import RESULTS, write_table
 DETECTIONS = 300_000
 RESAMPLES = 1000
 ASKED = {"validation": 3, "resamples": 60, "evaluate with report": 90}  # seconds
-FOUND, DOUBLE, OTHER_CLASS = 0.8, 0.15, 0.08  # chances
+FOUND, DOUBLE, OTHER_CLASS = 0.8, 0.15, 0.08  # probabilities
 
 
 def detections(document: dict[str, Any], count: int = DETECTIONS, seed: int = 0) -> list[dict[str, Any]]:
-    """Make up what a middling detector finds, in COCO's result format."""
+    """Return synthetic detections of a mediocre detector, in COCO's result format."""
     random = np.random.default_rng(seed)
     truth = document["annotations"]
     boxes = np.array([item["bbox"] for item in truth])
@@ -82,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def seconds_of(task: str, folder: Path) -> tuple[float, float]:
-    """Return the seconds of a task by the clock and of all threads, beyond the reading of the files.
+    """Return the wall and CPU seconds of a task, without the reading of the files.
 
-    Kernels are compiled beforehand, on no data.
+    Kernels are compiled before, on empty data.
     """
     truth = read_annotations(folder / "truth.json")
     found = read_results(folder / "found.json", truth)
@@ -101,14 +101,14 @@ def seconds_of(task: str, folder: Path) -> tuple[float, float]:
 
 
 def inner(task: str, folder: Path) -> dict[str, object]:
-    """One line of the table, timed inside the process."""
+    """Return one line of the table, timed inside the process."""
     words = ["-m", "benchmarks.evaluate_speed", "--task", task, "--folder", str(folder)]
     done = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True)
     return row(task, *map(float, done.stdout.split()))
 
 
 def report(folder: Path) -> dict[str, object]:
-    """The whole command: its start, the files, pycocotools, the analysis, 1,000 resamples and the pages."""
+    """Return the line of the whole command: start, files, pycocotools, analysis, 1,000 resamples and report."""
     files = [f"--detections={folder / 'found.json'}", f"--annotations={folder / 'truth.json'}"]
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     words = [sys.executable, "-m", "anchorloc.evaluate", *files, "--out", str(folder / "report")]
@@ -119,7 +119,7 @@ def report(folder: Path) -> dict[str, object]:
 
 
 def row(task: str, seconds: float, used: float) -> dict[str, object]:
-    """One line; the peak is that of the largest process so far, so the largest comes last."""
+    """Return one line; the peak is of the largest process so far, so the largest task runs last."""
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {
         "task": task,

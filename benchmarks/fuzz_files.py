@@ -1,12 +1,12 @@
-"""Mutate files at random and read them: nothing but the project's own error may come of it.
+"""Mutate files at random and read them: no exception but the project's own may be raised.
 
     OMP_NUM_THREADS=1 python -m benchmarks.fuzz_files               # 10,000 annotation files, 2,000 configs, ...
-    OMP_NUM_THREADS=1 python -m benchmarks.fuzz_files --every 50    # a fiftieth
+    OMP_NUM_THREADS=1 python -m benchmarks.fuzz_files --every 50    # one in 50
 
-Annotation files and configs are mutated as bytes (flipped, cut, repeated) and as values (a key dropped, a value that is
-of another type); images and checkpoints as bytes. A checkpoint is read as one of ours and as one of foreign
-origin, which has no checksum. Counted are other exceptions than InputError, files that took over 2 s, and files that
-reading changed.
+Annotation files and configs are mutated as bytes (flipped, cut, repeated) and as values (a key dropped, a value of
+another type); images and checkpoints as bytes. A checkpoint is read as one of ours, and as a foreign one without a
+checksum. The benchmark counts exceptions other than InputError, files that took over 2 s, and files that reading
+changed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def mutate_bytes(data: bytes, chance: Random) -> bytes:
 
 
 def mutate_value(value: Any, chance: Random) -> Any:
-    """Drop or replace one value, anywhere in a nested one, which is changed."""
+    """Drop or replace one value at any depth, in place."""
     inner = value
     while True:
         keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
@@ -86,7 +86,7 @@ def annotation_files(chance: Random) -> Iterator[bytes]:
 
 
 def config_files(chance: Random) -> Iterator[bytes]:
-    """Yield mutations of the recipes of the project."""
+    """Yield mutations of the project's configs."""
     texts = [path.read_bytes() for path in CONFIGS]
     while True:
         yield mutate_bytes(chance.choice(texts), chance)
@@ -118,7 +118,7 @@ def read_pixels(path: Path) -> None:
 
 
 def read_either(path: Path) -> None:
-    """Read a checkpoint as one of foreign origin, and as one of ours."""
+    """Read a checkpoint as a foreign one, and as one of ours."""
     with suppress(InputError):
         load_weights(path)
     load_checkpoint(path)
@@ -133,7 +133,7 @@ KINDS: dict[str, tuple[int, Callable[[Random], Iterator[bytes]], Callable[[Path]
 
 
 def fuzz(kind: str, number: int, seed: int, folder: Path) -> Counter[str]:
-    """Read `number` mutations; return how often what came of it."""
+    """Read `number` mutations; return the count of each outcome."""
     _, mutations, read = KINDS[kind]
     counts: Counter[str] = Counter()
     path = folder / f"{kind}.bin"
@@ -158,7 +158,7 @@ def fuzz(kind: str, number: int, seed: int, folder: Path) -> Counter[str]:
 def main() -> int:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only an Nth of the files")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="use only one in N of the files (default: 1)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     wrong = 0

@@ -1,10 +1,10 @@
-"""Bad and odd files through the command lines: each bad one must be refused in one sentence, each odd one taken.
+"""Run commands on bad and odd files: each bad one must be refused in one sentence, each odd one read.
 
     OMP_NUM_THREADS=1 python -m benchmarks.hostile_corpus              # all of them
-    OMP_NUM_THREADS=1 python -m benchmarks.hostile_corpus --every 10   # a tenth
+    OMP_NUM_THREADS=1 python -m benchmarks.hostile_corpus --every 10   # one in 10
 
-The commands run in this process, each with a time limit. Counted are tracebacks (an exception that is not told as an
-error of the user), hangs, bad files accepted and good ones refused.
+The commands run in this process, each with a time limit. The benchmark counts tracebacks (exceptions that are not
+reported as an error of the user), hangs, bad files accepted and good files refused.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ RIGHT = ("refused", "accepted")
 
 
 class Hang(BaseException):
-    """The time limit."""
+    """Raised at the time limit."""
 
 
 def corpus() -> list[Item]:
     """Return every case."""
-    rooms = (truths, results, pictures, configs, checkpoints)
-    return list(chain.from_iterable(room.items() for room in rooms))
+    groups = (truths, results, pictures, configs, checkpoints)
+    return list(chain.from_iterable(group.items() for group in groups))
 
 
 def verdict(item: Item, folder: Path) -> tuple[str, str]:
-    """Run the command of a case in a folder of its own; return what came of it, and what it said on stderr."""
+    """Run the command of a case in a folder of its own; return the outcome, and what it printed on stderr."""
     folder.mkdir(parents=True)
     words = item.prepare(folder)
     errors = io.StringIO()
@@ -82,10 +82,10 @@ def _limited() -> Iterator[None]:
 def run(items: list[Item], verbose: bool = False) -> Counter[str]:
     """Return how often each verdict was given, and print the wrong ones, or all."""
     counts: Counter[str] = Counter()
-    trained()  # what is compiled at first use counts for no case
+    trained()  # compile now, so that it counts for no case
     with tempfile.TemporaryDirectory() as name:
         start = Path.cwd()
-        os.chdir(name)  # where code that is run by mistake leaves its trace
+        os.chdir(name)  # code that is run by mistake leaves its files here
         try:
             for number, item in enumerate(items):
                 began = time.perf_counter()
@@ -104,9 +104,9 @@ def run(items: list[Item], verbose: bool = False) -> Counter[str]:
 def main() -> int:
     """Print the wrong verdicts, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth case")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name holds this")
-    parser.add_argument("--verbose", action="store_true", help="print every verdict, with what was said")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="run only every Nth case (default: 1)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="run only cases with this text in their name")
+    parser.add_argument("--verbose", action="store_true", help="print every verdict and the text of stderr")
     arguments = parser.parse_args()
     items = [item for item in corpus() if arguments.only in item.name][:: arguments.every]
     bad = sum(not item.good for item in items)

@@ -1,12 +1,12 @@
-"""Kill a training with SIGKILL, go on with it, and compare it bit by bit with one that was never killed.
+"""Kill a training with SIGKILL, resume it, and compare it bit by bit with one that was never killed.
 
     OMP_NUM_THREADS=1 python -m benchmarks.kill_and_resume                  # 50 kills, 10 of them inside a write
     OMP_NUM_THREADS=1 python -m benchmarks.kill_and_resume --kills 6 --inside 2
 
-The moments are random over the whole life of the process, half of them with 2 loader workers. For a kill inside the
-writing of a checkpoint, writing is slowed down, and the kill waits for a file that is not whole. Compared are the
-tensors and numbers of last.pt and best.pt, the lines of metrics.jsonl, what TensorBoard reads, and metrics.json; only
-wall-clock figures are left out. Processes are forked, as importing torch anew would take most of the time.
+Kills come at random times over the whole life of the process, half of them with 2 loader workers. For a kill inside a
+write of a checkpoint, writing is slowed down, and the kill waits for an incomplete file. The comparison covers the
+tensors and numbers of last.pt and best.pt, the lines of metrics.jsonl, TensorBoard's values and metrics.json, except
+for times. Processes are forked, because importing torch again would take most of the time.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Run:
     workers: int
 
     def start(self, disturb: Callable[[], None] = lambda: None) -> BaseProcess:
-        """Start it, or go on with it, in a new process; `disturb` is called there first."""
+        """Start or resume it in a new process, which calls `disturb` first."""
         if (self.folder / "config.yaml").exists():
             words = ["--resume"]
         else:
@@ -67,7 +67,7 @@ class Run:
         return process
 
     def finish(self) -> None:
-        """Start it, or go on with it, and wait for its end."""
+        """Start or resume it, and wait for its end."""
         process = self.start()
         process.join(PATIENCE)
         if process.exitcode != 0:
@@ -82,7 +82,7 @@ class Run:
         with self._output.open("w") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-        training.LOG_EVERY = 3  # a line every 3 steps, so that there are some to lose
+        training.LOG_EVERY = 3  # a log line every 3 steps, so that a kill can lose some
         disturb()
         status = run_command(train.main, [*words, "--out", str(self.folder)])
         sys.stdout.flush()
@@ -90,11 +90,11 @@ class Run:
 
 
 def differences(folder: Path, reference: Path) -> list[str]:
-    """Name what two finished runs do not share, to the last bit."""
+    """Return the names of what differs between two finished runs, to the last bit."""
     found = []
     for name in ("last.pt", "best.pt"):
         ours, theirs = (load_checkpoint(run / name) for run in (folder, reference))
-        ours.pop("config"), theirs.pop("config")  # the number of workers
+        ours.pop("config"), theirs.pop("config")  # the number of workers differs
         found += [f"{name}{path}" for path in unlike(ours, theirs)]
     readers = {"metrics.jsonl": read_log, "tensorboard": _board, "metrics.json": _scores}
     for name, read in readers.items():
@@ -138,14 +138,14 @@ def _scores(folder: Path) -> dict[str, Any]:
 
 
 def kill_anywhere(run: Run, moment: float) -> bool:
-    """Kill the run after `moment` seconds; tell whether it was still alive."""
+    """Kill the run after `moment` seconds; return whether it was still alive."""
     process = run.start()
     process.join(moment)
     return _kill(process)
 
 
 def kill_inside_a_write(run: Run, skipped: int, delay: float) -> bool:
-    """Kill the run while it writes a checkpoint, after `skipped` others; tell whether it was caught there."""
+    """Kill the run while it writes a checkpoint, after `skipped` others; return whether that succeeded."""
     process = run.start(write_slowly)
     seen: set[Path] = set()
     while process.is_alive() and len(seen) <= skipped:
@@ -164,7 +164,7 @@ def _kill(process: BaseProcess) -> bool:
 
 
 def write_slowly() -> None:
-    """Make every file that is written whole take its time: in 20 pieces, then before and after its new name."""
+    """Slow down every atomic write: in 20 pieces, and before and after the rename."""
     plain_open, plain_replace = Path.open, Path.replace
 
     def slow_open(self: Path, mode: str = "r", *rest: Any, **words: Any) -> Any:
@@ -188,7 +188,7 @@ class _SlowFile(io.FileIO):
 
 
 def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[str], None]) -> int:
-    """Return how many of the killed runs ended as the one that was not killed; `inside` of them die in a write."""
+    """Return how many killed runs ended like the undisturbed run; `inside` of them are killed in a write."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -202,7 +202,7 @@ def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[
                 hit = kill_inside_a_write(run, chance.randrange(8), chance.uniform(0, 0.04))
             else:
                 hit = kill_anywhere(run, chance.uniform(0, seconds[workers]))
-            if not hit:  # it had ended, or the write had
+            if not hit:  # the run or the write had ended before
                 continue
             where = _where(run.folder)
             run.finish()
@@ -213,8 +213,8 @@ def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[
 
 
 def _uninterrupted(root: Path, iterations: int) -> tuple[Run, dict[int, float]]:
-    """Train without a kill; return the run, and the seconds of one by the number of workers."""
-    with contextlib.redirect_stdout(io.StringIO()):  # compiled here, kernels need not be read by every fork
+    """Train without a kill; return the run, and the seconds of a run by number of workers."""
+    with contextlib.redirect_stdout(io.StringIO()):  # compile kernels once, for all forks
         run_command(
             train.main, [*SETTINGS, "train.length=2 iterations", "train.workers=0", "--out", str(root / "warm")]
         )
@@ -230,7 +230,7 @@ def _uninterrupted(root: Path, iterations: int) -> tuple[Run, dict[int, float]]:
 
 
 def _where(folder: Path) -> str:
-    """Say how far a killed run had come."""
+    """Return how far a killed run had come."""
     if not (folder / "config.yaml").exists():
         return "killed before its folder was set up"
     unfinished = [path.name.rsplit(".", 2)[0].lstrip(".") for path in folder.iterdir() if is_temporary(path)]
@@ -243,8 +243,8 @@ def main() -> int:
     """Print a line for each kill, and the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--inside", type=int, default=10, help="of them, how many inside the writing of a checkpoint")
-    parser.add_argument("--iterations", type=int, default=60, help="the length of a run")
+    parser.add_argument("--inside", type=int, default=10, help="kills inside a write of a checkpoint (default: 10)")
+    parser.add_argument("--iterations", type=int, default=60, help="iterations of a run (default: 60)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

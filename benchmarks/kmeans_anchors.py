@@ -1,4 +1,4 @@
-"""The peer of the fit: anchors as YOLO makes them, clusters of box sizes dealt out to the levels."""
+"""YOLO's anchors, the peer of the fit: clusters of box sizes, distributed over the levels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_STEPS = 200
 
 
 def kmeans_levels(sizes: Floats, levels: int, shapes: int, seed: int, restarts: int = 5) -> Levels:
-    """Return `shapes` (width, height) clusters for each of `levels`, the smallest for the finest, as YOLOv5 deals them.
+    """Return `shapes` (width, height) clusters per level, the smallest for the finest level, as in YOLOv5.
 
     Clusters by 1 - IoU of boxes on one center (Redmon and Farhadi, YOLO9000, 2017), the best of `restarts` by the mean
     IoU of a box with its cluster.
@@ -38,6 +38,6 @@ def cluster(sizes: Floats, count: int, random: np.random.Generator) -> Floats:
 
 
 def centered_iou(sizes: Floats, centers: Floats) -> Floats:
-    """(N, C) the IoU of boxes (N, 2) and clusters (C, 2) that share a center."""
+    """Return the (N, C) IoU of boxes (N, 2) and clusters (C, 2) on one center."""
     inter = np.minimum(sizes[:, None], centers[None]).prod(axis=2)
     return np.asarray(inter / (sizes.prod(axis=1)[:, None] + centers.prod(axis=1)[None] - inter))

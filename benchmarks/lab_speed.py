@@ -1,7 +1,7 @@
 """Time and memory of the lab on a data set of COCO's size: `python -m benchmarks.lab_speed`.
 
 5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) at 800 px with RetinaNet's nine shapes on five
-levels, some 200,000 anchors an image; each command in a process of its own, its start included.
+levels, about 200,000 anchors per image; each command runs in a process of its own, its start included.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(command: str, path: Path) -> dict[str, object]:
-    """One line of the table; peak memory is the largest of the processes so far, so the larger command comes last."""
+    """Return one line; peak memory is of the largest process so far, so the larger command runs last."""
     words = [sys.executable, "-m", "anchorloc.lab", command, str(path), *SETTINGS, "--out", str(path.parent / command)]
     start = time.perf_counter()
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)

@@ -1,11 +1,11 @@
 """Time and memory of inputs far larger than usual: `python -m benchmarks.large_inputs`.
 
-- An image with 50,000 boxes on a grid of some 100,000 anchors: matching, NMS of 100,000 detections, COCO's evaluation.
-  torchvision's matrix of overlaps alone would take 36 bytes a pair, 180 GB.
-- A COCO file of 500,000 annotations: read, and then served by two loader workers. The memory of the workers is their
-  private one (what they do not share with the process that read the file).
+- An image with 50,000 boxes on a grid of about 100,000 anchors: matching, NMS of 100,000 detections, COCO's evaluation.
+  torchvision's matrix of overlaps alone would take 36 bytes per pair, 180 GB.
+- A COCO file of 500,000 annotations: read, and then used by two loader workers. The memory of the workers is their
+  private memory, which they do not share with the process that read the file.
 
-Each runs in a process of its own, its imports included.
+Each task runs in a process of its own, its imports included.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ANNOTATIONS = 500_000
 
 
 def crowded_boxes(count: int, seed: int = 0) -> np.ndarray:
-    """(count, 4) boxes of 4 to 40 px in the image."""
+    """Return (count, 4) boxes of 4 to 40 px in the image."""
     random = np.random.default_rng(seed)
     corner = random.uniform(0, SIDE - 40, (count, 2))
     return np.hstack([corner, corner + random.uniform(4, 40, (count, 2))]).astype(np.float32)
 
 
 def match() -> str:
-    """Match the boxes, and say how many anchors there are."""
+    """Match the boxes, and return the number of anchors as text."""
     from anchorloc.anchors import AnchorGenerator
     from anchorloc.assign import MaxIoUAssigner
 
@@ -48,7 +48,7 @@ def match() -> str:
 
 
 def suppress() -> str:
-    """Suppress 100,000 detections, and say how many stay."""
+    """Suppress 100,000 detections, and return how many stay as text."""
     from anchorloc.boxes import nms
 
     boxes = crowded_boxes(2 * BOXES)
@@ -70,7 +70,7 @@ def evaluate() -> str:
 
 
 def read(path: Path) -> str:
-    """Read the file, and let two forked workers look at every box of it."""
+    """Read the file, and let two forked workers read every box."""
     from anchorloc.data import read_annotations
 
     annotations = read_annotations(path)
@@ -94,13 +94,13 @@ def read(path: Path) -> str:
 
 
 def peak() -> float:
-    """The most MiB that this process had in memory; getrusage would count its parent's too."""
+    """Return the peak memory of this process in MiB; getrusage would include its parent's."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def private() -> float:
-    """MiB of this process that it shares with no other."""
+    """Return the MiB that this process shares with no other."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def row(job: str, file: Path) -> dict[str, object]:
-    """One line of the table."""
+    """Return one line of the table."""
     command = [sys.executable, "-m", "benchmarks.large_inputs", "--job", job, "--file", str(file)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return {"job": job, **json.loads(done.stdout)}

@@ -1,9 +1,9 @@
-"""What the worker of a loader does with photographs, in CPU time of one thread.
+"""Measure the work of a loader's worker on photographs, in CPU time of one thread.
 
     python -m benchmarks.loader_speed path/to/coco128     # under a minute; annotations/instances_*_permissive.json
 
-The images are read, decoded, shrunk and augmented as configs/coco.yaml has it, at its size and at 320 px; the same
-again from the image cache; and made into batches, which pads, copies and assigns.
+The images are read, decoded, shrunk and augmented as in configs/coco.yaml, at its size and at 320 px; the same again
+from the image cache; and made into batches, which pads, copies and assigns.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from benchmarks.timing import RESULTS, significant, write_table
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "coco.yaml"
 SIZES = {"800 px": (800, 1333), "320 px": (320, 534)}
-EPOCHS = 3  # that are timed, after one that warms up and fills the cache
+EPOCHS = 3  # timed epochs, after one that warms up and fills the cache
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time all three at both sizes, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder in COCO format")
-    parser.add_argument("--train", default="annotations/instances_train_permissive.json", help="its annotations")
+    parser.add_argument("--train", default="annotations/instances_train_permissive.json", help="its train annotations")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     columns = {name: measure(arguments.data, arguments.train, *sides) for name, sides in SIZES.items()}
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(data: Path, train: str, size: int, max_size: int) -> dict[str, float]:
-    """Return the images a second of each work, at one size."""
+    """Return the images per second of each task, at one size."""
     words = [f"data.root={data}", f"data.train={train}", "data.images=images"]
     words += [f"transform.resize={{kind: ShortestSide, size: {size}, max_size: {max_size}}}"]
     config = read_config(CONFIG, words)

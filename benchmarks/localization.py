@@ -1,12 +1,12 @@
-"""Where anchors find one object better than a single regressed box, and by how much.
+"""Compare the anchors' top box with a single regressed box on images with one object.
 
     python -m benchmarks.localization --data path/to/airplanes --weights FILE
     python -m benchmarks.localization --minutes 0.05 --seeds 0 --spreads 1 --out trial --results trial   (does it work?)
 
-Scenes of one shape whose place, size and proportions vary more and more, and photographs of airplanes: the anchor
-engine's top box and the single-box localizer, each trained for the same wall-clock on the same images with the same
-backbone, optimizer and augmentation, and scored alike. The localizer comes twice: pooled to one cell, as in textbooks,
-and to 4 x 4, which keeps where things are. Runs that are done are kept in --out, so that it can be stopped and started.
+The data are scenes of one shape whose place, size and proportions vary more and more, and photographs of airplanes. The
+detector and the single-box localizer train for the same time on the same images with the same backbone, optimizer and
+augmentation, and are scored alike. The localizer is pooled to one cell, as in textbooks, and to 4 x 4, which keeps the
+place of objects. Finished runs stay in --out, so that a stopped benchmark can continue.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ AIRPLANES = Path("configs/airplanes.yaml")
 
 @dataclass(frozen=True)
 class Task:
-    """Data to train one of MODELS on, as words of the command line."""
+    """Data to train one of MODELS on, as command-line words."""
 
     name: str
-    spread: float | None  # of the shapes; None for photographs
+    spread: float | None  # variance of the shapes; None for photographs
     minutes: float
     words: tuple[str, ...]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train what is missing, and write the table and the picture."""
+    """Train the missing runs, and write the table and the picture."""
     arguments = _parser().parse_args(argv)
     rows = []
     for task in tasks(arguments):
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def tasks(arguments: argparse.Namespace) -> Iterator[Task]:
-    """Yield the shapes from no variance to all of it, and the airplanes if there are any."""
+    """Yield the shapes from no variance to full variance, and the airplanes if given."""
     for spread in arguments.spreads:
         scenes = f"data={{kind: OneShapeData, train_images: 4000, val_images: 400, size: 64, spread: {spread}}}"
         yield Task(f"shapes {spread:g}", spread, arguments.minutes, (scenes, "train.batch_size=16"))
@@ -75,7 +75,7 @@ def tasks(arguments: argparse.Namespace) -> Iterator[Task]:
 
 
 def trained(task: Task, words: Sequence[str], seed: int, folder: Path) -> dict[str, Any]:
-    """Return the numbers of a run, which is trained unless it is there."""
+    """Return the numbers of a run; train it unless it is finished."""
     result = folder / "localization.json"
     if not result.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +87,7 @@ def trained(task: Task, words: Sequence[str], seed: int, folder: Path) -> dict[s
 
 
 def row(task: Task, model: str, seed: int, numbers: dict[str, Any]) -> dict[str, object]:
-    """One line of the table."""
+    """Return one line of the table."""
     accuracy = {f"MaxBoxAcc {iou}": f"{share:.3f}" for iou, share in numbers["max_box_acc"].items()}
     return {
         "data": task.name,
@@ -105,7 +105,7 @@ def row(task: Task, model: str, seed: int, numbers: dict[str, Any]) -> dict[str,
 
 
 def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
-    """Draw mean IoU and top-1 LOC error over the spread of the shapes, and those of the airplanes beside them."""
+    """Draw mean IoU and top-1 LOC error over the spread of the shapes, and of the airplanes beside them."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels = figure.subplots(1, 2)
     places = sorted({float(str(one["spread"])) for one in rows if one["spread"] != ""})
@@ -138,12 +138,14 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=0.7, help="of training on shapes (default: 0.7)")
-    parser.add_argument("--airplane-minutes", type=float, default=2, help="of training on airplanes (default: 2)")
+    parser.add_argument("--minutes", type=float, default=0.7, help="minutes of training on shapes (default: 0.7)")
+    parser.add_argument(
+        "--airplane-minutes", type=float, default=2, help="minutes of training on airplanes (default: 2)"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format; without it shapes alone")
+    parser.add_argument("--data", type=Path, help="folder of the airplanes, in COCO format (default: shapes only)")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")
-    parser.add_argument("--spreads", type=float, nargs="+", default=list(SPREADS), help="of the shapes")
+    parser.add_argument("--spreads", type=float, nargs="+", default=list(SPREADS), help="spreads of the shapes")
     parser.add_argument("--out", type=Path, default=Path("runs/localization"), help="folder of the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table and the picture")
     return parser

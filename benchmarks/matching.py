@@ -1,10 +1,10 @@
 """Matching 201,600 anchors (800 x 1344 px, strides 8 to 128, 9 shapes) against torch: `python -m benchmarks.matching`.
 
-The boxes are log-uniform from 12 to 500 px. All contenders give the dense (A,) labels from float32 boxes, on anchors
+The boxes are log-uniform from 12 to 500 px. All methods return the dense (A,) labels from float32 boxes, on anchors
 that are made before the clock starts: `MaxIoUAssigner` against torchvision's `box_iou` and `Matcher`, whose labels must
-be equal, and `ATSSAssigner` against ATSS in torch. Torch runs at every number of threads, and its best counts. "fill"
-is the time to fill an int32 and a float32 array of A numbers. Memory is what one call adds to the memory of a process
-of its own, at its peak.
+be equal, and `ATSSAssigner` against ATSS in torch. Torch runs at every number of threads; the best time counts. "fill"
+is the time to fill an int32 and a float32 array of A numbers. Memory is the peak that one call adds to a process of its
+own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Match = Callable[[Boxes], NDArray[np.integer]]
 
 
 def matchers(grid: AnchorGrid) -> dict[str, tuple[Match, Match]]:
-    """Ours and torch's way to the labels, by name."""
+    """Return our and torch's functions for the labels, by name."""
     anchors = torch.from_numpy(grid.boxes)
     max_iou, atss = MaxIoUAssigner(), ATSSAssigner()
     return {
@@ -41,7 +41,7 @@ def matchers(grid: AnchorGrid) -> dict[str, tuple[Match, Match]]:
 
 
 def at_threads(threads: int, match: Match, boxes: Boxes) -> Callable[[], object]:
-    """A call of torch's `match` with so many threads."""
+    """Return a call of torch's `match` with a number of threads."""
 
     def call() -> object:
         torch.set_num_threads(threads)
@@ -51,7 +51,7 @@ def at_threads(threads: int, match: Match, boxes: Boxes) -> Callable[[], object]
 
 
 def fill_of(count: int) -> Callable[[], None]:
-    """A call that fills an int32 and a float32 array."""
+    """Return a call that fills an int32 and a float32 array."""
     labels, overlaps = np.empty(count, np.int32), np.empty(count, np.float32)
 
     def call() -> None:
@@ -62,12 +62,12 @@ def fill_of(count: int) -> Callable[[], None]:
 
 
 def differing(match: Match, peer: Match, boxes: Boxes) -> int:
-    """How many of the labels differ."""
+    """Return the number of labels that differ."""
     return int((match(boxes) != peer(boxes)).sum())
 
 
 def row_of(name: str, grid: AnchorGrid, count: int, rounds: int) -> dict[str, object]:
-    """One assigner and one number of boxes, in the table."""
+    """Return the row of one assigner and one number of boxes."""
     match, peer = matchers(grid)[name]
     boxes = random_boxes(count, IMAGE)
     threads = range(1, (os.cpu_count() or 1) + 1)
@@ -96,26 +96,27 @@ def row_of(name: str, grid: AnchorGrid, count: int, rounds: int) -> dict[str, ob
 
 
 def in_fresh_process(name: str, count: int, which: int) -> str:
-    """`added_memory` in a process of its own."""
+    """Return `added_memory` of a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return significant(pool.apply(added_memory, (name, count, which)))
 
 
 def added_memory(name: str, count: int, which: int) -> float:
-    """MiB by which a first call with `count` boxes raises the memory of this process at its peak, all code having
-    been loaded by a call with one box on a small image."""
+    """Return the MiB that a call with `count` boxes adds to the peak memory of this process.
+
+    A call with one box on a small image has loaded all code before."""
     small = AnchorGenerator()((64, 64))
     matchers(small)[name][which](random_boxes(1, (64, 64)))
     grid = AnchorGenerator()(IMAGE)
     match, boxes = matchers(grid)[name][which], random_boxes(count, IMAGE)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = peak_memory()
     match(boxes)
     return peak_memory() - before
 
 
 def peak_memory() -> float:
-    """The most memory that this process has held, in MiB, as Linux tells it."""
+    """Return the peak memory of this process in MiB, as Linux reports it."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
@@ -123,7 +124,7 @@ def peak_memory() -> float:
 def main() -> None:
     """Time every number of boxes and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="the median is over so many")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
     rounds = parser.parse_args().rounds
     grid = AnchorGenerator()(IMAGE)
     rows = [row_of(name, grid, count, rounds) for name in ("MaxIoU", "ATSS") for count in COUNTS]

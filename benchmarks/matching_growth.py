@@ -1,8 +1,8 @@
-"""How the cost of matching grows, as a log-log picture: `python -m benchmarks.matching_growth`.
+"""Draw how the cost of matching grows, as a log-log picture: `python -m benchmarks.matching_growth`.
 
-Boxes from 1 to 5,000 on 201,600 anchors, and anchors from 10,000 to 10,000,000 (square images, the default shapes)
-with 20 boxes. "sparse" is the assignment alone, "dense" with the (A,) labels. torchvision's `box_iou` and `Matcher`, at
-its best number of threads, stop where their matrix would need more than about 4 GB.
+Boxes from 1 to 5,000 on 201,600 anchors, and anchors from 10,000 to 10,000,000 (square images, the default shapes) with
+20 boxes. "sparse" is the assignment alone, "dense" includes the (A,) labels. torchvision's `box_iou` and `Matcher`, at
+the best number of threads, stop where their matrix would need more than about 4 GB.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from benchmarks.timing import RESULTS, median_seconds, significant, write_table
 BOXES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 ANCHORS = (10_000, 31_600, 100_000, 316_000, 1_000_000, 3_160_000, 10_000_000)
 ANCHORS_PER_PIXEL = 9 * sum(1 / stride**2 for stride in (8, 16, 32, 64, 128))
-PAIRS = 110_000_000  # at 36 bytes each
+PAIRS = 110_000_000  # 36 bytes per pair
 MAX_IOU, DENSE, ATSS, TORCH = "MaxIoU, sparse", "MaxIoU, dense", "ATSS, dense", "torchvision, dense"
 
 
 def row_of(axis: str, image_size: tuple[int, int], count: int, rounds: int) -> dict[str, object]:
-    """The milliseconds of every way, for one image size and number of boxes."""
+    """Return the milliseconds of every method, for one image size and number of boxes."""
     grid = AnchorGenerator()(image_size)
     boxes = random_boxes(count, image_size)
     max_iou, atss = MaxIoUAssigner(), ATSSAssigner()
@@ -51,13 +51,13 @@ def row_of(axis: str, image_size: tuple[int, int], count: int, rounds: int) -> d
 
 
 def draw(axes: Axes, rows: list[dict[str, object]], axis: str, fixed: str) -> None:
-    """One log-log plot, each line labeled at its end."""
+    """Draw one log-log plot, each line labeled at its end."""
     chosen = [row for row in rows if row["axis"] == axis]
     for name, color in ((TORCH, "0.45"), (ATSS, "tab:orange"), (DENSE, "tab:blue"), (MAX_IOU, "tab:green")):
         points = [(float(str(row[axis])), float(str(row[f"{name}, ms"]))) for row in chosen if row[f"{name}, ms"]]
         axes.loglog(*zip(*points, strict=True), marker="o", markersize=3, color=color, label=name)
     axes.set_xlabel(f"{axis} ({fixed})")
-    axes.set_ylabel("milliseconds an image")
+    axes.set_ylabel("milliseconds per image")
     axes.grid(which="major", alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
 
@@ -65,7 +65,7 @@ def draw(axes: Axes, rows: list[dict[str, object]], axis: str, fixed: str) -> No
 def main() -> None:
     """Time both series, write the table and draw the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.matching_growth", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="the median is over so many")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds for the median (default: 7)")
     rounds = parser.parse_args().rounds
     rows = [row_of("boxes", (800, 1344), count, rounds) for count in BOXES]
     for anchors in ANCHORS:

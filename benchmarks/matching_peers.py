@@ -1,4 +1,4 @@
-"""What the assigners are compared with: torchvision's own matching, and ATSS as one writes it in torch."""
+"""The peers of the assigners: torchvision's own matching, and ATSS written in torch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ Boxes = NDArray[np.float32]
 
 
 def random_boxes(count: int, image_size: tuple[int, int], seed: int = 0) -> Boxes:
-    """(M, 4) boxes with their centers in the image and clipped to it; sides log-uniform from 12 to 500 px, or to the
-    shorter side of a smaller image."""
+    """Return (M, 4) boxes with centers in the image, clipped to it.
+
+    Sides are log-uniform from 12 to 500 px, or to the shorter side of a smaller image."""
     height, width = image_size
     rng = np.random.default_rng(seed)
     sides = np.exp(rng.uniform(np.log(12), np.log(min(500, height, width)), (count, 2)))
@@ -28,13 +29,15 @@ def random_boxes(count: int, image_size: tuple[int, int], seed: int = 0) -> Boxe
 
 
 def torchvision_matcher(anchors: Tensor, boxes: Boxes) -> Any:
-    """The (A,) labels of torchvision's RetinaNet without its low-quality matches."""
+    """Return the (A,) labels of torchvision's RetinaNet without its low-quality matches."""
     return Matcher(0.5, 0.4, False)(box_iou(torch.from_numpy(boxes), anchors)).numpy()
 
 
 def torch_atss(grid: AnchorGrid, anchors: Tensor, boxes: Boxes, candidates: int = 9) -> Any:
-    """The (A,) labels of ATSS (Zhang et al. 2020, algorithm 1), after the reference implementation: the matrix of all
-    anchors and boxes, top-k by distance for each level, the anchors claimed twice settled by a masked maximum."""
+    """Return the (A,) labels of ATSS (Zhang et al. 2020, algorithm 1), after the reference implementation.
+
+    It makes the matrix of all anchors and boxes, takes the top-k by distance for each level, and gives an anchor that
+    several boxes claim to the one of greatest IoU."""
     truths = torch.from_numpy(boxes)
     iou = box_iou(anchors, truths)  # (A, M)
     centers = (anchors[:, :2] + anchors[:, 2:]) / 2

@@ -1,13 +1,13 @@
-"""Change the box, anchor, matching and coder code a little, and see whether the tests notice.
+"""Mutate the box, anchor, matching and coder code, and count how many mutants the tests notice.
 
-    python -m benchmarks.mutation --mutants 100        # some 30 minutes of one core
+    python -m benchmarks.mutation --mutants 100        # about 30 minutes of one core
 
-Each mutant is one operator, condition or number of one line changed, drawn by a seed from all that could be, in a copy
-of the project; the tests of its room run until the first failure, those of its own file first, property tests with
-few examples. A mutant whose tests take far more time of the processor than usual counts as noticed. Those that live on
-are listed with their lines: a test is missing there, or the change is none (a window one cell wider is slower, not
-wrong). The table is written after each; once tests were added, or a run was stopped, `--again` takes from it the
-mutants that were noticed, and tries the others.
+A mutant changes one operator, condition or number of one line in a copy of the project; a seed draws mutants from all
+possible ones. The tests of the mutant's package run until the first failure, the tests of its file first, and property
+tests with few examples. A mutant whose tests take far more CPU time than usual counts as noticed. Surviving mutants are
+listed with their lines: a test is missing, or the mutant changes no result (a window one cell wider is slower, not
+wrong). The table is written after each mutant. After tests were added, or a run was stopped, `--again` keeps the
+noticed mutants of the table and tries the others.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ TESTS = {
     "anchorloc/assign/*.py": "tests/assign",
     "anchorloc/detector/coder.py": "tests/detector/test_detector.py",
 }
-PROFILE = "few-examples"  # of tests/conftest.py
-SLOW = "worker_processes or cache_folder or comes_with"  # tests of processes, which start Python and compile anew
-WORDS = {"checks.py", "jit.py", "__init__.py"}  # what is told to the user, and how to compile
+PROFILE = "few-examples"  # a profile in tests/conftest.py
+SLOW = "worker_processes or cache_folder or comes_with"  # tests that start Python again and compile anew
+WORDS = {"checks.py", "jit.py", "__init__.py"}  # error messages, and how to compile
 CHANGES: dict[type[ast.AST], tuple[str, str]] = {
     ast.Lt: ("<", "<="),
     ast.LtE: ("<=", "<"),
@@ -58,7 +58,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`before` at an offset of a file becomes `after`."""
+    """A change of a file: `before` at an offset becomes `after`."""
 
     file: Path
     tests: str
@@ -68,22 +68,22 @@ class Mutant:
     after: str
 
     def apply(self, source: str) -> str:
-        """The changed source."""
+        """Return the changed source."""
         return source[: self.start] + self.after + source[self.start + len(self.before) :]
 
     @property
     def row(self) -> Row:
-        """What tells it from the others: its file, its line, and what the line becomes."""
+        """Return what identifies it: its file, its line, and the changed line."""
         lines = self.apply(self.file.read_text(encoding="utf-8")).splitlines()
         name = self.file.relative_to(ROOT).as_posix()
         return {"file": name, "line": str(self.line), "becomes": lines[self.line - 1].strip()}
 
 
 def mutants_of(file: Path, tests: str) -> list[Mutant]:
-    """Every change that is tried on a file."""
+    """Return every possible mutant of a file."""
     source = file.read_text(encoding="utf-8")
     if not source.isascii():
-        source = source.encode("ascii", "replace").decode()  # columns are in bytes; words alone are not ASCII
+        source = source.encode("ascii", "replace").decode()  # columns are in bytes; only prose is not ASCII
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -105,7 +105,7 @@ def mutants_of(file: Path, tests: str) -> list[Mutant]:
 
 
 def operations(tree: ast.AST) -> Iterator[tuple[ast.expr, type[ast.AST] | None, object, object]]:
-    """What can be changed: (node, operator, left, right), or (node, None, None, replacement)."""
+    """Yield what can be changed: (node, operator, left, right), or (node, None, None, replacement)."""
     for node in code_of(tree):
         if isinstance(node, ast.Compare) and type(node.ops[0]) in CHANGES:
             for operator, left, right in zip(node.ops, [node.left, *node.comparators], node.comparators, strict=False):
@@ -126,7 +126,7 @@ def operations(tree: ast.AST) -> Iterator[tuple[ast.expr, type[ast.AST] | None, 
 
 
 def code_of(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node that is run for its value: no annotation, no text."""
+    """Yield every node that computes a value: no annotation, no text."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.AnnAssign):
             if node.value is not None:
@@ -142,7 +142,7 @@ def code_of(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def files_of(copy: Path, tests: str, stem: str = "") -> list[str]:
-    """The test files of a room, those first that name a file of this stem, or speak most of what it is about."""
+    """Return the test files of a package, first those that name this file's stem, then those that mention it most."""
     words = set(stem.split("_")) - {"kernels"}
 
     def rank(path: Path) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def files_of(copy: Path, tests: str, stem: str = "") -> list[str]:
 
 
 def noticed(copy: Path, files: Sequence[str], patience: float) -> bool:
-    """Whether the tests fail in the copy, or take more than `patience` seconds of a processor."""
+    """Return whether the tests fail in the copy, or take more than `patience` CPU seconds."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(copy / "numba"), "OMP_NUM_THREADS": "1"}
     environment.pop("CI", None)
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
@@ -164,17 +164,17 @@ def noticed(copy: Path, files: Sequence[str], patience: float) -> bool:
 
 
 def patience_of(copy: Path, tests: str) -> float:
-    """Seconds of a processor that a mutant's tests may take: twice what they take as they are, all kernels compiled."""
+    """Return the CPU seconds that a mutant's tests may take: twice those of the original, with compiled kernels."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     if noticed(copy, files_of(copy, tests), 3600):
-        raise SystemExit(f"{tests} fail as they are")
+        raise SystemExit(f"{tests} fail without a mutant")
     spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     print(f"{tests}: {spent:.0f} s", flush=True)
     return 30 + 2 * spent
 
 
 def trial(copy: Path, mutant: Mutant, patience: float) -> bool:
-    """Whether a mutant's tests notice it."""
+    """Return whether a mutant's tests notice it."""
     file = copy / mutant.file.relative_to(ROOT)
     source = file.read_text(encoding="utf-8")
     try:
@@ -185,7 +185,7 @@ def trial(copy: Path, mutant: Mutant, patience: float) -> bool:
 
 
 def noticed_before(table: Path) -> list[Row]:
-    """The rows of mutants that a table says were noticed."""
+    """Return the rows of a table whose mutants were noticed."""
     lines = [line for line in table.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     return [
         {name: row[name] for name in ("file", "line", "becomes")}
@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", action="store_true", help="go on with the table: try what is not noticed in it")
+    parser.add_argument("--again", action="store_true", help="keep the noticed mutants of the table and try the others")
     arguments = parser.parse_args(argv)
     every = [
         mutant
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if mutant in left:
                 print(*rows[-1].values(), flush=True)
             save_table(rows, RESULTS / "mutation.csv")
-    print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, of {len(every)} that there are")
+    print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, drawn from {len(every)}")
 
 
 if __name__ == "__main__":

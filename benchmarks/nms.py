@@ -1,10 +1,10 @@
 """`nms` and `batched_nms` against torchvision and powerboxes: `python -m benchmarks.nms`.
 
-Clustered boxes, as a detector gives them: eight about each object. Every contender gets float32 boxes in the layout
-it likes best, made before the clock starts (powerboxes wants float64 scores), and must keep the same boxes.
-torchvision's `batched_nms` shifts the classes apart on up to 1000 boxes and loses bits by it; "decided otherwise"
-counts the boxes on which that tells. A contender that would take more than `LONGEST` seconds a call, were its time to
-grow with the square of the boxes from the size before, is left out and says so.
+The boxes are clustered, as a detector gives them: eight around each object. Every library gets float32 boxes in the
+layout it is fastest with, made before the clock starts (powerboxes needs float64 scores), and must keep the same boxes.
+torchvision's `batched_nms` shifts classes apart on up to 1000 boxes, which rounds; "decided otherwise" counts the boxes
+on which it differs. A library is left out, and its row says so, if a call would take more than `LONGEST` seconds: its
+time at the size before, scaled by the square of the boxes.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ COUNTS = (1000, 5000, 20_000, 100_000)
 THRESHOLDS = (0.5, 0.7)
 CLASSES = 80
 OURS = "anchorloc"
-LONGEST = 2.0  # seconds a call
+LONGEST = 2.0  # seconds per call
 
 Scored = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
 def clustered_boxes(count: int, seed: int = 0) -> Scored:
-    """Boxes, scores and classes: eight boxes of one class about each object, objects of 12 to 200 px, log-uniform, in
-    an image of 1344 x 800."""
+    """Return boxes, scores and classes: eight boxes of one class around each object.
+
+    Objects have log-uniform sides of 12 to 200 px, in an image of 1344 x 800 px."""
     rng = np.random.default_rng(seed)
     objects = count // 8
     sides = np.exp(rng.uniform(np.log(12), np.log(200), (objects, 1)) + rng.uniform(-0.5, 0.5, (objects, 2)))
@@ -48,7 +49,7 @@ def clustered_boxes(count: int, seed: int = 0) -> Scored:
 
 
 def contenders(scored: Scored, threshold: float) -> dict[str, Call]:
-    """Every way to the kept indices, by name."""
+    """Return a function for the kept indices for every library, by name."""
     boxes, scores, _ = scored
     doubles = scores.astype(np.float64)
     tensors = torch.from_numpy(boxes), torch.from_numpy(scores)
@@ -61,7 +62,7 @@ def contenders(scored: Scored, threshold: float) -> dict[str, Call]:
 
 
 def batched_contenders(scored: Scored, threshold: float) -> dict[str, Call]:
-    """Every way to the kept indices, class by class, by name."""
+    """Return a function for the indices kept class by class for every library, by name."""
     tensors = [torch.from_numpy(part) for part in scored]
     return {
         OURS: lambda: batched_nms(*scored, threshold),
@@ -70,7 +71,7 @@ def batched_contenders(scored: Scored, threshold: float) -> dict[str, Call]:
 
 
 def torchvision_calls(call: Call) -> dict[str, Call]:
-    """The call with each number of threads."""
+    """Return the call with each number of threads."""
 
     def with_threads(count: int) -> Call:
         def run() -> Any:
@@ -85,8 +86,9 @@ def torchvision_calls(call: Call) -> dict[str, Call]:
 def rows_of(
     function: str, scored: Scored, threshold: float, rounds: int, slow: Mapping[str, float]
 ) -> list[dict[str, object]]:
-    """The table of one set of boxes; stops unless all keep the same, save where torchvision shifts classes apart.
-    `slow` are the contenders to leave out, with the seconds that they would take."""
+    """Return the rows of one set of boxes; stop unless all keep the same, except where torchvision shifts classes.
+
+    `slow` has the libraries to leave out, with the seconds that they would take."""
     calls = (contenders if function == "nms" else batched_contenders)(scored, threshold)
     chosen = {name: call for name, call in calls.items() if name not in slow}
     kept = {name: call() for name, call in chosen.items()}
@@ -110,9 +112,9 @@ def rows_of(
 
 
 def table(function: str, counts: Iterable[int], threshold: float, rounds: int) -> list[dict[str, object]]:
-    """The rows of all numbers of boxes, from few to many."""
+    """Return the rows of all numbers of boxes, from few to many."""
     rows: list[dict[str, object]] = []
-    last: dict[str, tuple[int, float]] = {}  # of each contender, the boxes and seconds when it was last timed
+    last: dict[str, tuple[int, float]] = {}  # boxes and seconds of the last timing of each library
     for count in sorted(counts):
         expected = {name: seconds * (count / fewer) ** 2 for name, (fewer, seconds) in last.items() if name != OURS}
         slow = {name: seconds for name, seconds in expected.items() if seconds > LONGEST}
@@ -126,7 +128,7 @@ def table(function: str, counts: Iterable[int], threshold: float, rounds: int) -
 def main() -> None:
     """Time every number of boxes and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nms", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="the median is over so many")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of boxes")
     args = parser.parse_args()
     rows = [

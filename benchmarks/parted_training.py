@@ -1,14 +1,14 @@
-"""One batch, parted in three ways: do the weights, and the scores, come out the same?
+"""Compare training and scores with a batch split in three ways.
 
     python -m benchmarks.parted_training
 
-A network is trained a little; then come 20 updates by 8 images each, from the same weights: at once; as 2 accumulated
-parts of 4; and in 2 processes (torchrun, gloo) of 4. SGD with momentum, float32, no augmentation, frozen batch
-normalization, one thread. What differs is the order of sums alone, and what grows out of it: from random weights or at
-ten times the learning rate such training is chaotic, and rounding grows a hundredfold in 20 updates whatever the code.
-Printed is by how much: of the loss, the greatest relative difference of the 20; of the weights, |a - b| / |a| over all
-of them, and over the worst tensor. Then both processes look over the val split together, and one process alone with
-their weights: every detection must be equal to the last bit, each image there once.
+A network trains a little. Then come 20 updates with 8 images each, from the same weights: whole; as 2 micro-batches of
+4; and in 2 processes (torchrun, gloo) of 4. SGD with momentum, float32, no augmentation, frozen batch normalization,
+one thread. Only the order of sums differs, and its consequences: from random weights or at ten times the learning rate
+such training is chaotic, and rounding grows a hundredfold in 20 updates in any code. The benchmark prints the greatest
+relative difference of the 20 losses, and |a - b| / |a| over all weights and over the worst tensor. Then both processes
+validate together, and one process alone with their weights: every detection must be equal to the last bit, and each
+image must occur once.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, read_config
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.evaluation import detect
-from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
+from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.engine.validation import score_detections
 from anchorloc.structures import Detections
 
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the differences; the status is 1 if one is too large."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=20)
-    parser.add_argument("--settling", type=int, default=30, help="updates before these")
-    parser.add_argument("--part", type=Path, metavar="DIR", help="be one of the processes that work in DIR")
+    parser.add_argument("--settling", type=int, default=30, help="updates before the compared ones (default: 30)")
+    parser.add_argument("--part", type=Path, metavar="DIR", help="run as one of the processes that work in DIR")
     arguments = parser.parse_args(argv)
     if arguments.part:
         with process_group("cpu") as processes:
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def settle(folder: Path, updates: int) -> None:
-    """Write the weights that all start from."""
+    """Write the initial weights of all three."""
     config = read_config(None, [*SETTINGS, *SETTLING])
     learner, _ = train(config, SINGLE_PROCESS, updates)
     state = {name: value for name, value in learner.model.state_dict().items() if value.is_floating_point()}
@@ -75,7 +75,7 @@ def settle(folder: Path, updates: int) -> None:
 
 
 def train(config: Config, processes: Processes, updates: int, start: Path | None = None) -> tuple[Learner, list[float]]:
-    """Return what has learned so many batches, and the losses."""
+    """Train on a number of batches; return the learner and the losses."""
     source = config.data.open("train")
     learner = Learner(config, source.categories, processes)
     if start is not None:
@@ -86,7 +86,7 @@ def train(config: Config, processes: Processes, updates: int, start: Path | None
 
 
 def work(config: Config, processes: Processes, updates: int, folder: Path) -> None:
-    """Train and look over the val split, as one of the processes; the first one writes what came out."""
+    """Train and validate as one of the processes; the first one writes the result."""
     learner, losses = train(config, processes, updates, folder / START)
     val = config.data.open("val")
     found, _ = detect(TrainedModel(config, val.categories, updates, learner.model, learner.device), val, processes)
@@ -96,7 +96,7 @@ def work(config: Config, processes: Processes, updates: int, folder: Path) -> No
 
 
 def table(found: Detections) -> list[Tensor]:
-    """The arrays of an image's detections as tensors."""
+    """Return the arrays of an image's detections as tensors."""
     return [torch.from_numpy(values) for values in (found.boxes, found.scores, found.labels, found.anchors)]
 
 
@@ -135,7 +135,7 @@ def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, f
 
 
 def same_detections(run: dict[str, Any]) -> bool:
-    """Whether one process with the weights of `run` finds and scores the same."""
+    """Return whether one process with the weights of `run` finds and scores the same."""
     config = read_config(None, SETTINGS)
     val = config.data.open("val")
     learner = Learner(config, val.categories, SINGLE_PROCESS)

@@ -1,4 +1,4 @@
-"""`python -m anchorloc.train` against torchvision's RetinaNet: the same scenes, the same wall-clock, seed by seed.
+"""Compare `anchorloc train` with torchvision's RetinaNet: the same scenes, the same time, seed by seed.
 
     python -m benchmarks.shapes_training --minutes 2.4 --seeds 0 1 2
 
@@ -28,9 +28,9 @@ from benchmarks.timing import RESULTS, write_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train both once a seed, and write the table."""
+    """Train both once per seed, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=2.4, help="training time of each run")
+    parser.add_argument("--minutes", type=float, default=2.4, help="minutes of each training (default: 2.4)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3], help="learning rates of the peer")
     arguments = parser.parse_args(argv)
@@ -60,7 +60,7 @@ def ours(folder: Path, minutes: float, seed: int) -> dict[str, object]:
 
 
 def row(name: str, seed: int, steps: int, ap: float | None, ap50: float | None, seconds: float) -> dict[str, object]:
-    """One line of the table."""
+    """Return one line of the table."""
     return {
         "trained by": name,
         "seed": seed,
@@ -72,7 +72,7 @@ def row(name: str, seed: int, steps: int, ap: float | None, ap50: float | None, 
 
 
 def peer(data: CocoData, minutes: float, seed: int, rate: float) -> dict[str, object]:
-    """Train torchvision's RetinaNet for as long, and score it."""
+    """Train torchvision's RetinaNet for the same time, and score it."""
     torch.manual_seed(seed)
     start = time.perf_counter()
     train, val = data.open("train"), data.open("val")

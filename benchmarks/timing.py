@@ -1,4 +1,4 @@
-"""What every benchmark shares: the clock, and the table with the circumstances on top."""
+"""Timing and tables for all benchmarks; a table begins with the conditions of its run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Call = Callable[[], Any]
 def median_seconds(calls: Mapping[str, Call], rounds: int = 9, sample: float = 0.005) -> dict[str, float]:
     """Return the median time of one call of each, in seconds.
 
-    Each is called to warm up and to learn how many calls last about `sample` seconds; then all take turns, so that a
-    disturbance of the machine falls on all alike.
+    Each is called to warm up and to find how many calls take about `sample` seconds. Then all take turns, so that other
+    work of the machine slows all of them alike.
     """
     loops = {name: _loops(call, sample) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -42,10 +42,10 @@ def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iter
 
 
 def save_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iterable[str] = ()) -> None:
-    """Write rows with equal keys as CSV to `path`, under lines of '#' that tell how they came about.
+    """Write rows with equal keys as CSV to `path`, under lines of '#' with the conditions of the run.
 
     Args:
-        packages: the installed packages whose versions bear on the figures, beside numpy and numba.
+        packages: the installed packages, beside numpy and numba, whose versions the file names.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -57,13 +57,13 @@ def save_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Itera
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """The rows as a Markdown table."""
+    """Return the rows as a Markdown table."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def circumstances(packages: Iterable[str] = ()) -> dict[str, str]:
-    """The command, commit, versions and machine of this process."""
+    """Return the command, commit, versions and machine of this process."""
     versions = [f"{name} {metadata.version(name)}" for name in ("numpy", "numba", *packages)]
     return {
         "command": _command(),
@@ -75,7 +75,7 @@ def circumstances(packages: Iterable[str] = ()) -> dict[str, str]:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` with so many significant digits and no exponent where it can be helped."""
+    """Return `value` with `digits` significant digits, without an exponent where possible."""
     return f"{float(f'{value:.{digits}g}'):g}"
 
 
@@ -99,7 +99,7 @@ def _command() -> str:
 
 
 def _commit() -> str:
-    """The commit, marked where the package, the benchmarks or the recipes differ from it."""
+    """Return the commit, marked if the package, the benchmarks or the configs have changes."""
     root = Path(__file__).resolve().parents[1]
     git = ["git", "-C", str(root)]
     commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
@@ -109,7 +109,7 @@ def _commit() -> str:
 
 
 def _processor() -> str:
-    """The name of the processor, as Linux tells it, else as Python does."""
+    """Return the name of the processor as Linux reports it, else as Python does."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,7 +1,7 @@
-"""torchvision's RetinaNet, trained as its user would and fed by our loader: what all comparisons with it share.
+"""Train torchvision's RetinaNet as its users would, on our loader, for all comparisons with it.
 
 It has its own anchors, heads, losses and decoder, AdamW with warm-up and half a cosine, and batches of 8. Reading,
-resizing and the cache of images are ours, so that it waits for no file.
+resizing and the image cache are ours, so that it never waits for files.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.structures import Detections, Sample
 
 BATCH, WARMUP, RATE = 8, 50, 2e-4
-CHANNELS = 256  # of the pyramid
+CHANNELS = 256  # width of the pyramid
 SCORE_THRESHOLD = 0.02  # as ours: torchvision's 0.05 would cost it AP while its scores are low
 
 
 def retinanet(body: Backbone, classes: int, min_size: int, max_size: int) -> nn.Module:
-    """RetinaNet as torchvision builds it, over any backbone with maps of strides 8, 16 and 32."""
+    """torchvision's RetinaNet over any backbone with maps of strides 8, 16 and 32."""
     pyramid = _Pyramid(body)
     model: nn.Module = RetinaNet(pyramid, classes, min_size=min_size, max_size=max_size, score_thresh=SCORE_THRESHOLD)
     return model
@@ -52,7 +52,7 @@ class _Pyramid(nn.Module):
 
 
 def tensors(samples: list[Sample]) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-    """Samples as torchvision's models take them."""
+    """Return samples as torchvision's models take them."""
     images = [torch.from_numpy(np.ascontiguousarray(s.image)).permute(2, 0, 1).float() / 255 for s in samples]
     targets = [
         {"boxes": torch.from_numpy(s.target.boxes).float(), "labels": torch.from_numpy(s.target.labels)}
@@ -100,14 +100,14 @@ def train(
 
 
 def score(model: nn.Module, source: Source, transform: Transform) -> Evaluation:
-    """Detect and score by pycocotools, as for ours."""
+    """Detect, and score with pycocotools, as for ours."""
     targets = [source.target(index) for index in range(len(source))]
     return evaluate(targets, list(detect(model, source, transform)), source.categories)
 
 
 @torch.inference_mode()
 def detect(model: nn.Module, source: Source, transform: Transform) -> Iterator[Detections]:
-    """Yield what the model finds in each image, in its original pixels."""
+    """Yield the detections of each image, in its original pixels."""
     model.eval()
     samples = Samples(source, transform, training=False)
     for index in range(len(source)):

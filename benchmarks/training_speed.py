@@ -1,17 +1,18 @@
-"""A training step beside torchvision's RetinaNet: the same network, the same images.
+"""Compare a training step with torchvision's RetinaNet: the same network, the same images.
 
-    python -m benchmarks.training_speed                           # 7 rounds: some 10 minutes on two idle cores
-    python -m benchmarks.training_speed --cpu-time --threads 1    # on a machine that others share
-    python -m benchmarks.training_speed --compile                 # ours by torch.compile too; a table of its own
+    python -m benchmarks.training_speed                           # 7 rounds: about 10 minutes on two idle cores
+    python -m benchmarks.training_speed --cpu-time --threads 1    # on a machine with other work
+    python -m benchmarks.training_speed --compile                 # with torch.compile too; writes another table
     python -m benchmarks.training_speed --device cuda --backbone resnet50 --side 800 --batch 16 --workers 8 --profile
 
-Both have, if not asked for another, ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9
-anchors a cell, focal and L1 loss, 80 classes as COCO has, AdamW (fused) and clipping; 8 scenes of 320 px a step. A step
-of ours begins with a batch from our loader, whose worker has assigned the anchors, and ends with the average of the
-weights, which torchvision has not; a step of torchvision begins with images and boxes as its models take them. All take
-turns; medians, without the first round, whose time has a column: compiling is in it. The last columns tell how much of
-our step lies outside of forward (with the losses), backward and optimizer, and how much is waiting for the loader.
---profile prints in which operations one more step of each spends its time. Only the CPU has been measured.
+By default both have ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9 anchors per cell,
+focal and L1 loss, COCO's 80 classes, AdamW (fused) and clipping, and 8 scenes of 320 px per step. Our step begins with
+a batch from our loader, whose worker has assigned the anchors, and ends with the average of the weights, which
+torchvision does not have. A step of torchvision begins with images and boxes as its models take them. All take turns.
+The table has medians without the first round, which has a column of its own, because it includes compiling. The last
+columns are the time of our step outside forward (with the losses), backward and optimizer, and the time of waiting for
+the loader. --profile prints the operations that one more step of each spends its time in. Only the CPU has been
+measured.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from benchmarks.timing import RESULTS, significant, write_table
 from benchmarks.torchvision_training import retinanet, tensors
 
 SETTINGS = [
-    "transform.multiple=32",  # as torchvision pads
+    "transform.multiple=32",  # torchvision's padding
     "anchors={strides: [8, 16, 32, 64, 128], scales: [4, 5.04, 6.35], height_to_width: [0.5, 1, 2]}",
     "assign={kind: MaxIoUAssigner, positive_iou: 0.5, negative_iou: 0.4}",
     "detector.pyramid={channels: 256, extra_levels: 2, norm: none}",
@@ -49,19 +50,19 @@ SETTINGS = [
 ]
 INSIDE = ("forward", "loss", "backward", "optimizer")
 Clock = Callable[[], float]
-Step = Callable[[], dict[str, float]]  # a step, which returns the seconds of its parts
+Step = Callable[[], dict[str, float]]  # a step returns the seconds of its parts
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is the same for both."""
+    """The settings of both."""
 
     backbone: str
-    side: int  # of the images, px
+    side: int  # side of the images, px
     batch: int
     classes: int
     device: str
-    workers: int  # of our loader
+    workers: int  # workers of our loader
 
     def config(self, *words: str) -> Config:
         """Return the settings of ours."""
@@ -79,7 +80,7 @@ class Setup:
         )
 
     def clock(self) -> float:
-        """Return the seconds of the wall-clock when all that was asked of the device is done."""
+        """Return the seconds of the clock after the device has finished its work."""
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
@@ -89,16 +90,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--classes", type=int, default=80, help="at least the 4 of the scenes")
-    parser.add_argument("--backbone", default="resnet18", help="of torchvision (resnet18)")
-    parser.add_argument("--side", type=int, default=320, help="of the images, px (320)")
-    parser.add_argument("--batch", type=int, default=8, help="images a step (8)")
+    parser.add_argument("--classes", type=int, default=80, help="classes; the scenes have 4 (default: 80)")
+    parser.add_argument("--backbone", default="resnet18", help="backbone of torchvision (default: resnet18)")
+    parser.add_argument("--side", type=int, default=320, help="side of the images in px (default: 320)")
+    parser.add_argument("--batch", type=int, default=8, help="images per step (default: 8)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--workers", type=int, default=1, help="of our loader (1)")
+    parser.add_argument("--workers", type=int, default=1, help="workers of our loader (default: 1)")
     parser.add_argument("--profile", action="store_true", help="print the operations of a step of each")
-    parser.add_argument("--threads", type=int, default=0, help="of torch (its own choice)")
-    parser.add_argument("--cpu-time", action="store_true", help="count what this process computes, not the wall-clock")
-    parser.add_argument("--compile", action="store_true", help="add our step with the network by torch.compile")
+    parser.add_argument("--threads", type=int, default=0, help="threads of torch (default: its own choice)")
+    parser.add_argument("--cpu-time", action="store_true", help="measure the CPU time of this process, not the clock")
+    parser.add_argument("--compile", action="store_true", help="add our step with a compiled network")
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -134,7 +135,7 @@ def ours(clock: Clock, setup: Setup, *words: str) -> Step:
 
 
 def compiled(setup: Setup, *words: str) -> Step:
-    """Return the same step with the network by torch.compile, of which no part is timed."""
+    """Return the same step with a compiled network; its parts are not timed."""
     learner, stream = started(setup, [*words, "train.compile=true"])
 
     def step() -> dict[str, float]:
@@ -145,7 +146,7 @@ def compiled(setup: Setup, *words: str) -> Step:
 
 
 def started(setup: Setup, words: Sequence[str]) -> tuple[Learner, Iterator[Batch]]:
-    """Return the network at its start, and its batches."""
+    """Return the initial network, and its batches."""
     config = setup.config(*words)
     source = config.data.open("train")
     learner = Learner(config, [Category(label, str(label)) for label in range(setup.classes)], SINGLE_PROCESS)
@@ -207,8 +208,9 @@ def peers(precision: str, setup: Setup) -> Step:
 
 
 def measure(clock: Clock, steps: dict[str, Step], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds of each step and of its parts, a number a round; the first round warms up, and has one of its
-    own, "first".
+    """Return the seconds of each step and of its parts, one number per round.
+
+    The first round warms up, and has a number of its own, "first".
     """
     times: dict[str, dict[str, list[float]]] = {name: {} for name in steps}
     for turn in range(rounds + 1):
@@ -232,7 +234,7 @@ def profiled(step: Step, device: str) -> str:
 
 
 def row(name: str, times: dict[str, dict[str, list[float]]]) -> dict[str, str]:
-    """One line of the table; a ratio is the median of those of the rounds, so that slow minutes count for both."""
+    """Return one line; a ratio is the median of the rounds' ratios, so that slow minutes count for both."""
     mine = times[name]
 
     def against(other: str) -> str:

@@ -1,4 +1,4 @@
-"""A data set in order, which the cases spoil, and a training that takes a moment."""
+"""A valid data set, which the cases damage, and a very short training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY = [
 
 
 def document() -> dict[str, Any]:
-    """Two images, two classes, three boxes."""
+    """Return annotations of two images, two classes and three boxes."""
     return {
         "images": [
             {"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]},
@@ -39,12 +39,12 @@ def document() -> dict[str, Any]:
 
 
 def picture(size: tuple[int, int] = SIZE) -> Image.Image:
-    """Return noise, always the same."""
+    """Return noise from a fixed seed."""
     return Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
 
 
 def write(path: Path, content: object) -> Path:
-    """Write bytes and text as they are, other values as JSON; None makes a pipe, which a careless reader waits at."""
+    """Write bytes and text unchanged, other values as JSON; None makes a pipe, on which a careless reader hangs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if content is None:
         os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Checkpoints."""
+"""Cases with damaged and odd checkpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAKEN = "taken"
 
 
 class Code:
-    """Makes a folder where it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
         return os.mkdir, (TAKEN,)
@@ -41,7 +41,7 @@ def trained() -> dict[str, bytes]:
 
 
 def changed(edit: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
-    """Write a checkpoint with another content and a right checksum."""
+    """Write a checkpoint with changed content and a valid checksum."""
 
     def act(path: Path) -> None:
         path.write_bytes(trained()["best.pt"])
@@ -53,7 +53,7 @@ def changed(edit: Callable[[dict[str, Any]], object]) -> Callable[[Path], object
 
 
 def content(make: Callable[[bytes], object]) -> Callable[[Path], object]:
-    """Write what is made of a good file."""
+    """Write a changed copy of a good file."""
     return lambda path: write(path, make(trained()["best.pt"]))
 
 
@@ -94,7 +94,7 @@ CASES: dict[str, tuple[bool, Callable[[Path], object]]] = {
 
 
 def items() -> Iterator[Item]:
-    """Every case, evaluated on a data set in order."""
+    """Yield every case, evaluated on a valid data set."""
     for name, (good, act) in CASES.items():
         yield Item(f"checkpoint: {name}", good, "evaluate", lambda folder, a=act: _words(folder, a))  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""Config files."""
+"""Cases with bad and odd config files."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ BAD: dict[str, object] = {
 
 
 def items() -> Iterator[Item]:
-    """Every case, with a data set in order."""
+    """Yield every case, with a valid data set."""
     for name, content in GOOD.items():
         yield Item(f"config: {name}", True, "train", lambda folder, c=content: _words(folder, c, True))  # type: ignore[misc]
     for name, content in BAD.items():
@@ -85,6 +85,6 @@ def items() -> Iterator[Item]:
 
 
 def _words(folder: Path, content: object, good: bool) -> list[str]:
-    """A good one is trained for a step; overrides must not mend a bad one."""
+    """Return the words of a case: train a good config for a step; overrides must not correct a bad one."""
     words = data_set(folder)
     return [str(write(folder / "config.yaml", content)), *(words if good else words[len(TINY) :])]

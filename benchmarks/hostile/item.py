@@ -1,4 +1,4 @@
-"""One file of the corpus, and what a command should make of it."""
+"""One file of the corpus, and the outcome that a command should have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Item:
-    """`prepare(folder)` writes the files of a case into a new folder and returns the words of a command."""
+    """A case: `prepare(folder)` writes its files into a new folder and returns the words of a command."""
 
     name: str
     good: bool

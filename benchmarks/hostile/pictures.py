@@ -1,4 +1,4 @@
-"""Image files."""
+"""Cases with bad and odd image files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def png(width: int, height: int, pixels: bytes, depth: int = 8, color: int = 0) -> bytes:
-    """Return a PNG that says what it likes."""
+    """Return a PNG whose header declares any size and mode."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -44,7 +44,7 @@ def png(width: int, height: int, pixels: bytes, depth: int = 8, color: int = 0) 
 
 
 def spoiled(data: bytes) -> bytes:
-    """Return a PNG whose pixels are damaged under a header in order."""
+    """Return a PNG with a valid header and damaged pixels."""
     start = data.index(b"IDAT") + 40
     return data[:start] + bytes(200) + data[start + 200 :]
 
@@ -113,7 +113,7 @@ SHAPES = {"of one pixel": (1, 1), "of one row": (1, 200), "of one column": (300,
 
 
 def items() -> Iterator[Item]:
-    """Every case, trained on for one step."""
+    """Yield every case, trained on for one step."""
     for good, contents in ((True, GOOD), (False, BAD)):
         for name, content in contents.items():
             yield Item(f"image: {name}", good, "train", lambda f, c=content: _place(f, _written(c)))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""COCO result files."""
+"""Cases with bad and odd COCO result files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DETECTION = {"image_id": 1, "category_id": 1, "bbox": [5, 6, 20, 21], "score": 0
 
 
 def changed(**values: object) -> list[dict[str, Any]]:
-    """Two detections, the second with other values."""
+    """Return two detections, the second with changed values."""
     return [DETECTION, {**DETECTION, **values}]
 
 
 def without(key: str) -> list[dict[str, Any]]:
-    """Two detections, the second without a key."""
+    """Return two detections, the second without a key."""
     return [DETECTION, {name: value for name, value in DETECTION.items() if name != key}]
 
 
@@ -67,7 +67,7 @@ GOOD: dict[str, object] = {
 
 
 def items() -> Iterator[Item]:
-    """Every case, scored against annotations in order."""
+    """Yield every case, scored against valid annotations."""
     for good, contents in ((False, BAD), (True, GOOD)):
         for name, content in contents.items():
             yield Item(

@@ -1,4 +1,4 @@
-"""COCO annotation files."""
+"""Cases with bad and odd COCO annotation files."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Edit = Callable[[dict[str, Any]], object]
 
 
 def put(where: str, row: int, key: str, value: object) -> Edit:
-    """Set one value of one item."""
+    """Return a change that sets one value of one item."""
     return lambda d: d[where][row].update({key: value})
 
 
 def drop(where: str, row: int, key: str) -> Edit:
-    """Remove one key of one item."""
+    """Return a change that removes one key of one item."""
     return lambda d: d[where][row].pop(key)
 
 
 def ids(new: Callable[[int], object]) -> Edit:
-    """Give images and categories other ids, wherever they stand."""
+    """Return a change that replaces the ids of images and categories everywhere."""
 
     def edit(d: dict[str, Any]) -> None:
         for item in (*d["images"], *d["categories"]):
@@ -165,7 +165,7 @@ RAW: dict[str, tuple[bool, object]] = {
 
 
 def items() -> Iterator[Item]:
-    """Every case, scored against results that are empty."""
+    """Yield every case, scored against empty results."""
     for good, edits in ((False, BAD), (True, GOOD)):
         for name, edit in edits.items():
             changed = document()
@@ -191,5 +191,5 @@ def _folder(folder: Path) -> list[str]:
 
 def _huge(folder: Path) -> list[str]:
     words = score(folder, document(), [])
-    os.truncate(folder / "truth.json", 1_100_000_000)  # takes no room on the disk
+    os.truncate(folder / "truth.json", 1_100_000_000)  # a sparse file: it uses no disk space
     return words
