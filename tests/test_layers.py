@@ -36,14 +36,14 @@ LAYER = {package: number for number, packages in enumerate(LAYERS) for package i
 ROLES = {
     "__init__": "what a package hands out",
     "__main__": "the command of a package",
+    "captions": "the words of a report",
     "checks": "the refusals of a package",
     "findings": "what a command found, as values",
+    "json_report": "a report as JSON",
     "markdown": "a report as Markdown",
     "page": "a report as HTML",
-    "record": "a report as JSON",
     "tables": "a report as CSV, and tables of columns",
     "terminal": "a report on the terminal",
-    "words": "the words of a report",
     "writer": "all files of a report",
 }
 

@@ -48,7 +48,7 @@ def _predict(
     from anchorloc.predict.folder import predict_folder  # loads torch, which takes seconds
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.localizer import load
-    from anchorloc.predict.tiles import SquareTiles
+    from anchorloc.predict.square_tiles import SquareTiles
 
     tiles = None
     if arguments.tile is not None:

@@ -14,7 +14,7 @@ from anchorloc.data.item_error import ItemError
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import InputError
 from anchorloc.files import make_folder, write_bytes
-from anchorloc.predict.drawing import draw_detections
+from anchorloc.predict.detection_picture import draw_detections
 from anchorloc.predict.image_input import read_file
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results

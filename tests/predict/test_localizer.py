@@ -23,7 +23,7 @@ from anchorloc.engine.build import batches, validation_loader
 from anchorloc.engine.inference import detect_batch
 from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer, NamedDetections
-from anchorloc.predict.tiles import SquareTiles, Tile, tile_grid
+from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
 from anchorloc.structures import Detections
 from benchmarks.torchvision_parity import CONFIGS, peer
 from tests.detector.random_models import save_random
