@@ -66,6 +66,16 @@ def first_few(items: Sequence[str], shown: int = 5) -> str:
     return ", ".join(items[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def json_type(value: Any) -> str:
+    """Return the JSON type of a parsed value, with its article.
+
+    >>> json_type({}), json_type(1.5)
+    ('an object', 'a number')
+    """
+    types = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return types.get(type(value), "a number")
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
     """Suggest the known word nearest to a misspelt one, or list all of them.
 

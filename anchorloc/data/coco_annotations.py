@@ -1,4 +1,4 @@
-"""The boxes of a COCO file, image by image."""
+"""The boxes of a COCO annotation file, image by image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from anchorloc.data.coco_reader import (
     Ids,
     ImageColumns,
     id_at,
-    objects,
     read_boxes,
     read_categories,
     read_images,
+    take_objects,
 )
 from anchorloc.files import read_json
-from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Target
+from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
 from anchorloc.text import counted, short_repr
 
 UNUSED_KEYS = ("segmentation", "keypoints")  # most of the bytes of COCO's own files
@@ -26,64 +26,60 @@ UNUSED_KEYS = ("segmentation", "keypoints")  # most of the bytes of COCO's own f
 
 @dataclass(frozen=True, eq=False)
 class CocoAnnotations:
-    """The boxes of a COCO file, without pixels: `Annotations`. Images keep the order of the file."""
+    """The boxes of a COCO annotation file, without pixels: `Annotations`. Images are in file order."""
 
     path: Path
     categories: tuple[Category, ...]
     images: ImageColumns
-    annotated: Target  # all M boxes, sorted by image; `rows` are places in the file
-    starts: IntArray  # (N + 1,) where the boxes of each image start in `annotated`
-    annotation_ids: Ids  # (M,) in the order of the file
+    annotated: Target  # all M boxes, sorted by image; `rows` are rows of the file
+    starts: IntArray  # (N + 1,) start of each image's boxes in `annotated`
+    annotation_ids: Ids  # (M,) in file order
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.images.sizes)
 
     def target(self, index: int) -> Target:
-        """Everything annotated, as it is."""
         index = range(len(self))[index]
         return self.annotated.take(np.arange(self.starts[index], self.starts[index + 1]))
 
     def training_target(self, index: int) -> Target:
-        """Boxes clipped to the image, without those that have zero size or lie wholly outside."""
         target = self.target(index)
         boxes = clip_boxes(target.boxes, self.images.sizes[index])
         clipped = Target(boxes, target.labels, target.crowd, target.area, target.rows)
         return clipped.take(has_size(boxes))
 
     def image_id(self, index: int) -> int | str:
-        """The id as in the file."""
         return id_at(self.images.ids, index)
 
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) as the file declares them."""
+    def size(self, index: int) -> Size:
+        """(height, width) as declared in the file."""
         height, width = self.images.sizes[index]
         return int(height), int(width)
 
     def name(self, index: int) -> str:
-        """The file_name."""
         return self.images.names[index]
 
     def annotation_id(self, row: int) -> int | str:
-        """The id of the annotation in a row of the file, or that row where the file gives none."""
+        """The id of the annotation in a row of the file, or the row if the annotations have no ids."""
         return id_at(self.annotation_ids, row)
 
     def has_trainable_box(self) -> bool:
-        """Tell whether any box that is not a crowd has an area inside its image."""
+        """Return whether some box has an area inside its image; crowd boxes do not count."""
         sizes = np.repeat(self.images.sizes, np.diff(self.starts), axis=0)  # (M, 2)
         return bool((has_size(clip_boxes(self.annotated.boxes, sizes)) & ~self.annotated.crowd).any())
 
 
 def read_annotations(path: Path) -> CocoAnnotations:
-    """Read and check a COCO annotation file; the images it names are not touched.
+    """Read and check a COCO annotation file; image files are not opened.
 
     Raises:
-        InputError: it breaks the data policy; the sentence names file, item and value.
+        InputError: the file breaks the data policy; the message names file, item and value.
     """
     document = read_json(path, skip=UNUSED_KEYS)
-    image_items = objects(document, "images", path)
-    category_items = objects(document, "categories", path)
-    box_items = objects(document, "annotations", path)
+    image_items = take_objects(document, "images", path)
+    category_items = take_objects(document, "categories", path)
+    box_items = take_objects(document, "annotations", path)
     categories, images = read_categories(category_items, path), read_images(image_items, path)
     labels = {category.id: label for label, category in enumerate(categories)}
     columns = read_boxes(box_items, images.ids, labels, path)
@@ -95,18 +91,18 @@ def read_annotations(path: Path) -> CocoAnnotations:
 
 
 def clip_boxes(boxes: FloatArray, sizes: IntArray | FloatArray) -> FloatArray:
-    """Clip (M, 4) boxes to one (2,) or to (M, 2) image sizes, height and width."""
+    """Clip boxes (M, 4) to one image size (2,), or to a size for each box (M, 2): height and width."""
     clipped: FloatArray = np.minimum(np.maximum(boxes, 0), sizes[..., [1, 0, 1, 0]].astype(boxes.dtype))
     return clipped
 
 
 def has_size(boxes: FloatArray) -> BoolArray:
-    """Tell which of (M, 4) boxes have an area."""
+    """Return an (M,) mask of the boxes (M, 4) with an area."""
     return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
 
 
 def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
-    """Count the boxes that nothing can be learned from."""
+    """Report the boxes that cannot be trained on."""
     empty = ~has_size(columns.boxes)
     outside = ~empty & ~has_size(clip_boxes(columns.boxes, images.sizes[columns.images]))
     sentences = []
@@ -124,12 +120,12 @@ def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
 
 
 def _missing_keys(columns: BoxColumns) -> list[str]:
-    """Count the annotations that lack a key which has a natural default."""
+    """Report the annotations without an optional key."""
     sentences = []
     for number, key, default in (
         (columns.without_crowd, "iscrowd", "0"),
         (columns.without_area, "area", "width x height of the box"),
     ):
         if number:
-            sentences.append(f"{counted(number, 'annotation has', 'annotations have')} no {key}: taken as {default}")
+            sentences.append(f"{counted(number, 'annotation has', 'annotations have')} no {key}; {default} is assumed")
     return sentences

@@ -1,4 +1,4 @@
-"""The checks of single values of COCO files. All raise ItemError."""
+"""Check single values of COCO files. All checks raise ItemError."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ Id = int | str
 
 
 def checked_id(value: Any) -> Id:
-    """Return a value that can serve as an id: a string, or an integer of 64 bits."""
+    """Return an id: a string, or an integer of at most 64 bits."""
     if type(value) is str or (type(value) is int and -(2**63) <= value < 2**63):
         return value
-    raise ItemError(f"id {short_repr(value)} is neither an integer (of 64 bits) nor a string")
+    raise ItemError(f"id {short_repr(value)} is neither a 64-bit integer nor a string")
 
 
-def known(value: Any, places: dict[Id, int], key: str) -> int:
-    """Return the place of an id among those that the annotation file lists."""
-    if type(value) in (int, str) and value in places:
-        return places[value]
-    example = short_repr(next(iter(places)))
-    if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in places:
-        raise ItemError(
-            f"{key} {short_repr(value)} is a text, the annotated ids are numbers; write it without the quotes"
-        )
-    raise ItemError(f"{key} {short_repr(value)} is none of the {len(places):,} annotated ids, such as {example}")
+def index_of(value: Any, indices: dict[Id, int], key: str) -> int:
+    """Return the index of an image or category by its id."""
+    if type(value) in (int, str) and value in indices:
+        return indices[value]
+    example = short_repr(next(iter(indices)))
+    if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in indices:
+        raise ItemError(f"{key} {short_repr(value)} is a string, but the annotated ids are numbers; remove the quotes")
+    raise ItemError(f"{key} {short_repr(value)} is none of the {len(indices):,} annotated ids, such as {example}")
 
 
 def checked_box(box: Any) -> tuple[float, float, float, float]:
-    """Turn a COCO bbox, x, y, width, height, into xyxy."""
+    """Convert a COCO bbox (x, y, width, height) to xyxy."""
     if type(box) is not list or len(box) != 4 or any(type(value) not in (int, float) for value in box):
         raise ItemError(f"bbox {short_repr(box)} is not a list of four numbers x, y, width, height")
     x, y, width, height = box
-    if not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in box):  # also catches what 1e999 becomes
+    if not all(
+        -MAX_COORDINATE <= value <= MAX_COORDINATE for value in box
+    ):  # false for infinity, which 1e999 is parsed to
         raise ItemError(
-            f"bbox {short_repr(box)} is not finite or goes beyond {MAX_COORDINATE:,.0f} px; correct or remove it"
+            f"bbox {short_repr(box)} is not finite or exceeds {MAX_COORDINATE:,.0f} px; correct or remove it"
         )
     if width < 0 or height < 0:
         raise ItemError(f"bbox {short_repr(box)} has a negative width or height; correct or remove it")
@@ -46,7 +46,7 @@ def checked_box(box: Any) -> tuple[float, float, float, float]:
 
 
 def area_of(value: Any, box: tuple[float, float, float, float]) -> float:
-    """Return an annotated area, or where there is none that of the box, xyxy."""
+    """Return an annotated area, or if it is None, the area of the xyxy box."""
     if value is None:
         return (box[2] - box[0]) * (box[3] - box[1])
     if type(value) not in (int, float) or not 0 <= value <= MAX_COORDINATE**2:
@@ -55,11 +55,11 @@ def area_of(value: Any, box: tuple[float, float, float, float]) -> float:
 
 
 def is_crowd(item: dict[str, Any]) -> bool:
-    """Tell whether an annotation stands for a group; without "iscrowd" it does not."""
+    """Return whether an annotation is a crowd; without "iscrowd" it is not."""
     crowd, ignore = item.get("iscrowd"), item.get("ignore")
     if crowd not in (None, 0, 1):
         raise ItemError(f"iscrowd {short_repr(crowd)} is neither 0 nor 1")
-    if ignore not in (None, 0) and not crowd:  # pycocotools overwrites the key by iscrowd without a word
+    if ignore not in (None, 0) and not crowd:  # pycocotools silently overwrites the key with iscrowd
         raise ItemError(
             f"ignore {short_repr(ignore)} has no effect in COCO scoring; set iscrowd to 1 or remove the annotation"
         )

@@ -1,66 +1,95 @@
-"""COCO annotation files: checked item by item, then kept as columns."""
+"""Check a COCO annotation file item by item, and store it as columns."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, is_crowd, known, whole_pixels
+from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, index_of, is_crowd, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import ItemError, json_type
-from anchorloc.data.packed import PackedStrings
+from anchorloc.data.item_error import ItemError
 from anchorloc.errors import InputError
-from anchorloc.structures import BoolArray, Category, IntArray
-from anchorloc.text import first_few, short_repr
+from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size
+from anchorloc.text import first_few, json_type, short_repr
 
-Ids = IntArray | PackedStrings
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
+class PackedStrings:
+    """A column of N strings in two buffers, which forked loader workers share.
+
+    Reading a list of strings counts references, so each worker would copy its pages.
+    """
+
+    data: bytes  # UTF-8
+    ends: IntArray  # (N,) end of each string in `data`
+
+    @classmethod
+    def pack(cls, strings: Iterable[str]) -> PackedStrings:
+        """Store the strings in their order."""
+        parts = [string.encode("utf-8", "surrogatepass") for string in strings]
+        return cls(b"".join(parts), np.cumsum([len(part) for part in parts], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int) -> str:
+        index = range(len(self.ends))[index]
+        start = self.ends[index - 1] if index else 0
+        return self.data[start : self.ends[index]].decode("utf-8", "surrogatepass")
+
+    def tolist(self) -> list[str]:
+        return [self[index] for index in range(len(self))]
+
+
+Ids = IntArray | PackedStrings
+
+
+@dataclass(frozen=True, eq=False)
 class ImageColumns:
-    """The N images of a file, in its order."""
+    """The N images of a file, in file order."""
 
     ids: Ids  # (N,)
     names: PackedStrings  # (N,)
-    sizes: IntArray  # (N, 2) height, width
+    sizes: IntArray  # (N, 2) height and width
 
 
 @dataclass(frozen=True, eq=False)
 class BoxColumns:
-    """The M annotations of a file, in its order."""
+    """The M annotations of a file, in file order."""
 
-    images: IntArray  # (M,) place of the image
-    boxes: NDArray[np.float64]  # (M, 4) xyxy
+    images: IntArray  # (M,) index of the image
+    boxes: Float64Array  # (M, 4) xyxy
     labels: IntArray  # (M,)
     crowd: BoolArray  # (M,)
-    area: NDArray[np.float64]  # (M,)
-    ids: Ids  # (M,) as in the file, or the rows from 0 where it gives none
-    without_crowd: int  # annotations that lacked "iscrowd"
-    without_area: int
+    area: Float64Array  # (M,)
+    ids: Ids  # (M,) as in the file, or rows from 0 if some annotation has no id
+    without_crowd: int  # annotations without "iscrowd"
+    without_area: int  # annotations without "area"
 
 
 def id_at(ids: Ids, index: int) -> Id:
-    """Return one id of a column as Python's own type."""
+    """Return one id of a column as a Python int or str."""
     value = ids[index]
     return value if isinstance(value, str) else int(value)
 
 
-def objects(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
-    """Take a list of objects out of a COCO document, out of which it is removed to free memory early.
+def take_objects(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
+    """Remove a list of objects from a COCO document and return it; removal frees memory early.
 
     Raises:
-        InputError: the document is not COCO annotations, or the list is missing or holds something else.
+        InputError: the document is not COCO annotations, or the list is missing or contains another type.
     """
     if not isinstance(document, dict):
         raise InputError(
-            f"{path} holds {json_type(document)}, not an object with images, annotations and categories; "
+            f"{path} contains {json_type(document)}, not an object with images, annotations and categories; "
             "give a COCO annotation file"
         )
     items = document.pop(key, None)
@@ -73,10 +102,10 @@ def objects(document: Any, key: str, path: Path) -> list[dict[str, Any]]:
 
 
 def read_categories(items: list[dict[str, Any]], path: Path) -> tuple[Category, ...]:
-    """Check the categories and order them by id, which makes their labels.
+    """Check the categories and sort them by id; a label is an index in the result.
 
     Raises:
-        InputError: there is none, or an id or a name is missing, of a wrong type or given twice.
+        InputError: the list is empty, or an id or a name is missing, has a wrong type, or an id is not unique.
     """
 
     def category(item: dict[str, Any]) -> Category:
@@ -87,20 +116,20 @@ def read_categories(items: list[dict[str, Any]], path: Path) -> tuple[Category, 
 
     if not items:
         raise InputError(f"{path} has no categories; list the classes of the objects")
-    categories = each(items, category, path, "category")
+    categories = read_each(items, category, path, "category")
     ids = [category.id for category in categories]
     _check_ids(ids, path, "category", "categories")
     return tuple(sorted(categories, key=lambda category: category.id))
 
 
 def read_images(items: list[dict[str, Any]], path: Path) -> ImageColumns:
-    """Check the images; of their files only the names.
+    """Check the images; image files are not opened.
 
     Raises:
-        InputError: there is none, or an id, a name or a size is missing, wrong or, of ids, given twice.
+        InputError: the list is empty, or an id, a name or a size is missing or wrong, or an id is not unique.
     """
 
-    def size(item: dict[str, Any]) -> tuple[int, int]:
+    def size(item: dict[str, Any]) -> Size:
         name = item.get("file_name")
         if type(name) is not str:
             raise ItemError(f"file_name {short_repr(name)} is not a string")
@@ -109,9 +138,9 @@ def read_images(items: list[dict[str, Any]], path: Path) -> ImageColumns:
 
     if not items:
         raise InputError(f"{path} has no images; list at least one")
-    ids = each(items, lambda item: checked_id(item.get("id")), path, "image")
+    ids = read_each(items, lambda item: checked_id(item.get("id")), path, "image")
     _check_ids(ids, path, "image", "images")
-    sizes = np.array(each(items, size, path, "image"), np.int64).reshape(-1, 2)
+    sizes = np.array(read_each(items, size, path, "image"), np.int64).reshape(-1, 2)
     return ImageColumns(_column(ids), PackedStrings.pack(item["file_name"] for item in items), sizes)
 
 
@@ -119,22 +148,22 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
     """Check the annotations; `labels` maps category ids to labels. Masks and other keys are ignored.
 
     Raises:
-        InputError: one names an unknown image or category, has a bad box, area, iscrowd or id, or an id that
-            another one has.
+        InputError: an annotation has an unknown image or category, an invalid box, area, iscrowd or id, or its id is
+            not unique.
     """
     images = {image_id: index for index, image_id in enumerate(image_ids.tolist())}
-    numbers, places = array("d"), array("q")
+    numbers, indices = array("d"), array("q")
 
     def add(item: dict[str, Any]) -> None:
         box = checked_box(item.get("bbox"))
         numbers.extend(box)
         numbers.append(area_of(item.get("area"), box))
-        places.append(known(item.get("image_id"), images, "image_id"))
-        places.append(known(item.get("category_id"), labels, "category_id"))
-        places.append(is_crowd(item))
+        indices.append(index_of(item.get("image_id"), images, "image_id"))
+        indices.append(index_of(item.get("category_id"), labels, "category_id"))
+        indices.append(is_crowd(item))
 
-    each(items, add, path, "annotation")
-    columns = np.array(places, np.int64).reshape(-1, 3)
+    read_each(items, add, path, "annotation")
+    columns = np.array(indices, np.int64).reshape(-1, 3)
     values = np.array(numbers, np.float64).reshape(-1, 5)
     return BoxColumns(
         images=columns[:, 0].copy(),
@@ -148,11 +177,11 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
     )
 
 
-def each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) -> list[T]:
-    """Return `read(item)` of every item.
+def read_each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) -> list[T]:
+    """Return `read(item)` for each item.
 
     Raises:
-        InputError: one has an ItemError; named by the path, its id and its place, from 0.
+        InputError: `read` raises an ItemError; the message names the path, the id and the row from 0.
     """
     values = []
     for row, item in enumerate(items):
@@ -168,7 +197,7 @@ def each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) 
 def _annotation_ids(items: list[dict[str, Any]], path: Path) -> Ids:
     if any(item.get("id") is None for item in items):
         return np.arange(len(items))
-    ids = each(items, lambda item: checked_id(item["id"]), path, "annotation")
+    ids = read_each(items, lambda item: checked_id(item["id"]), path, "annotation")
     _check_ids(ids, path, "annotation", "annotations")
     return _column(ids)
 
@@ -179,15 +208,12 @@ def _check_ids(ids: list[Id], path: Path, what: str, whats: str) -> None:
         number = next(value for value in ids if type(value) is not str)
         raise InputError(
             f"{path}: the ids of its {whats} mix integers, such as {number!r}, and strings, such as "
-            f"{short_repr(texts[0])}; use one kind"
+            f"{short_repr(texts[0])}; use one type"
         )
     if len(set(ids)) == len(ids):
         return
-    seen: set[Id] = set()
-    twice = {value: None for value in ids if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
-    raise InputError(
-        f"{path}: {what} id {first_few([short_repr(value) for value in twice])} is given twice; ids are unique"
-    )
+    repeated = [short_repr(value) for value, count in Counter(ids).items() if count > 1]
+    raise InputError(f"{path}: {what} id {first_few(repeated)} is not unique; give each {what} its own id")
 
 
 def _column(ids: list[Id]) -> Ids:

@@ -1,4 +1,4 @@
-"""COCO result files: what some detector found."""
+"""Read detections from a COCO result file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anchorloc.data.coco_fields import checked_box, known
-from anchorloc.data.coco_reader import each
-from anchorloc.data.item_error import ItemError, json_type
+from anchorloc.data.coco_fields import checked_box, index_of
+from anchorloc.data.coco_reader import read_each
+from anchorloc.data.item_error import ItemError
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
-from anchorloc.structures import Detections
-from anchorloc.text import short_repr
+from anchorloc.structures import Detections, Float64Array
+from anchorloc.text import json_type, short_repr
 
 COLUMNS = 7  # image, label, x1, y1, x2, y2, score
 
@@ -24,27 +23,26 @@ COLUMNS = 7  # image, label, x1, y1, x2, y2, score
 def read_results(path: Path, source: Annotations) -> list[Detections]:
     """Read a COCO result file, a list of {image_id, category_id, bbox, score}; other keys are ignored.
 
-    Returns the detections of every image of `source`, in its order, by descending score; equal scores keep the order
-    of the file.
+    Returns the detections of each image of `source`, in its order, by descending score. Equal scores keep file order.
 
     Raises:
-        InputError: the file is no such list, or a detection names an image or a category that `source` does not
-            have, or has a bad box, or a score outside [0, 1].
+        InputError: the file is not such a list, or a detection has an image or a category that `source` lacks, an
+            invalid box, or a score outside [0, 1].
     """
-    items = read_json(path, constants=[])  # a NaN is told below, with the detection that has it
+    items = read_json(path, constants=[])  # the checks below refuse NaN and name the detection
     if not isinstance(items, list):
-        raise InputError(f"{path} holds {json_type(items)}, not a list of detections; give a COCO result file")
+        raise InputError(f"{path} contains {json_type(items)}, not a list of detections; give a COCO result file")
     images = {source.image_id(index): index for index in range(len(source))}
     labels = {category.id: label for label, category in enumerate(source.categories)}
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
-        image = known(item.get("image_id"), images, "image_id")
-        label = known(item.get("category_id"), labels, "category_id")
+        image = index_of(item.get("image_id"), images, "image_id")
+        label = index_of(item.get("category_id"), labels, "category_id")
         return image, label, *checked_box(item.get("bbox")), _score(item.get("score"))
 
-    table = np.array(each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
+    table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
     table = table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
     starts = np.searchsorted(table[:, 0], np.arange(len(source) + 1))
     return [
@@ -58,7 +56,7 @@ def _score(value: Any) -> float:
     return float(value)
 
 
-def _detections(table: NDArray[np.float64], image_id: int | str) -> Detections:
+def _detections(table: Float64Array, image_id: int | str) -> Detections:
     return Detections(
         boxes=table[:, 2:6].copy(),
         scores=table[:, 6].copy(),

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorloc.data import CocoData, check_same_categories, read_annotations
-from anchorloc.data.packed import PackedStrings
+from anchorloc.data.coco_reader import PackedStrings
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
 from tests.data.coco_cases import BAD, JSON_VALUES, PLACES
@@ -79,8 +79,8 @@ def test_optional_keys_have_counted_defaults(path: Path) -> None:
     content["annotations"][0]["area"] = None
     data = read_annotations(write_document(path, content))
     assert data.warnings == (
-        "4 annotations have no iscrowd: taken as 0",
-        "2 annotations have no area: taken as width x height of the box",
+        "4 annotations have no iscrowd; 0 is assumed",
+        "2 annotations have no area; width x height of the box is assumed",
     )
     assert not data.target(0).crowd.any()
     np.testing.assert_array_equal(data.target(0).area, [60, 400, 400])

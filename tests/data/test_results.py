@@ -50,7 +50,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown image": ({"image_id": 9}, "image_id 9 is none of the 2"),
     "image of another type": (
         {"image_id": "2"},
-        "image_id '2' is a text, the annotated ids are numbers; write it without",
+        "image_id '2' is a string, but the annotated ids are numbers; remove the quotes",
     ),
     "file name as id": ({"image_id": "2.jpg"}, "image_id '2.jpg' is none of the 2 annotated ids, such as 1"),
     "box of no number": ({"bbox": [1, float("nan"), 3, 4]}, "is not finite"),
@@ -80,7 +80,7 @@ def test_a_bad_detection_is_refused(case: str, truth: CocoAnnotations, tmp_path:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{}", "holds an object, not a list"),
+        ("{}", "contains an object, not a list"),
         ("[5]", "item 0"),
         (json.dumps([detection()]).replace("0.5", "NaN"), "score nan"),
         (json.dumps([detection()]).replace("4.5", "1e999"), "not finite"),
