@@ -54,7 +54,7 @@ def fit_lines(fit: Fit) -> Iterator[str]:
     """Yield the lines of the terminal summary."""
     passes = f"{counted(fit.passes, 'augmented pass', 'augmented passes')} over" if fit.passes else "one pass over"
     searched = "" if fit.searched == fit.boxes else f"; the search uses {fit.searched:,} of them"
-    yield f"fitted to: {passes} {counted(fit.images, 'train image')},"
+    yield f"fitted to: {passes} {counted(fit.images, 'train image', 'train images')},"
     yield f"with {counted(fit.boxes, 'box')}{searched}"
     size = f"{counted(fit.current.images, 'image')}, {counted(len(fit.current.boxes), 'box')}"
     yield from textwrap.wrap(f"scored on: {fit.held_out}, as in evaluation: {size}", 80)
