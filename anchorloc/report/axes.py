@@ -30,7 +30,7 @@ class Axes:
 
     x: Axis
     y: Axis
-    width: int  # of the SVG
+    width: int  # size of the SVG
     height: int
     left: int  # the edges of the plot area
     right: int

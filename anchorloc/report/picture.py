@@ -25,7 +25,7 @@ from anchorloc.text import counted, shorten
 LONGEST_SIDE = 720  # pixels of the embedded image: twice its size in the gallery, for high-density screens
 MOST_DETECTIONS = 100  # boxes drawn per image
 MOST_LABELS = 10  # labels per image of the gallery; an image with more shows those of mistakes only
-MOST_PICTURES = 9  # of the worst and of the best images each
+MOST_PICTURES = 9  # worst images, and as many best
 MOST_UNREADABLE = 50  # images, before the search for pictures ends
 WITHOUT_THRESHOLD = 5  # boxes drawn per image if no score threshold is better than another
 GOLDEN_RATIO = (1 + 5**0.5) / 2  # the fractional parts of its multiples spread evenly over 0 to 1

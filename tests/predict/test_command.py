@@ -98,7 +98,7 @@ def test_results_with_ids_of_annotations_score_as_the_checkpoint_does(
     assert "stray.png is not among the images of the annotations" in capsys.readouterr().err
 
 
-def test_broken_images_are_told_and_the_others_done(
+def test_broken_images_are_reported_and_the_others_predicted(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many = tmp_path / "many"

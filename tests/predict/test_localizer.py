@@ -108,7 +108,7 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
 )
-def test_an_image_that_cannot_be_used_is_told(model: Localizer, image: Any, words: str) -> None:
+def test_an_unusable_image_is_an_error(model: Localizer, image: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         model(image)
 

@@ -85,7 +85,7 @@ def test_pictures_are_spread_and_in_order() -> None:
     assert pick(0, set()) == ([], [])
 
 
-def test_a_broken_image_is_passed_over_and_told() -> None:
+def test_a_broken_image_is_skipped_and_reported() -> None:
     names, problems = pick(40, set(range(0, 40, 2)))
     assert len(names) == 12
     assert not set(names) & set(range(0, 40, 2))
