@@ -74,6 +74,6 @@ def refuse_unsupported(config: Config) -> None:
     """Raise InputError for NMS settings that ONNX's NonMaxSuppression lacks."""
     if config.decode.soft_nms_sigma or config.decode.class_agnostic_nms:
         raise InputError(
-            "ONNX suppresses per class and has no soft-NMS; "
+            "ONNX applies NMS per class and has no soft-NMS; "
             "give decode.soft_nms_sigma=0 decode.class_agnostic_nms=false"
         )

@@ -37,7 +37,7 @@ def export_model(
         refuse_without_packages()
     model = load(checkpoint, *overrides, device="cpu").model
     if not model.config.method.has_anchors:
-        raise InputError(f"{checkpoint} holds a localizer, which cannot be exported; train one with anchors for that")
+        raise InputError(f"{checkpoint} is a single-box model, which cannot be exported; give one with anchors")
     model.network.to(memory_format=torch.contiguous_format)
     batch, size = _batch(model, _pixels(model, images), size)
     if out.suffix == ".onnx":
