@@ -1,10 +1,7 @@
-"""The update of the weights: parts of a batch, learning rates, memory, and numbers that are none."""
+"""The update of the weights: micro-batches, compiling, and the moving average."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 from collections.abc import Callable, Iterator
 from functools import partialmethod
 from pathlib import Path
@@ -12,16 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from anchorloc.config import TrainSettings
-from anchorloc.data import Samples
-from anchorloc.detector import SGD, Batch, Detector
-from anchorloc.engine.batch_samplers import TrainBatchSampler
+from anchorloc.detector import Batch
 from anchorloc.engine.build import batches, train_loader, validation_loader
-from anchorloc.engine.learner import Learner
-from anchorloc.engine.schedule import Clock
-from anchorloc.engine.system.log import read_log
+from anchorloc.engine.learner import AveragedModel, Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
@@ -161,17 +153,6 @@ def test_a_run_in_parts_that_was_stopped_goes_on_exactly(tmp_path: Path, monkeyp
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:
-    whole = next(iter(TrainBatchSampler(100, 10, seed=3)))
-    for count, pieces in ((1, 1), (1, 3), (2, 2), (3, 3)):
-        streams = [
-            iter(TrainBatchSampler(100, 10, seed=3, shard=(rank, count), micro_batches=pieces)) for rank in range(count)
-        ]
-        dealt = [next(stream) for stream in streams for _ in range(pieces)]
-        assert sorted(key for piece in dealt for key in piece) == sorted(whole)
-        assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [(["train.gradient_accumulation=2"], [2, 2, 2]), (["train.batch_size=64", "data.val_images=20"], [16, 4])],
@@ -184,106 +165,18 @@ def test_a_validation_batch_is_as_large_as_a_part_but_no_larger_than_one_process
     assert sizes == expected
 
 
-def test_the_learning_rate_grows_with_the_batch_where_asked_for() -> None:
-    plain, scaled = (
-        Clock(TrainSettings(length="9 iterations", batch_size=24, warmup=0, base_batch_size=base), images=100)
-        for base in (0, 16)
-    )
-    assert scaled.lr_factor(0.3) == pytest.approx(1.5 * plain.lr_factor(0.3))
-
-
-def test_sgd_takes_the_steps_of_its_formula() -> None:
-    model = nn.Linear(1, 1, bias=False)
-    start, gradient = model.weight.item(), 2.0
-    stepper = SGD(0.1, weight_decay=0.5, momentum=0.9)(model)
-    velocity, expected = 0.0, start
-    for rate in (1.0, 0.5):
-        model.weight.grad = torch.full((1, 1), gradient)
-        stepper.step(rate)
-        velocity = 0.9 * velocity + gradient + 0.5 * expected
-        expected -= rate * 0.1 * velocity
-        assert model.weight.item() == pytest.approx(expected)
-    with pytest.raises(ValueError, match="momentum"):
-        SGD(0.1, momentum=1.0)
-
-
-def poison(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
-    """Let the network see an image of infinite brightness at these updates, the first being 0."""
-    forward, seen = Detector.forward, iter(range(1000))
-
-    def poisoned(self: Detector, images: Tensor) -> Any:
-        bad = self.training and next(seen) in steps
-        return forward(self, images.float() * torch.inf if bad else images)
-
-    monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
-    monkeypatch.setattr(Detector, "forward", poisoned)
-
-
-def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither weights nor statistics nor the optimizer's state know of them; the log counts them."""
-    words = ["train.skip_nonfinite=2", "train.validate_every=100", "train.warmup=0"]
-    config = small("train.length=6 iterations", *words)
-    twin = Learner(config, config.data.open("train").categories, SINGLE_PROCESS)
-    with monkeypatch.context() as patch:
-        patch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
-        poison(patch, {1, 2, 4})
-        training = run(config, tmp_path / "run")
-    stream = batches(train_loader(config, config.data.open("train"), 0))
-    clock = Clock(config.train, images=24)
-    for step in range(6):
-        batch = [next(stream)]
-        if step not in (1, 2, 4):
-            twin.update(batch, clock.lr_factor(step / 6))
-    assert_same(training.learner.state(), twin.state())
-    assert any("running_mean" in name for name in twin.model.state_dict())
-    assert [row["skipped"] for row in read_log(tmp_path / "run") if "lr" in row] == [1, 2, 3]
-    assert (training.progress.skipped, training.progress.skipped_in_a_row) == (3, 0)
-    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
-    assert written["step"] == 4
-    assert len(written["images"]) == 4
-
-
-def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    poison(monkeypatch, {1, 3, 4, 5, 6, 7})
-    with pytest.raises(InputError, match=r"became (nan|inf) at step 5 after 2 skipped updates in a row, by one"):
-        run(small("train.length=9 iterations", "train.skip_nonfinite=2"), tmp_path / "run")
-    state = weights(tmp_path / "run")
-    assert (state["step"], state["training"]["skipped"]) == (3, 1)
-    assert all(tensor.isfinite().all() for tensor in (*state["model"].values(), *state["training"]["model"].values()))
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (
-            [],
-            "ran out in a network of 4 images at a time: raise train.gradient_accumulation, now 1, which changes no batch",
-        ),
-        (["train.gradient_accumulation=4"], "ran out in a network of 1 images at a time: lower transform.resize"),
-    ],
-)
-def test_memory_that_ran_out_is_told_with_what_to_lower(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
-) -> None:
-    def greedy(self: Detector, images: Tensor) -> Any:
-        return torch.empty(1 << 55)
-
-    monkeypatch.setattr(Detector, "forward", greedy)
-    with pytest.raises(InputError, match=told):
-        run_with_plain_network(small("train.length=2 iterations", *words), tmp_path / "run", monkeypatch)
-    assert weights(tmp_path / "run")["step"] == 0
-
-
-def run_with_plain_network(config: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run without the check that the network fits its anchors, which runs it."""
-    monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
-    run(config, folder)
-
-
-def test_a_killed_loader_worker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the kernel does it where memory runs out."""
-    monkeypatch.setattr(Samples, "__getitem__", lambda self, key: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(InputError, match=r"a loader worker was killed.*: lower train\.workers, now 1"):
-        run(small("train.length=2 iterations", "train.workers=1"), tmp_path / "run")
+def test_the_average_follows_the_model() -> None:
+    model = torch.nn.BatchNorm1d(2)
+    average = AveragedModel(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    assert model.num_batches_tracked is not None
+    model.num_batches_tracked.fill_(5)
+    average.update()
+    assert isinstance(average.module, torch.nn.BatchNorm1d)
+    assert average.module.weight.tolist() == pytest.approx([1 + 2 * (1 - 2 / 11)] * 2)  # decay (1 + 1) / (10 + 1)
+    assert average.module.num_batches_tracked == 5
+    for _ in range(200):
+        average.update()
+    assert isinstance(average.module, torch.nn.BatchNorm1d)
+    assert average.module.weight.tolist() == pytest.approx([3.0, 3.0])

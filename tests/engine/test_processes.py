@@ -149,12 +149,12 @@ def test_one_process_needs_nobody() -> None:
 
 
 def test_a_batch_cannot_have_more_parts_than_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = r"train\.batch_size=4 cannot be parted among 2 processes and train\.accumulate=3; raise it"
+    told = r"train\.batch_size=4 is less than 2 processes times train\.gradient_accumulation=3; raise train\.batch_size"
     with pytest.raises(InputError, match=told):
         refuse_small_batches(small("train.gradient_accumulation=3"), 2)
     refuse_small_batches(small("train.gradient_accumulation=2"), 2)
     assert run_command(train.main, [*SMALL, "train.gradient_accumulation=5", "--out", str(tmp_path / "run")]) == 2
-    assert "cannot be parted among 1 processes" in capsys.readouterr().err
+    assert "is less than 1 process times" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

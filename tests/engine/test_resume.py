@@ -24,8 +24,8 @@ from anchorloc.detector import Batch
 from anchorloc.engine import training as loop
 from anchorloc.engine.state import resume, saving
 from anchorloc.engine.state.resume import load_last
-from anchorloc.engine.state.run_folder import RunLock, new_run_folder
-from anchorloc.engine.system.log import MetricsLog, read_log
+from anchorloc.engine.state.run_folder import RunLock
+from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.training import Training
 from anchorloc.engine.validation import run_validation
@@ -158,10 +158,10 @@ def test_a_run_killed_around_a_write_loses_nothing(
     written: list[str] = []
     save = save_checkpoint
 
-    def save_and_die(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
+    def save_and_die(path: Path, state: dict[str, Any], backup: Path | None = None) -> None:
         if len(written) == number and not after:
             raise Killed
-        save(path, state, aside)
+        save(path, state, backup)
         written.append(path.name)
         if len(written) > number:
             raise Killed
@@ -223,29 +223,6 @@ def test_resume_needs_the_last_checkpoint_of_a_run(tmp_path: Path) -> None:
     last.unlink()
     with pytest.raises(InputError, match="does not exist"):
         load_last(tmp_path / "run", print)
-
-
-def test_a_log_that_lost_lines_is_refused(tmp_path: Path) -> None:
-    run(small("train.length=4 iterations"), tmp_path / "run")
-    (tmp_path / "run" / "metrics.jsonl").write_text("")
-    with pytest.raises(InputError, match=r"metrics\.jsonl has 0 bytes, less than the"):
-        run(small("train.length=4 iterations"), tmp_path / "run", resume=True)
-
-
-def test_a_log_names_the_file_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "tensorboard").write_text("in the way")
-    with pytest.raises(InputError, match=r"tensorboard.* cannot be written"):
-        MetricsLog(tmp_path)
-
-
-def test_an_empty_folder_is_a_new_one_and_so_is_that_of_a_killed_start(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    for name in (".lock", "environment.json", ".config.yaml.0123abcd.tmp"):
-        (tmp_path / "run" / name).touch()
-    assert new_run_folder(tmp_path / "run") == tmp_path / "run"
-    (tmp_path / "run" / "thesis.tex").touch()
-    with pytest.raises(InputError, match="exists already"):
-        new_run_folder(tmp_path / "run")
 
 
 # The command line

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
-from anchorloc.engine.state.run_folder import remove_temporaries
 from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, write_bytes, write_json, write_text
+from anchorloc.files import is_temporary, write_json, write_text
 
 # Trains in the folder given as sys.argv[1]; after its 5th step `disturb` is called, and the folder is told.
 TRAINING = """
@@ -132,11 +131,3 @@ def test_files_have_the_mode_that_the_umask_leaves(tmp_path: Path, umask: int, m
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
-
-
-def test_what_a_killed_run_had_not_finished_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    names = {".last.pt.0123abcd.tmp": False, ".metrics.json.ffffffff.tmp": False, "notes.tmp": True, ".a.tmp": True}
-    for name in names:
-        write_bytes(tmp_path / name, b"x")
-    remove_temporaries(tmp_path)
-    assert {name: (tmp_path / name).exists() for name in names} == names

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from anchorloc.checkpoint import refuse_unusable
 from anchorloc.config import MAX_THREADS, translated
-from anchorloc.detector.optimizer import Stepper
+from anchorloc.detector.optimizer import CombinedOptimizer
 from anchorloc.errors import InputError
 
 NETWORK = "the network of its settings"
@@ -103,7 +103,7 @@ def check_tensors(path: Path, expected: Mapping[str, Tensor], found: Mapping[str
     refuse_unusable(path, found)
 
 
-def check_optimizer(path: Path, optimizer: Stepper, states: list[dict[str, Any]]) -> None:
+def check_optimizer(path: Path, optimizer: CombinedOptimizer, states: list[dict[str, Any]]) -> None:
     """Raise InputError unless `states` belong to an optimizer of the same kind and weights."""
     what = "the optimizer of its settings"
     try:

@@ -12,7 +12,7 @@ from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights, r
 from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
-from anchorloc.detector.transfer import load_initial, logits_of_an_anchor
+from anchorloc.detector.transfer import transfer_weights, logits_per_anchor
 from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
@@ -40,10 +40,10 @@ def load_pretrained(network: Detector, config: Config, categories: Sequence[Cate
     path = Path(config.detector.weights)
     given = _read(path)
     try:
-        count = logits_of_an_anchor(given.state)
+        count = logits_per_anchor(given.state)
         classes = _matched(given, count, [category.name for category in categories])
         background: list[int | None] = [0 if given.first else None] if config.detector.head.background_class else []
-        not_loaded = load_initial(network, given.state, [*background, *classes])
+        not_loaded = transfer_weights(network, given.state, [*background, *classes])
     except InputError as error:
         raise InputError(f"{path} does not fit the network of these settings: {error}; {given.advice}") from None
     if missing := [category.name for category, row in zip(categories, classes, strict=True) if row is None]:
@@ -87,7 +87,7 @@ def _read(path: Path) -> _WeightFile:
     kind = family(weights)
     try:
         state = translate(weights)
-        count = logits_of_an_anchor(state)
+        count = logits_per_anchor(state)
     except InputError as error:
         raise InputError(f"{path} cannot be used as weights: {error}") from None
     rows = COCO_ROWS if count == COCO_COUNT else {}

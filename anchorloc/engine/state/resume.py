@@ -11,7 +11,7 @@ from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.engine.state.checkpoint_schema import TrainingCheckpoint, check_entries, with_current_names
 from anchorloc.engine.system.log import NAME
 from anchorloc.errors import InputError
-from anchorloc.files import writing
+from anchorloc.files import write_errors
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -31,7 +31,7 @@ def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> No
     """
     save_checkpoint(folder / LAST, state, None if before in (-1, state["step"]) else folder / f"last-{before:08}.pt")
     for path in older_checkpoints(folder)[keep - 1 :]:
-        with writing(path, 0):
+        with write_errors(path, 0):
             path.unlink(missing_ok=True)
 
 
@@ -65,7 +65,7 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
         for damaged, problem in problems.items():
             say(problem)
             if repair:
-                with writing(damaged, 0):
+                with write_errors(damaged, 0):
                     damaged.replace(f"{damaged}.damaged")
         if path.name != LAST:
             say(f"resuming from {path}, step {state['step']}")

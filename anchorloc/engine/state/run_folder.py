@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from anchorloc.config import Config, to_yaml
 from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, make_folder, write_json, write_text, writing
+from anchorloc.files import is_temporary, make_folder, write_errors, write_json, write_text
 
 PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
@@ -108,7 +108,7 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        with writing(folder / LOCK, 0):
+        with write_errors(folder / LOCK, 0):
             self._file = (folder / LOCK).open("a+b")
         try:
             _lock(self._file)
@@ -121,7 +121,7 @@ class RunLock:
 
     def _note_owner(self) -> None:
         """Write the process id for people who look for the owner; the lock does not depend on it."""
-        with writing(Path(self._file.name), 0):
+        with write_errors(Path(self._file.name), 0):
             self._file.truncate(0)
             self._file.write(f"{os.getpid()}\n".encode())
             self._file.flush()

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from anchorloc.errors import InputError
-from anchorloc.files import read_bytes, writing
+from anchorloc.files import read_bytes, write_errors
 
 NAME = "metrics.jsonl"
 
@@ -67,7 +67,7 @@ class _AppendedFile:
 
     def __init__(self, path: Path, size: int = 0) -> None:
         self.path, self.size = path, size
-        with writing(path, 0):
+        with write_errors(path, 0):
             present = path.stat().st_size if path.exists() else 0
             if present < size:
                 raise InputError(
@@ -78,14 +78,14 @@ class _AppendedFile:
 
     def write(self, data: bytes) -> None:
         """Append all of `data`."""
-        with writing(self.path, len(data)):
+        with write_errors(self.path, len(data)):
             left = memoryview(data)
             while left:
                 left = left[self._file.write(left) :]
         self.size += len(data)
 
     def sync(self) -> None:
-        with writing(self.path, self.size):
+        with write_errors(self.path, self.size):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class _EventFile:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        with writing(folder, 0):
+        with write_errors(folder, 0):
             folder.mkdir(exist_ok=True)
             before = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.[0-9]*.*")]
         second = max(

@@ -1,0 +1,168 @@
+"""Whole runs: NaN losses, early stopping, workers, memory, and what checkpoints hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from anchorloc.data import Samples
+from anchorloc.detector import Detector
+from anchorloc.engine.batch_samplers import TrainBatchSampler
+from anchorloc.engine.build import batches, train_loader
+from anchorloc.engine.learner import Learner
+from anchorloc.engine.schedule import Clock
+from anchorloc.engine.system.log import read_log
+from anchorloc.engine.system.processes import SINGLE_PROCESS
+from anchorloc.engine.trained_model import load_model
+from anchorloc.errors import InputError
+from tests.engine.small_runs import assert_same, run, small, weights
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    run(small("train.length=5 iterations"), tmp_path / "none")
+    run(small("train.length=5 iterations", "train.workers=2"), tmp_path / "two")
+    first, second = weights(tmp_path / "none"), weights(tmp_path / "two")
+    first.pop("config"), second.pop("config")
+    assert_same(first, second)
+
+
+def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward = Detector.forward
+
+    def poisoned(self: Detector, images: torch.Tensor) -> Any:
+        predictions = forward(self, images)
+        return predictions if not self.training else predictions._replace(deltas=predictions.deltas * float("nan"))
+
+    monkeypatch.setattr(Detector, "forward", poisoned)
+    message = (
+        r"the loss became nan at step 0, on a batch of 4 images \(first: (train_\d+\.png(, )?){4}; all in .*not_finite"
+    )
+    with pytest.raises(InputError, match=message):
+        run(small("train.length=2 iterations"), tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert written.pop("images") == [
+        f"train_{index:06}.png" for _, index in next(iter(TrainBatchSampler(24, 4, seed=0)))
+    ]
+    assert written == {"what": "the loss", "value": "nan", "step": 0}
+    assert weights(tmp_path / "run")["step"] == 0
+
+
+def test_early_stopping_ends_a_run(tmp_path: Path) -> None:
+    config = small("train.length=500 iterations", "train.patience=1", "train.optimizer={learning_rate: 1.0e-9}")
+    training = run(config, tmp_path / "run")
+    assert training.clock.step < 50  # nothing is learned, so the second validation is no better
+
+
+def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
+    training = run(small("train.length=2 iterations"), tmp_path / "run")
+    model = load_model(tmp_path / "run" / "last.pt", ["decode.nms_iou=0.3"])
+    assert model.config.decode.nms_iou == 0.3
+    assert [category.name for category in model.categories] == ["ellipse", "rectangle", "triangle", "cross"]
+    assert_same(dict(model.network.state_dict()), dict(training.learner.average.module.state_dict()))
+    with pytest.raises(InputError, match="does not fit the network"):
+        load_model(tmp_path / "run" / "last.pt", ["detector.head.channels=24"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["assign={kind: TaskAlignedAssigner}", "detector.head.iou_branch=true"],
+        [
+            "detector.head={background_class: true}",
+            "loss={classification: {kind: HardNegativeLoss}, box: {kind: CIoULoss}}",
+        ],
+    ],
+)
+def test_other_losses_and_assigners_run_and_validate(tmp_path: Path, words: list[str]) -> None:
+    training = run(small("train.length=2 iterations", *words), tmp_path / "run")
+    assert training.clock.step == 2
+    assert (tmp_path / "run" / "best.pt").is_file()
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Let the network see an image of infinite brightness at these updates, the first being 0."""
+    forward, seen = Detector.forward, iter(range(1000))
+
+    def poisoned(self: Detector, images: Tensor) -> Any:
+        bad = self.training and next(seen) in steps
+        return forward(self, images.float() * torch.inf if bad else images)
+
+    monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
+    monkeypatch.setattr(Detector, "forward", poisoned)
+
+
+def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither weights nor statistics nor the optimizer's state know of them; the log counts them."""
+    words = ["train.skip_nonfinite=2", "train.validate_every=100", "train.warmup=0"]
+    config = small("train.length=6 iterations", *words)
+    twin = Learner(config, config.data.open("train").categories, SINGLE_PROCESS)
+    with monkeypatch.context() as patch:
+        patch.setattr("anchorloc.engine.training.LOG_EVERY", 2)
+        poison(patch, {1, 2, 4})
+        training = run(config, tmp_path / "run")
+    stream = batches(train_loader(config, config.data.open("train"), 0))
+    clock = Clock(config.train, images=24)
+    for step in range(6):
+        batch = [next(stream)]
+        if step not in (1, 2, 4):
+            twin.update(batch, clock.lr_factor(step / 6))
+    assert_same(training.learner.state(), twin.state())
+    assert any("running_mean" in name for name in twin.model.state_dict())
+    assert [row["skipped"] for row in read_log(tmp_path / "run") if "lr" in row] == [1, 2, 3]
+    assert (training.progress.skipped, training.progress.skipped_in_a_row) == (3, 0)
+    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert written["step"] == 4
+    assert len(written["images"]) == 4
+
+
+def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, {1, 3, 4, 5, 6, 7})
+    with pytest.raises(InputError, match=r"became (nan|inf) at step 5 after 2 skipped updates in a row, on"):
+        run(small("train.length=9 iterations", "train.skip_nonfinite=2"), tmp_path / "run")
+    state = weights(tmp_path / "run")
+    assert (state["step"], state["training"]["skipped"]) == (3, 1)
+    assert all(tensor.isfinite().all() for tensor in (*state["model"].values(), *state["training"]["model"].values()))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            [],
+            "memory ran out with 4 images at a time .*: raise train.gradient_accumulation, now 1, which keeps",
+        ),
+        (["train.gradient_accumulation=4"], "memory ran out with 1 image at a time .*: lower transform.resize"),
+    ],
+)
+def test_memory_that_ran_out_is_message_with_what_to_lower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    def greedy(self: Detector, images: Tensor) -> Any:
+        return torch.empty(1 << 55)
+
+    monkeypatch.setattr(Detector, "forward", greedy)
+    with pytest.raises(InputError, match=message):
+        run_with_plain_network(small("train.length=2 iterations", *words), tmp_path / "run", monkeypatch)
+    assert weights(tmp_path / "run")["step"] == 0
+
+
+def run_with_plain_network(config: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run without the check that the network fits its anchors, which runs it."""
+    monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
+    run(config, folder)
+
+
+def test_a_killed_loader_worker_is_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does it where memory runs out."""
+    monkeypatch.setattr(Samples, "__getitem__", lambda self, key: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(InputError, match=r"a loader worker was killed.*: lower train\.workers, now 1"):
+        run(small("train.length=2 iterations", "train.workers=1"), tmp_path / "run")
