@@ -1,4 +1,4 @@
-"""From an image size to its anchors."""
+"""Anchor generators: from an image size to the anchors of the image."""
 
 from anchorloc.anchors.generator import AnchorGenerator
 from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors

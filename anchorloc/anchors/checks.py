@@ -1,4 +1,4 @@
-"""What every generator asks of its numbers, and the size of its feature maps."""
+"""Checks of the arguments of anchor generators, and the sizes of feature maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
 
 
 def levels_agree(name: str, given: int, strides: Sequence[float]) -> None:
-    """A ValueError unless `given` levels of `name` stand against as many strides."""
+    """Raise ValueError unless `given`, the number of levels of `name`, is the number of strides."""
     if given != len(strides):
         raise ValueError(f"{name} is given for {given} levels but there are {len(strides)} strides; give one each")
 

@@ -29,7 +29,7 @@ class ATSSAssigner:
         topk: cells per level, at least 1.
     """
 
-    topk: int = 9
+    topk: int = 9  # cells per level whose anchors are candidates for a box
 
     def __post_init__(self) -> None:
         if not isinstance(self.topk, int) or self.topk < 1:

@@ -1,4 +1,4 @@
-"""YAML and key=value words to the tree of settings, and back."""
+"""Read settings from YAML and key=value overrides, and write them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from anchorloc.text import did_you_mean
 
 
 def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Return the settings of a YAML file (the built-in ones without) with `key=value` overrides applied.
+    """Return the settings of a YAML file, or the built-in ones, with `key=value` overrides applied.
 
     Raises:
         InputError: naming the file or override, the dotted key and the value.
@@ -110,13 +110,13 @@ def list_settings(cls: type = Config, default: object = None, prefix: str = "") 
 
 @dataclasses.dataclass(frozen=True)
 class _Origin:
-    """Where settings come from, for messages."""
+    """The source of settings, for error messages."""
 
     words: str
     overrides: tuple[str, ...]
 
     def __call__(self, path: str) -> str:
-        """Return what gave the setting or group of settings at `path` its value."""
+        """Return the name of the file or override that set the value at `path`."""
         keys = {override: override.partition("=")[0] for override in self.overrides}
         for override, key in reversed(keys.items()):  # the last one counts
             if path == key or path.startswith(f"{key}."):
@@ -141,7 +141,7 @@ def _apply(plain: dict[str, Any], override: str) -> None:
 
 
 def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin) -> Any:
-    """Build `cls` from `plain`; what is not given comes from `default` where it is of that class, else from `cls`."""
+    """Build `cls` from `plain`; other fields come from `default` if it is of that class, else from `cls`."""
     hints = _hints(cls)
     keys = [field.name for field in dataclasses.fields(cls)]  # hints also hold class variables, which nobody can set
     for key in plain:
@@ -219,10 +219,13 @@ def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
 
 @cache
 def _meanings(cls: type) -> dict[str, str]:
-    """The comment behind each field, or on the lines right below it: the code is the one place that tells it."""
+    """Return the comment behind each field, or on the lines right below it; nothing without source, as in a zipapp."""
     meanings: dict[str, str] = {}
     name = ""
-    source = inspect.cleandoc("\n" + inspect.getsource(cls))
+    try:
+        source = inspect.cleandoc("\n" + inspect.getsource(cls))
+    except OSError:
+        return {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.string == "def":
             break

@@ -1,4 +1,4 @@
-"""Every setting of a run, as one tree of the components themselves."""
+"""The settings of a run: a tree of the components that do the work."""
 
 from __future__ import annotations
 
@@ -35,40 +35,39 @@ from anchorloc.detector import (
 )
 from anchorloc.structures import Size
 
-MAX_THREADS = 512  # thousands, once made, hardly let a process end
-MAX_BATCH = 1 << 16  # images: more keep a machine busy before its memory ends
+MAX_THREADS = 512  # with thousands of threads a process takes long to end
+MAX_BATCH = 1 << 16  # images; a machine would be busy for long before its memory runs out
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The loop: how long, how fast, and what is kept."""
+    """The training loop: how long, how fast, and which checkpoints are kept."""
 
-    length: str = "2.4 minutes"  # "N minutes", "N epochs" or "N iterations"; minutes include validation
-    batch_size: int = 16  # images a step, over all processes
-    gradient_accumulation: int = (
-        1  # parts in which a process computes its share of a step one after the other, for less memory
-    )
+    length: str = "2.4 minutes"  # "N minutes" (validation included), "N epochs" or "N iterations"
+    batch_size: int = 16  # images per step, over all processes
+    gradient_accumulation: int = 1  # micro-batches per process and step
     sampling: EvenSampling | RepeatFactorSampling | ClassBalancedSampling = EvenSampling()
-    workers: int = 2  # loader processes that draw, read and assign; 0 works in the main process
-    optimizer: AdamW | SGD | Muon = Muon()  # its learning rate holds after warm-up and falls to 0 along half a cosine
-    base_batch_size: int = 0  # for which learning_rate is meant: it grows with batch_size (arXiv:1706.02677); 0 is off
+    workers: int = 2  # data loader processes per training process; 0 loads in the training process itself
+    optimizer: AdamW | SGD | Muon = Muon()
+    base_batch_size: int = 0  # batch size the learning rate was tuned for; the rate is scaled linearly from it
+    # (arXiv:1706.02677); 0 disables scaling
     warmup: int = 50  # steps from 0 to the full learning rate
-    clip_norm: float = 10.0  # gradients are scaled down to this norm
-    skip_nonfinite: int = 0  # updates in a row that are skipped where a loss or gradient is NaN or infinite; 0 stops
-    ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 is off
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the device is fast at it
-    compile: bool = False  # trains the network by torch.compile, which takes a minute or more first
+    clip_norm: float = 10.0  # greatest norm of all gradients together; larger gradients are scaled down to it
+    skip_nonfinite: int = 0  # consecutive updates to skip when a loss or gradient is NaN or infinite, before the run
+    # stops
+    ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 disables averaging
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # number type of the forward pass; auto takes bfloat16
+    # where the device is fast at it
+    compile: bool = False  # compile the network with torch.compile, which takes a minute or more at the start
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
-    threads: int = 0  # of torch on a CPU; 0 leaves its own choice
-    seed: int = 0
-    validate_every: float = 0.5  # epochs between validations; one always ends the run
-    save_every: float = 10.0  # minutes between checkpoints at most; one is written after every validation
-    keep_checkpoints: int = (
-        2  # checkpoints to go on from: last.pt, and before it last-STEP.pt, should last.pt be damaged
-    )
-    patience: int = 0  # validations without a better AP before the run stops early; 0 never
-    image_cache_mb: int = 1024  # memory for decoded images; 0 is off
+    threads: int = 0  # CPU threads of torch; 0 leaves the choice to torch
+    seed: int = 0  # seed of the initial weights, the augmentation and the order of images
+    validate_every: float = 0.5  # epochs between validations; the end of a run is always validated
+    save_every: float = 10.0  # greatest minutes between checkpoints; every validation writes one too
+    keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
+    patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
+    image_cache_mb: int = 1024  # MiB of memory for decoded images; 0 disables the cache
 
     def __post_init__(self) -> None:
         if not _LENGTH.fullmatch(self.length) or self.amount[0] <= 0:
@@ -102,15 +101,17 @@ class TrainSettings:
 
     @property
     def rate_scale(self) -> float:
-        """By what the learning rate of the optimizer is multiplied."""
+        """The factor on the learning rate of the optimizer."""
         return self.batch_size / self.base_batch_size if self.base_batch_size else 1.0
 
 
 @dataclass(frozen=True)
 class Config:
-    """What `python -m anchorloc.train` does; the defaults train on the built-in shapes."""
+    """All settings of a run; the defaults train on the built-in shapes."""
 
-    task: Literal["detection", "localization"] = "detection"  # localization: one object an image, one box found in it
+    task: Literal["detection", "localization"] = (
+        "detection"  # detection: any number of objects per image; localization: exactly one
+    )
     data: ShapesData | OneShapeData | CocoData = ShapesData()
     transform: Transform = Transform()
     anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
@@ -118,8 +119,8 @@ class Config:
     )
     assign: MaxIoUAssigner | ATSSAssigner | TaskAlignedAssigner = ATSSAssigner()
     detector: DetectorSettings = DetectorSettings()
-    localizer: SingleBoxLocalizer | None = None  # {} regresses the one box from pooled features, without anchors; then
-    # anchors, assign, coder, loss and decode have no part
+    localizer: SingleBoxLocalizer | None = None  # {} regresses one box per image from pooled features, for
+    # task=localization; anchors, assign, coder, loss and decode are unused then
     coder: DeltaCoder = DeltaCoder()
     loss: Criterion = Criterion()
     decode: Decoder = Decoder()
@@ -131,13 +132,13 @@ class Config:
             need = "true" if self.loss.classification.background_class else "false"
             raise ValueError(f"loss.classification.kind={kind} needs detector.head.background_class={need}")
         if self.task == "localization" and self.transform.augment.mosaic:
-            raise ValueError("task=localization is for one object an image, but transform.augment.mosaic shows several")
+            raise ValueError("task=localization needs one object per image, but transform.augment.mosaic shows several")
         if self.localizer is not None:
             self._check_localizer()
 
     def _check_localizer(self) -> None:
         if self.task != "localization":
-            raise ValueError(f"localizer finds one box an image; set task=localization, now {self.task}")
+            raise ValueError(f"localizer finds one box per image; set task=localization, now {self.task}")
         if isinstance(self.assign, TaskAlignedAssigner):
             raise ValueError(
                 "localizer has no anchors for assign.kind=TaskAlignedAssigner to choose; leave one of them out"
@@ -165,14 +166,14 @@ class Config:
 
     @property
     def decoder(self) -> Decoder:
-        """How predictions become detections: for localization the one of greatest score, whatever it is."""
+        """The decoder in use: for localization it keeps the box of greatest score, however low."""
         if self.task == "detection":
             return self.decode
         return replace(self.decode, score_threshold=0.0, topk_candidates=1, max_detections=1)
 
     @property
     def multiple(self) -> int:
-        """Of which the sides of a padded batch are multiples: the coarsest stride, where nothing else is asked for."""
+        """The number of pixels that the sides of a padded batch are multiples of: by default the coarsest stride."""
         return self.transform.multiple or math.ceil(max(self.anchors.strides, default=1))
 
     def padded(self, size: Sequence[int]) -> Size:
@@ -182,6 +183,5 @@ class Config:
 
     @property
     def scored_detections(self) -> tuple[int, ...]:
-        """How many detections of a class and image count in the numbers: COCO's 1, 10 and 100, or more if more are
-        kept."""
+        """Detections scored per class and image: COCO's 1, 10 and 100, or as many as `decode` keeps if more."""
         return 1, 10, max(100, self.decode.max_detections)

@@ -1,4 +1,4 @@
-"""All torch that learns: batch, backbone, pyramid, head, coder, losses, decoding."""
+"""Everything in torch that trains: batch, backbone, pyramid, head, coder, losses, decoder, optimizers."""
 
 from anchorloc.detector.backbone import ResidualBackbone
 from anchorloc.detector.batch import Batch, Collate
@@ -10,7 +10,7 @@ from anchorloc.detector.head import Head
 from anchorloc.detector.level_head import LevelHead
 from anchorloc.detector.losses import Criterion
 from anchorloc.detector.model import Detector, DetectorSettings
-from anchorloc.detector.optimizer import SGD, AdamW, Muon, Stepper
+from anchorloc.detector.optimizer import SGD, AdamW, CombinedOptimizer, Muon
 from anchorloc.detector.path_aggregation import PathAggregation
 from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.pyramid import FeaturePyramid
@@ -27,6 +27,7 @@ __all__ = [
     "CIoULoss",
     "Candidates",
     "Collate",
+    "CombinedOptimizer",
     "Criterion",
     "DIoULoss",
     "Decoder",
@@ -49,7 +50,6 @@ __all__ = [
     "SSDPyramid",
     "SingleBoxLocalizer",
     "SmoothL1Loss",
-    "Stepper",
     "TaskAlignedAssigner",
     "TimmBackbone",
     "TorchvisionBackbone",

@@ -1,4 +1,4 @@
-"""Images to feature maps: a compact network to train from nothing."""
+"""A small ResNet to train from random weights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from anchorloc.detector.layers import Backbone, ConvNormAct
 
 @dataclass(frozen=True)
 class ResidualBackbone:
-    """A small ResNet (arXiv:1512.03385) for training from random weights on few seconds of compute.
+    """A small ResNet (arXiv:1512.03385) for training from random weights in little time.
 
     The stem keeps most of the work at stride 4 and coarser, where 3×3 convolutions fill a CPU best.
     """
 
-    channels: tuple[int, ...] = (32, 64, 128, 160)  # at stride 4, 8, 16, 32, ...
-    blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks at each of them
-    first_stride: int = 4  # stride of the finest map that the pyramid gets
+    channels: tuple[int, ...] = (32, 64, 128, 160)  # channels at stride 4, 8, 16, 32, ...
+    blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks at each stride
+    first_stride: int = 4  # stride of the finest map that the pyramid gets, in pixels
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks):

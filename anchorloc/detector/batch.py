@@ -1,4 +1,4 @@
-"""Samples to one padded batch of tensors, each anchor's task already settled."""
+"""Collate samples into one padded batch, with anchors already assigned."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Assigner = Callable[[AnchorGrid, np.ndarray, np.ndarray], Assignment]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B images and what their P positive anchors learn; an anchor index counts over the whole batch, 0..B*A-1."""
+    """B images and the targets of their P positive anchors; anchor indices run over the whole batch, 0..B*A-1."""
 
     images: Tensor  # (B, 3, H, W) from 0 to 255, padded at the right and at the bottom
-    positives: Tensor  # (P,) anchors that learn a box
-    anchors: Tensor  # (P, 4) their own boxes
+    positives: Tensor  # (P,) positive anchors
+    anchors: Tensor  # (P, 4) boxes of the positive anchors
     boxes: Tensor  # (P, 4) the boxes they learn
-    labels: Tensor  # (P,) and the classes
-    ignored: Tensor  # (I,) anchors that learn nothing
+    labels: Tensor  # (P,) the classes they learn
+    ignored: Tensor  # (I,) ignored anchors
     samples: tuple[Sample, ...]  # without pixels: ids, sizes and scales
-    alignment: Tensor | None = None  # (P,) what the score of each positive learns, where an assigner tells
+    alignment: Tensor | None = None  # (P,) target score of each positive; None: its IoU or 1
 
     @property
     def size(self) -> Size:
@@ -35,7 +35,7 @@ class Batch:
 
     @property
     def weight(self) -> float:
-        """What the losses are divided by: the positives, each by its alignment where there is one."""
+        """The divisor of the losses: the number of positives, or the sum of their alignment."""
         return len(self.positives) if self.alignment is None else self.alignment.sum().item()
 
     def to(self, device: torch.device) -> Batch:
@@ -43,7 +43,7 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """Called by a loader that feeds a GPU."""
+        """Pin the tensors; a loader that feeds a GPU calls this."""
         return self._map(lambda tensor: tensor.pin_memory())
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:

@@ -1,4 +1,8 @@
-"""How far a predicted box is from the true one, to a number that can be lowered."""
+"""Box losses.
+
+GIoU is torchvision's. Its CIoU is NaN for a box without height, and its DIoU adds 1e-7 to every divisor, so those two
+are written here.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,14 @@ from torchvision.ops import generalized_box_iou_loss
 
 from anchorloc.detector.coder import Coder
 
-_LEAST = 1e-7  # square pixels or pixels: what a zero-size box divides by
+_LEAST = 1e-7  # square pixels or pixels: smallest divisor, for boxes without area
 
 
 @dataclass(frozen=True)
 class SmoothL1Loss:
     """Huber loss of the offsets (Fast R-CNN, arXiv:1504.08083), summed over the four."""
 
-    beta: float = 1 / 9  # below it the loss is quadratic; 0 is L1
+    beta: float = 1 / 9  # error below which the loss is quadratic; 0 gives L1
 
     def __post_init__(self) -> None:
         if self.beta < 0:

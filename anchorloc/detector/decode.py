@@ -1,4 +1,4 @@
-"""Predictions back to boxes in original pixels."""
+"""Turn predictions into detections in original pixels."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Threshold, keep the best of each group, decode those alone, suppress per class, keep the best of the image."""
+    """Drop low scores, keep the top k per level or class, decode them, apply NMS, and keep the best of the image."""
 
-    score_threshold: float = 0.02
-    topk_candidates: int = 500  # (anchor, class) pairs kept per group
-    nms_iou: float = 0.6
-    max_detections: int = 100
-    topk_per: Literal["level", "class"] = "level"  # RetinaNet counts candidates by level, SSD by class
-    class_agnostic_nms: bool = False  # a box suppresses those of other classes too (class-agnostic NMS)
-    soft_nms_sigma: float = 0.0  # of soft-NMS (arXiv:1704.04503): overlap lowers scores, nms_iou is not used; 0 is off
+    score_threshold: float = 0.02  # drop pairs of an anchor and a class with a lower score
+    topk_candidates: int = 500  # pairs of an anchor and a class kept before NMS, per level or class (topk_per)
+    nms_iou: float = 0.6  # NMS drops a box that overlaps a better one by a greater IoU
+    max_detections: int = 100  # detections kept per image, after NMS
+    topk_per: Literal["level", "class"] = "level"  # what topk_candidates counts: level as in RetinaNet, class as in SSD
+    class_agnostic_nms: bool = False  # let a box suppress boxes of other classes too
+    soft_nms_sigma: float = 0.0  # width of soft-NMS (arXiv:1704.04503), which lowers scores by overlap instead of
+    # using nms_iou; 0 disables it
 
     def __post_init__(self) -> None:
         if self.soft_nms_sigma < 0:
@@ -81,7 +82,7 @@ class Decoder:
         boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
         if not np.isfinite(boxes).all():
             raise InputError(
-                f"the network gives boxes that are no numbers for image {sample.image_id!r}; use another checkpoint"
+                f"the network predicts NaN or infinite boxes for image {sample.image_id!r}; use another checkpoint"
             )
         index, labels, scores = (values.cpu().numpy() for values in best)
         return Detections(boxes, scores, labels, index, sample.image_id)

@@ -1,4 +1,4 @@
-"""Feature maps to class logits and offsets per anchor."""
+"""RetinaNet's head: class logits and offsets per anchor, with layers shared by all levels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorloc.detector.layers import flatten_level
-from anchorloc.detector.level_head import start_last, start_scores
+from anchorloc.detector.level_head import init_class_prior, init_last_layer
 from anchorloc.detector.predictions import Predictions
 
 GROUPS = 32
@@ -24,13 +24,15 @@ class Head:
     (RTMDet, arXiv:2212.07784). Group normalization has no statistics and is shared too.
     """
 
-    channels: int = 64
-    depth: int = 2
-    prior: float = 0.01  # the score that every anchor starts with
-    norm: Literal["batch", "group", "none"] = "batch"  # of the towers; group: 32 groups (arXiv:1803.08494)
-    background_class: bool = False  # one more logit, of nothing: scores are a softmax over classes
-    depthwise: bool = False  # towers of depthwise 3×3 and 1×1 convolutions, for CPUs (arXiv:1704.04861)
-    iou_branch: bool = False  # a branch that learns the IoU of its box: scores are the root of both (arXiv:1912.05992)
+    channels: int = 64  # channels of the towers
+    depth: int = 2  # convolutions per tower
+    prior: float = 0.01  # score of every anchor and class before training
+    norm: Literal["batch", "group", "none"] = "batch"  # normalization of the towers; group has 32 groups
+    # (arXiv:1803.08494)
+    background_class: bool = False  # add a logit of the background; scores are then a softmax over classes
+    depthwise: bool = False  # build towers of depthwise 3×3 and 1×1 convolutions, for CPUs (arXiv:1704.04861)
+    iou_branch: bool = False  # predict the IoU of each box; scores are then the geometric mean of class score and IoU
+    # (arXiv:1912.05992)
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.depth < 0:
@@ -69,9 +71,9 @@ class _Head(nn.Module):
         count = len(widths) if settings.iou_branch else 0
         self.quality = nn.ModuleList(nn.Conv2d(width, k, 3, padding=1) for k in widths[:count])
         for layer in (*self.logits, *self.deltas, *self.quality):
-            start_last(layer)
+            init_last_layer(layer)
         for layer in self.logits:
-            start_scores(layer, classes, settings.prior, settings.background_class)
+            init_class_prior(layer, classes, settings.prior, settings.background_class)
 
     def forward(self, maps: Sequence[Tensor]) -> Predictions:
         """Return the predictions in the order of AnchorGrid."""
@@ -95,7 +97,7 @@ class _Tower(nn.Module):
         channels, depth = settings.channels, settings.depth
         widths = [inputs[0], *[channels] * depth]
         bias = settings.norm == "none"
-        self.own = len(inputs) if settings.norm == "batch" else 1  # normalizations of a layer
+        self.own = len(inputs) if settings.norm == "batch" else 1  # normalizations per layer
         self.convs = nn.ModuleList(_convolution(a, channels, bias, settings.depthwise) for a in widths[:-1])
         self.norms = nn.ModuleList(_norm(settings) for _ in range(depth * self.own))  # (depth, level)
         for module in self.convs.modules():

@@ -1,4 +1,4 @@
-"""What backbone, pyramid and head share."""
+"""Layers and helpers that backbone, pyramid and head share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from anchorloc.errors import InputError
 
-SIDE = 256  # of the image that a network is tried on
+SIDE = 256  # pixels, side of the image that a foreign network is tried on
 
 
 class Backbone(nn.Module):
@@ -29,7 +29,7 @@ class Backbone(nn.Module):
 
 
 def try_network(body: nn.Module, name: str) -> list[Tensor]:
-    """Return the maps that a network of another library gives of an empty image of SIDE.
+    """Return the maps of a network from another library for a black image of SIDE pixels.
 
     Raises:
         InputError: it cannot be run on such an image.
@@ -39,14 +39,14 @@ def try_network(body: nn.Module, name: str) -> list[Tensor]:
     try:
         with torch.no_grad():
             maps = body(torch.zeros(1, 3, SIDE, SIDE))
-    except Exception as error:  # of many types: networks that take images of one size alone
+    except Exception as error:  # networks for one image size raise many types
         raise cannot_be_run(name, error) from None
     body.train(training)
     return list(maps.values() if isinstance(maps, dict) else maps)
 
 
 def cannot_be_run(name: str, error: Exception) -> InputError:
-    """Return the sentence about a network of another library that is no backbone."""
+    """Return the error for a network from another library that cannot be a backbone."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return InputError(f"{name} cannot be run on {SIDE} x {SIDE} px: {reason}; take another")
 

@@ -1,4 +1,4 @@
-"""Feature maps to predictions, with layers of its own at every level."""
+"""SSD's head: class logits and offsets per anchor, with separate layers for every level."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class LevelHead:
     Levels may have any channels and any number of anchors a cell.
     """
 
-    depthwise: bool = False  # a depthwise 3×3 and a 1×1 in place of a 3×3, as in SSDLite (arXiv:1801.04381)
-    background_class: bool = True  # one more logit, of nothing: scores are a softmax over classes
-    prior: float = 0.01  # the score that every anchor starts with
+    depthwise: bool = False  # use a depthwise 3×3 and a 1×1 convolution, as in SSDLite (arXiv:1801.04381)
+    background_class: bool = True  # add a logit of the background; scores are then a softmax over classes
+    prior: float = 0.01  # score of every anchor and class before training
 
     def __post_init__(self) -> None:
         if not 0 < self.prior < 1:
@@ -44,9 +44,9 @@ class _LevelHead(nn.Module):
         self.logits = nn.ModuleList(_layer(width, k * self.columns, settings.depthwise) for width, k in levels)
         self.deltas = nn.ModuleList(_layer(width, k * 4, settings.depthwise) for width, k in levels)
         for layer in (*self.logits, *self.deltas):
-            start_last(layer)
+            init_last_layer(layer)
         for layer in self.logits:
-            start_scores(layer, classes, settings.prior, settings.background_class)
+            init_class_prior(layer, classes, settings.prior, settings.background_class)
 
     def forward(self, maps: Sequence[Tensor]) -> Predictions:
         """Return the predictions in the order of AnchorGrid."""
@@ -66,15 +66,15 @@ def last_convolution(layer: nn.Module) -> nn.Conv2d:
     return [module for module in layer.modules() if isinstance(module, nn.Conv2d)][-1]
 
 
-def start_last(layer: nn.Module) -> None:
-    """Start with outputs near 0: boxes equal to their anchors."""
+def init_last_layer(layer: nn.Module) -> None:
+    """Initialize the last convolution so that decoded boxes start as their anchors."""
     last = last_convolution(layer)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
 
-def start_scores(layer: nn.Module, classes: int, prior: float, background: bool) -> None:
-    """Start with every score at `prior`, or at that of all classes alike if those would sum to more than 1."""
+def init_class_prior(layer: nn.Module, classes: int, prior: float, background: bool) -> None:
+    """Initialize the bias so that every score starts at `prior`, or at 1/(1 + classes) if those sum to more than 1."""
     bias = last_convolution(layer).bias
     assert bias is not None
     with torch.no_grad():

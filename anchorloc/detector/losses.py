@@ -1,4 +1,4 @@
-"""Predictions and what they should have been, to a few numbers."""
+"""The losses of a batch."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Criterion:
 
     classification: FocalLoss | QualityFocalLoss | HardNegativeLoss = QualityFocalLoss()
     box: GIoULoss | DIoULoss | CIoULoss | SmoothL1Loss | MSELoss = GIoULoss()
-    box_weight: float = 2.0
-    iou_branch_weight: float = 1.0  # of the cross-entropy that a head with a quality branch adds
+    box_weight: float = 2.0  # weight of the box loss
+    iou_branch_weight: float = 1.0  # weight of the loss of the IoU branch (detector.head.iou_branch)
 
     def __post_init__(self) -> None:
         if self.box_weight < 0 or self.iou_branch_weight < 0:

@@ -28,9 +28,9 @@ class DetectorSettings:
     pyramid: FeaturePyramid | PathAggregation | SSDPyramid | SSDLitePyramid = FeaturePyramid()
     head: Head | LevelHead = Head()
     mean: Color = (0.485, 0.456, 0.406)  # RGB from 0 to 1, subtracted from the pixels
-    std: Color = (0.229, 0.224, 0.225)  # and what they are divided by then
-    weights: str = ""  # file that the whole network starts from: a torchvision detector's state dict, or a best.pt;
-    # backbone.weights is not read then
+    std: Color = (0.229, 0.224, 0.225)  # RGB from 0 to 1; pixels are divided by it after `mean` is subtracted
+    weights: str = ""  # file of initial weights of the whole network: a state dict of a torchvision detector, or a
+    # best.pt; replaces backbone.weights
 
     def __post_init__(self) -> None:
         if not (0 <= min(self.mean) <= max(self.mean) <= 1 and 0 < min(self.std) <= max(self.std) <= 1):

@@ -1,4 +1,4 @@
-"""Gradients to steps."""
+"""Optimizers."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-LAST = ("head.logits", "head.deltas", "head.quality")  # the layers that end a network
+LAST = ("head.logits", "head.deltas", "head.quality")  # the last layers of a network
 
 
 @dataclass(frozen=True)
 class AdamW:
     """AdamW (arXiv:1711.05101); norms and biases do not decay."""
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
+    learning_rate: float = 1e-3  # peak rate: after warm-up, before it falls to 0 along half a cosine
+    weight_decay: float = 0.02  # weight decay; norms and biases have none
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
 
     def __post_init__(self) -> None:
         _check(self)
 
-    def __call__(self, model: nn.Module) -> Stepper:
+    def __call__(self, model: nn.Module) -> CombinedOptimizer:
         """Return the optimizer of the trainable weights of `model`."""
-        return Stepper([_adamw(_groups(_trainable(model), self))])
+        return CombinedOptimizer([_adamw(_groups(_trainable(model), self))])
 
 
 @dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent with momentum; norms and biases do not decay."""
 
-    learning_rate: float = 0.01
-    weight_decay: float = 1e-4
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
-    momentum: float = 0.9
+    learning_rate: float = 0.01  # peak rate: after warm-up, before it falls to 0 along half a cosine
+    weight_decay: float = 1e-4  # weight decay; norms and biases have none
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
+    momentum: float = 0.9  # momentum of the gradients
 
     def __post_init__(self) -> None:
         _check(self)
         if not 0 <= self.momentum < 1:
             raise ValueError(f"need 0 <= momentum < 1, got {self.momentum}")
 
-    def __call__(self, model: nn.Module) -> Stepper:
+    def __call__(self, model: nn.Module) -> CombinedOptimizer:
         """Return the optimizer of the trainable weights of `model`."""
         groups = _groups(_trainable(model), self)
-        return Stepper([torch.optim.SGD(groups, momentum=self.momentum, fused=_can_fuse(groups))])
+        return CombinedOptimizer([torch.optim.SGD(groups, momentum=self.momentum, fused=_can_fuse(groups))])
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Muon:
     input and output layers, depthwise kernels, norms and biases.
     """
 
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.02
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone as a multiple of the others'
-    momentum: float = 0.95
-    iterations: int = 3  # Newton-Schulz steps towards orthogonality
+    learning_rate: float = 5e-3  # peak rate: after warm-up, before it falls to 0 along half a cosine
+    weight_decay: float = 0.02  # weight decay; norms and biases have none
+    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
+    momentum: float = 0.95  # momentum of the gradients
+    iterations: int = 3  # Newton-Schulz iterations per step
 
     def __post_init__(self) -> None:
         _check(self)
@@ -68,13 +68,13 @@ class Muon:
                 f"need 0 <= momentum < 1 and 1 <= iterations < 100, got {self.momentum} and {self.iterations}"
             )
 
-    def __call__(self, model: nn.Module) -> Stepper:
+    def __call__(self, model: nn.Module) -> CombinedOptimizer:
         """Return the optimizer of the trainable weights of `model`, whose memory format must be final."""
         named = _trainable(model)
         hidden = [(name, weight) for name, weight in named if _is_hidden(name, weight)]
         rest = [(name, weight) for name, weight in named if not _is_hidden(name, weight)]
         if not hidden:
-            return Stepper([_adamw(_groups(rest, self))])
+            return CombinedOptimizer([_adamw(_groups(rest, self))])
         kernels = [weight for _, weight in hidden]
         matrices = {id(weight): nn.Parameter(as_matrix(weight.detach())) for weight in kernels}
         groups = [
@@ -87,11 +87,13 @@ class Muon:
             ns_steps=self.iterations,
             adjust_lr_fn="match_rms_adamw",
         )
-        return Stepper([muon, _adamw(_groups(rest, self))], [(weight, matrices[id(weight)]) for weight in kernels])
+        return CombinedOptimizer(
+            [muon, _adamw(_groups(rest, self))], [(weight, matrices[id(weight)]) for weight in kernels]
+        )
 
 
-class Stepper:
-    """One or more torch optimizers that step as one; `views` are kernels and the matrices that share their memory."""
+class CombinedOptimizer:
+    """One or more torch optimizers that step together; `views` pairs kernels with matrices that share their memory."""
 
     def __init__(self, parts: list[torch.optim.Optimizer], views: Iterable[tuple[Tensor, Tensor]] = ()) -> None:
         self.parts, self.views = parts, list(views)
@@ -100,7 +102,7 @@ class Stepper:
                 group["full_rate"] = group["lr"]
 
     def step(self, rate: float) -> None:
-        """Take a step at `rate` times the full learning rate, and forget the gradients."""
+        """Take a step at `rate` times the full learning rate, and clear the gradients."""
         for kernel, matrix in self.views:
             matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
         for part in self.parts:
@@ -116,7 +118,7 @@ class Stepper:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Take up what `state_dict` gave but for settings, such as the learning rate: they stay as they were built."""
+        """Load the states, but keep the settings of this optimizer, such as its learning rate."""
         for part, state in zip(self.parts, states, strict=True):
             settings = [{key: value for key, value in group.items() if key != "params"} for group in part.param_groups]
             part.load_state_dict(state)
@@ -135,12 +137,12 @@ def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 
 def _is_hidden(name: str, weight: Tensor) -> bool:
-    """A convolution that mixes channels and is neither the first layer nor one of the last."""
+    """Whether it is a convolution that mixes channels, and neither the first layer nor one of the last."""
     return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(LAST)
 
 
 def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | SGD | Muon) -> list[dict[str, Any]]:
-    """Sort weights by learning rate and decay."""
+    """Group weights by learning rate and decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, weight in named:
         rate = settings.learning_rate * (settings.backbone_lr_multiplier if name.startswith("backbone.") else 1.0)

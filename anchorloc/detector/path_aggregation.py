@@ -1,4 +1,4 @@
-"""Coarse meaning carried down, then fine places carried up."""
+"""Path Aggregation Network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PathAggregation:
     `extra_levels` stride-2 levels come on top of the FPN and take part in the path.
     """
 
-    channels: int = 64
-    extra_levels: int = 0
+    channels: int = 64  # channels of every level
+    extra_levels: int = 0  # stride-2 levels on top of the maps of the backbone
 
     def __post_init__(self) -> None:
         self._down()

@@ -1,4 +1,4 @@
-"""Feature maps of a backbone to feature maps of one width, coarse meaning carried down."""
+"""Feature Pyramid Network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from anchorloc.detector.layers import ConvNormAct
 class FeaturePyramid:
     """Feature Pyramid Network (arXiv:1612.03144); `extra_levels` stride-2 levels on top (P6, P7)."""
 
-    channels: int = 64
-    extra_levels: int = 0
-    norm: Literal["batch", "none"] = "batch"  # batch: with ReLU; none: biases alone, and ReLU between extra levels
+    channels: int = 64  # channels of every level
+    extra_levels: int = 0  # stride-2 levels on top of the maps of the backbone
+    norm: Literal["batch", "none"] = "batch"  # batch: batch normalization and ReLU; none: as in the paper
     extra_levels_from: Literal["pyramid", "backbone"] = "pyramid"  # whose coarsest map the extra levels start from
 
     def __post_init__(self) -> None:

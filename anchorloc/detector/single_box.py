@@ -28,10 +28,10 @@ class SingleBoxLocalizer:
     To the rest of the engine it is a network with one anchor, the whole image, which learns the one object.
     """
 
-    pool: int = 1  # cells a side that the last map is averaged to; 1 forgets places, as in classifiers
+    pool: int = 1  # cells per side that the last map is averaged to; 1 is global pooling
     hidden: int = 256  # units of the hidden layer
-    box: SmoothL1Loss | MSELoss = SmoothL1Loss()  # of center and size in parts of the image
-    box_weight: float = 10.0  # against the cross-entropy of the classes
+    box: SmoothL1Loss | MSELoss = SmoothL1Loss()  # loss of center and size, as fractions of the image
+    box_weight: float = 10.0  # weight of the box loss; the class loss has 1
 
     def __post_init__(self) -> None:
         if self.pool < 1 or self.hidden < 1 or self.box_weight < 0:
@@ -69,7 +69,7 @@ class SingleBoxLocalizer:
                 to_original(box[None].cpu().numpy(), sample),
                 score[None].cpu().numpy(),
                 label[None].cpu().numpy(),
-                np.array([-1]),  # of the anchors that others know
+                np.array([-1]),  # no anchor
                 sample.image_id,
             )
             for box, score, label, sample in zip(boxes, scores, labels, samples, strict=True)

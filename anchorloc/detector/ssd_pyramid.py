@@ -18,8 +18,8 @@ class SSDPyramid:
     """SSD's levels over VGG-16 (arXiv:1512.02325, sections 2 and 3): a rescaled conv4_3, a dilated fc7, and more."""
 
     fc_channels: int = 1024  # channels of fc6 and fc7
-    channels: tuple[int, ...] = (512, 256, 256, 256)  # of the levels above
-    unpadded_levels: int = 2  # levels at the end that shrink by 2 cells, by a 3×3 without padding; the others halve
+    channels: tuple[int, ...] = (512, 256, 256, 256)  # channels of each level above fc7
+    unpadded_levels: int = 2  # last levels made by a 3×3 convolution without padding; the other levels halve
 
     def __post_init__(self) -> None:
         if min((self.fc_channels, *self.channels)) < 2 or not 0 <= self.unpadded_levels <= len(self.channels):
@@ -87,7 +87,7 @@ def _block(inputs: int, outputs: int, halve: bool) -> nn.ModuleList:
 class SSDLitePyramid:
     """SSDLite's levels (arXiv:1801.04381, section 6.2): the maps of the backbone, and depthwise blocks of stride 2."""
 
-    channels: tuple[int, ...] = (512, 256, 256, 128)  # of the levels above the backbone's
+    channels: tuple[int, ...] = (512, 256, 256, 128)  # channels of each level above the backbone's
 
     def __post_init__(self) -> None:
         if min(self.channels, default=2) < 2:

@@ -19,10 +19,10 @@ from anchorloc.errors import InputError
 class TimmBackbone:
     """A network of timm (`pip install "anchorloc[timm]"`) by name, its last map of each stride."""
 
-    name: str = "resnet18"  # as in timm.list_models(pretrained=True)
+    name: str = "resnet18"  # name of the network, as in timm.list_models(pretrained=True)
     weights: str = "default"  # default (downloaded), none (random), or a file
-    strides: tuple[int, ...] = (8, 16, 32)  # of the maps that the pyramid gets
-    frozen_norm: bool = False  # batch normalization keeps its statistics, scales and shifts
+    strides: tuple[int, ...] = (8, 16, 32)  # strides of the maps that the pyramid gets, in pixels
+    frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
 
     def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module and load its weights if `pretrained`.

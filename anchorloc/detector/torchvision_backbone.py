@@ -23,16 +23,16 @@ from anchorloc.files import exists
 class TorchvisionBackbone:
     """A torchvision classifier without its classifier: the last map of each stride, found by running it once."""
 
-    name: str = "mobilenet_v2"  # as in torchvision.models.list_models
-    weights: str = "default"  # default (downloaded), none (random), a torchvision weight name, or a file
-    strides: tuple[int, ...] = (8, 16, 32)  # of the maps that the pyramid gets
-    frozen_stages: int = 0  # leading children of the network that stay as they are, statistics included
-    tensorflow_padding: bool = False  # pad stride-2 convolutions like TensorFlow, where the weights come from there
-    nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse, in place of `strides`
-    reduced_tail: bool = False  # the narrow last stage that MobileNetV3 has in detectors
-    ceil_mode: bool = False  # pooling rounds sizes up, as in SSD's VGG, so that a map covers the whole image
-    frozen_norm: bool = False  # batch normalization keeps its statistics, scales and shifts
-    norm_eps: float | None = None  # epsilon of batch normalization, where weights were made with another
+    name: str = "mobilenet_v2"  # name of the network, as in torchvision.models.list_models
+    weights: str = "default"  # default (downloaded), none (random), the name of torchvision weights, or a file
+    strides: tuple[int, ...] = (8, 16, 32)  # strides of the maps that the pyramid gets, in pixels
+    frozen_stages: int = 0  # leading stages whose weights and statistics are not trained
+    tensorflow_padding: bool = False  # pad stride-2 convolutions as TensorFlow does, for weights from there
+    nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse; replaces `strides`
+    reduced_tail: bool = False  # use the narrow last stage of MobileNetV3 in detectors
+    ceil_mode: bool = False  # round sizes up in pooling, as in SSD's VGG
+    frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
+    norm_eps: float | None = None  # epsilon of batch normalization; null keeps that of the network
 
     def __post_init__(self) -> None:
         if self.frozen_stages < 0:

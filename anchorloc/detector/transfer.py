@@ -1,4 +1,4 @@
-"""Weights that were trained elsewhere, for other classes or other anchors, into a network."""
+"""Load weights that were trained for other classes or other anchors into a network."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from anchorloc.detector.level_head import last_convolution
 from anchorloc.detector.model import Detector
 from anchorloc.errors import InputError
 
-Rows = Sequence[int | None]  # per logit of the network the row of the file that it takes, None where there is none
+Rows = Sequence[int | None]  # the row of the file for each logit of an anchor, None where the file has none
 
 
-def logits_of_an_anchor(state: Mapping[str, Tensor]) -> int:
-    """Return how many logits an anchor has in a state dict under our names.
+def logits_per_anchor(state: Mapping[str, Tensor]) -> int:
+    """Return the number of logits per anchor in a state dict of this package.
 
     Raises:
-        InputError: it has no head of ours.
+        InputError: it has no head of this package.
     """
-    for last in ("weight", "1.weight"):  # of a convolution, and of SSDLite's pair
+    for last in ("weight", "1.weight"):  # a convolution, or the pair of SSDLite
         logits, deltas = state.get(f"head.logits.0.{last}"), state.get(f"head.deltas.0.{last}")
         if logits is not None and deltas is not None and logits.ndim == deltas.ndim == 4 and len(deltas) >= 4:
             return len(logits) // (len(deltas) // 4)
     raise InputError("it has no head.logits.0 and head.deltas.0")
 
 
-def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> list[str]:
-    """Load `state`, under the names of `network`, and return what was not loaded, a phrase each.
+def transfer_weights(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> list[str]:
+    """Load `state` into `network`, and return a phrase for each layer that was not loaded.
 
-    What depends on neither anchors nor classes must fit. The last layers are loaded where a cell has as many anchors
-    as in the file, the classes row by row; a level may be absent as a whole, but not in part.
+    Tensors that depend on neither anchors nor classes must fit. The last layers are loaded if a cell has as many
+    anchors as in the file, class by class. A level may be missing as a whole, but not in part.
 
     Raises:
         InputError: the tensors are those of another network.
     """
     own = network.state_dict()
-    count = logits_of_an_anchor(state)
+    count = logits_per_anchor(state)
     loaded, left_out = _shared(own, state), []
     for logits, deltas in _last_layers(network):
-        taken, reason = _of_level(own, state, (logits, deltas), count, rows)
+        taken, reason = _level_weights(own, state, (logits, deltas), count, rows)
         loaded |= taken
         if reason:
             left_out.append(f"{logits} and {deltas}: {reason}")
@@ -54,10 +54,10 @@ def load_initial(network: Detector, state: Mapping[str, Tensor], rows: Rows) -> 
     return left_out
 
 
-def _of_level(
+def _level_weights(
     own: Mapping[str, Tensor], state: Mapping[str, Tensor], last: tuple[str, str], count: int, rows: Rows
 ) -> tuple[dict[str, Tensor], str]:
-    """Return what the layers of a level take of `state`, and why their `last` convolutions take nothing, or "".
+    """Return the tensors of `state` for the layers of a level, and why none fit their `last` convolutions, or "".
 
     Raises:
         InputError: some of the level is there and some is not, or of another shape.
@@ -76,13 +76,13 @@ def _of_level(
     for part in ("weight", "bias"):
         scores, boxes = taken.pop(f"{logits}.{part}"), taken.pop(f"{deltas}.{part}")
         if there == here:
-            taken[f"{logits}.{part}"] = _rows_taken(own[f"{logits}.{part}"], scores, count, rows)
+            taken[f"{logits}.{part}"] = _select_rows(own[f"{logits}.{part}"], scores, count, rows)
             taken[f"{deltas}.{part}"] = boxes
     return taken, "" if there == here else f"{there} anchors a cell in the file, {here} here"
 
 
 def _last_layers(network: Detector) -> list[tuple[str, str]]:
-    """Return the names of the convolutions that give logits and deltas, in pairs."""
+    """Return the names of the last convolutions of logits and deltas, in pairs."""
     head = network.head
     names = {id(module): name for name, module in network.named_modules()}
     pairs = zip(_layers(head, "logits"), _layers(head, "deltas"), strict=True)
@@ -124,13 +124,13 @@ def _fitting(shapes: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> l
 
 
 def _is_counter(name: str) -> bool:
-    """Whether it is what old files of batch normalization lack, and nothing reads."""
+    """Whether it is the counter of batch normalization, which old files lack and nothing reads."""
     return name.endswith("num_batches_tracked")
 
 
-def _rows_taken(own: Tensor, given: Tensor, count: int, rows: Rows) -> Tensor:
+def _select_rows(own: Tensor, given: Tensor, count: int, rows: Rows) -> Tensor:
     """Return a class layer's weight or bias with the rows of `given` that `rows` names, else those of `own`."""
-    mixed = own.clone().view(-1, len(rows), *own.shape[1:])  # (K, logits of an anchor, ...)
+    mixed = own.clone().view(-1, len(rows), *own.shape[1:])  # (K, logits per anchor, ...)
     source = given.reshape(-1, count, *given.shape[1:])
     for place, row in enumerate(rows):
         if row is not None:

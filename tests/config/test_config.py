@@ -8,7 +8,7 @@ import pytest
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.config import Config, list_settings, read_config, to_plain, to_yaml
+from anchorloc.config import Config, list_settings, read_config, reader, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.errors import InputError
@@ -71,6 +71,25 @@ def test_a_task_aligned_assigner_starts_from_an_assigner_of_anchors(tmp_path: Pa
     assert read_config(path, ["assign={kind: ATSSAssigner}"]).assign == ATSSAssigner()
 
 
+def test_a_class_variable_is_not_listed() -> None:
+    keys = [key for key, _, _ in list_settings()]
+    assert not [key for key in keys if key.endswith((".exact", "classification[FocalLoss].background_class"))]
+
+
+def test_settings_are_listed_without_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a zipapp, where inspect finds no source."""
+
+    def no_source(cls: type) -> str:
+        raise OSError("could not get source code")
+
+    reader._meanings.cache_clear()
+    monkeypatch.setattr("inspect.getsource", no_source)
+    listed = list(list_settings())
+    reader._meanings.cache_clear()
+    assert {meaning for key, _, meaning in listed if not key.endswith("kind")} == {""}
+    assert len(listed) > 50
+
+
 def test_every_setting_is_listed_with_a_meaning() -> None:
     listed = {key: (default, meaning) for key, default, meaning in list_settings()}
     assert listed["train.batch_size"][0] == str(Config().train.batch_size)
@@ -85,6 +104,11 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
     ("overrides", "words"),
     [
         (["train.batch_sise=4"], "train.batch_sise: unknown key, did you mean 'batch_size'?"),
+        (
+            ["transform.resize={kind: TorchvisionStretch, exact: true}"],
+            "transform.resize.exact: unknown key, known here: height, width",
+        ),
+        (["loss.classification.background_class=true"], "loss.classification.background_class: unknown key"),
         (["trian.batch_size=4"], "trian: unknown key, did you mean 'train'?"),
         (["train.batch_size=four"], "train.batch_size: Input should be a valid integer, got 'four'"),
         (["train.batch_size='4'"], "train.batch_size"),

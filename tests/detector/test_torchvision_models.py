@@ -12,7 +12,7 @@ from torch import Tensor
 from anchorloc.checkpoint import save_checkpoint
 from anchorloc.config import read_config, to_plain
 from anchorloc.detector.torchvision_weights import COCO_ROWS, family, translate
-from anchorloc.detector.transfer import logits_of_an_anchor
+from anchorloc.detector.transfer import logits_per_anchor
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.trained_model import load_model
@@ -150,7 +150,7 @@ def test_files_that_cannot_be_taken_over_are_one_sentence(lite: Path, tmp_path: 
     path.write_bytes(pickle.dumps(Code()))
     assert "x.pth cannot be loaded" in fails([weights])
     torch.save({"fc.weight": torch.zeros(1000, 512)}, path)
-    assert "x.pth cannot be taken over: it is the state dict of no detector known here (retinanet" in fails([weights])
+    assert "x.pth cannot be used as weights: it is the state dict of no detector known here (retinanet" in fails([weights])
     state = lite_state(lite)
     del state["backbone.extra.2.0.0.weight"]
     torch.save(state, path)
@@ -235,4 +235,4 @@ def test_ssd_needs_two_maps() -> None:
 
 
 def test_the_number_of_classes_is_that_of_the_file(lite: Path) -> None:
-    assert logits_of_an_anchor(translate(lite_state(lite))) == 91
+    assert logits_per_anchor(translate(lite_state(lite))) == 91

@@ -12,7 +12,7 @@ from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights, r
 from anchorloc.config import Config, config_from_plain
 from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
-from anchorloc.detector.transfer import transfer_weights, logits_per_anchor
+from anchorloc.detector.transfer import logits_per_anchor, transfer_weights
 from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
