@@ -77,7 +77,7 @@ class Run:
     task: Task
     minutes: float
     seed: int
-    table: Path  # of finished runs
+    table: Path  # finished runs
     out: Path  # folder of our runs
 
     def key(self, method: str) -> Row:

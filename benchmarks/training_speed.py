@@ -31,7 +31,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from anchorloc.config import Config, read_config
 from anchorloc.data import Samples
-from anchorloc.detector import Batch, Criterion, Detector, Stepper, TorchvisionBackbone
+from anchorloc.detector import Batch, Criterion, Detector, CombinedOptimizer, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS
@@ -159,7 +159,7 @@ def stopwatch(clock: Clock) -> Iterator[dict[str, float]]:
     seconds: dict[str, float] = {}
     named = {"forward": (Detector, "forward"), "loss": (Criterion, "__call__"), "backward": (Tensor, "backward")}
     kept = []
-    for name, (owner, method) in {**named, "optimizer": (Stepper, "step")}.items():
+    for name, (owner, method) in {**named, "optimizer": (CombinedOptimizer, "step")}.items():
         plain = getattr(owner, method)
         kept.append((owner, method, plain))
         setattr(owner, method, _timed(plain, name, seconds, clock))

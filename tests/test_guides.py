@@ -32,7 +32,7 @@ from tests.guides import PAGES, ROOT, blocks, commands, mentions
 
 TINY = [
     "transform.resize={kind: ShortestSide, size: 96, max_size: 128}",
-    "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1], first: 8}",
+    "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16, 16], blocks: [1, 1, 1, 1], first_stride: 8}",
     "detector.pyramid={channels: 16}",
     "detector.head={channels: 16, depth: 1}",
 ]
@@ -292,3 +292,12 @@ def test_the_settings_of_training_are_read(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
     read_config(path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tests_that_a_page_names_exist(page: str) -> None:
+    for stem, choices, rest in re.findall(
+        r"\b(tests/[\w/]*)(?:\{([\w,]+)\})?([\w/.]*)", PAGES[page].read_text(encoding="utf-8")
+    ):
+        for choice in choices.split(","):
+            assert (ROOT / f"{stem}{choice}{rest}".rstrip(".")).exists(), f"{stem}{choice}{rest}"

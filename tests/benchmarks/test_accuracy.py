@@ -27,7 +27,7 @@ data: {kind: CocoData, root: nowhere}
 transform: {resize: {kind: ShortestSide, size: 48, max_size: 64}}
 anchors: {strides: [8, 16, 32]}
 detector:
-  backbone: {kind: ResidualBackbone, channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1], first: 8}
+  backbone: {kind: ResidualBackbone, channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1], first_stride: 8}
   pyramid: {channels: 8}
   head: {channels: 8, depth: 1}
 train: {batch_size: 4, workers: 0, threads: 1}
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with a recipe, its data, and room for results."""
+    """Return a folder with a recipe and its data."""
     write_data_set_of_scenes(tmp_path / "data" / "tiny")
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "tiny.yaml").write_text(TINY)
@@ -194,7 +194,7 @@ def test_other_bad_input_is_one_sentence(
     table(place).write_text("set,AP\ntiny,1\n")
     assert f"{table(place)} has a line without minutes" in refused(words(place), capsys, monkeypatch)
     recipe = place / "configs" / "tiny.yaml"
-    backbone = TINY.replace("ResidualBackbone, channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1], first: 8", "{}")
+    backbone = TINY.replace("ResidualBackbone, channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1], first_stride: 8", "{}")
     recipe.write_text(backbone.replace("{}", "TorchvisionBackbone, name: resnet18"))
     assert "resnet18, whose weights are not known; known: mobilenet_v2" in refused(words(place), capsys, monkeypatch)
     recipe.write_text(backbone.replace("{}", "TorchvisionBackbone, name: mobilenet_v2"))
