@@ -23,10 +23,10 @@ _END_RECORD = b"PK\x05\x06"
 _TORCH = (b"PK", b"\x80")  # how a file of torch.save starts: a zip archive, or in old ones a pickle
 
 
-def save_checkpoint(path: Path, state: dict[str, Any], aside: Path | None = None) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], backup: Path | None = None) -> None:
     """Write `state` (tensors, numbers, strings, lists and dicts of them) whole or not at all.
 
-    The checkpoint that was there stays under the name `aside`, if that is given.
+    The old checkpoint is kept as `backup`, if that is given.
 
     Raises:
         InputError: the file system refuses; the old file is intact.
@@ -38,7 +38,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], aside: Path | None = None
         raise RuntimeError("torch.save no longer ends with an empty zip comment")
     archive[-2:] = _LENGTH.to_bytes(2, "little")
     archive += _COMMENT
-    write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode(), aside)
+    write_bytes(path, bytes(archive) + hashlib.sha256(archive).hexdigest().encode(), backup)
 
 
 def is_checkpoint(path: Path) -> bool:

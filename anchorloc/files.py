@@ -1,4 +1,4 @@
-"""Read JSON with suspicion, write files whole or not at all."""
+"""Read and check files, write them atomically, and make folders for output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Any
 
 from anchorloc.errors import InputError
 
-MAX_JSON_BYTES = 1 << 30  # past this, parsing alone would take some 10 GB of memory
+MAX_JSON_BYTES = 1 << 30  # parsing more would take over 10 GB of memory
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 def exists(word: str) -> bool:
-    """Return whether a word names an existing file or folder; a word that is too long for a name does not."""
+    """Return whether a word names an existing file or folder. A word too long for a file name does not."""
     try:
         return Path(word).exists()
     except (OSError, ValueError):
@@ -29,24 +29,24 @@ def exists(word: str) -> bool:
 
 
 def default_output(name: str, ending: str = "") -> Path:
-    """Return runs/NAME-DATE-TIME, where a command writes unless told otherwise."""
+    """Return runs/NAME-DATE-TIME, the default output of a command."""
     return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}{ending}"
 
 
 def refuse_existing(path: Path, option: str = "--out") -> None:
-    """Raise InputError if there is something at `path`: no command overwrites what it has not written."""
+    """Raise InputError if `path` exists, so that no command overwrites files of others."""
     if path.exists() or path.is_symlink():
         raise InputError(f"{path} exists already; give another {option}")
 
 
 def refuse_filled(folder: Path, option: str = "--out") -> None:
-    """Raise InputError unless `folder` is an empty folder or does not exist yet."""
+    """Raise InputError unless `folder` is an empty folder or does not exist."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is not an empty folder; give another {option}")
 
 
 def make_folder(folder: Path, option: str = "--out") -> None:
-    """Make a folder and those above it; one that exists is taken.
+    """Make a folder and its parents, unless they exist.
 
     Raises:
         InputError: the file system refuses.
@@ -59,12 +59,12 @@ def make_folder(folder: Path, option: str = "--out") -> None:
 
 @contextmanager
 def new_folder(out: Path | None, name: str) -> Iterator[Path]:
-    """Make the folder of a command's output before the work: `out`, or runs/NAME-DATE-TIME.
+    """Make the output folder of a command before its work: `out`, or runs/NAME-DATE-TIME.
 
-    If the work fails before it writes anything, the folders that were made are removed.
+    If the work fails before it writes a file, the new folders are removed.
 
     Raises:
-        InputError: there is something at `out` already, or the file system refuses.
+        InputError: `out` exists, or the file system refuses.
     """
     folder = out or default_output(name)
     refuse_existing(folder)
@@ -73,17 +73,17 @@ def new_folder(out: Path | None, name: str) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        with suppress(OSError):  # one of them holds something
+        with suppress(OSError):  # a folder is not empty
             for one in made:
                 one.rmdir()
         raise
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
-    """Return what the regular file at `path` holds.
+    """Return the content of a regular file.
 
     Raises:
-        InputError: it is missing, not a regular file, unreadable or larger than `limit` bytes.
+        InputError: the file is missing, not a regular file, unreadable or larger than `limit` bytes.
     """
     try:
         if not path.is_file():  # a FIFO or a device would block or never end
@@ -91,10 +91,10 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
             raise InputError(f"{path} {problem}; check the path")
         size = path.stat().st_size
         if limit is not None and size > limit:
-            raise InputError(f"{path} has {size:,} bytes, more than the {limit:,} that are read; split the file")
+            raise InputError(f"{path} has {size:,} bytes, more than the limit of {limit:,}; split the file")
         return path.read_bytes()
     except MemoryError:
-        raise InputError(f"{path} has {size:,} bytes, more than memory holds; give another file") from None
+        raise InputError(f"{path} has {size:,} bytes and does not fit into memory; give a smaller file") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         if isinstance(error, InputError):
             raise
@@ -104,21 +104,22 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
 def read_json(
     path: Path, skip: Collection[str] = (), condense: Collection[str] = (), constants: list[str] | None = None
 ) -> Any:
-    """Parse a UTF-8 JSON file (a byte order mark is accepted).
+    """Parse a UTF-8 JSON file, with or without a byte order mark.
 
-    Keys of objects in `skip` are dropped while parsing, so that big values nobody needs (masks) take no memory. Of
-    those in `condense` it is kept whether they hold anything: True or False. NaN and Infinity,
-    which are not JSON but what Python writes, are read where a list of `constants` is given, and added to it.
+    Args:
+        skip: keys to drop from all objects while parsing, so that large values such as masks take no memory.
+        condense: keys whose value becomes True or False: whether it is empty.
+        constants: if given, NaN and Infinity are accepted and their names appended to this list.
 
     Raises:
-        InputError: the file is unreadable, is not JSON, repeats a key in an object, or holds NaN, Infinity or an
-            integer of hundreds of digits.
+        InputError: the file is unreadable or not JSON, an object repeats a key, or the file contains NaN, Infinity or
+            an integer of more than 300 digits.
     """
     data = read_bytes(path, MAX_JSON_BYTES)
 
     def constant(name: str) -> float:
         if constants is None:
-            raise InputError(f"{path} holds {name}, which is not JSON; replace it by a number")
+            raise InputError(f"{path} contains {name}, which is not JSON; replace it by a number")
         constants.append(name)
         return float(name)
 
@@ -136,7 +137,7 @@ def read_json(
 
     def parse_int(digits: str) -> int:
         if len(digits) > 300:
-            raise InputError(f"{path} holds an integer of {len(digits)} digits; no id or size needs that")
+            raise InputError(f"{path} contains an integer of {len(digits)} digits; use at most 300")
         return int(digits)
 
     try:
@@ -152,14 +153,14 @@ def read_json(
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"{path} is not valid JSON: {error.msg} at {where}") from None
     except RecursionError:
-        raise InputError(f"{path} nests too deep to be an annotation or result file") from None
+        raise InputError(f"{path} is nested too deeply; give an annotation or result file") from None
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -169,35 +170,31 @@ def digest(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path, size: int) -> Iterator[None]:
-    """Tell in one sentence why `size` bytes cannot be written to `path` (full, read-only, missing folder).
-
-    Raises:
-        InputError: instead of an OSError.
-    """
+def write_errors(path: Path, size: int) -> Iterator[None]:
+    """Turn an OSError while `size` bytes are written to `path` into an InputError."""
     try:
         yield
     except OSError as error:
         raise InputError(f"{path} ({size:,} bytes) cannot be written: {error.strerror or error}") from None
 
 
-def write_bytes(path: Path, data: bytes, aside: Path | None = None) -> None:
-    """Write `data` to `path` so that at every moment the old or the new content is there, never a part.
+def write_bytes(path: Path, data: bytes, backup: Path | None = None) -> None:
+    """Write `data` to `path` atomically: at any moment the file has the old or the new content.
 
-    The old content, if there is any, stays under the name `aside` in the same folder, if that is given.
+    The old content is kept as `backup`, in the same folder, if that is given.
 
     Raises:
         InputError: the file system refuses; the old content is intact.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # the same folder: rename stays atomic
-    with writing(path, len(data)):
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # in the same folder, so that the rename is atomic
+    with write_errors(path, len(data)):
         try:
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if aside is not None and path.exists():
-                _set_aside(path, aside)
+            if backup is not None and path.exists():
+                _keep(path, backup)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
@@ -205,31 +202,35 @@ def write_bytes(path: Path, data: bytes, aside: Path | None = None) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Tell whether the name is one that `write_bytes` gives to a file that is not whole yet."""
+    """Return whether a file is an unfinished one of `write_bytes`, by its name."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for text, as UTF-8."""
+    """Write text as UTF-8, as `write_bytes` does."""
     write_bytes(path, text.encode("utf-8", errors="surrogatepass"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_bytes` for a JSON value; NaN and Infinity are a ValueError, since other readers refuse them."""
+    """Write a JSON value, as `write_bytes` does.
+
+    Raises:
+        ValueError: `value` contains NaN or Infinity, which other readers refuse.
+    """
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def _set_aside(path: Path, aside: Path) -> None:
-    """Give the file a second name, which keeps the first one there; where links are not known, rename it."""
-    aside.unlink(missing_ok=True)
+def _keep(path: Path, backup: Path) -> None:
+    """Link the file as `backup`, so that `path` stays; rename it on file systems without hard links."""
+    backup.unlink(missing_ok=True)
     try:
-        aside.hardlink_to(path)
+        backup.hardlink_to(path)
     except OSError:
-        path.replace(aside)
+        path.replace(backup)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
+    """Make a rename in `folder` survive a power failure, on POSIX systems."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

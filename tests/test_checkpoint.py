@@ -72,7 +72,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_ones(
     run(config, folder, resume=True)
     said = capsys.readouterr().out
     assert "last.pt is not an anchorloc checkpoint or is cut short" in said
-    assert f"going on from {folder / 'last-00000002.pt'}, of step 2" in said
+    assert f"resuming from {folder / 'last-00000002.pt'}, step 2" in said
     assert_same_run(trained, folder)
     assert {path.name for path in folder.glob("*.damaged")} == {"last.pt.damaged", "last-00000004.pt.damaged"}
 
@@ -149,7 +149,7 @@ WEIGHT = "head.logits.0.bias"
         (("model", WEIGHT), torch.zeros(4, device="meta"), f"{WEIGHT} is empty float32 (4,), not float32 (4,)"),
         (("categories",), [], "its entry 'categories'"),
         (("training", "model", WEIGHT), torch.zeros(4, dtype=torch.float64), f"{WEIGHT} is float64 (4,), not"),
-        (("training", "model", "more"), torch.zeros(3), "more has no place"),
+        (("training", "model", "more"), torch.zeros(3), "more is not expected"),
         (("training", "model"), {}, "is missing"),
         (("training", "optimizer"), [], "does not fit the optimizer"),
         (("training", "optimizer", 1, "param_groups"), [], "does not fit the optimizer"),
@@ -249,5 +249,5 @@ def test_a_file_larger_than_memory_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     with path.open("wb") as file:
         file.truncate(1 << 43)
-    with pytest.raises(InputError, match="8,796,093,022,208 bytes, more than memory holds"):
+    with pytest.raises(InputError, match="8,796,093,022,208 bytes and does not fit into memory"):
         load_checkpoint(path)

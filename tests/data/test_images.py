@@ -6,6 +6,8 @@ import io
 import os
 import random
 import re
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +97,7 @@ def test_exif_orientation_follows_the_declared_size(suffix: str, orientation: in
         assert turned.shape == (40, 30, 3)
         assert is_red(turned[corner])
     else:
-        with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 30 x 40: with no EXIF tag"):
+        with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 30 x 40: without an EXIF tag"):
             read_image(path, (40, 30))
     with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 31 x 40"):
         read_image(path, (40, 31))
@@ -157,7 +159,7 @@ HEADER = {
     "loop": "cannot be read",
     "eps": "not an image",
     "other size": "is 33 x 24 px, but the annotations declare 32 x 24",
-    "turned": "is 24 x 32 px, but the annotations declare 32 x 24: with no EXIF",
+    "turned": "is 24 x 32 px, but the annotations declare 32 x 24: without an EXIF",
     "large": "has more than 1,000,000 pixels",
 }
 
@@ -224,12 +226,36 @@ def test_a_bomb_is_refused_and_the_limit_of_pillow_stays(tmp_path: Path) -> None
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+def test_threads_with_different_limits_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    path = save(Image.new("1", (300, 300)), tmp_path / "large.png")
+    filters = list(warnings.filters)
+
+    def read(limit: int) -> list[bool]:
+        outcomes = []
+        for _ in range(100):
+            try:
+                read_image(path, max_pixels=limit)
+                outcomes.append(True)
+            except ItemError:
+                outcomes.append(False)
+        return outcomes
+
+    with ThreadPoolExecutor(4) as pool:
+        for limit, outcomes in zip((90_000, 89_999) * 2, pool.map(read, (90_000, 89_999) * 2), strict=True):
+            assert outcomes == [limit == 90_000] * 100
+    assert Image.MAX_IMAGE_PIXELS == 10
+    assert warnings.filters == filters
+
+
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match="floating-point"):
         read_image(save(Image.fromarray(np.zeros((3, 3), np.float32)), tmp_path / "f.tif"))
     for value in (70_000, -1):
         deep = Image.fromarray(np.array([[0, value]], np.int32))
-        with pytest.raises(ItemError, match="beyond 16 bits"):
+        with pytest.raises(ItemError, match="outside 0 to 65,535"):
             read_image(save(deep, tmp_path / "i.tif"))
 
 

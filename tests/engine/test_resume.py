@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or left, and goes on as if nothing had happened, or says why it cannot."""
+"""A run that is killed or stopped, and resumes as if nothing had happened, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_resume_needs_the_last_checkpoint_of_a_run(tmp_path: Path) -> None:
     run(small("train.length=2 iterations", "train.keep_checkpoints=1"), tmp_path / "run")
     last = tmp_path / "run" / "last.pt"
     last.write_bytes((tmp_path / "run" / "best.pt").read_bytes())
-    with pytest.raises(InputError, match=r"last\.pt holds weights alone"):
+    with pytest.raises(InputError, match=r"last\.pt holds only weights"):
         load_last(tmp_path / "run", print)
     last.unlink()
     with pytest.raises(InputError, match="does not exist"):
@@ -252,7 +252,7 @@ def test_a_stopped_run_says_how_to_go_on(
     tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start(tmp_path / "my run", coco, monkeypatch)
-    assert f"python -m anchorloc.train --resume --out '{tmp_path / 'my run'}'\n" in capsys.readouterr().out
+    assert f"anchorloc train --resume --out '{tmp_path / 'my run'}'\n" in capsys.readouterr().out
     (tmp_path / "my run" / ".last.pt.0123abcd.tmp").touch()
     assert command(tmp_path / "my run", "--resume", "train.workers=1") == 0  # changes nothing
     assert weights(tmp_path / "my run")["step"] == 6
@@ -325,7 +325,7 @@ def test_another_network_is_refused_even_so_and_the_run_can_still_go_on(
 
 def test_changes_are_allowed_to_a_resumed_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path / "run", "--allow-changes") == 2
-    assert "--allow-changes is for --resume" in capsys.readouterr().err
+    assert "--allow-changes needs --resume" in capsys.readouterr().err
 
 
 def test_a_folder_serves_one_run_at_a_time_and_the_next_after_its_death(
