@@ -70,10 +70,10 @@ def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
     """The report at its end has the analysis of `evaluate`, or tells how to get it where that would take long."""
     assert run(tmp_path / "a", coco) == 0
     again = [str(tmp_path / "a" / "config.yaml"), "--out", str(tmp_path / "b")]
-    monkeypatch.setattr(session, "MOST_ANALYZED", -1)
+    monkeypatch.setattr(session, "MAX_ANALYZED", -1)
     assert "anchorloc.evaluate" not in capsys.readouterr().out
     assert run_command(train.main, again) == 0
-    assert f"python -m anchorloc.evaluate {tmp_path / 'b' / 'best.pt'}\n" in capsys.readouterr().out
+    assert f"anchorloc evaluate {tmp_path / 'b' / 'best.pt'}\n" in capsys.readouterr().out
     first, second = ((tmp_path / name / "metrics.json").read_text(encoding="utf-8") for name in "ab")
     assert json.loads(first)["summary"] == json.loads(second)["summary"]
     judged = [str(tmp_path / "a" / "best.pt"), "--out", str(tmp_path / "c")]

@@ -74,8 +74,8 @@ def load_from_weights(config: Config, categories: tuple[Category, ...]) -> Train
     network = build_detector(config, len(categories), pretrained=False)
     if not_loaded := load_pretrained(network, config, categories):
         raise InputError(
-            f"{config.detector.weights} does not hold the whole network: {not_loaded[0]} was not loaded; train it "
-            "first, or use the anchors and classes that it was trained with"
+            f"{config.detector.weights} does not hold the whole network (not loaded: {not_loaded[0]}); train it first, "
+            "or use the anchors and classes that it was trained with"
         )
     device = pick_device(config.train.device)
     return TrainedModel(config, categories, 0, to_device(network, device).eval(), device)

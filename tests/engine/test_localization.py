@@ -207,8 +207,8 @@ def test_data_with_more_or_fewer_objects_is_refused(tmp_path: Path, capsys: pyte
     assert run_command(train.main, words) == 2
     error = capsys.readouterr().err
     assert error == (
-        "error: task=localization needs one usable box an image, but train image 1, a.png, has 2; leave such images "
-        "out, or set task=detection\n"
+        "error: task=localization needs exactly one usable box per image, but train image 1, a.png, has 2; remove "
+        "such images, or set task=detection\n"
     )
     assert not (tmp_path / "out").exists()
     refuse_other_counts(True, source_of([[[0, 0, 9, 9]]]), "val")

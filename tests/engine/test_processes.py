@@ -110,7 +110,7 @@ def test_a_process_that_cannot_reach_the_others_is_told(
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = torchrun(["tests/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
-    assert "stopped at step 5, saved" in done.stdout
+    assert "stopped and saved at step 5" in done.stdout
     assert weights(folder)["step"] == 5
 
 
@@ -162,7 +162,7 @@ def test_restarts_need_a_folder_to_find(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     assert run_command(train.main, SMALL) == 2
     assert capsys.readouterr().err == (
-        "error: torchrun --max-restarts needs --out, so that restarted processes find the run\n"
+        "error: torchrun --max-restarts needs --out, so that restarted processes find the run; give --out DIR\n"
     )
 
 
