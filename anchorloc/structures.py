@@ -71,7 +71,7 @@ class Sample:
     target: Target
     image_id: int | str
     scale: Scale  # network pixels per original pixel
-    size: Size  # of the original image
+    size: Size  # size of the original image
 
 
 @dataclass(frozen=True, eq=False)

@@ -228,7 +228,7 @@ def test_a_best_checkpoint_of_another_making_is_told_and_made_anew(
     save_checkpoint(folder / "best.pt", state)
     run(small("train.length=8 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
     told = f"{folder / 'best.pt'} cannot be used, its entry 'config'" in capsys.readouterr().out
-    assert told == (best != 6)  # that of the same step is made anew at once
+    assert told == (best != 6)  # one of the same step is made again at once
     assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "model"}
 
 

@@ -42,6 +42,7 @@ ROLES = {
     "json_report": "a report as JSON",
     "markdown": "a report as Markdown",
     "page": "a report as HTML",
+    "shapes": "the built-in scenes: the command and the data set",
     "tables": "a report as CSV, and tables of columns",
     "terminal": "a report on the terminal",
     "writer": "all files of a report",

@@ -67,7 +67,7 @@ def test_twenty_seconds_on_shapes_learn_something(tmp_path: Path, capsys: pytest
 def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
     tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report at its end has the analysis of `evaluate`, or tells how to get it where that would take long."""
+    """The report at its end has the analysis of `evaluate`, or the command for it where it would take long."""
     assert run(tmp_path / "a", coco) == 0
     again = [str(tmp_path / "a" / "config.yaml"), "--out", str(tmp_path / "b")]
     monkeypatch.setattr(session, "MAX_ANALYZED", -1)

@@ -13,7 +13,7 @@ from anchorloc.structures import AnchorGrid, AnchorLevel
 
 SHAPE_GRID = np.dtype(
     (
-        np.record,  # whose fields are attributes without numba too
+        np.record,  # a record's fields are attributes without numba too
         [
             # anchor (row, column) is first + step * (row * columns + column)
             *((name, np.int64) for name in ("first", "step", "rows", "columns")),

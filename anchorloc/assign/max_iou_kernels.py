@@ -17,8 +17,8 @@ from anchorloc.boxes.jit import kernel
 ZERO = np.float32(0)
 HALF = np.float32(0.5)
 TAKEN = np.float32(2)  # above every IoU: the anchor was given to its box by rescue
-NARROWER = 1 - 1e-5  # of a threshold: more than float32 rounding can add to an IoU
-FUDGE = 1e-3  # of a cell: more than float64 rounding can move the border of a window
+NARROWER = 1 - 1e-5  # factor of a threshold: more than float32 rounding can add to an IoU
+FUDGE = 1e-3  # in cells: more than float64 rounding can move the border of a window
 ONE = np.uint64(1)
 Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
 

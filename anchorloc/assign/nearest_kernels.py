@@ -24,7 +24,7 @@ def nearest_cells(points: Any, grids: Any, cells: Any) -> None:
 
 @kernel
 def search(x: float, y: float, grid: Any, cells: Any, away: Any) -> None:
-    """Fill `cells` for one point and one level, `away` being room for their distances.
+    """Fill `cells` for one point and one level, with `away` as the buffer of their distances.
 
     Rows, and the columns of a row, are taken outward from the point until one is too far.
     """

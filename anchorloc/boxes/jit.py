@@ -23,7 +23,7 @@ def kernel(function: F) -> F:
     """
     compiled: Any = njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # "no locator available"
-        compiled._cache = _Cache(function)  # what cache=True does, with another class
+        compiled._cache = _Cache(function)  # as cache=True does, with another class
     return cast(F, compiled)
 
 

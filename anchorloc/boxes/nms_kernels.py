@@ -95,7 +95,7 @@ def overlaps_near(
     boxes: Table, i: int, kept: Table, first: NDArray[np.int64], end: NDArray[np.int64], mask: int, threshold: Any
 ) -> bool:
     """Whether a kept box overlaps box i by more than the threshold, looking only where one can lie."""
-    share = float(threshold) * (1 - 1e-5)  # what the rounding of an IoU may hide
+    share = float(threshold) * (1 - 1e-5)  # the rounding of an IoU may hide the rest
     x1, y1, x2, y2 = float(boxes[0, i]), float(boxes[1, i]), float(boxes[2, i]), float(boxes[3, i])
     width, height, x, y = x2 - x1, y2 - y1, (x1 + x2) / 2, (y1 + y2) / 2
     side = max(width, height)

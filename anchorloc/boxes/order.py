@@ -14,7 +14,7 @@ def descending(scores: NDArray[Any]) -> IndexArray:
     """Return the order of descending scores, lower index first among equals: `np.argsort(-scores, kind="stable")`,
     and refuse NaN.
 
-    Each score and its index become one integer, which a radix sort takes; a float64 leaves no room for an index, but
+    Each score and its index become one integer, for a radix sort; a float64 leaves no bits for an index, but
     its rank does.
     """
     from . import order_kernels as kernels

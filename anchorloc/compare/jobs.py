@@ -31,7 +31,7 @@ class Job:
     seed: int
     config: Config
     folder: Path
-    command: str  # that started the study
+    command: str  # command line of the study
 
 
 @dataclass(frozen=True)

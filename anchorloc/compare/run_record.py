@@ -16,7 +16,7 @@ from anchorloc.files import read_bytes, read_json, write_bytes, write_json
 from anchorloc.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, Outcomes
 
 RECORD, OUTCOMES, FAILURE = "record.json", "outcomes.npz", "failure.txt"
-MATCHES = "matches.npz"  # what earlier versions wrote in place of OUTCOMES
+MATCHES = "matches.npz"  # earlier versions wrote it in place of OUTCOMES
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunRecord:
     ap: float
     numbers: dict[str, float | None]  # COCO's 12 numbers by name
     steps: int
-    seconds: float  # of training, over all restarts
+    seconds: float  # training time over all restarts
 
 
 def write_record(folder: Path, record: RunRecord, outcomes: Outcomes) -> None:

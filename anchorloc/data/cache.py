@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class ImageCache:
-    """Room for the images of a data set, from the first on as far as `limit` bytes reach.
+    """A cache for the images of a data set, up to `limit` bytes; the first ones stay.
 
     The memory is anonymous and shared, so that forked workers fill it together; its pages are taken as they are
     filled. A process that is spawned gets an empty cache of its own.
@@ -32,7 +32,7 @@ class ImageCache:
         return self._slot(index).copy()
 
     def put(self, index: int, image: NDArray[np.uint8]) -> None:
-        """Keep an image, if there is room for it."""
+        """Keep an image, if the cache has space for it."""
         if index < self.count:
             self._slot(index)[:] = image
             self._filled[index] = 1  # after the pixels: another worker may look

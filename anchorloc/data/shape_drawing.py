@@ -11,7 +11,7 @@ from anchorloc.data.shape_layout import Figure, outline
 
 Color = tuple[int, int, int]
 
-MIN_CONTRAST = 60  # of 255, in at least one channel: of an object with the background and with what it lies on
+MIN_CONTRAST = 60  # out of 255, in at least one channel, between an object and everything behind it
 MAX_LINES, MAX_BLOBS = 5, 4
 
 

@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 NAMES = ("ellipse", "rectangle", "triangle", "cross")
 MAX_FIGURES = 8
 SMALLEST, LARGEST = 10, 100  # sqrt(area) of a box in pixels, log-uniform between them
-LARGEST_SHARE = 0.625  # of the side of a scene, which bounds sqrt(area) where scenes are small
+LARGEST_SHARE = 0.625  # fraction of the side of a scene; bounds sqrt(area) where scenes are small
 MAX_HEIGHT_TO_WIDTH = 3  # and its inverse, log-uniform between them
 MAX_IOU = 0.3
-OVERSAMPLING = 2  # of outlines, to soften their edges
+OVERSAMPLING = 2  # factor for outlines, to soften their edges
 
 IntBox = tuple[int, int, int, int]
 
@@ -47,7 +47,7 @@ def outline(figure: Figure) -> Image.Image:
     elif name == "triangle":
         pen.polygon(_triangle(figure.direction, 0.2 + 0.6 * figure.form, right, bottom), fill=255)
     else:
-        margin = 0.29 + 0.1 * figure.form  # of either side of an arm
+        margin = 0.29 + 0.1 * figure.form  # on either side of an arm
         column, row = round(width * margin), round(height * margin)
         pen.rectangle((column, 0, right - column, bottom), fill=255)
         pen.rectangle((0, row, right, bottom - row), fill=255)

@@ -21,12 +21,10 @@ class AnnotationSubset:
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """Those of the source."""
         return self.source.categories
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of the source."""
         return self.source.warnings
 
     def __len__(self) -> int:

@@ -57,7 +57,7 @@ class Collate:
 
     generator: Generator
     assigner: Assigner
-    multiple: int  # of the padded height and width: the coarsest stride
+    multiple: int  # the padded height and width are multiples of it: the coarsest stride
     fill: Color = IMAGENET_MEAN  # color of the padding, 0 after normalization
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:

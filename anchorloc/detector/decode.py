@@ -33,7 +33,7 @@ class Decoder:
     topk_candidates: int = 500  # pairs of an anchor and a class kept before NMS, per level or class (topk_per)
     nms_iou: float = 0.6  # NMS drops a box that overlaps a better one by a greater IoU
     max_detections: int = 100  # detections kept per image, after NMS
-    topk_per: Literal["level", "class"] = "level"  # what topk_candidates counts: level as in RetinaNet, class as in SSD
+    topk_per: Literal["level", "class"] = "level"  # topk_candidates counts per level (RetinaNet) or class (SSD)
     class_agnostic_nms: bool = False  # let a box suppress boxes of other classes too
     soft_nms_sigma: float = 0.0  # width of soft-NMS (arXiv:1704.04503), which lowers scores by overlap instead of
     # using nms_iou; 0 disables it

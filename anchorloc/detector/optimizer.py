@@ -1,4 +1,4 @@
-"""Optimizers."""
+"""AdamW, SGD and Muon, and their parameter groups."""
 
 from __future__ import annotations
 

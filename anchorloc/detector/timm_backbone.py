@@ -51,7 +51,7 @@ class TimmBackbone:
             raise InputError('backbone.kind=TimmBackbone needs timm: pip install "anchorloc[timm]"') from None
         try:
             return timm.create_model(self.name, pretrained=pretrained, features_only=True, **options)
-        except Exception as error:  # of many types: unknown name, no features, no network
+        except Exception as error:  # many types: unknown name, no features, no network
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
             raise InputError(f"timm cannot make {self.name!r} with features: {reason}{more}") from None

@@ -117,7 +117,7 @@ class _Extractor(Backbone):
             self.body = create_feature_extractor(network, list(nodes))
         except ValueError:
             raise InputError(f"backbone.nodes {list(nodes)} are not all nodes of {name}; {lists}") from None
-        except Exception as error:  # of many types: networks that cannot be traced
+        except Exception as error:  # many types: networks that cannot be traced
             raise cannot_be_run(name, error) from None
         maps = try_network(self.body, name)
         for node, features in zip(nodes, maps, strict=True):
@@ -158,7 +158,7 @@ def _stages_by_stride(network: nn.Module) -> dict[int, str]:
         for child, module in stages.named_children():
             try:
                 features = module(features)
-            except Exception:  # of many types; what comes now is no stage, but the classifier or a part off the path
+            except Exception:  # many types; the rest is no stage, but the classifier or a part off the path
                 break
             if not _is_map(features):
                 break
@@ -175,7 +175,7 @@ def _is_map(features: object) -> bool:
 def _load_body(network: nn.Module, state: Mapping[str, Tensor], path: str, name: str) -> None:
     """Load all that is not the classifier; anything else that is missing or of another shape is refused."""
     own = network.state_dict()
-    head = ("classifier.", "fc.", "head.", "heads.", "conv5.")  # what stands behind the last map
+    head = ("classifier.", "fc.", "head.", "heads.", "conv5.")  # modules behind the last map
     wrong = [key for key, value in state.items() if key not in own or own[key].shape != value.shape]
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     for problem, keys in (("does not belong to it or has another shape", wrong), ("is missing", missing)):

@@ -19,7 +19,7 @@ COCO_ROWS: Final[dict[str, int]] = {
 }
 COCO_COUNT: Final = 91  # rows, ids that no category has included
 
-# A tensor that one family alone has, and its shape where that tells.
+# A tensor that only one family has, and its shape where the name is shared.
 _FAMILIES: Final = {
     "retinanet_resnet50_fpn": ("backbone.fpn.extra_blocks.p6.weight", 256),
     "retinanet_resnet50_fpn_v2": ("backbone.fpn.extra_blocks.p6.weight", 2048),

@@ -27,7 +27,7 @@ class XyxyEvidence:
     boxes: int  # with area, in images of known size
     outside_as_xywh: int  # clearly leave the image as x, y, width, height
     inside_as_xyxy: int  # leave the image as x, y, width, height, but fit as x1, y1, x2, y2
-    invalid_as_xyxy: int  # of all boxes, have x2 < x1 or y2 < y1 as x1, y1, x2, y2
+    invalid_as_xyxy: int  # boxes with x2 < x1 or y2 < y1 as x1, y1, x2, y2
 
     @property
     def suspicious(self) -> bool:

@@ -18,7 +18,7 @@ from anchorloc.files import digest
 from anchorloc.structures import IntArray
 
 SIDE = 16  # cells of the hash grid a side: 256 bits
-MIN_STEP = 4  # of 256 gray levels; a smaller step is noise, as compression makes it
+MIN_STEP = 4  # in 256 gray levels; a smaller step is noise, as compression makes it
 MAX_DISTANCE = 10  # differing bits of two images that look alike
 MIN_SET_BITS = 3 * MAX_DISTANCE  # uniform images set fewer bits, and all look alike
 _BLOCK = 1 << 22  # pairs compared at once, to bound memory

@@ -16,7 +16,7 @@ from anchorloc.doctor.rules import Rule
 from anchorloc.structures import IntArray
 from anchorloc.text import short_repr
 
-MIN_IOU = 0.95  # of two boxes that count as one
+MIN_IOU = 0.95  # two boxes of this IoU count as one
 
 
 def check_overlaps(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:

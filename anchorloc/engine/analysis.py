@@ -18,7 +18,7 @@ from anchorloc.metrics.analysis import AnalysisOptions, analyze
 from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures
 from anchorloc.structures import Detections
 
-RESAMPLES = 1000  # of the bootstrap
+RESAMPLES = 1000  # bootstrap resamples
 THREADS = min(2, os.cpu_count() or 1)
 
 

@@ -31,7 +31,7 @@ class Clock:
         return max(seconds, 1e-6)
 
     @property
-    def seconds(self) -> float:  # of training and validation, over all resumes
+    def seconds(self) -> float:  # training and validation, over all resumes
         return self.earlier_seconds + time.perf_counter() - self.started
 
     @property

@@ -83,7 +83,7 @@ class AnchorCoverage:
     unusable: int  # annotated boxes of zero size or outside their image, which are not trained on
     cropped_out: int  # boxes that augmentation removes
     anchors: int  # over all images seen
-    ignored: int  # of these anchors
+    ignored: int  # ignored anchors
     positives_per_shape: tuple[IntArray, ...]  # per level (K,)
     levels: tuple[LevelShapes, ...]  # empty if there is no image
     rescued_recall: tuple[float, ...] = field(default=())  # at CURVE_IOUS; empty if it was not measured

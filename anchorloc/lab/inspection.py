@@ -21,7 +21,7 @@ class Inspection:
 
     name: str
     coverage: AnchorCoverage
-    ceiling: Ceiling | None  # of the split that is evaluated on
+    ceiling: Ceiling | None  # on the split for evaluation
     findings: tuple[Finding, ...]
 
     @property

@@ -20,7 +20,7 @@ class NetworkView:
     """The boxes and the anchors of one image, padded as if it were alone in its batch."""
 
     epoch: int
-    index: int  # of the image in its split
+    index: int  # index of the image in its split
     target: Target  # the M trainable boxes, in network pixels
     images: IntArray  # (M,) the image each box comes from: a mosaic has boxes of several images
     annotated: int  # boxes before augmentation removed any

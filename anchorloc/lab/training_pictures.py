@@ -14,7 +14,7 @@ from anchorloc.structures import AnchorGrid, Assignment, Sample
 class TrainingPicture:
     """One picture as the network gets it, padded as if it were alone in its batch."""
 
-    name: str  # of the image file
+    name: str  # name of the image file
     sample: Sample
     grid: AnchorGrid
     assignment: Assignment

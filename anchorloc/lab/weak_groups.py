@@ -78,7 +78,7 @@ class WeakGroup:
     words: str
     boxes: int
     failing: int
-    before: AnchorCoverage  # of the images on which changes were tried
+    before: AnchorCoverage  # on the images that changes were tried on
     best: TriedChange | None  # None if there was no change to try
 
 

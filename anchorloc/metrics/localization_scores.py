@@ -38,7 +38,7 @@ class Localization:
 
     @property
     def collapsed(self) -> bool:
-        """Tell whether the boxes hardly follow their objects and are hardly better than one constant box."""
+        """Return whether the boxes hardly follow their objects and are hardly better than one constant box."""
         gain = self.mean_iou - self.constant_iou
         return self.spread_ratio < COLLAPSED_SPREAD and gain < COLLAPSED_GAIN * (1 - self.constant_iou)
 

@@ -46,7 +46,7 @@ def match(
     for group in range(len(box_starts) - 1):
         first, last = box_starts[group], box_starts[group + 1]
         begin, end = detection_starts[group], detection_starts[group + 1]
-        overlaps = np.empty((end - begin, last - first))  # of one group
+        overlaps = np.empty((end - begin, last - first))  # IoU within one group
         for i in range(begin, end):
             for j in range(first, last):
                 overlaps[i - begin, j - first] = overlap(detections[i], boxes[j], crowd[j])

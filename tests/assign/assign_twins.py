@@ -119,7 +119,7 @@ def atss_candidates(grid: AnchorGrid, box: Array, cells: int) -> Array:
 
 @dataclass(frozen=True)
 class Scene:
-    """A grid with boxes of every kind that makes trouble."""
+    """Draw a grid with boxes of every difficult kind."""
 
     grid: AnchorGrid
     boxes: Array  # (M, 4) float32
@@ -137,7 +137,7 @@ def lists(values: st.SearchStrategy[Any], levels: int, least: int = 1) -> st.Sea
 
 @st.composite
 def generators(draw: st.DrawFn) -> tuple[Any, bool]:
-    """A generator of 1 to 3 levels, and whether it must be told the grid sizes."""
+    """Draw a generator of 1 to 3 levels, and whether it needs the grid sizes."""
     levels = draw(st.integers(1, 3))
     kind = draw(st.sampled_from(["scales", "shapes", "torchvision", "ssd"]))
     if kind == "ssd":

@@ -31,7 +31,7 @@ def test_the_threshold_is_mean_plus_unbiased_deviation() -> None:
     deviation of a whole population, 0.15, would let 1/2 pass."""
     grid = SQUARES((10, 30))
     np.testing.assert_array_equal(ATSSAssigner(3)(grid, [[5, 0, 25, 10]]).anchors, [1])
-    assignment = ATSSAssigner(2)(grid, [[5, 0, 25, 10]])  # of equally near cells 0 and 2, cell 0
+    assignment = ATSSAssigner(2)(grid, [[5, 0, 25, 10]])  # cell 0, as near as cell 2
     np.testing.assert_array_equal(assignment.anchors, [])
     np.testing.assert_array_equal(assignment.unassigned, [0])
 

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 many = settings(max_examples=2000 if os.environ.get("CI") else 200)
 
 FLOATS = st.sampled_from([np.float32, np.float64])
-DRAWN = np.dtype([("kind", np.uint8), ("value", np.uint64)])  # what one number is made of
+DRAWN = np.dtype([("kind", np.uint8), ("value", np.uint64)])  # one number comes from these
 Numbers = Callable[[NDArray[Any], DTypeLike], NDArray[Any]]  # from (N,) DRAWN to (N,) of a float type
 
 

@@ -234,7 +234,7 @@ def test_a_bug_in_one_run_is_written_down(tmp_path: Path, monkeypatch: pytest.Mo
     assert "ZeroDivisionError: by design" in reason
     assert "Traceback" in next((tmp_path / "out").glob("runs/*/seed-0/failure.txt")).read_text(encoding="utf-8")
     monkeypatch.undo()
-    assert run(tmp_path / "study.yaml", "--out", tmp_path / "out") == 0  # what failed is tried again
+    assert run(tmp_path / "study.yaml", "--out", tmp_path / "out") == 0  # a failed run is tried again
     assert not list((tmp_path / "out").glob("runs/*/*/failure.txt"))
 
 

@@ -1,4 +1,4 @@
-"""Settings that had another name: the user is told the new one, files of the program are translated."""
+"""Renamed settings: an error gives users the new name; the program's own files are translated."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def test_tiles_by_hand() -> None:
     one = [[0.0, 0.0, 30.0, 30.0]]
     assert (
         len(Tiles(64, 64, 0.0, background_fraction=0.5)(source_of([one] + [[]] * 5))) == 1 + 12
-    )  # of 23 empty ones, rounded up
+    )  # a fraction of 23 empty tiles, rounded up
     with pytest.raises(InputError, match="shows 100% of any box of 1 images"):
         Tiles(16, 16, 0.0, min_visible=1.0)(source_of([one]))
 

@@ -265,7 +265,7 @@ def test_real_sets_are_read_whole(name: str, real_data: Path) -> None:
     for split in ("train", "val"):
         source = data.open(split)
         counts += [len(source), sum(len(source.target(index)) for index in range(len(source)))]
-        if name != "coco128":  # of which most images are not there
+        if name != "coco128":  # most of its images are absent
             assert source.check_images() == ()
     assert tuple(counts) == COUNTS[name]
     check_same_categories(data.open("train"), data.open("val"))

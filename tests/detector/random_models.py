@@ -12,7 +12,7 @@ from anchorloc.detector.level_head import last_convolution
 from anchorloc.engine.build import build_detector
 from tests.engine.small_runs import small
 
-CLASSES = ((1, "ellipse"), (2, "rectangle"), (3, "triangle"), (4, "cross"))  # of the built-in shapes
+CLASSES = ((1, "ellipse"), (2, "rectangle"), (3, "triangle"), (4, "cross"))  # the classes of the built-in shapes
 
 
 def save_random(path: Path, *overrides: str, classes: tuple[tuple[int | str, str], ...] = CLASSES) -> Path:

@@ -55,7 +55,7 @@ def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:
     stepper.step(1.0)
     update = (kernel.detach() - before).permute(0, 2, 3, 1).flatten(1)
     singular = torch.linalg.svdvals(update)
-    assert singular.min() > 0.5 * singular.max()  # of a random matrix this would be near 0
+    assert singular.min() > 0.5 * singular.max()  # near 0 for a random matrix
     assert update.pow(2).mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
 
 

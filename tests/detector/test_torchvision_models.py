@@ -44,7 +44,7 @@ def lite_state(path: Path) -> dict[str, Tensor]:
 def test_detections_are_those_of_torchvision(name: str) -> None:
     found = compare(name, [noise((110, 150), 0), noise((170, 120), 1)], (128, 200))
     assert found["same labels and order"]
-    assert int(str(found["swapped in ties"])) <= 6  # of 600: scores that float32 cannot tell apart
+    assert int(str(found["swapped in ties"])) <= 6  # out of 600: scores that float32 cannot separate
     assert int(str(found["fewest detections"])) >= 100
     assert float(str(found["raw outputs"])) <= 1e-4
     assert float(str(found["boxes (px)"])) <= 1e-3

@@ -237,7 +237,7 @@ def test_real_images_differ_and_their_copies_do_not(real_data: Path, tmp_path: P
 def test_the_doctor_finds_the_anomalies_on_record(name: str, modes: int, formats: int, real_data: Path) -> None:
     root = real_data / name
     record = json.loads((root / "annotations" / "anomalies.json").read_text())["items"]
-    record = [item for item in record if (root / "images" / item["image"]).exists()]  # of coco128 most are not
+    record = [item for item in record if (root / "images" / item["image"]).exists()]  # most of coco128 are absent
     which = "_permissive" if name == "coco128" else ""
     paths = [root / "annotations" / f"instances_{split}{which}.json" for split in ("train", "val")]
     diagnosis = diagnose([read_document(path, root / "images") for path in paths])

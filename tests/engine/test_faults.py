@@ -28,7 +28,7 @@ from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same, run, small, timeless, weights
 
 ROOT = Path(__file__).parents[2]
-LENGTH = "train.length=9 iterations"  # of 4 of 24 images: one epoch and a half
+LENGTH = "train.length=9 iterations"  # 4 of 24 images each: one epoch and a half
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def spawning() -> Iterator[None]:
 
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
-    """Train until a loader's worker is killed, and return what is told."""
+    """Train until a loader's worker is killed, and return the message."""
     take_step = Training.step
 
     def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
         losses = take_step(self, batch, rate)
         if self.clock.step == step:
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
-            time.sleep(10)  # which the handler of its death ends
+            time.sleep(10)  # the handler of its death ends this
         return losses
 
     with monkeypatch.context() as patch:
@@ -61,12 +61,12 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
 def test_a_worker_killed_in_mid_epoch_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spawning: None
 ) -> None:
-    """The sentence tells the cause and how to go on; the run then ends as if nothing had happened, workers spawned."""
+    """The message names the cause and how to resume; the run then ends as if undisturbed, with spawned workers."""
     run(small(LENGTH), tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr("anchorloc.engine.build._start_method", lambda: "fork")
         told = killed_at(4, monkeypatch, tmp_path / "run")
-    assert told.startswith("a loader worker was killed, most often by the system for want of memory, or of shared")
+    assert told.startswith("a loader worker was killed, most often because memory or shared memory ran out")
     assert "lower train.workers, now 1, or train.image_cache_mb, now 1024 (DataLoader worker" in told
     assert told.endswith(f"); resume with anchorloc train --resume --out {tmp_path / 'run'}")
     assert weights(tmp_path / "run")["step"] == 3
@@ -111,7 +111,7 @@ def test_the_workers_of_a_killed_run_end() -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    out, _ = process.communicate(timeout=120)  # which waits for the workers too: their stdout is the same
+    out, _ = process.communicate(timeout=120)  # waits for the workers too: their stdout is the same
     assert process.returncode == -signal.SIGKILL
     assert len(out.split()) == 2
 

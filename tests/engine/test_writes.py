@@ -15,7 +15,7 @@ from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.errors import InputError
 from anchorloc.files import is_temporary, write_json, write_text
 
-# Trains in the folder given as sys.argv[1]; after its 5th step `disturb` is called, and the folder is told.
+# Trains in the folder sys.argv[1]; after the 5th step it calls `disturb` with the folder.
 TRAINING = """
 import os, sys, pathlib
 from anchorloc import train

@@ -1,4 +1,4 @@
-"""A training in which one process meets a fate at its 5th step, once, or is never there; started by torchrun."""
+"""A training of which one process fails once at its 5th step, or never starts; started by torchrun."""
 
 import os
 import signal

@@ -89,7 +89,7 @@ def test_the_shapes_of_a_cell_are_those_of_the_generator() -> None:
     ssd = AnchorGenerator.torchvision_ssd([[2], [2, 3]], steps=(8, 16))
     levels = measure_coverage(views_of(source, anchors=ssd), False).levels
     assert [len(level.sizes) for level in levels] == [4, 6]
-    assert levels[0].sizes[0] == pytest.approx((0.15 * 128, 0.15 * 112), rel=1e-6)  # of the padded image, 112 x 128
+    assert levels[0].sizes[0] == pytest.approx((0.15 * 128, 0.15 * 112), rel=1e-6)  # in the padded image, 112 x 128
 
 
 def test_training_views_are_the_samples_of_training() -> None:

@@ -15,7 +15,7 @@ from anchorloc.metrics import Evaluation, best_f1, evaluate
 from anchorloc.structures import Category, Detections, Target
 from tests.metrics.evaluation_cases import found, from_coco, iou, random_set, raw_pycocotools, target
 
-PUBLISHED = {  # of public detectors on coco128: AP, AP50, AP75, AP s/m/l, AR 1/10/100, AR s/m/l
+PUBLISHED = {  # public detectors on coco128: AP, AP50, AP75, AP s/m/l, AR 1/10/100, AR s/m/l
     "yolox_nano_416": ".3407 .5020 .3741 .1186 .2849 .4943 .2880 .4583 .4684 .1691 .3960 .6240",
     "nanodet_m_416_letterbox": ".2603 .4314 .2675 .1000 .2272 .3960 .2429 .3993 .4153 .1516 .3684 .5443",
     "fastestdet_352": ".2123 .3678 .2078 .0527 .1547 .3399 .2157 .3279 .3329 .0764 .2360 .4887",

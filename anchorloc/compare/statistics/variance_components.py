@@ -13,7 +13,7 @@ class VarianceComponents:
 
     seed: float  # between seeds
     image: float  # between sets of images, shared by all seeds
-    interaction: float  # of one seed on one set of images: what other images would change for this seed alone
+    interaction: float  # seed with images: what other images would change for one seed alone
     seeds: int
     image_freedom: float  # degrees of freedom of `image`
 
@@ -28,8 +28,8 @@ class VarianceComponents:
         variance = self.variance(count)
         if variance == 0:
             return 1.0
-        from_seeds = (self.seed + self.interaction) / count  # what the spread of the seeds measures
-        from_images = self.image + self.interaction / count  # what the spread of the resamples measures
+        from_seeds = (self.seed + self.interaction) / count  # measured by the spread of the seeds
+        from_images = self.image + self.interaction / count  # measured by the spread of the resamples
         return max(1.0, variance**2 / (from_seeds**2 / (count - 1) + from_images**2 / self.image_freedom))
 
 

@@ -35,9 +35,9 @@ class Verdict:
 
     setting: str
     against: str
-    difference: Estimate  # of AP; the intervals of all pairs hold together in 95% of studies
+    difference: Estimate  # difference of AP; the intervals of all pairs hold together in 95% of studies
     p: float  # family-wise, two-sided, from the seeds alone
-    variance: VarianceComponents  # of the difference
+    variance: VarianceComponents  # variance of the difference
     level: float  # significance level of the interval of this pair
 
     @property

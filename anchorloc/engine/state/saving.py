@@ -54,7 +54,7 @@ class CheckpointSaver:
     """Write last.pt, the whole state of a run, and best.pt, its best weights."""
 
     folder: Path
-    identity: dict[str, Any]  # what must not change between start and end, see `find_changes`
+    identity: dict[str, Any]  # must not change between start and end, see `find_changes`
     learner: Learner
     clock: Clock
     progress: TrainingProgress

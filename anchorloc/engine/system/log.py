@@ -95,7 +95,7 @@ class _AppendedFile:
 class _EventFile:
     """An event file of TensorBoard, written without its SummaryWriter, whose thread swallows write errors.
 
-    Every start of a run begins a file, which tells TensorBoard to drop the rows of older files from `step` on.
+    Every start of a run begins a file, which makes TensorBoard drop the rows of older files from `step` on.
     """
 
     def __init__(self, folder: Path, step: int) -> None:

@@ -72,8 +72,8 @@ class Fit:
 
     config: Config  # with the fitted anchors
     anchors: AnchorGenerator
-    current: AnchorCoverage  # of the held-out images
-    fitted: AnchorCoverage  # of the held-out images
+    current: AnchorCoverage  # on the held-out images
+    fitted: AnchorCoverage  # on the held-out images
     gain: RecallGain
     anchors_only_ap50: tuple[float | None, float | None]  # held-out AP50 of current and fitted anchors that do not move
     augmented: tuple[float, float] | None  # held-out mean recall of current and fitted, boxes augmented as in training
@@ -85,7 +85,7 @@ class Fit:
     images: int  # in the train images
     passes: int  # augmented, over the train images; 0 is one pass without augmentation
     boxes: int  # in all passes
-    searched: int  # of these boxes
+    searched: int  # boxes that the search used
 
 
 def fit(config: Config, split: FitSplit, settings: FitSettings) -> Fit:

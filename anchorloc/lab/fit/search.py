@@ -14,13 +14,13 @@ from anchorloc.lab.fit.kernels import fill_best, fill_gains, fill_utility, gain
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
 from anchorloc.structures import IntArray
 
-RAMP = 0.05  # of IoU, over which a threshold counts gradually: then a few boxes say as much as many
-SLOPE = 0.05  # of the curve everywhere: a box below all thresholds still prefers the nearer shape
+RAMP = 0.05  # IoU over which a threshold counts gradually: then a few boxes say as much as many
+SLOPE = 0.05  # least slope of the curve: a box below all thresholds still prefers the nearer shape
 CURVE_STEPS = 2000
 CANDIDATES = 160  # per level; each restart draws its own
 JITTER = 0.1  # standard deviation of the logarithm of the candidates' sides
-STEPS = (0.2, 0.1, 0.05, 0.025)  # of the logarithm of a side, in refinement
-MAX_ROUNDS = 4  # of exchange, swap and refinement
+STEPS = (0.2, 0.1, 0.05, 0.025)  # steps of the logarithm of a side, in refinement
+MAX_ROUNDS = 4  # rounds of exchange, swap and refinement
 MIN_GAIN = 1e-4  # mean utility that a shape must add to be worth its anchors, or a round to be followed by another
 SWAPS = 24  # tried in each round
 MIN_MOVE = 1e-6  # mean utility that a move must add, or rounding errors would keep it going for ever

@@ -19,7 +19,7 @@ from anchorloc.structures import BoolArray
 
 MAX_IMAGES = 300  # train images on which candidates are compared
 MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
-MAX_ROUNDS = 5  # of search; each doubles the weight of the classes that lost more in the round before
+MAX_ROUNDS = 5  # search rounds; each doubles the weight of the classes that lost more in the round before
 
 Search = Callable[[Problem], tuple[AnchorGenerator, ...]]
 

@@ -13,7 +13,7 @@ from anchorloc.report.axes import Axes, Axis
 
 WIDTH, HEIGHT = 460, 400  # user units of the scatter
 LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 14, 12, HEIGHT - 40  # edges of the plot area
-MAX_POINTS = 1200  # of each kind: more would hide each other
+MAX_POINTS = 1200  # points of each kind: more would hide each other
 ROW = 150  # user units: the longest side of any shape
 
 

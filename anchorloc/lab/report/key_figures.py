@@ -22,7 +22,7 @@ CAUSES = {
     MissCause.ROUNDING: ("rounding", "found, but not at IoU 0.95"),
 }
 STATUSES = {BoxStatus.ASSIGNED: "assigned", BoxStatus.COLLISION: "collision", BoxStatus.NO_ANCHOR: "no anchor"}
-MAX_SHAPES = 3  # of a level, in a line
+MAX_SHAPES = 3  # shapes per level, in a line
 CEILING_NOTE = "The ceiling (oracle AP) is an upper bound, not a forecast of training."
 
 

@@ -28,7 +28,7 @@ class AnalysisOptions:
     min_precision: float | None = None  # recommend thresholds that reach it; best F1 without
     sizes: IntArray | None = None  # (N, 2) height and width of the images
     anchor_usage: AnchorUsage | None = None
-    resamples: int = 0  # of the bootstrap over images
+    resamples: int = 0  # bootstrap resamples over images
     seed: int = 0
     threads: int = 1
 

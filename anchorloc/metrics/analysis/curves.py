@@ -13,7 +13,7 @@ from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
 FALSE_POSITIVE_RATES: Final = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # per image: where LUNA16 reads FROC
-MOST_POINTS = 200  # of a stored curve
+MOST_POINTS = 200  # points of a stored curve at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +22,8 @@ class ClassCurve:
 
     category: Category | None
     points: tuple[OperatingPoint, ...]  # by descending threshold, thinned
-    best: OperatingPoint | None  # of greatest F1
-    at_precision: OperatingPoint | None  # of greatest recall at the minimum precision asked for
+    best: OperatingPoint | None  # point of greatest F1
+    at_precision: OperatingPoint | None  # point of greatest recall at the minimum precision asked for
     boxes: int
 
     @property

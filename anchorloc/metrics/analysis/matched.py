@@ -38,12 +38,12 @@ class MatchedDetections:
 
     @cached_property
     def counted(self) -> BoolArray:
-        """Tell which detections are true or false positives, so neither ignored nor past the limit (D,)."""
+        """Return which detections are true or false positives, so neither ignored nor past the limit (D,)."""
         return self._by_row(self.outcomes.states[0, 0] != IGNORED, 0).astype(np.bool_)
 
     @cached_property
     def to_find(self) -> BoolArray:
-        """Tell which boxes are not crowd boxes (G,)."""
+        """Return which boxes are not crowd boxes (G,)."""
         return ~self.truth.crowd
 
     @cached_property

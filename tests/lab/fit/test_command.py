@@ -233,7 +233,7 @@ def test_weighting_by_class_serves_the_rare_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rods", "guarded"), [(16, True), (4, False)])
 def test_a_class_is_not_given_up_for_the_gain_of_another(tmp_path: Path, rods: int, guarded: bool) -> None:
-    """Twenty boxes a class are needed to tell a loss from chance."""
+    """Twenty boxes a class are needed to separate a loss from chance."""
     config = config_of(tmp_path, many())
     config = replace(config, anchors=AnchorGenerator((8,), shapes=(((28.0, 28.0),),)))
     both = two_classes(many(0, images=40, wide=60, high=60), many(1, images=rods, wide=28, high=28))
