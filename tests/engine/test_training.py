@@ -143,7 +143,7 @@ def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.Mo
         (["train.gradient_accumulation=4"], "memory ran out with 1 image at a time .*: lower transform.resize"),
     ],
 )
-def test_memory_that_ran_out_is_message_with_what_to_lower(
+def test_an_out_of_memory_error_names_the_settings_to_lower(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     def greedy(self: Detector, images: Tensor) -> Any:
@@ -161,7 +161,7 @@ def run_with_plain_network(config: Any, folder: Path, monkeypatch: pytest.Monkey
     run(config, folder)
 
 
-def test_a_killed_loader_worker_is_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_loader_worker_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel does it where memory runs out."""
     monkeypatch.setattr(Samples, "__getitem__", lambda self, key: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(InputError, match=r"a loader worker was killed.*: lower train\.workers, now 1"):
