@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values in a file that knows when it is damaged."""
+"""Checkpoints: tensors and plain values in a file with a checksum."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from torch import Tensor
 from anchorloc.errors import InputError
 from anchorloc.files import read_bytes, write_bytes
 
-# torch.load does not notice a byte flipped inside a tensor, so the zip archive's own comment holds a checksum of
-# everything before it; torch.load reads the file as it reads any other.
+# torch.load does not notice a flipped byte inside a tensor, so the comment of the zip archive holds a checksum of all
+# bytes before it; torch.load ignores the comment. The CRC-32 of zip does not cover headers and padding: with it alone,
+# 153 of 800 flipped bytes in checkpoints of 166 and 299 kB go unnoticed.
 _COMMENT = b"anchorloc sha256 "
 _LENGTH = len(_COMMENT) + 64
 _END_RECORD = b"PK\x05\x06"
-_TORCH = (b"PK", b"\x80")  # how a file of torch.save starts: a zip archive, or in old ones a pickle
+_TORCH = (b"PK", b"\x80")  # first bytes of a file of torch.save: a zip archive, or a pickle in old files
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], backup: Path | None = None) -> None:
-    """Write `state` (tensors, numbers, strings, lists and dicts of them) whole or not at all.
+    """Write `state` (tensors, numbers, strings, and lists and dicts of them) whole or not at all.
 
     The old checkpoint is kept as `backup`, if that is given.
 
@@ -42,7 +43,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], backup: Path | None = Non
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file ends as `save_checkpoint` ends one.
+    """Whether a file ends with the checksum that `save_checkpoint` writes.
 
     Raises:
         InputError: the file is missing.
@@ -54,7 +55,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, tensors on the CPU; no code in the file is run.
 
     Raises:
-        InputError: the file is missing, damaged, or not one of ours.
+        InputError: the file is missing, damaged, or not a checkpoint of anchorloc.
     """
     data = read_bytes(path)
     if data[-_LENGTH:-64] != _COMMENT:
@@ -71,7 +72,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Read a plain state dict of any origin, such as torchvision's files; no code in the file is run.
 
     Raises:
-        InputError: the file is missing, unreadable, not a flat dict of tensors, or a number in it is none.
+        InputError: the file is missing, unreadable, not a flat dict of tensors, or holds NaN or infinite numbers.
     """
     state = _load(path, read_bytes(path))
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -81,7 +82,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise InputError if a tensor of `state`, from `path`, is sparse, without values, or NaN or infinite in places."""
+    """Raise InputError if a tensor of `state`, from `path`, is sparse, has no values, or holds NaN or infinity."""
     for name, tensor in state.items():
         if tensor.is_meta or tensor.layout != torch.strided:
             raise InputError(f"{path} cannot be used: {name} is {'empty' if tensor.is_meta else 'sparse'}")
@@ -90,10 +91,10 @@ def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def _load(path: Path, data: bytes) -> Any:
-    """torch.load without code, its many errors told as one."""
+    """Run torch.load without executing code, and turn its many errors into one."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a foreign or damaged file, which the sentence below tells better
+            warnings.simplefilter("ignore")  # the error below says the same more clearly
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except MemoryError:
         raise

@@ -1,4 +1,4 @@
-"""Anchors of any shapes on a pyramid of grids."""
+"""Generate the anchors of an image from shapes and strides."""
 
 from __future__ import annotations
 
@@ -35,16 +35,18 @@ class AnchorGenerator:
         strides: pixels between the cells of each level, the same down and across.
         scales: multiples of the stride, either the same for all levels or one list per level.
         height_to_width: aspect ratios, the same for all levels.
-        shapes: (width, height) in pixels, one list per level, in place of scales and ratios, which then do not count.
+        shapes: (width, height) in pixels, one list per level, in place of scales and ratios.
 
     Raises:
         ValueError: a number is not above 0, or the levels do not fit together.
     """
 
-    strides: tuple[float, ...] = (8, 16, 32, 64, 128)
-    scales: tuple[float, ...] | tuple[tuple[float, ...], ...] = (4, 5, 6.3)
-    height_to_width: tuple[float, ...] = (0.5, 1, 2)
-    shapes: tuple[tuple[tuple[float, float], ...], ...] | None = None
+    strides: tuple[float, ...] = (8, 16, 32, 64, 128)  # pixels between the cells of each level
+    scales: tuple[float, ...] | tuple[tuple[float, ...], ...] = (4, 5, 6.3)  # sqrt(area) in strides, one list for all
+    # levels or one per level
+    height_to_width: tuple[float, ...] = (0.5, 1, 2)  # aspect ratios of every level
+    shapes: tuple[tuple[tuple[float, float], ...], ...] | None = None  # (width, height) in pixels, one list per level;
+    # replaces scales and height_to_width
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strides", positive_numbers("strides", self.strides))

@@ -34,12 +34,12 @@ class TorchvisionAnchors:
     Args:
         sizes: sqrt(area) in pixels, one list per level.
         aspect_ratios: height / width, one list per level.
-        strides: what gives the feature maps where no grid sizes are given; none is 8, 16, 32, ... as in RetinaNet.
+        strides: strides of the feature maps if no grid sizes are given; empty is 8, 16, 32, ... as in RetinaNet.
     """
 
-    sizes: tuple[tuple[float, ...], ...]
-    aspect_ratios: tuple[tuple[float, ...], ...]
-    strides: tuple[float, ...] = ()
+    sizes: tuple[tuple[float, ...], ...]  # sqrt(area) in pixels, one list per level
+    aspect_ratios: tuple[tuple[float, ...], ...]  # height / width, one list per level
+    strides: tuple[float, ...] = ()  # pixels between the cells of each level; empty is 8, 16, 32, ...
 
     def __post_init__(self) -> None:
         strides = self.strides or tuple(8 * 2**level for level in range(len(self.sizes)))
@@ -96,17 +96,17 @@ class TorchvisionSSDAnchors:
         scales: fractions of the image, one per level and one more.
         steps: pixels between the cells of each level; None is image / grid.
         clip: whether no shape is larger than the image.
-        strides: what gives the feature maps where no grid sizes are given; none is the steps, and without those grid
-            sizes must be given with each image.
+        strides: strides of the feature maps if no grid sizes are given; empty is `steps`. Without both, each call
+            needs grid sizes.
     """
 
-    aspect_ratios: tuple[tuple[float, ...], ...]
-    min_ratio: float = 0.15
-    max_ratio: float = 0.9
-    scales: tuple[float, ...] | None = None
-    steps: tuple[float, ...] | None = None
-    clip: bool = True
-    strides: tuple[float, ...] = ()
+    aspect_ratios: tuple[tuple[float, ...], ...]  # one list per level; each ratio r gives r and 1 / r
+    min_ratio: float = 0.15  # scale of the first level without `scales`, as a fraction of the image
+    max_ratio: float = 0.9  # scale of the last level without `scales`, as a fraction of the image
+    scales: tuple[float, ...] | None = None  # fractions of the image, one per level and one more
+    steps: tuple[float, ...] | None = None  # pixels between the cells of each level; null is image / grid
+    clip: bool = True  # limit the shapes to the size of the image
+    strides: tuple[float, ...] = ()  # strides of the feature maps in pixels; empty is `steps`
 
     def __post_init__(self) -> None:
         levels = len(self.aspect_ratios)

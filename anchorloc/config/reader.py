@@ -220,7 +220,9 @@ def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
 @cache
 def _meanings(cls: type) -> dict[str, str]:
     """Return the comment behind each field, or on the lines right below it; nothing without source, as in a zipapp."""
-    meanings: dict[str, str] = {}
+    inherited = [_meanings(base) for base in cls.__bases__ if dataclasses.is_dataclass(base)]
+    meanings: dict[str, str] = {name: text for texts in inherited for name, text in texts.items()}
+    own: dict[str, str] = {}
     name = ""
     try:
         source = inspect.cleandoc("\n" + inspect.getsource(cls))
@@ -232,5 +234,5 @@ def _meanings(cls: type) -> dict[str, str]:
         if token.type == tokenize.NAME and (found := re.match(r"\s*(\w+)\s*:", token.line)):
             name = found.group(1)
         elif token.type == tokenize.COMMENT and name:
-            meanings[name] = f"{meanings.get(name, '')} {token.string.lstrip('# ')}".strip()
-    return meanings
+            own[name] = f"{own.get(name, '')} {token.string.lstrip('# ')}".strip()
+    return meanings | own

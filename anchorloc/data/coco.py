@@ -23,12 +23,12 @@ from anchorloc.text import counted, first_few, short_repr
 class CocoData:
     """A folder with images and COCO annotation files; the other paths are relative to `root`."""
 
-    root: Path
-    train: str = "annotations/instances_train.json"
-    val: str = "annotations/instances_val.json"
-    images: str = "images"
-    val_images: str | None = None  # where the val images lie, if not in `images`
-    max_pixels: int = MAX_PIXELS  # of one image; larger ones are refused
+    root: Path  # folder of the data set
+    train: str = "annotations/instances_train.json"  # COCO file of the train split, relative to root
+    val: str = "annotations/instances_val.json"  # COCO file of the val split, relative to root
+    images: str = "images"  # folder of the images, relative to root
+    val_images: str | None = None  # folder of the val images, if it is another one
+    max_pixels: int = MAX_PIXELS  # most pixels of an image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
     def open(self, split: Split) -> CocoSource | TiledSource:

@@ -20,10 +20,10 @@ from anchorloc.structures import Category, Target
 class ShapesData:
     """Scenes of ellipses, rectangles, triangles and crosses. A scene depends on (seed, split, index) alone."""
 
-    train_images: int = 10_000  # an epoch of training
-    val_images: int = 400
-    size: int = 160  # pixels, of both sides
-    seed: int = 0
+    train_images: int = 10_000  # images of the train split
+    val_images: int = 400  # images of the val split
+    size: int = 160  # pixels, height and width of an image
+    seed: int = 0  # seed of the scenes
 
     def __post_init__(self) -> None:
         if self.train_images < 1 or self.val_images < 1:
@@ -44,7 +44,9 @@ class ShapesData:
 class OneShapeData(ShapesData):
     """Scenes of one whole shape each, for localization."""
 
-    spread: float = 1.0  # of place, size and proportions: 0 always the same box in the middle, 1 anywhere and any size
+    spread: float = (
+        1.0  # variation of place, size and aspect ratio, from 0 (one box in the center) to 1 (anywhere, any size)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

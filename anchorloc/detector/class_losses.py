@@ -46,7 +46,7 @@ class FocalLoss:
 class QualityFocalLoss:
     """Quality focal loss (arXiv:2006.04388): the score of a positive learns the IoU of its predicted box."""
 
-    beta: float = 2.0
+    beta: float = 2.0  # exponent that lowers the weight of anchors whose score is near its target
     background_class: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

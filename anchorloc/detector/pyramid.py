@@ -20,7 +20,7 @@ class FeaturePyramid:
     channels: int = 64  # channels of every level
     extra_levels: int = 0  # stride-2 levels on top of the maps of the backbone
     norm: Literal["batch", "none"] = "batch"  # batch: batch normalization and ReLU; none: as in the paper
-    extra_levels_from: Literal["pyramid", "backbone"] = "pyramid"  # whose coarsest map the extra levels start from
+    extra_levels_from: Literal["pyramid", "backbone"] = "pyramid"  # coarsest map that the extra levels start from
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.extra_levels < 0:
