@@ -1,4 +1,8 @@
-"""The loops of ATSSAssigner, over the grids of `anchorloc.assign.grid_tables`. Nothing is checked here."""
+"""The loops of ATSSAssigner, over the tables of `anchorloc.assign.grid_tables`. Nothing is checked here.
+
+edges: (E,) float32. grids: (S,) SHAPE_GRID. boxes: (M, 4) float32. crowd: (M,) bool. cells: (M, L, N) int64, the
+nearest cells of each box and level.
+"""
 
 from __future__ import annotations
 

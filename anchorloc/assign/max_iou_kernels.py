@@ -1,9 +1,9 @@
-"""The loops of MaxIoUAssigner, over the grids of `anchorloc.assign.grid_tables`. Nothing is checked here.
+"""The loops of MaxIoUAssigner, over the tables of `anchorloc.assign.grid_tables`. Nothing is checked here.
 
-What is known of an image so far lies in three scratch arrays that are all zero between calls: `claims`, the greatest
-IoU of each anchor and the row of its box; `marks`, one bit for each anchor that is not plain background; and `pages`,
-whether there is any in each 64 words of `marks`. `collect` reads the marked anchors in ascending order and makes
-everything zero again, so a call costs what it touches and not what exists.
+edges: (E,) float32. grids: (S,) SHAPE_GRID. boxes: (M, 4) float32. crowd: (M,) bool. positives: (M,) int64, positive
+anchors per box. claims: (A,) CLAIM, the greatest IoU of each anchor and the row of its box. marks: uint64, one bit for
+each anchor that is not plain background. pages: bool, whether any of 64 words of marks has a bit. claims, marks and
+pages are zero between calls: `collect` reads the marked anchors and clears them, so untouched anchors cost nothing.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def mark(marks: Any, pages: Any, anchor: int) -> None:
 
 @kernel
 def share(threshold: Any) -> float:
-    """The part of the sum of two areas that two boxes of IoU `threshold` share: i / (a + b - i) = t gives
+    """The fraction of the sum of two areas that two boxes of IoU `threshold` share: i / (a + b - i) = t gives
     i = (a + b) * t / (1 + t)."""
     t = np.float64(threshold) * NARROWER
     return t / (1 + t)
@@ -264,7 +264,7 @@ def ones(bits: Any) -> int:
 @kernel
 def collect(positive: Any, claims: Any, marks: Any, pages: Any, crowd: Any) -> tuple[Any, Any, Any, Any]:
     """Return the marked anchors as positive anchors, their boxes and ignored anchors, and the boxes without a
-    positive, all ascending, and clear the scratch."""
+    positive, all ascending, and clear claims, marks and pages."""
     anchors = marked(marks, pages)
     rows, ignored, found = np.empty_like(anchors), np.empty_like(anchors), crowd.copy()
     n = m = 0

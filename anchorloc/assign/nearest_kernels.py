@@ -1,4 +1,7 @@
-"""The cells of every level that are nearest to a point."""
+"""The cells of every level that are nearest to a point.
+
+points: (M, 2) float64 x, y. grids: (S,) SHAPE_GRID. cells: (M, L, N) int64.
+"""
 
 from __future__ import annotations
 
