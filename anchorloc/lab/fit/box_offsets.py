@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.lab.fit.kernels import fill_iou
 from anchorloc.lab.network_views import NetworkViews
-from anchorloc.structures import AnchorGrid, BoolArray, IntArray
-
-Float32Array = NDArray[np.float32]
-Float64Array = NDArray[np.float64]
+from anchorloc.structures import AnchorGrid, BoolArray, Float32Array, Float64Array, IntArray
 
 CHUNK = 64  # shapes per IoU table, so that the table stays small
 

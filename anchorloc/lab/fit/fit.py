@@ -17,7 +17,7 @@ from anchorloc.data import Annotations
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall
 from anchorloc.lab.ceiling import ceiling
-from anchorloc.lab.fit.box_offsets import BoxOffsets, Float32Array, collect_offsets
+from anchorloc.lab.fit.box_offsets import BoxOffsets, collect_offsets
 from anchorloc.lab.fit.fit_split import FitSplit
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
 from anchorloc.lab.fit.scoring import FitSpread, RecallGain, coverage_with, fit_spread, recall_gain
@@ -25,7 +25,7 @@ from anchorloc.lab.fit.search import Problem, ShapeSet, search_shapes, utility_c
 from anchorloc.lab.fit.selection import ClassGuard, select_anchors
 from anchorloc.lab.fit.shared_scales import search_scales
 from anchorloc.lab.network_views import NetworkViews
-from anchorloc.structures import Category
+from anchorloc.structures import Category, Float32Array
 
 Form = Literal["shapes", "scales"]
 WeightBy = Literal["boxes", "classes"]

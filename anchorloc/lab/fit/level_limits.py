@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.lab.fit.box_offsets import Float64Array
-from anchorloc.structures import BoolArray, IntArray
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 
 @dataclass(frozen=True)

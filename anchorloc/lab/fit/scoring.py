@@ -8,11 +8,11 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, measure_coverage, recall_of_box
-from anchorloc.lab.fit.box_offsets import BoxOffsets, Float64Array
+from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.search import ShapeSet
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics import image_weights
-from anchorloc.structures import IntArray
+from anchorloc.structures import Float64Array, IntArray
 
 DRAWS = 2000  # bootstrap resamples of the held-out images
 CONFIDENCE = 0.95

@@ -9,10 +9,10 @@ import numpy as np
 
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.lab.anchor_coverage import RECALL_IOUS
-from anchorloc.lab.fit.box_offsets import BoxOffsets, Float32Array, Float64Array
+from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.kernels import fill_best, fill_gains, fill_utility, gain
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
-from anchorloc.structures import IntArray
+from anchorloc.structures import Float32Array, Float64Array, IntArray
 
 RAMP = 0.05  # IoU over which a threshold counts gradually: then a few boxes say as much as many
 SLOPE = 0.05  # least slope of the curve: a box below all thresholds still prefers the nearer shape

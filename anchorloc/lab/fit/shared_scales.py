@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.lab.fit.box_offsets import Float64Array
 from anchorloc.lab.fit.search import Problem, ShapeSet, best_utility
+from anchorloc.structures import Float64Array
 
 STEPS = (0.2, 0.1, 0.05, 0.02)  # steps of the logarithm of a scale or a ratio
 MIN_MOVE = 1e-5  # utility that a step must add
