@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.anchors.checks import (
-    Size,
     covering_grid,
     grid_sizes_checked,
     image_size_checked,
@@ -19,7 +18,7 @@ from anchorloc.anchors.checks import (
     positive_numbers,
 )
 from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors
-from anchorloc.structures import AnchorGrid, AnchorLevel
+from anchorloc.structures import AnchorGrid, AnchorLevel, Size
 
 Shapes = tuple[tuple[float, float], ...]  # (width, height) in pixels of the K anchors of a cell
 

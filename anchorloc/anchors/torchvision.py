@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.anchors.checks import (
-    Size,
     covering_grid,
     grid_sizes_checked,
     image_size_checked,
     levels_agree,
     positive_numbers,
 )
-from anchorloc.structures import AnchorGrid, AnchorLevel
+from anchorloc.structures import AnchorGrid, AnchorLevel, Size
 
 Floats = NDArray[np.float32]
 
