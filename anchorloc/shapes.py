@@ -1,8 +1,8 @@
-"""Write the scenes of the built-in shapes as a data set in COCO format, so that any tool can be trained on them.
+"""Write the built-in shapes as a data set in COCO format, so that any tool can train on it.
 
-    python -m anchorloc.shapes shapes --train-images 4000
+    anchorloc shapes shapes --train-images 4000
 
-A scene depends on its number, split, size and seed alone: it is the same one that `python -m anchorloc.train` draws.
+A scene depends on its index, split, size and seed alone. `anchorloc train` draws the same scenes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import run_command
+from anchorloc.cli import command_parser, run_command
 from anchorloc.data.coco_export import write_coco
 from anchorloc.data.shapes import ShapesData
 from anchorloc.text import printable
@@ -29,19 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     default = ShapesData()
-    parser = argparse.ArgumentParser(
-        prog="python -m anchorloc.shapes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("out", type=Path, metavar="OUT", help="a new or empty folder")
+    parser = command_parser("shapes", __doc__)
+    parser.add_argument("out", type=Path, metavar="OUT", help="output folder, new or empty")
     for name, value, meaning in (
-        ("--train-images", default.train_images, "scenes to train on"),
-        ("--val-images", default.val_images, "scenes to validate on"),
-        ("--size", default.size, "pixels of both sides of a scene"),
-        ("--seed", default.seed, "another seed gives other scenes"),
+        ("--train-images", default.train_images, "number of training scenes"),
+        ("--val-images", default.val_images, "number of validation scenes"),
+        ("--size", default.size, "height and width of a scene in pixels"),
+        ("--seed", default.seed, "seed of the scenes"),
     ):
-        parser.add_argument(name, type=int, default=value, metavar="N", help=f"{meaning} ({value})")
+        parser.add_argument(name, type=int, default=value, metavar="N", help=f"{meaning} (default: {value})")
     return parser
 
 

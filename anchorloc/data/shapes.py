@@ -1,4 +1,4 @@
-"""The built-in data set: seeded scenes of four shapes, drawn on the fly."""
+"""The built-in data set: random scenes of four shapes, drawn when they are needed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from random import Random
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.data import shape_drawing
 from anchorloc.data.shape_layout import MAX_FIGURES, NAMES, Figure, lay_out, lay_out_one
 from anchorloc.data.source import Split
 from anchorloc.errors import InputError
-from anchorloc.structures import Category, Target
+from anchorloc.structures import Category, Pixels, Size, Target
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,18 @@ class ShapesData:
 
     def __post_init__(self) -> None:
         if self.train_images < 1 or self.val_images < 1:
-            raise InputError(f"need at least 1 image a split, got {self.train_images} and {self.val_images}")
+            raise InputError(
+                f"train_images and val_images must be at least 1, got {self.train_images} and {self.val_images}"
+            )
         if not 32 <= self.size <= 4096:
-            raise InputError(f"size of a scene must be from 32 to 4096 pixels, got {self.size}")
+            raise InputError(f"size must be from 32 to 4096 px, got {self.size}")
 
     def open(self, split: Split) -> ShapesSource:
         """Return the scenes of a split."""
         return ShapesSource(self, split)
 
     def lay_out(self, random: Random) -> list[Figure]:
-        """Draw the figures of a scene."""
+        """Draw the layout of a scene."""
         return lay_out(random, self.size)
 
 
@@ -54,7 +55,7 @@ class OneShapeData(ShapesData):
             raise InputError(f"spread must be from 0 to 1, got {self.spread}")
 
     def lay_out(self, random: Random) -> list[Figure]:
-        """Draw the figure of a scene."""
+        """Draw the layout of a scene."""
         return lay_out_one(random, self.size, self.spread)
 
 
@@ -67,19 +68,18 @@ class ShapesSource:
 
     categories: ClassVar[tuple[Category, ...]] = tuple(Category(id, name) for id, name in enumerate(NAMES, start=1))
     warnings: ClassVar[tuple[str, ...]] = ()
-    fingerprint: ClassVar[str] = ""  # the settings say it all
+    fingerprint: ClassVar[str] = ""  # the settings determine the scenes
 
     def __len__(self) -> int:
         return self.data.train_images if self.split == "train" else self.data.val_images
 
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """(S, S, 3) RGB."""
+    def image(self, index: int) -> Pixels:
         random = self._random(index)
         figures = self.data.lay_out(random)
         return np.array(shape_drawing.draw(random, figures, self.data.size))
 
     def target(self, index: int) -> Target:
-        """The visible, tight boxes, largest object first."""
+        """The tight boxes of the visible parts, largest object first."""
         figures = self.data.lay_out(self._random(index))
         boxes = np.array([figure.visible for figure in figures], np.float64).reshape(-1, 4)
         return Target(
@@ -91,27 +91,24 @@ class ShapesSource:
         )
 
     def training_target(self, index: int) -> Target:
-        """The same boxes: none is degenerate or leaves its scene."""
+        """The same boxes: all have an area and lie inside the scene."""
         return self.target(index)
 
     def image_id(self, index: int) -> int:
-        """Ids from 1."""
         return index + 1
 
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width), equal for all scenes."""
+    def size(self, index: int) -> Size:
         return self.data.size, self.data.size
 
     def name(self, index: int) -> str:
-        """The file name that `python -m anchorloc.shapes` gives the scene."""
+        """The file name that `anchorloc shapes` gives the scene."""
         return f"{self.split}_{index:06d}.png"
 
     def annotation_id(self, row: int) -> int:
-        """The rows themselves: there is no file."""
         return row
 
     def check_images(self) -> tuple[str, ...]:
-        """There are no files to look at."""
+        """Return no warnings: there are no files."""
         return ()
 
     def _random(self, index: int) -> Random:
