@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageDraw
 from rich.console import Console
 
 from anchorloc.data import CocoAnnotations
@@ -14,10 +16,10 @@ from anchorloc.data.item_error import ItemError
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import InputError
 from anchorloc.files import make_folder, write_bytes
-from anchorloc.predict.detection_picture import draw_detections
 from anchorloc.predict.image_input import read_file
-from anchorloc.predict.localizer import Localizer
+from anchorloc.predict.localizer import Localizer, NamedDetections
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
+from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, writable_name
 from anchorloc.structures import Pixels
 from anchorloc.text import printable
 
@@ -119,3 +121,20 @@ def _read(items: Sequence[_Item], display: Display) -> Iterator[tuple[_Item, Pix
             yield item, read_file(item.path, item.size)
         except ItemError as error:
             display.say(f"error: {printable(str(error))}")
+
+
+def draw_detections(image: Pixels, found: NamedDetections, quality: int = 90) -> bytes:
+    """Return a JPEG of `image` with the box, class and score of each detection, the highest score on top."""
+    picture = Image.fromarray(image)
+    canvas = ImageDraw.Draw(picture)
+    width = max(1, round(max(picture.size) / 400))
+    font = load_font(max(10, round(max(picture.size) / 55)))
+    for row in reversed(range(len(found))):
+        label, box = int(found.labels[row]), found.boxes[row].tolist()
+        color = palette_color(label)
+        draw_box(canvas, box, color, width)
+        text = f"{writable_name(found.names[row], label, font)} {found.scores[row]:.2f}"
+        draw_label(canvas, text, box[:2], picture.size, color, font)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality, subsampling=0)
+    return file.getvalue()

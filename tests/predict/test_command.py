@@ -25,7 +25,7 @@ from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError
 from anchorloc.predict import __main__ as predict
-from anchorloc.predict.detection_picture import draw_detections
+from anchorloc.predict.folder import draw_detections
 from anchorloc.predict.image_input import find_images
 from anchorloc.predict.localizer import NamedDetections
 from anchorloc.predict.results import picture_paths

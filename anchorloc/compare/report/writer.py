@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from anchorloc.compare.report.page import render_study
+from markupsafe import Markup
+
 from anchorloc.compare.report.pareto import pareto_svg
 from anchorloc.compare.report.result import MEASURE_COLUMNS, SettingRow, StudyResult, verdict_numbers, verdict_sentence
 from anchorloc.compare.report.terminal import interval_text
@@ -15,8 +16,19 @@ from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import Verdict
 from anchorloc.files import write_json, write_text
 from anchorloc.report.csv import write_csv
+from anchorloc.report.html import render
 from anchorloc.report.markdown import escape
 from anchorloc.text import three_decimals
+
+HEADINGS = (
+    ("difference", "difference in AP, mean over seeds, on the same images"),
+    (
+        "interval",
+        "95% interval of the difference, over seeds and images, valid for all pairs together",
+    ),
+    ("p", "probability that chance of the seeds alone separates any pair this much, if all pairs are equal"),
+    ("verdict", "a winner needs p of at most 0.05 and an interval that excludes 0"),
+)
 
 
 def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) -> Path:
@@ -47,6 +59,24 @@ def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) 
     page = folder / "study.html"
     write_text(page, render_study(result, facts))
     return page
+
+
+def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
+    """Return the page."""
+    picture = pareto_svg(result)
+    return render(
+        "compare/report/page.html",
+        result.title,
+        facts,
+        result.warnings,
+        sizes=result.description,
+        result=result,
+        headings=HEADINGS,
+        columns=MEASURE_COLUMNS,
+        interval_text=interval_text,
+        picture=None if picture is None else Markup(picture),  # the renderer of the SVG has escaped all names
+        seeds=sorted({seed for row in result.rows for seed in (*row.seeds, *row.failures)}),
+    )
 
 
 def study_markdown(result: StudyResult) -> str:
