@@ -186,7 +186,7 @@ def write_bytes(path: Path, data: bytes, backup: Path | None = None) -> None:
     Raises:
         InputError: the file system refuses; the old content is intact.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # in the same folder, so that the rename is atomic
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # same folder: atomic rename
     with write_errors(path, len(data)):
         try:
             with temporary.open("xb") as file:

@@ -1,4 +1,4 @@
-"""Images kept in memory, once for all forked loader workers."""
+"""A cache of decoded images that forked loader workers share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from anchorloc.structures import Pixels
 
 
 class ImageCache:
@@ -21,21 +22,21 @@ class ImageCache:
         """Prepare for images of the given (height, width), 3 bytes a pixel."""
         self.sizes = np.array(list(sizes), np.int64).reshape(-1, 2)
         ends = np.cumsum(self.sizes.prod(axis=1) * 3)
-        self.count = int(np.searchsorted(ends, limit, side="right"))  # images that fit
+        self.count = int(np.searchsorted(ends, limit, side="right"))  # number of images that fit
         self.starts = np.concatenate([[0], ends[: self.count]])
         self._allocate()
 
-    def get(self, index: int) -> NDArray[np.uint8] | None:
-        """Return a copy of an image, (H, W, 3), or None if it is not there."""
+    def get(self, index: int) -> Pixels | None:
+        """Return a copy of an image, or None if it is not cached."""
         if index >= self.count or not self._filled[index]:
             return None
         return self._slot(index).copy()
 
-    def put(self, index: int, image: NDArray[np.uint8]) -> None:
+    def put(self, index: int, image: Pixels) -> None:
         """Keep an image, if the cache has space for it."""
         if index < self.count:
             self._slot(index)[:] = image
-            self._filled[index] = 1  # after the pixels: another worker may look
+            self._filled[index] = 1  # after the pixels, because another worker may read them
 
     def _allocate(self) -> None:
         flags = max(self.count, 1)
@@ -43,7 +44,7 @@ class ImageCache:
         self._filled = np.frombuffer(memory, np.uint8, flags)
         self._pixels = np.frombuffer(memory, np.uint8, offset=flags)
 
-    def _slot(self, index: int) -> NDArray[np.uint8]:
+    def _slot(self, index: int) -> Pixels:
         height, width = self.sizes[index]
         return self._pixels[self.starts[index] : self.starts[index + 1]].reshape(height, width, 3)
 

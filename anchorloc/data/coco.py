@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
@@ -16,6 +13,7 @@ from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
 from anchorloc.files import digest
+from anchorloc.structures import Pixels
 from anchorloc.text import counted, first_few, short_repr
 
 
@@ -32,10 +30,10 @@ class CocoData:
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
     def open(self, split: Split) -> CocoSource | TiledSource:
-        """Read the annotations of a split; image files are touched when their pixels are asked for.
+        """Read the annotations of a split; image files are opened later, when their pixels are needed.
 
         Raises:
-            InputError: the file breaks the data policy, or has nothing to train on.
+            InputError: the file breaks the data policy, or has no box to train on.
         """
         root = Path(self.root)
         annotations = read_annotations(root / (self.train if split == "train" else self.val))
@@ -58,8 +56,8 @@ class CocoSource(CocoAnnotations):
         """The SHA-256 of the annotation file."""
         return digest(self.path)
 
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB, of the declared size.
+    def image(self, index: int) -> Pixels:
+        """Read the pixels of an image, in the declared size.
 
         Raises:
             InputError: the file is missing, outside the folder, damaged, too large or of another size.
@@ -70,11 +68,11 @@ class CocoSource(CocoAnnotations):
             raise InputError(f"{self._describe(index)} {error}") from None
 
     def check_images(self) -> tuple[str, ...]:
-        """Look at the header of every image file; return warnings on EXIF orientation, a sentence each.
+        """Check the header of each image file; return warnings on EXIF orientation.
 
         Raises:
             InputError: a file is missing, outside the folder, not an image, too large or of another size than
-                declared; the first is named, and how many more there are.
+                declared. The message names the first one and counts the others.
         """
         if not self.folder.is_dir():
             raise InputError(f"the images folder {self.folder} does not exist; check root and images of the data")

@@ -1,4 +1,4 @@
-"""Any data set as a folder in COCO format."""
+"""Write any data set as a folder in COCO format."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from PIL import Image
 
 from anchorloc.data.source import Source
 from anchorloc.errors import InputError
-from anchorloc.files import write_json
+from anchorloc.files import refuse_filled, write_json
 
 
 def write_coco(sources: dict[str, Source], folder: Path) -> None:
-    """Write images/*.png and annotations/instances_SPLIT.json of every split into a new or empty folder.
+    """Write images/*.png and annotations/instances_SPLIT.json of all splits into a new or empty folder.
 
     Raises:
-        InputError: the folder holds something, or cannot be written.
+        InputError: the folder is not empty, or cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists and is not an empty folder; choose another")
+    refuse_filled(folder, "OUT")
     try:
         for name in ("images", "annotations"):
             (folder / name).mkdir(parents=True)
@@ -27,7 +26,7 @@ def write_coco(sources: dict[str, Source], folder: Path) -> None:
             for index in range(len(source)):
                 Image.fromarray(source.image(index)).save(folder / "images" / source.name(index), compress_level=1)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}; choose another") from None
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}; give another OUT") from None
     start = 0
     for split, source in sources.items():
         document = coco_document(source, start)
@@ -36,7 +35,7 @@ def write_coco(sources: dict[str, Source], folder: Path) -> None:
 
 
 def coco_document(source: Source, start: int = 0) -> dict[str, Any]:
-    """Return the annotations of a split as COCO has them, with annotation ids from `start` + 1."""
+    """Return the annotations of a split as a COCO document, with annotation ids from `start` + 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index in range(len(source)):

@@ -1,4 +1,4 @@
-"""File names out of an annotation file, none of which may leave its folder."""
+"""Resolve the file names of an annotation file; none may leave the images folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from anchorloc.text import short_repr
 
 
 def check_file_name(name: str) -> None:
-    """Refuse a name that is empty or absolute, climbs by '..', or is no text.
-
-    Raises:
-        ItemError: it is one of these.
-    """
-    windows = PureWindowsPath(name)  # parts at both kinds of slash, and knows drives
+    """Raise ItemError if a name is empty or absolute, contains '..', or is not valid text."""
+    windows = PureWindowsPath(name)  # splits at both kinds of slash, and detects drives
     if not name or windows.drive or windows.root or ".." in windows.parts:
         raise ItemError(f"file_name {short_repr(name)} must be relative to the images folder, without '..'")
     try:
@@ -25,23 +21,25 @@ def check_file_name(name: str) -> None:
     except UnicodeEncodeError:
         raise ItemError(f"file_name {short_repr(name)} is not valid text") from None
     if "\0" in name:
-        raise ItemError(f"file_name {short_repr(name)} holds a null byte")
+        raise ItemError(f"file_name {short_repr(name)} contains a null byte; remove it")
 
 
 def locate(folder: Path, name: str) -> Path:
-    """Return the path of a regular file inside `folder`, links resolved.
+    """Return the path of a regular file inside `folder`, with links resolved.
 
     Raises:
-        ItemError: it does not exist, is a folder, pipe or device, or lies outside through a symbolic link.
+        ItemError: the file does not exist, is not a regular file, or a symbolic link leads out of the folder.
     """
     check_file_name(name)
     try:
         base, path = Path(os.path.realpath(folder)), Path(os.path.realpath(folder / name))
     except UnicodeEncodeError:
         encoding = sys.getfilesystemencoding()
-        raise ItemError(f"cannot be opened, as this system's file names are {encoding}; set LC_ALL=C.UTF-8") from None
+        raise ItemError(
+            f"cannot be opened, because this system encodes file names as {encoding}; set LC_ALL=C.UTF-8"
+        ) from None
     if not path.is_relative_to(base):
-        raise ItemError(f"is a link to {path}, out of the images folder {folder}; copy the file there")
+        raise ItemError(f"is a link to {path}, outside the images folder {folder}; copy the file there")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

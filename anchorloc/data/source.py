@@ -1,80 +1,72 @@
-"""What every data set gives: images, and boxes as annotated or as trained on."""
+"""The interface of a data set: images, and boxes as annotated or as trained on."""
 
 from __future__ import annotations
 
 from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anchorloc.errors import InputError
-from anchorloc.structures import Category, Target
+from anchorloc.structures import Category, Pixels, Size, Target
 from anchorloc.text import counted, first_few, short_repr
 
 Split = Literal["train", "val"]
 
 
 class Annotations(Protocol):
-    """The boxes of one split of a data set, without pixels. Indices run from 0 to len - 1."""
+    """The annotations of one split of a data set, without pixels. Images have indices from 0."""
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """The classes; a label is a place in this tuple."""
+        """The classes; a label is an index in this tuple."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was odd and how it is treated, counted, a sentence each."""
+        """One sentence on each kind of irregularity: how many there are, and how they are treated."""
 
     def __len__(self) -> int: ...
 
     def target(self, index: int) -> Target:
-        """Everything annotated, as it is (float64 boxes): for evaluation."""
+        """All annotations, unchanged and with float64 boxes, for evaluation."""
 
     def training_target(self, index: int) -> Target:
-        """The boxes to learn: clipped to the image, without those of zero size or wholly outside it."""
+        """The boxes to train on: clipped to the image, without boxes of zero size or outside the image."""
 
     def image_id(self, index: int) -> int | str:
-        """The id that results carry."""
+        """The id of the image in result files."""
 
-    def size(self, index: int) -> tuple[int, int]:
-        """(height, width) in pixels."""
+    def size(self, index: int) -> Size: ...
 
     def name(self, index: int) -> str:
-        """The file name, for messages."""
+        """The file name of the image."""
 
     def annotation_id(self, row: int) -> int | str:
-        """The id of an annotation, by its row as in `Target.rows`, for messages."""
+        """The id of an annotation by its row in `Target.rows`."""
 
 
 @runtime_checkable
 class Source(Annotations, Protocol):
-    """One split of a data set: annotations and pixels."""
+    """One split of a data set, with annotations and pixels."""
 
     @property
     def fingerprint(self) -> str:
-        """Another one for other annotations."""
+        """A string that differs if the annotations differ."""
 
-    def image(self, index: int) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB.
+    def image(self, index: int) -> Pixels:
+        """Read the pixels of an image.
 
         Raises:
             InputError: the file cannot be read.
         """
 
     def check_images(self) -> tuple[str, ...]:
-        """Look at every image file without decoding it, before a long run; return warnings.
+        """Check all image files without decoding them, before a long run; return warnings.
 
         Raises:
-            InputError: one cannot be used.
+            InputError: a file cannot be used.
         """
 
 
 def check_same_categories(train: Annotations, val: Annotations) -> None:
-    """Refuse two splits whose labels mean different classes.
-
-    Raises:
-        InputError: their categories differ.
-    """
+    """Raise InputError if the categories of the two splits differ."""
     if train.categories == val.categories:
         return
     missing = [category for category in train.categories if category not in val.categories]
