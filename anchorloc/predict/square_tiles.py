@@ -62,7 +62,7 @@ class Tile:
             (found.boxes[:, 1], found.boxes[:, 3], self.top, self.size[0], self.image[0]),
         ):
             if start > 0:
-                cut |= (low <= slack) & (high <= self.overlap)
+                cut |= (low <= slack) & (high < self.overlap - slack)  # beyond it the neighbor calls the box cut
             if start + side < length:
                 cut |= (high >= side - slack) & (low >= side - self.overlap)
         return cut

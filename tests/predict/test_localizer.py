@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -180,6 +180,7 @@ def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: Squar
 
 
 @given(sizes, tilings, st.tuples(*[st.floats(0, 1)] * 4))
+@example((1, 58), SquareTiles(24, 7), (17.2 / 58, 23.6 / 58, 0.0, 1.0))  # fills the overlap, near both edges
 def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
     size: tuple[int, int], tiles: SquareTiles, place: tuple[float, ...]
 ) -> None:
