@@ -31,7 +31,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from anchorloc.config import Config, read_config
 from anchorloc.data import Samples
-from anchorloc.detector import Batch, Criterion, Detector, CombinedOptimizer, TorchvisionBackbone
+from anchorloc.detector import Batch, CombinedOptimizer, Criterion, Detector, TorchvisionBackbone
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS

@@ -168,8 +168,9 @@ def test_entries_sizes_and_types_are_checked(
     folder: Path, keys: tuple[str | int, ...], value: object, words: str
 ) -> None:
     edit(folder / "last.pt", *keys, value=value)
+    longer = small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3")
     with pytest.raises(InputError) as refused:
-        run(small("train.length=6 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
+        run(longer, folder, resume=True)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 

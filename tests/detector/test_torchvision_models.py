@@ -150,7 +150,8 @@ def test_files_that_cannot_be_taken_over_are_one_sentence(lite: Path, tmp_path: 
     path.write_bytes(pickle.dumps(Code()))
     assert "x.pth cannot be loaded" in fails([weights])
     torch.save({"fc.weight": torch.zeros(1000, 512)}, path)
-    assert "x.pth cannot be used as weights: it is the state dict of no detector known here (retinanet" in fails([weights])
+    sentence = "x.pth cannot be used as weights: it is the state dict of no detector known here (retinanet"
+    assert sentence in fails([weights])
     state = lite_state(lite)
     del state["backbone.extra.2.0.0.weight"]
     torch.save(state, path)
