@@ -1,0 +1,85 @@
+"""The command line: words, option types and exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from anchorloc.cli import (
+    command_parser,
+    fraction,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_command,
+    split_words,
+    warn,
+)
+from anchorloc.errors import InputError
+
+
+def test_words_are_paths_or_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.b=c.png").touch()
+    words = ["config.yaml", "data.root=x=y", "a.b=c.png", "./a=b", "train.seed=", "x" * 5000, "detector.head={a: 1}"]
+    paths, overrides = split_words(words)
+    assert overrides == ["data.root=x=y", "train.seed=", "detector.head={a: 1}"]
+    assert paths == [Path("config.yaml"), Path("a.b=c.png"), Path("./a=b"), Path("x" * 5000)]
+    assert split_words([]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("read", "good", "bad"),
+    [
+        (non_negative_int, {"0": 0, "12": 12}, ["-1", "1.5", "x", "", "1" * 10]),
+        (positive_int, {"1": 1, "12": 12}, ["0", "-1", "1.5", "x", ""]),
+        (positive_float, {"0.5": 0.5, "1e3": 1000.0}, ["0", "-1", "nan", "inf", "x"]),
+        (fraction, {"0.5": 0.5, "1": 1.0}, ["0", "1.01", "-1", "nan", "x"]),
+    ],
+)
+def test_option_types(read: Callable[[str], float], good: dict[str, float], bad: Sequence[str]) -> None:
+    assert {text: read(text) for text in good} == good
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError, match=r"^need a .*, got "):
+            read(text)
+
+
+def raising(error: BaseException) -> Callable[[Sequence[str] | None], int]:
+    def command(_: Sequence[str] | None) -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (InputError("bad \x1b[2J"), 2, "error: bad \\x1b[2J\n"),
+        (FileNotFoundError(2, "No such file", "a.txt"), 2, "error: 'a.txt' cannot be used: No such file\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_mistakes_are_one_line(
+    error: BaseException, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(raising(error)) == status
+    assert capsys.readouterr().err == words
+
+
+def test_bugs_keep_their_traceback_and_commands_their_status() -> None:
+    with pytest.raises(KeyError):
+        run_command(raising(KeyError("x")))
+    with pytest.raises(OSError, match="odd"):
+        run_command(raising(OSError(1, "odd")))
+    assert run_command(lambda argv: len(argv or ()), ["a", "b"]) == 2
+
+
+def test_a_parser_is_named_after_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = command_parser("lab", "First.\n\n    as written")
+    assert parser.format_usage().startswith("usage: anchorloc lab ")
+    assert "\n    as written" in parser.format_help()
+    warn("a\x07b")
+    assert capsys.readouterr().err == "warning: a\\x07b\n"

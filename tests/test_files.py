@@ -1,0 +1,102 @@
+"""Files: whole or not at all, and folders for the output of commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from anchorloc.errors import InputError
+from anchorloc.files import (
+    default_output,
+    exists,
+    is_temporary,
+    make_folder,
+    new_folder,
+    read_json,
+    refuse_existing,
+    refuse_filled,
+    write_bytes,
+    write_errors,
+    write_json,
+)
+
+
+def test_a_new_folder_is_removed_if_the_work_fails_before_it_writes(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    with pytest.raises(KeyError), new_folder(out, "report"):
+        raise KeyError
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(ValueError, match="NaN|JSON compliant"), new_folder(out, "report") as folder:
+        [write_json(folder / name, value) for name, value in (("kept", 1), ("refused", float("nan")))]
+    assert (out / "kept").exists()
+    with pytest.raises(InputError, match="exists already; give another --out"), new_folder(out, "report"):
+        pass
+
+
+def test_the_default_folder_names_command_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with new_folder(None, "lab") as folder:
+        assert folder.is_dir()
+    assert re.fullmatch(r"runs/lab-\d{8}-\d{6}", folder.as_posix())
+    assert default_output("lab", ".html").suffix == ".html"
+
+
+def test_what_exists_is_refused(tmp_path: Path) -> None:
+    dangling, file, filled = tmp_path / "link", tmp_path / "file", tmp_path / "filled"
+    dangling.symlink_to(tmp_path / "nowhere")
+    file.touch()
+    filled.mkdir()
+    refuse_filled(filled)
+    (filled / "one").touch()
+    for path in (dangling, file, filled):
+        with pytest.raises(InputError, match="exists already"):
+            refuse_existing(path)
+    for path in (file, filled):
+        with pytest.raises(InputError, match="not an empty folder; give another --into"):
+            refuse_filled(path, "--into")
+    refuse_existing(tmp_path / "new")
+    refuse_filled(tmp_path / "new")
+    with pytest.raises(InputError, match="cannot be made"):
+        make_folder(file / "below")
+    make_folder(filled)
+
+
+def test_words_that_are_no_names_do_not_exist(tmp_path: Path) -> None:
+    assert exists(str(tmp_path))
+    assert not any(map(exists, ("x" * 5000, "a\0b", str(tmp_path / "no"))))
+
+
+def test_a_backup_keeps_the_old_content(tmp_path: Path) -> None:
+    path, backup = tmp_path / "last", tmp_path / "before"
+    write_bytes(path, b"1", backup)
+    assert not backup.exists()
+    write_bytes(path, b"2", backup)
+    write_bytes(path, b"3", backup)
+    assert (path.read_bytes(), backup.read_bytes()) == (b"3", b"2")
+    assert sorted(tmp_path.iterdir()) == [backup, path]
+    assert is_temporary(tmp_path / ".last.0123abcd.tmp")
+    assert not is_temporary(path)
+
+
+def test_a_write_error_names_file_and_size(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"out \(1,234 bytes\) cannot be written: No space"),
+        write_errors(tmp_path / "out", 1234),
+    ):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_bytes(tmp_path / "no" / "file", b"")
+
+
+def test_keys_are_skipped_and_condensed_while_parsing(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[{"mask": [1], "points": [], "id": 1}, {"points": [2], "id": NaN}]', encoding="utf-8")
+    constants: list[str] = []
+    first, second = read_json(path, skip=["mask"], condense=["points"], constants=constants)
+    assert first == {"points": False, "id": 1}
+    assert second["points"] is True
+    assert constants == ["NaN"]
+    with pytest.raises(InputError, match="contains NaN, which is not JSON"):
+        read_json(path)
