@@ -1,4 +1,4 @@
-"""What the public functions take: anything `np.asarray` reads as N boxes, checked once at the door."""
+"""Check and convert the arguments of the public functions: anything that `np.asarray` reads as N boxes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def as_floats(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return `values` as a float32 or float64 array in native byte order, without a copy where it is one already:
-    float16 is lifted to float32 and every integer type to float64, so that no area can wrap around or overflow early.
+    """Return `values` as a float32 or float64 array in native byte order, without a copy if it is one already.
+
+    float16 becomes float32 and integers become float64, so that no area wraps around or overflows early.
 
     Raises:
-        ValueError: the values are no real numbers, or of a float type wider than float64.
+        ValueError: the values are not real numbers, or of a float type wider than float64.
     """
     array = as_array(values, name)
     if array.dtype.kind in "iu":
@@ -73,15 +74,15 @@ def as_same_type(*arrays: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def as_vector(values: ArrayLike, name: str, length: int) -> NDArray[Any]:
-    """Return `values` as an array of shape (length,), of whatever type."""
+    """Return `values` as an array of shape (length,), of any type."""
     vector = as_array(values, name)
     if vector.shape != (length,):
-        raise ValueError(f"{name} must have one value a box, shape ({length},), got {vector.shape}")
+        raise ValueError(f"{name} must have one value per box, shape ({length},), got {vector.shape}")
     return vector
 
 
 def as_scores(values: ArrayLike, length: int) -> NDArray[Any]:
-    """Return `values` as (length,) float scores without NaN, which has no place in an order."""
+    """Return `values` as (length,) float scores without NaN, which cannot be sorted."""
     scores = as_floats(as_vector(values, "scores", length), "scores")
     if np.isnan(scores).any():
         raise ValueError(f"scores[{int(np.isnan(scores).argmax())}] is nan: a score must be a number")
@@ -103,7 +104,7 @@ def check_fraction(value: float, name: str) -> None:
 
 
 def as_flags(values: ArrayLike, name: str, length: int) -> NDArray[np.bool_]:
-    """Return `values` as an array of (length,) bool; 0 and 1 count as such."""
+    """Return `values` as a (length,) bool array; 0 and 1 are accepted too."""
     flags = as_vector(values, name, length)
     wrong = (flags != 0) & (flags != 1)
     if wrong.any():
@@ -113,12 +114,14 @@ def as_flags(values: ArrayLike, name: str, length: int) -> NDArray[np.bool_]:
 
 
 def check_same_length(first: NDArray[Any], second: NDArray[Any], names: tuple[str, str]) -> None:
-    """Raise ValueError unless the two arrays have as many rows."""
+    """Raise ValueError unless the two arrays have the same number of rows."""
     if len(first) != len(second):
-        raise ValueError(f"{names[0]} and {names[1]} must have as many rows, got {len(first)} and {len(second)}")
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have the same number of rows, got {len(first)} and {len(second)}"
+        )
 
 
 def _refuse(rows: NDArray[Any], good: NDArray[np.bool_], name: str, rule: str) -> None:
-    """Raise ValueError naming the first row that is not good throughout, and its numbers."""
+    """Raise ValueError with the first row that has a value which is not good, and its numbers."""
     row = int(np.flatnonzero(~good)[0]) // good.shape[1]
     raise ValueError(f"{name}[{row}] is {tuple(rows[row].tolist())}: {rule}")

@@ -1,4 +1,4 @@
-"""Boxes as what a network learns: offsets from anchors (R-CNN's parametrization)."""
+"""Encode boxes as offsets from anchors (R-CNN's parametrization), and decode them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .checks import FloatArray, as_boxes, as_finite_rows, as_same_type, check_same_length
 
 Weights = tuple[float, float, float, float]
-LARGEST_LOG_SCALE = math.log(1000 / 16)  # the limit of Faster R-CNN and all that followed
+LARGEST_LOG_SCALE = math.log(1000 / 16)  # the limit of Faster R-CNN and its successors
 
 
 def encode_boxes(boxes: ArrayLike, anchors: ArrayLike, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> FloatArray:
@@ -27,7 +27,7 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike, weights: Weights = (1.0, 
         weights: factors of dx, dy, dw, dh.
 
     Raises:
-        ValueError: a box or an anchor without area, whose logarithm does not exist.
+        ValueError: a box or an anchor has no area, so its logarithm does not exist.
 
     >>> encode_boxes([[10, 0, 30, 20]], [[0, 0, 20, 20]])
     array([[0.5, 0. , 0. , 0. ]])
@@ -53,7 +53,7 @@ def decode_boxes(
         deltas: (N, 4) dx, dy, dw, dh.
         anchors: (N, 4) xyxy.
         weights: as given to `encode_boxes`.
-        largest_log_scale: dw and dh are cut to it, so that a wild prediction makes no infinite box.
+        largest_log_scale: upper limit of dw and dh, so that no prediction becomes an infinite box.
 
     >>> decode_boxes([[0.5, 0, 0, 0]], [[0, 0, 20, 20]])
     array([[10.,  0., 30., 20.]])
@@ -70,7 +70,7 @@ def decode_boxes(
 
 
 def _sides_and_centers(boxes: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """(N, 2) width and height, and (N, 2) center; refuses a side of 0."""
+    """Return (N, 2) width and height, and (N, 2) center; refuse a side of 0."""
     sides = boxes[:, 2:] - boxes[:, :2]
     if not (sides > 0).all():
         row = int((sides <= 0).any(axis=1).argmax())
@@ -79,7 +79,7 @@ def _sides_and_centers(boxes: NDArray[Any], name: str) -> tuple[NDArray[Any], ND
 
 
 def _split(weights: Weights, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The weights of dx, dy and of dw, dh."""
+    """Return the weights of (dx, dy) and of (dw, dh)."""
     values = np.asarray(weights, dtype)
     if values.shape != (4,) or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(f"weights must be four positive numbers, got {weights}")

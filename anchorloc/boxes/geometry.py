@@ -1,4 +1,4 @@
-"""Boxes one by one: formats, areas, and what an image does to them. Plain NumPy."""
+"""Formats and areas of boxes, and how boxes change with their image. Plain NumPy."""
 
 from __future__ import annotations
 

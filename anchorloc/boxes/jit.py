@@ -1,4 +1,4 @@
-"""How every numba kernel of the package is compiled."""
+"""Compile the numba kernels of the package."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on its first call: serial and without the GIL, because the callers' threads and worker
-    processes are the parallelism (a parallel kernel in a forked worker can end the process).
+    """Compile `function` on its first call, serial and without the GIL.
 
-    The machine code is cached on disk where a folder for it is writable, and made anew in each process where none is
-    (numba would refuse to import the module: numba#4908). Division by zero follows IEEE 754, as in NumPy.
+    Callers parallelize by threads and worker processes; a parallel kernel in a forked worker can end the process. The
+    machine code is cached on disk if a cache folder is writable. Otherwise each process compiles it, where numba would
+    refuse to import the module (numba#4908). Division by zero follows IEEE 754, as in NumPy.
 
     numba's cache does not see a change in a kernel of another file, so kernels that call each other share a file.
     """
@@ -28,18 +28,18 @@ def kernel(function: F) -> F:
 
 
 class _Cache(FunctionCache):
-    """numba's cache, but one that cannot be read (cut short by a power cut, say) or written only costs time."""
+    """numba's cache, except that a file that cannot be read or written costs only time."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code for a signature, or None."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # unpickling a damaged file raises nearly every type
+        except Exception:  # unpickling a damaged file raises almost any type
             self._start_anew()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep the machine code for a signature, if the file system lets us."""
+        """Store the machine code for a signature, if the file system allows it."""
         try:
             super().save_overload(sig, data)
         except OSError:

@@ -1,4 +1,4 @@
-"""The order in which boxes are suppressed."""
+"""Sort boxes by score, or by class, for suppression."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from .checks import IndexArray, as_floats
 
 
 def descending(scores: NDArray[Any]) -> IndexArray:
-    """Return the order of descending scores, lower index first among equals: `np.argsort(-scores, kind="stable")`,
-    and refuse NaN.
+    """Return the order of descending scores, as `np.argsort(-scores, kind="stable")` does, and refuse NaN.
 
-    Each score and its index become one integer, for a radix sort; a float64 leaves no bits for an index, but
-    its rank does.
+    A radix sort takes each score and its index as one integer. A float64 score leaves no bits for an index, so its
+    rank is used instead.
     """
     from . import order_kernels as kernels
 
     scores = as_floats(scores, "scores")
     keys = np.empty(len(scores), np.uint64)  # in the order of the indices
     if scores.dtype == np.float64:
-        order = np.argsort(-scores)  # equals in any order, NaN last
+        order = np.argsort(-scores)  # equal scores in any order, NaN last
         ranked = scores[order]
         numbers = not np.isnan(ranked[-1:]).any()
         ranks = np.zeros(len(scores), np.uint64)
@@ -38,7 +37,7 @@ def descending(scores: NDArray[Any]) -> IndexArray:
 
 
 def by_class(classes: NDArray[Any], order: IndexArray) -> tuple[IndexArray, IndexArray]:
-    """Return the ranks 0..N-1 of the order sorted by class, and the bounds of the classes in them."""
+    """Return the ranks 0..N-1 in `order` sorted by class, and the bounds of each class in them."""
     from . import order_kernels as kernels
 
     if not len(classes):

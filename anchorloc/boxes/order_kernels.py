@@ -1,4 +1,4 @@
-"""Loops that put boxes in the order in which they are suppressed: by descending score, or class by class."""
+"""Numba kernels that sort boxes by descending score, or by class."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ BYTE = np.uint64(255)
 
 @kernel
 def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
-    """Write keys that sort as float32 scores do in descending order, equals by index: the score, turned into an
-    integer that falls as it rises, over the index. `bits` are the scores' own. Return whether all are
-    numbers."""
+    """Write integer keys whose ascending order is that of descending float32 scores, with equal scores by index.
+
+    The upper half of a key is an integer that falls as the score rises; the lower half is the index. `bits` are the
+    bits of the scores. Return False if a score is NaN.
+    """
     for i in range(len(bits)):
         pattern = np.int64(bits[i])
         size = pattern & 0x7FFFFFFF
@@ -29,8 +31,10 @@ def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
 
 @kernel
 def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the keys in ascending order of their upper 32 bits, equals as they come: radix sort, eight bits a pass,
-    save where all keys have the same eight. `keys` is overwritten."""
+    """Return the keys in ascending order of their upper 32 bits; equal keys keep their order. Overwrites `keys`.
+
+    A radix sort of eight bits per pass, which skips a pass if all keys have the same eight bits.
+    """
     counts = np.zeros((4, 256), np.int64)
     for key in keys:
         for digit in range(4):
@@ -53,7 +57,7 @@ def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @kernel
 def limits(classes: NDArray[np.int64]) -> tuple[int, int]:
-    """The lowest and the highest class."""
+    """Return the lowest and the highest class."""
     low, high = classes[0], classes[0]
     for i in range(1, len(classes)):
         low, high = min(low, classes[i]), max(high, classes[i])
@@ -64,8 +68,10 @@ def limits(classes: NDArray[np.int64]) -> tuple[int, int]:
 def group(
     classes: NDArray[np.int64], low: int, order: NDArray[np.int64], bounds: NDArray[np.int64], ranks: NDArray[np.int64]
 ) -> None:
-    """Sort ranks 0..N-1, where box order[r] has rank r, by class, stably: class c is ranks[bounds[c - low]] to
-    ranks[bounds[c - low + 1]]. `bounds` comes as zeros."""
+    """Sort ranks 0..N-1 by class, stably; box order[r] has rank r.
+
+    Class c gets ranks[bounds[c - low] : bounds[c - low + 1]]. `bounds` must be zeros.
+    """
     for i in range(len(classes)):
         bounds[classes[i] - low + 1] += 1
     for c in range(1, len(bounds)):
@@ -79,7 +85,7 @@ def group(
 
 @kernel
 def choose(order: NDArray[np.int64], ranks: NDArray[np.int64], keep: NDArray[Any], kept: NDArray[np.int64]) -> int:
-    """Write the kept boxes by rank, where keep[i] speaks of rank ranks[i]; return how many there are."""
+    """Write the kept boxes in the order of their rank and return their number; keep[i] belongs to rank ranks[i]."""
     stays = np.zeros(len(order), np.bool_)
     for i in range(len(ranks)):
         stays[ranks[i]] = keep[i]

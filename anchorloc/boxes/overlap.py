@@ -1,4 +1,4 @@
-"""How much boxes overlap: every measure over all pairs, over rows, or only the best of each row."""
+"""Overlap of boxes: measures for all pairs, for pairs of rows, or the best partner of each row."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ Kernel = Callable[[NDArray[Any], NDArray[Any], NDArray[Any], Any, int, int], Non
 def box_iou(boxes1: ArrayLike, boxes2: ArrayLike, out: FloatArray | None = None, threads: int = 1) -> FloatArray:
     """Return the (N, M) IoU of every box of `boxes1` with every box of `boxes2`: intersection / union.
 
-    Bit-equal to torchvision's wherever that is a number, in float32 and in float64. Two boxes without area give 0.
+    Bit-equal to torchvision's wherever its result is not NaN, in float32 and in float64. Boxes without area give 0.
 
     Args:
         boxes1: (N, 4) xyxy.
         boxes2: (M, 4) xyxy.
-        out: where to write, (N, M) C-contiguous of the boxes' float type; a large matrix costs less where its memory
-            is used again.
-        threads: how many threads share the rows.
+        out: (N, M) C-contiguous output of the boxes' float type; reusing the memory of a large matrix saves time.
+        threads: number of threads that share the rows.
 
     Raises:
         ValueError: a box that is not finite or has a negative size, or an `out` that does not fit.
@@ -72,7 +71,7 @@ def complete_box_iou(
     """Return the (N, M) CIoU: DIoU - v² / (1 - IoU + v + eps), where v = (4 / pi²) (difference of the angles
     atan(width / height))² (Zheng et al. 2020, equations 8 to 11; `eps` as in torchvision).
 
-    Never above DIoU, and a number also where a side is 0, where torchvision gives NaN: the angle is atan2(w, h).
+    Never above DIoU. The angle is atan2(w, h), so a side of 0 does not give NaN as in torchvision.
     Other arguments as in `box_iou`.
 
     >>> complete_box_iou([[0, 0, 10, 10]], [[0, 0, 10, 10], [0, 0, 0, 0]]).round(6)
@@ -100,11 +99,12 @@ def box_ioa(boxes1: ArrayLike, boxes2: ArrayLike, out: FloatArray | None = None,
 def box_iou_crowd(
     detections: ArrayLike, truths: ArrayLike, crowd: ArrayLike, out: FloatArray | None = None, threads: int = 1
 ) -> FloatArray:
-    """Return the (N, M) overlap by which COCO matches detections: IoU, and where a truth is a crowd, the share of the
-    detection inside it (`pycocotools.mask.iou`). Arguments as in `box_iou`, and
+    """Return the (N, M) overlap by which COCO matches detections (`pycocotools.mask.iou`).
+
+    It is the IoU, or for a crowd box the fraction of the detection inside it. Other arguments as in `box_iou`.
 
     Args:
-        crowd: (M,) true where a row of `truths` stands for a group.
+        crowd: (M,) True where a row of `truths` is a crowd box.
 
     >>> box_iou_crowd([[0, 0, 10, 10]], [[0, 0, 20, 20], [0, 0, 20, 20]], [False, True])
     array([[0.25, 1.  ]])
@@ -134,8 +134,8 @@ def paired_box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> FloatArray:
 def best_overlap(boxes1: ArrayLike, boxes2: ArrayLike, threads: int = 1) -> tuple[IndexArray, FloatArray]:
     """Return for each row of `boxes1` (N, 4) the row of `boxes2` (M, 4) with the greatest IoU, and that IoU.
 
-    The lowest row wins a tie; where nothing overlaps, the row is -1 and the IoU 0. No matrix is made: the memory is
-    that of the input.
+    The lowest row wins a tie. Without any overlap the row is -1 and the IoU 0. Memory grows with N + M, because no
+    matrix is made.
 
     >>> best_overlap([[0, 0, 10, 10], [50, 50, 60, 60]], [[0, 0, 10, 5], [0, 0, 10, 10]])
     (array([ 1, -1]), array([1., 0.]))
@@ -159,7 +159,7 @@ def _pairwise(
     threads: int,
     eps: float = 0.0,
 ) -> FloatArray:
-    """Fill the (N, M) matrix, row by row, on `threads` threads."""
+    """Return the (N, M) matrix, computed by `threads` threads."""
     shape, dtype = (table1.shape[1], table2.shape[1]), table1.dtype
     if out is None:
         out = np.empty(shape, dtype)
@@ -174,7 +174,7 @@ def _pairwise(
 
 
 def _share(work: Callable[[int, int], None], rows: int, threads: int) -> None:
-    """Call `work(start, stop)` for parts of the rows, one part a thread."""
+    """Call `work(start, stop)` for consecutive parts of the rows, one per thread."""
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be a whole number of at least 1, got {threads!r}")
     if threads == 1:

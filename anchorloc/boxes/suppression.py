@@ -1,4 +1,4 @@
-"""Which of many overlapping boxes stay."""
+"""Non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .tables import box_table
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> IndexArray:
-    """Return the indices of the boxes that stay, by descending score.
+    """Return the indices of the kept boxes, by descending score.
 
-    From the highest score down, a box stays unless its IoU with one that stays is greater than `iou_threshold`. Equal
-    scores go to the lower index. A box without area has IoU 0 with all others, itself included, so it always stays,
-    even beside an identical one.
+    From the highest score down, a box is kept unless its IoU with a kept box is greater than `iou_threshold`. Of equal
+    scores the lower index comes first. A box without area has IoU 0 with all boxes, itself included, so it is always
+    kept, even beside an identical one.
 
     Args:
         boxes: (N, 4) xyxy.
-        scores: (N,) any numbers, infinite ones included.
+        scores: (N,) numbers; infinite ones are allowed.
         iou_threshold: in [0, 1].
 
     Raises:
-        ValueError: a score that is NaN, a bad box, or lengths that differ.
+        ValueError: a score is NaN, a box is invalid, or the lengths differ.
 
     >>> nms([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]], [0.8, 0.9, 0.7], 0.5)
     array([1, 2])
@@ -36,9 +36,9 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float) -> IndexArray
 
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_threshold: float) -> IndexArray:
-    """Return the indices of the boxes that stay when only boxes of one class suppress each other, by descending score.
+    """Return the indices of the kept boxes, by descending score; only boxes of one class suppress each other.
 
-    Each class is treated by itself; no coordinate is shifted, so negative and large coordinates are as good as any.
+    Each class is processed separately. No coordinate is shifted, so negative and large coordinates are exact.
 
     Args:
         boxes: (N, 4) xyxy.
@@ -47,7 +47,7 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_thresh
         iou_threshold: in [0, 1].
 
     Raises:
-        ValueError: as `nms`, or classes that are not integers.
+        ValueError: as `nms`, or the classes are not integers.
 
     >>> batched_nms([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], [0.8, 0.9, 0.7], [0, 0, 1], 0.5)
     array([1, 2])
@@ -65,11 +65,11 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, idxs: ArrayLike, iou_thresh
 def soft_nms(
     boxes: ArrayLike, scores: ArrayLike, sigma: float = 0.5, score_threshold: float = 0.001
 ) -> tuple[IndexArray, FloatArray]:
-    """Return the indices of the boxes that stay, in the order in which they are taken, and their (K,) new scores.
+    """Return the indices of the kept boxes, in the order of selection, and their (K,) new scores.
 
-    Instead of being dropped, a box that overlaps a taken one has its score multiplied by exp(-IoU² / sigma) (Bodla et
-    al. 2017, equation 3); the next to be taken is the one with the highest score then, until none is above
-    `score_threshold`. Equal scores go to the lower index.
+    A selected box multiplies the score of each remaining box by exp(-IoU² / sigma) (Bodla et al. 2017, equation 3).
+    Then the box with the highest score is selected, until none is above `score_threshold`. Of equal scores the lower
+    index comes first.
 
     >>> soft_nms([[0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 30, 30]], [0.9, 0.8, 0.7])
     (array([0, 2, 1]), array([0.9       , 0.7       , 0.10826823]))
@@ -86,7 +86,7 @@ def soft_nms(
 
 
 def _stay(rows: NDArray[Any], order: IndexArray, bounds: NDArray[np.int64], iou_threshold: float) -> NDArray[np.bool_]:
-    """(N,) which of the boxes stay, in the given order, in which groups lie between the bounds."""
+    """Return an (N,) mask of the kept boxes, in the given order; each group lies between two bounds."""
     from . import nms_kernels as kernels
 
     check_fraction(iou_threshold, "iou_threshold")
@@ -98,6 +98,6 @@ def _stay(rows: NDArray[Any], order: IndexArray, bounds: NDArray[np.int64], iou_
 
 
 def _round_down(threshold: float, dtype: np.dtype[Any]) -> Any:
-    """The largest number of `dtype` that is not above the threshold: what exceeds the one exceeds the other."""
+    """Return the largest number of `dtype` up to the threshold; a number of `dtype` exceeds both or neither."""
     rounded = dtype.type(threshold)
     return rounded if float(rounded) <= float(threshold) else np.nextafter(rounded, dtype.type(-1))

@@ -1,4 +1,4 @@
-"""Loops that check boxes and turn them into a table."""
+"""Numba kernels that check boxes and write them into a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .jit import kernel
 @kernel
 def fill_table(boxes: NDArray[Any], order: NDArray[np.int64], table: NDArray[Any]) -> float:
     """Write x1, y1, x2, y2 and area of boxes (N, 4) into the columns of `table`, column i from row order[i]; an empty
-    order is the rows as they are.
+    order keeps the order of the rows.
 
     Return the greatest absolute coordinate, or -1 if a box is not finite or has a negative size.
     """
@@ -31,7 +31,7 @@ def fill_table(boxes: NDArray[Any], order: NDArray[np.int64], table: NDArray[Any
 
 @kernel
 def all_boxes(boxes: NDArray[Any]) -> bool:
-    """Whether every number of (N, 4) is finite and no box is of negative size."""
+    """Return whether all coordinates of boxes (N, 4) are finite and no box has a negative size."""
     for row in range(len(boxes)):
         x1, y1, x2, y2 = boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
         if not (-np.inf < x1 <= x2 < np.inf and -np.inf < y1 <= y2 < np.inf):

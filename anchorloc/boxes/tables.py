@@ -1,4 +1,4 @@
-"""Boxes as the kernels read them: one row a quantity, one column a box."""
+"""Boxes in the layout of the kernels: one row per quantity, one column per box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_ORDER: IndexArray = np.empty(0, np.int64)
 
 
 def box_table(boxes: ArrayLike, order: IndexArray = NO_ORDER) -> NDArray[Any]:
-    """Check `boxes` and return them, in `order` where one is given, as a (5, N) table of x1, y1, x2, y2 and area."""
+    """Check `boxes` and return them, sorted by `order` if given, as a (5, N) table of x1, y1, x2, y2 and area."""
     rows = _contiguous(as_rows(boxes, "boxes"))
     table, largest = _checked_table(rows, "boxes", order)
     shift = _shift(largest, rows.dtype)
@@ -41,25 +41,27 @@ def with_angles(table: NDArray[Any]) -> NDArray[Any]:
 
 
 def _checked_table(rows: NDArray[Any], name: str, order: IndexArray = NO_ORDER) -> tuple[NDArray[Any], float]:
-    """The table, and the greatest absolute coordinate."""
+    """Return the table and the greatest absolute coordinate."""
     from . import table_kernels as kernels
 
     table = np.empty((5, len(rows)), rows.dtype)
     largest = kernels.fill_table(rows, order, table)
     if largest < 0:
-        as_boxes(rows, name)  # raises, with the words
+        as_boxes(rows, name)  # raises ValueError
     return table, largest
 
 
 def _shift(largest: float, dtype: np.dtype[Any]) -> int:
-    """The power of two by which to multiply so that no area overflows; 0 as a rule. No ratio of areas or of lengths
-    changes by it."""
+    """Return the exponent of the power of two to multiply by so that no area overflows; usually 0.
+
+    The multiplication does not change any ratio of areas or of lengths.
+    """
     limit = 128 if dtype == np.float32 else 1024  # the first power of two that is too large
     exponent = limit // 2 - 3  # a union is at most 8 times the square of a coordinate
     return 0 if largest < 2.0**exponent else exponent - limit
 
 
 def _contiguous(rows: NDArray[Any], dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """The rows as the one kind of array for which the kernel is compiled."""
+    """Return the rows as a writable C-contiguous array, for which alone the kernel is compiled."""
     rows = np.ascontiguousarray(rows, dtype)
     return rows if rows.flags.writeable else rows.copy()

@@ -83,9 +83,9 @@ def test_what_cannot_be_encoded_is_refused() -> None:
         encode_boxes([[0, 0, 1, 1], [2, 3, 2, 4]], good)
     with pytest.raises(ValueError, match=r"anchors\[0\] is \(2.0, 3.0, 4.0, 3.0\): a box to encode needs"):
         encode_boxes(good, [[2, 3, 4, 3], [0, 0, 1, 1]])
-    with pytest.raises(ValueError, match="boxes and anchors must have as many rows, got 2 and 1"):
+    with pytest.raises(ValueError, match="boxes and anchors must have the same number of rows, got 2 and 1"):
         encode_boxes(good, good[:1])
-    with pytest.raises(ValueError, match="deltas and anchors must have as many rows, got 1 and 2"):
+    with pytest.raises(ValueError, match="deltas and anchors must have the same number of rows, got 1 and 2"):
         decode_boxes([[0, 0, 0, 0]], good)
     with pytest.raises(ValueError, match=r"deltas\[1\] is \(0.0, nan, 0.0, 0.0\): every number must be finite"):
         decode_boxes(np.array([[0, 0, 0, 0], [0, np.nan, 0, 0]]), good)

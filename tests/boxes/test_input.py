@@ -208,9 +208,9 @@ def test_disjoint_unsigned_boxes_have_iou_0() -> None:
 
 
 def test_rows_and_flags_must_match() -> None:
-    with pytest.raises(ValueError, match="boxes1 and boxes2 must have as many rows, got 3 and 2"):
+    with pytest.raises(ValueError, match="boxes1 and boxes2 must have the same number of rows, got 3 and 2"):
         paired_box_iou(OTHERS, OTHERS[:2])
-    with pytest.raises(ValueError, match=r"crowd must have one value a box, shape \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"crowd must have one value per box, shape \(3,\), got \(2,\)"):
         box_iou_crowd(OTHERS, OTHERS, [True, False])
 
 

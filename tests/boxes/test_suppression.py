@@ -320,7 +320,7 @@ def test_wrong_scores_and_thresholds_are_refused(suppress: Any) -> None:
     some = [[0, 0, 1, 1], [0, 0, 2, 2]]
     with pytest.raises(ValueError, match=r"scores\[1\] is nan"):
         suppress(some, [1, math.nan], 0.5)
-    with pytest.raises(ValueError, match=r"scores must have one value a box, shape \(2,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"scores must have one value per box, shape \(2,\), got \(3,\)"):
         suppress(some, [1, 2, 3], 0.5)
     for threshold in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="iou_threshold must be a number between 0 and 1"):
@@ -332,7 +332,7 @@ def test_wrong_scores_and_thresholds_are_refused(suppress: Any) -> None:
 def test_classes_that_are_no_integers_are_refused() -> None:
     with pytest.raises(ValueError, match="idxs must be integers, got dtype float64"):
         batched_nms([[0, 0, 1, 1]], [1], [0.5], 0.5)
-    with pytest.raises(ValueError, match=r"idxs must have one value a box, shape \(1,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"idxs must have one value per box, shape \(1,\), got \(2,\)"):
         batched_nms([[0, 0, 1, 1]], [1], [0, 1], 0.5)
 
 
