@@ -18,12 +18,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.cli import command_parser, fraction, non_negative_int, positive_int, run_command, warn
+from anchorloc.cli import command_parser, non_negative_int, positive_fraction, positive_int, run_command, warn
 from anchorloc.engine.analysis import RESAMPLES, THREADS, judge_files
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
 from anchorloc.metrics.analysis import AnalysisOptions
-from anchorloc.report import Judgment, present
+from anchorloc.report import Judgment, write_and_print_report
 from anchorloc.text import printable
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         judgment = _judge(arguments)
         for warning in judgment.warnings:
             warn(warning)
-        page = present(folder, judgment, Console(highlight=False))
+        page = write_and_print_report(folder, judgment, Console(highlight=False))
     print(f"report: {printable(str(page))}")
     for sentence in judgment.unreadable:
         print(f"error: {printable(sentence)}", file=sys.stderr)
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--precision",
-        type=fraction,
+        type=positive_fraction,
         metavar="P",
         help="recommend the lowest score threshold that reaches precision P (default: the threshold of best F1)",
     )

@@ -79,8 +79,8 @@ def _train(job: Job, train: Source, val: Source, display: Display) -> RunRecord:
         )
         targets = [val.target(index) for index in range(len(val))]
         limit = evaluation.summary.max_detections[-1]
-        outcomes = match_targets(targets, detections, val.categories, limit, by_size=False)
-        write_record(job.folder, record, outcomes)
+        match_result = match_targets(targets, detections, val.categories, limit, by_size=False)
+        write_record(job.folder, record, match_result)
         return record
 
 
@@ -93,12 +93,12 @@ def _open(job: Job, train: Source, val: Source, display: Display, stack: context
         return training
     stack.callback(RunLock(job.folder).release)
     remove_temporaries(job.folder)
-    state = load_last(job.folder, display.say)
+    state = load_last(job.folder, display.log)
     training = Training(job.config, job.folder, train, val, pretrained=state is None)
     if state is not None:
         if changes := find_changes(identity_of(state), training.identity):
             raise InputError(f"the run in {job.folder} was trained with {changes[0]}; remove the folder to start again")
-        training.resume(state, display.say)
+        training.resume(state, display.log)
     return training
 
 

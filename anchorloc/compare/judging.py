@@ -13,7 +13,7 @@ import pydantic
 from anchorloc.compare.jobs import FailedRun
 from anchorloc.compare.measures import measure
 from anchorloc.compare.report import Measures, SettingRow, StudyResult
-from anchorloc.compare.run_record import RunRecord, read_outcomes
+from anchorloc.compare.run_record import RunRecord, read_match_result
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict, judge_pairs, mean_estimate
 from anchorloc.compare.study_folder import StudyFolder
 from anchorloc.data import Source
@@ -21,7 +21,7 @@ from anchorloc.engine.state.resume import LAST
 from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
-from anchorloc.metrics import Outcomes, image_weights, mean_of_known, weighted_curves
+from anchorloc.metrics import MatchResult, image_weights, mean_of_known, weighted_curves
 from anchorloc.structures import Float64Array
 
 MEASURES = "measures.json"
@@ -60,18 +60,18 @@ def judge_study(folder: StudyFolder, results: Sequence[RunRecord | FailedRun], v
     )
 
 
-def resampled_ap(outcomes: Outcomes) -> list[float]:
+def resampled_ap(match_result: MatchResult) -> list[float]:
     """Return AP on RESAMPLES draws of the images (B,), 0 where a draw holds no box.
 
     The draws are the same for every run of as many images, so differences between runs are paired.
     """
-    draws = image_weights(outcomes.image_count, RESAMPLES, seed=0)
-    return [mean_of_known(weighted_curves(outcomes, weights).ap) or 0.0 for weights in draws]
+    draws = image_weights(match_result.image_count, RESAMPLES, seed=0)
+    return [mean_of_known(weighted_curves(match_result, weights).ap) or 0.0 for weights in draws]
 
 
 def _resampled_ap(folder: StudyFolder, name: str) -> Float64Array:
     """Return AP of a setting on the drawn images (B, S)."""
-    columns = [resampled_ap(read_outcomes(folder.run(name, seed))) for seed in folder.study.seeds]
+    columns = [resampled_ap(read_match_result(folder.run(name, seed))) for seed in folder.study.seeds]
     return np.stack(columns, axis=1)
 
 

@@ -41,7 +41,7 @@ def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measur
 
 
 def _samples(val: Source, config: Config) -> Samples:
-    return Samples(val, config.transform, training=False, fill=config.detector.fill)
+    return config.samples(val, training=False)
 
 
 def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
@@ -95,10 +95,10 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
         with _clocked(model.device, times, "align"):
             config.method.reassign(predictions, batch)
     with _clocked(model.device, times, "decode"):
-        candidates = config.decoder.choose(predictions.scores()[0])
+        candidates = config.decoder.above_threshold(predictions.scores()[0])
         found = config.decoder.decode(candidates, predictions.deltas[0], grid, sample, config.coder)
     with _clocked(model.device, times, "nms"):
-        config.decoder.suppress(found)
+        config.decoder.nms(found)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress
         for place, job in enumerate(jobs):
             if (record := read_record(job.folder)) is not None:
                 results[place] = record
-                progress.end(job, record)
+                progress.finish(job, record)
             else:
                 pending[remote.remote(job)] = place
         while pending:
@@ -46,7 +46,7 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress
             for reference in ready:
                 place = pending.pop(reference)
                 results[place], seconds = _result(ray, reference, jobs[place])
-                progress.end(jobs[place], results[place], seconds)
+                progress.finish(jobs[place], results[place], seconds)
         return [results[place] for place in range(len(jobs))]
     finally:
         ray.shutdown()

@@ -27,11 +27,11 @@ class StudyProgress(Display):
         self._started = time.perf_counter()
         self._width = max(len(job.setting) for job in jobs)
 
-    def begin(self, job: Job) -> None:
+    def start(self, job: Job) -> None:
         """Note that `job` starts."""
         self.current, self._started = job, time.perf_counter()
 
-    def end(self, job: Job, result: RunRecord | FailedRun, seconds: float | None = None) -> None:
+    def finish(self, job: Job, result: RunRecord | FailedRun, seconds: float | None = None) -> None:
         """Print the line of a finished run; `seconds` is how long it took, None if it was done before."""
         self.left = [other for other in self.left if other is not job]
         self.current = None
@@ -55,12 +55,12 @@ class StudyProgress(Display):
         expected = [mean(self.seconds.get(job.setting, [usual])) for job in self.left]
         return max(0.0, sum(expected) / self.parallel - (now if self.current else 0.0))
 
-    def say(self, text: str) -> None:
-        """Print a warning with the name of its run; lines of the validation are left to `end`."""
+    def log(self, text: str) -> None:
+        """Print a warning with the name of its run; lines of the validation are left to `finish`."""
         if text.startswith(("epoch ", "  ")):
             return
         whose = f"{self.current.setting} seed {self.current.seed}: " if self.current else ""
-        super().say(printable(f"{whose}{text}"))
+        super().log(printable(f"{whose}{text}"))
 
     def update(self, progress: float, text: str) -> None:
         """Show the progress of the study; `progress` and `text` describe the current run."""

@@ -13,7 +13,7 @@ import pydantic
 
 from anchorloc.errors import InputError
 from anchorloc.files import read_bytes, read_json, write_bytes, write_json
-from anchorloc.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, Outcomes
+from anchorloc.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, MatchResult
 
 RECORD, OUTCOMES, FAILURE = "record.json", "outcomes.npz", "failure.txt"
 MATCHES = "matches.npz"  # earlier versions wrote it in place of OUTCOMES
@@ -31,14 +31,14 @@ class RunRecord:
     seconds: float  # training time over all restarts
 
 
-def write_record(folder: Path, record: RunRecord, outcomes: Outcomes) -> None:
+def write_record(folder: Path, record: RunRecord, match_result: MatchResult) -> None:
     """Write both files into the folder of a run; record.json comes last and marks the run as done.
 
     Raises:
         InputError: the file system refuses.
     """
     file = io.BytesIO()
-    arrays: dict[str, Any] = {field.name: getattr(outcomes, field.name) for field in fields(outcomes)}
+    arrays: dict[str, Any] = {field.name: getattr(match_result, field.name) for field in fields(match_result)}
     np.savez_compressed(file, **arrays)
     write_bytes(folder / OUTCOMES, file.getvalue())
     write_json(folder / RECORD, vars(record))
@@ -61,7 +61,7 @@ def read_record(folder: Path) -> RunRecord | None:
         raise InputError(f"{path}: {where}: {error.errors()[0]['msg']}; remove it to judge the run again") from None
 
 
-def read_outcomes(folder: Path) -> Outcomes:
+def read_match_result(folder: Path) -> MatchResult:
     """Return the matched detections of a finished run, from this version's file or an earlier version's.
 
     Raises:
@@ -72,29 +72,29 @@ def read_outcomes(folder: Path) -> Outcomes:
         path = folder / MATCHES
     try:
         arrays: dict[str, Any] = dict(np.load(io.BytesIO(read_bytes(path)), allow_pickle=False))
-        outcomes = _from_matches(**arrays) if path.name == MATCHES else _from_arrays(**arrays)
-        fits = _is_consistent(outcomes)
+        match_result = _from_matches(**arrays) if path.name == MATCHES else _from_arrays(**arrays)
+        fits = _is_consistent(match_result)
     except (ValueError, TypeError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
         if isinstance(error, InputError):
             raise
         fits = False
     if not fits:
         raise InputError(f"{path} is damaged; remove it and {RECORD} beside it to judge the run again")
-    return outcomes
+    return match_result
 
 
-def _from_arrays(image_count: Any, **arrays: Any) -> Outcomes:
-    return Outcomes(**arrays, image_count=int(image_count))
+def _from_arrays(image_count: Any, **arrays: Any) -> MatchResult:
+    return MatchResult(**arrays, image_count=int(image_count))
 
 
-def _from_matches(images: Any, outcome: Any, ends: Any, boxes: Any) -> Outcomes:
+def _from_matches(images: Any, outcome: Any, ends: Any, boxes: Any) -> MatchResult:
     """Convert the file of an earlier version, which lacks what AP does not need: rows, ranks and matched boxes.
 
     `outcome` (T, D) is 1 for a true positive, 0 for a false positive and -1 for ignored; `boxes` is (C, N).
     """
     labels, truth_images = np.nonzero(boxes)
     counts = boxes[labels, truth_images]
-    return Outcomes(
+    return MatchResult(
         rows=np.arange(len(images)),
         images=images.astype(np.int64),
         ranks=np.zeros(len(images), np.int64),
@@ -103,18 +103,24 @@ def _from_matches(images: Any, outcome: Any, ends: Any, boxes: Any) -> Outcomes:
         matches=np.full(outcome.shape, -1),
         truth_images=np.repeat(truth_images, counts),
         truth_labels=np.repeat(labels, counts),
-        to_find=np.ones((1, counts.sum()), np.bool_),
+        countable_boxes=np.ones((1, counts.sum()), np.bool_),
         image_count=boxes.shape[1],
     )
 
 
-def _is_consistent(outcomes: Outcomes) -> bool:
-    (_, thresholds, detections), (_, boxes) = outcomes.states.shape, outcomes.to_find.shape
-    lengths = {len(outcomes.rows), len(outcomes.images), len(outcomes.ranks), int(outcomes.starts[-1]), detections}
+def _is_consistent(found: MatchResult) -> bool:
+    (_, thresholds, detections), (_, boxes) = found.states.shape, found.countable_boxes.shape
+    lengths = {
+        len(found.rows),
+        len(found.images),
+        len(found.ranks),
+        int(found.starts[-1]),
+        detections,
+    }
     return (
         len(lengths) == 1
-        and outcomes.matches.shape == (thresholds, detections)
-        and len(outcomes.truth_images) == len(outcomes.truth_labels) == boxes
-        and max(outcomes.images.max(initial=0), outcomes.truth_images.max(initial=0)) < outcomes.image_count
-        and outcomes.truth_labels.max(initial=-1) < outcomes.classes
+        and found.matches.shape == (thresholds, detections)
+        and len(found.truth_images) == len(found.truth_labels) == boxes
+        and max(found.images.max(initial=0), found.truth_images.max(initial=0)) < found.image_count
+        and found.truth_labels.max(initial=-1) < found.classes
     )

@@ -61,9 +61,9 @@ def run_here(jobs: Sequence[Job], train: Source, val: Source, progress: StudyPro
     for job in jobs:
         start = time.perf_counter()
         done = read_record(job.folder) is not None
-        progress.begin(job)
+        progress.start(job)
         result = run_job(job, train, val, progress)
-        progress.end(job, result, None if done else time.perf_counter() - start)
+        progress.finish(job, result, None if done else time.perf_counter() - start)
         results.append(result)
     return results
 

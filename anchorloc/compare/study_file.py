@@ -134,7 +134,7 @@ def _config(path: Path, name: str, plain: dict[str, Any]) -> Config:
         raise InputError(
             f"{path}: settings.{name}: train.seed={train.seed}: a study sets the seeds; list them under `seeds`"
         )
-    if train.amount[1] == "minute":
+    if train.length_and_unit[1] == "minute":
         raise InputError(
             f"{path}: settings.{name}: train.length={train.length!r}: a study needs 'N iterations' or 'N epochs'; "
             "with minutes every run would have another budget"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.sampling import times_drawn
+from anchorloc.structures import Float64Array
 
 COPY_OFFSET = 1 << 32  # more epochs than any run has
 
@@ -27,7 +28,7 @@ class TrainBatchSampler:
     start: int = 0  # step of the first batch
     shard: tuple[int, int] = (0, 1)  # (rank, count) of this process: each process gets its share of every batch
     micro_batches: int = 1  # per process and step (gradient accumulation)
-    weights: NDArray[np.float64] | None = None  # (images,) expected draws per epoch; None: each image once
+    weights: Float64Array | None = None  # (images,) expected draws per epoch; None: each image once
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         position = self.start * self.batch_size

@@ -20,7 +20,7 @@ from anchorloc.data import Samples, Source
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.errors import InputError
-from anchorloc.structures import Sample
+from anchorloc.structures import Sample, Size
 from anchorloc.text import counted
 
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
@@ -42,7 +42,7 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
     return network
 
 
-def refuse_other_grids(network: Detector, config: Config, size: tuple[int, int] = (480, 640)) -> None:
+def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640)) -> None:
     """Raise InputError unless the network makes one prediction per anchor, for an image of `size`."""
     canvas, _ = config.transform.resize(size)
     shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
@@ -94,7 +94,7 @@ def train_loader(config: Config, source: Source, start: int, shard: tuple[int, i
     """
     settings = config.train
     cache_bytes = settings.image_cache_mb << 20
-    samples = Samples(source, config.transform, settings.seed, True, cache_bytes, config.detector.fill)
+    samples = config.samples(source, training=True, cache_bytes=cache_bytes)
     weights = settings.sampling(source)
     order = TrainBatchSampler(
         len(source), settings.batch_size, settings.seed, start, shard, settings.gradient_accumulation, weights
@@ -107,7 +107,7 @@ def validation_loader(config: Config, source: Source, shard: tuple[int, int] = (
     settings = config.train
     size = min(MAX_VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
     cache_bytes = settings.image_cache_mb << 20
-    samples = Samples(source, config.transform, settings.seed, False, cache_bytes, config.detector.fill)
+    samples = config.samples(source, training=False, cache_bytes=cache_bytes)
     return _loader(config, samples, ValidationBatchSampler(len(source), size, shard))
 
 
@@ -124,7 +124,7 @@ def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
 
 
 @dataclass(frozen=True)
-class _ErrorsAsItems(Dataset[Any]):
+class _CatchErrors(Dataset[Any]):
     """Return an InputError in place of its sample: raised in a worker, it would carry a traceback."""
 
     samples: Samples
@@ -152,7 +152,7 @@ class _CollateOrError:
 def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
     workers = config.train.workers
     return DataLoader(
-        _ErrorsAsItems(samples),
+        _CatchErrors(samples),
         batch_sampler=order,
         collate_fn=_CollateOrError(build_collate(config)),
         num_workers=workers,

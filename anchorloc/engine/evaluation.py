@@ -16,15 +16,13 @@ from anchorloc.engine.inference import detect_batch
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model, model_facts
-from anchorloc.engine.validation import interleave, localization_of, score_detections
+from anchorloc.engine.validation import localization_of, merge_shards, score_detections
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
 from anchorloc.report import Judgment
-from anchorloc.structures import Detections
+from anchorloc.structures import Detections, Size
 from anchorloc.text import counted
-
-PaddedSize = tuple[int, int]  # (height, width) of the network input that held an image
 
 
 def judge_checkpoint(
@@ -50,7 +48,7 @@ def judge_checkpoint(
         source, unreadable = readable(source)
         if not unreadable or not len(source):
             raise
-        warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image')}")
+        warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image', 'unreadable images')}")
         found = detect(model, source)
     judgment = judge(model, source, found, options or AnalysisOptions())
     return replace(
@@ -65,7 +63,7 @@ def judge_checkpoint(
 def judge(
     model: TrainedModel,
     source: Source,
-    found: tuple[Sequence[Detections], Sequence[PaddedSize]],
+    found: tuple[Sequence[Detections], Sequence[Size]],
     options: AnalysisOptions,
     max_analyzed: int | None = None,
 ) -> Judgment:
@@ -89,7 +87,7 @@ def evaluate_model(model: TrainedModel, source: Source) -> tuple[Evaluation, lis
 
 def detect(
     model: TrainedModel, source: Source, processes: Processes = SINGLE_PROCESS
-) -> tuple[list[Detections], list[PaddedSize]]:
+) -> tuple[list[Detections], list[Size]]:
     """Return the detections of every image, and the size that each image was padded to.
 
     The `processes` share the batches; the first one gets all results in the order of the images, the others none.
@@ -105,11 +103,11 @@ def detect(
         for batch in batches(validation_loader(model.config, source, processes.shard)):
             size = (batch.images.shape[2], batch.images.shape[3])
             mine.append([(one, size) for one in detect_batch(model.network, batch, model.config, model.device)])
-    pairs = [pair for batch in interleave(processes.gather(mine)) for pair in batch]
+    pairs = [pair for batch in merge_shards(processes.gather(mine)) for pair in batch]
     return [one for one, _ in pairs], [size for _, size in pairs]
 
 
-def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[PaddedSize]) -> AnchorUsage | None:
+def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[Size]) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or anchors."""
     if not config.method.has_anchors:
         return None

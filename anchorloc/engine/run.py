@@ -38,7 +38,7 @@ from anchorloc.errors import InputError
 from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions
-from anchorloc.report import present, training_charts
+from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.text import printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
@@ -202,7 +202,7 @@ def _report(training: Training, console: Console, started: float) -> None:
         facts={**judgment.facts, "training": duration(trained), "from start to report": total},
         warnings=[*val.warnings, *judgment.warnings],
     )
-    page = present(folder, judgment, console)
+    page = write_and_print_report(folder, judgment, console)
     if judgment.analysis is None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)

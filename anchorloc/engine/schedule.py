@@ -41,7 +41,7 @@ class Clock:
     @property
     def progress(self) -> float:
         """Return the finished fraction of the run, 1 or more at its end."""
-        amount, unit = self.settings.amount
+        amount, unit = self.settings.length_and_unit
         if unit == "minute":
             return self.seconds / (60 * amount)
         steps = amount if unit == "iteration" else amount * self.images / self.settings.batch_size
@@ -50,4 +50,4 @@ class Clock:
     def lr_factor(self, progress: float) -> float:
         """Return the factor of the learning rate: linear warm-up, then half a cosine (arXiv:1608.03983)."""
         warmup = min(1.0, (self.step + 1) / (self.settings.warmup + 1))
-        return self.settings.rate_scale * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.settings.lr_scale * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -29,10 +29,10 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import Stopped, collected_signals
 from anchorloc.engine.validation import (
     BatchResult,
-    interleave,
     localization_of,
     logged_localization,
     mean_losses,
+    merge_shards,
     run_validation,
     score_detections,
 )
@@ -120,7 +120,7 @@ class Training:
                 self.progress.means.add(losses)
             else:
                 skipped = self.progress.skipped
-                display.say(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
+                display.log(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
             if log is not None:
                 self._log_step(display, log)
                 if self.saver.is_due:
@@ -179,7 +179,7 @@ class Training:
         (stop,) = self.processes.all_reduce_max(len(caught))
         if stop:
             return False
-        results = interleave(self.processes.gather(mine))
+        results = merge_shards(self.processes.gather(mine))
         progress.validated = self.clock.step
         progress.next_validation = self.clock.epoch + self.config.train.validate_every
         ap, better = self.processes.broadcast(*(self._score(results, display, log) if log is not None else (0.0, 0.0)))
@@ -206,7 +206,7 @@ class Training:
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         better = ap > self.progress.best.ap
-        display.say(
+        display.log(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', best so far' if better else ''}"
         )
@@ -223,10 +223,10 @@ class Training:
 
     def _say_localization(self, found: Localization, display: Display) -> None:
         """Print how well the top boxes fit; warn once, not at the very start, if they have collapsed."""
-        display.say(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
+        display.log(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
         if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
             self.collapse_warned = True
-            display.say(f"warning: {collapse_sentence(found)}")
+            display.log(f"warning: {collapse_sentence(found)}")
 
     def _status(self, values: dict[str, float]) -> str:
         left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)

@@ -61,7 +61,7 @@ def run_validation(
     return [BatchResult(*pair) for pair in zip(found, losses, strict=True)]
 
 
-def interleave(lists: Sequence[Sequence[T]]) -> list[T]:
+def merge_shards(lists: Sequence[Sequence[T]]) -> list[T]:
     """Merge the lists of processes that took turns with the batches, in the order of the batches."""
     return [lists[k % len(lists)][k // len(lists)] for k in range(sum(map(len, lists)))]
 
@@ -100,7 +100,7 @@ def logged_localization(found: Localization | None) -> dict[str, float]:
         "corloc": found.corloc,
         "mean_iou": found.mean_iou,
         "constant_iou": found.constant_iou,
-        "spread_ratio": found.spread_ratio,
+        "spread_ratio": found.box_std_ratio,
         "collapsed": float(found.collapsed),
     }
 

@@ -2,10 +2,9 @@
 
 from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
 from anchorloc.metrics.coco_evaluation import ClassMetrics, Evaluation, evaluate, match_targets
-from anchorloc.metrics.localization_scores import IOU_THRESHOLDS as LOCALIZATION_IOUS
-from anchorloc.metrics.localization_scores import Localization, localize
+from anchorloc.metrics.localization_scores import LOCALIZATION_IOUS, Localization, localize
 from anchorloc.metrics.match_kernels import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
@@ -25,8 +24,8 @@ __all__ = [
     "Evaluation",
     "Interval",
     "Localization",
+    "MatchResult",
     "OperatingPoint",
-    "Outcomes",
     "PrecisionRecall",
     "Scores",
     "best_f1",

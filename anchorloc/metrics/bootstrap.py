@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, Outcomes
+from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
 from anchorloc.metrics.weighted_ap import PrecisionRecall, weighted_curves
 from anchorloc.structures import Float64Array, IntArray
 
@@ -35,7 +35,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    outcomes: Outcomes,
+    match_result: MatchResult,
     limits: Sequence[int],
     resamples: int = 1000,
     seed: int = 0,
@@ -49,21 +49,21 @@ def bootstrap(
     the bias, which would leave the number outside).
 
     Args:
-        outcomes: with the slices of `coco_slices`.
+        match_result: with the slices of `coco_slices`.
         limits: as `max_detections` of `evaluate`.
     """
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
-        curves = weighted_curves(outcomes, weights, limits)
+        curves = weighted_curves(match_result, weights, limits)
         return np.array(list(coco_numbers(curves, limits).values())), _known_mean(curves.ap[:, 0], 1)
 
-    _ = outcomes.accumulation_index  # made here, before several threads need it
+    _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        drawn = list(pool.map(numbers, image_weights(outcomes.image_count, resamples, seed)))
-    whole = weighted_curves(outcomes, limits=limits)
+        drawn = list(pool.map(numbers, image_weights(match_result.image_count, resamples, seed)))
+    whole = weighted_curves(match_result, limits=limits)
     named, means = coco_numbers(whole, limits), _known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
-    classes = np.array([row for _, row in drawn]).reshape(len(drawn), outcomes.classes)
+    classes = np.array([row for _, row in drawn]).reshape(len(drawn), match_result.classes)
     return Bootstrap(
         resamples,
         seed,

@@ -9,7 +9,7 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
 from anchorloc.metrics.fast_scorer import fast_score
-from anchorloc.metrics.matching import IOU_THRESHOLDS, Outcomes, coco_slices, match_detections
+from anchorloc.metrics.matching import IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
@@ -40,7 +40,7 @@ class Evaluation:
     classes: tuple[ClassMetrics, ...]  # by label
     images: int
     empty_images: int  # without any box
-    past_limit: int  # detections past max_detections of their class and image; they do not count
+    over_max_detections: int  # detections past max_detections of their class and image; they do not count
     operating_point: OperatingPoint | None
     matched: tuple[IntArray, ...] = field(
         repr=False
@@ -104,7 +104,7 @@ def evaluate(
         classes=tuple(_class(label, category, truth, found, scores) for label, category in enumerate(categories)),
         images=len(targets),
         empty_images=sum(len(target) == 0 for target in targets),
-        past_limit=_past_limit(found, len(categories), max_detections[-1]),
+        over_max_detections=_over_max_detections(found, len(categories), max_detections[-1]),
         operating_point=_operating_point(truth, found, scores),
         matched=_matched(truth, found, scores, len(targets)),
         scores=scores,
@@ -117,7 +117,7 @@ def match_targets(
     categories: Sequence[Category],
     limit: int,
     by_size: bool = True,
-) -> Outcomes:
+) -> MatchResult:
     """Match detections once, for `weighted_curves` and `bootstrap`; `limit` is the last limit of `max_detections`."""
     _check(targets, detections, [limit])
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
@@ -164,7 +164,7 @@ def _class(label: int, category: Category, truth: TruthTable, found: DetectionTa
     )
 
 
-def _past_limit(found: DetectionTable, classes: int, limit: int) -> int:
+def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
     counts = np.bincount(found.images * classes + found.labels)  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 
@@ -183,7 +183,11 @@ def _matched(truth: TruthTable, found: DetectionTable, scores: Scores, images: i
 
 
 def _warnings(evaluation: Evaluation) -> Iterator[str]:
-    limit, past, unscored = evaluation.summary.max_detections[-1], evaluation.past_limit, evaluation.unscored_detections
+    limit, past, unscored = (
+        evaluation.summary.max_detections[-1],
+        evaluation.over_max_detections,
+        evaluation.unscored_detections,
+    )
     if past:
         yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as by COCO"
     if unscored:

@@ -23,15 +23,15 @@ def fast_score(
 ) -> Scores:
     """Return what `pycocotools_score` returns, equal to the bit, in a fraction of the time."""
     slices = coco_slices(truth, detections, by_size)
-    outcomes = match_detections(truth, detections, image_order, classes, max_detections[-1], slices)
+    match_result = match_detections(truth, detections, image_order, classes, max_detections[-1], slices)
     shape = (len(IOU_THRESHOLDS), len(RECALLS), classes, len(AREAS), len(max_detections))
     precision, recall = np.full(shape, -1.0), np.full((shape[0], *shape[2:]), -1.0)
     for place, limit in enumerate(max_detections):
-        curves = weighted_curves(outcomes.up_to(limit))
+        curves = weighted_curves(match_result.up_to(limit))
         precision[:, :, :, : len(slices), place] = curves.precision.transpose(2, 3, 0, 1)
         recall[:, :, : len(slices), place] = curves.recall[..., 0].transpose(2, 0, 1)
     matches = np.full((len(IOU_THRESHOLDS), len(detections.scores)), -1)
     ignored = np.ones(len(detections.scores), np.bool_)
-    matches[:, outcomes.rows] = outcomes.matches
-    ignored[outcomes.rows] = outcomes.states[0, 0] == IGNORED
+    matches[:, match_result.rows] = match_result.matches
+    ignored[match_result.rows] = match_result.states[0, 0] == IGNORED
     return Scores(precision, recall, matches, ignored)

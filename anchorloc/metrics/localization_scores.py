@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 
 from anchorloc.boxes import paired_box_iou
-from anchorloc.structures import Detections, Float64Array, Target
+from anchorloc.structures import Detections, Float64Array, Size, Target
 
-IOU_THRESHOLDS: Final = (0.3, 0.5, 0.7)
-COLLAPSED_SPREAD = 0.5  # spread of the predictions / spread of the ground truth
+LOCALIZATION_IOUS: Final = (0.3, 0.5, 0.7)
+COLLAPSED_STD_RATIO = 0.5  # standard deviation of the predicted / of the true boxes
 COLLAPSED_GAIN = 0.15  # (mean IoU - constant IoU) / (1 - constant IoU); the best constant box has a gain above 0
-LEAST_SPREAD = 0.01  # image sides; if the ground truth spreads less, there is nothing to follow
+MIN_TRUE_STD = 0.01  # image sides; below it, there is nothing to follow
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,24 @@ class Localization:
     top1_class_error: float  # share of images whose box has the wrong class
     corloc: float  # share of images whose box has IoU >= 0.5 (class-agnostic)
     mean_iou: float
-    max_box_acc: tuple[float, ...]  # share of images with IoU >= each of IOU_THRESHOLDS (class-agnostic)
+    max_box_acc: tuple[float, ...]  # share of images with IoU >= each of LOCALIZATION_IOUS (class-agnostic)
     constant_iou: float  # mean IoU of a constant prediction, the mean normalized box of the ground truth
-    spread: float  # `box_spread` of the predicted boxes
-    true_spread: float  # `box_spread` of the ground truth
+    box_std: float  # `box_std` of the predicted boxes
+    true_box_std: float  # `box_std` of the ground truth
 
     @property
-    def spread_ratio(self) -> float:
-        """Return predicted spread / true spread; 1 where the ground truth hardly spreads."""
-        return self.spread / self.true_spread if self.true_spread >= LEAST_SPREAD else 1.0
+    def box_std_ratio(self) -> float:
+        """Return predicted / true standard deviation; 1 where the ground truth hardly varies."""
+        return self.box_std / self.true_box_std if self.true_box_std >= MIN_TRUE_STD else 1.0
 
     @property
     def collapsed(self) -> bool:
         """Return whether the boxes hardly follow their objects and are hardly better than one constant box."""
         gain = self.mean_iou - self.constant_iou
-        return self.spread_ratio < COLLAPSED_SPREAD and gain < COLLAPSED_GAIN * (1 - self.constant_iou)
+        return self.box_std_ratio < COLLAPSED_STD_RATIO and gain < COLLAPSED_GAIN * (1 - self.constant_iou)
 
 
-def localize(
-    targets: Sequence[Target], detections: Sequence[Detections], sizes: Sequence[tuple[int, int]]
-) -> Localization:
+def localize(targets: Sequence[Target], detections: Sequence[Detections], sizes: Sequence[Size]) -> Localization:
     """Score the highest-scoring box of each image.
 
     Args:
@@ -79,14 +77,14 @@ def localize(
         top1_class_error=float((classes != labels).mean()),
         corloc=float((iou >= 0.5).mean()),
         mean_iou=float(iou.mean()),
-        max_box_acc=tuple(float((iou >= threshold).mean()) for threshold in IOU_THRESHOLDS),
+        max_box_acc=tuple(float((iou >= threshold).mean()) for threshold in LOCALIZATION_IOUS),
         constant_iou=float(paired_box_iou(constant, truth).mean()),
-        spread=box_spread(boxes[found] / sides[found]),
-        true_spread=box_spread(truth / sides),
+        box_std=box_std(boxes[found] / sides[found]),
+        true_box_std=box_std(truth / sides),
     )
 
 
-def box_spread(boxes: Float64Array) -> float:
+def box_std(boxes: Float64Array) -> float:
     """Return the standard deviation of normalized boxes (N, 4), in image sides.
 
     It is the square root of the summed variances of center x, center y, width and height.

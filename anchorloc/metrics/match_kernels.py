@@ -77,9 +77,9 @@ def match(
 @kernel
 def accumulate(
     counted: BoolArray,  # (S, D) detections not ignored at every threshold; class by class, by descending score
-    places: IntArray,  # (E,) true positives, and detections ignored at one threshold but counted at another
+    detection_indices: IntArray,  # (E,) true positives, and detections ignored at one threshold but counted at another
     is_true_positive: BoolArray,  # (E,) which of the two
-    place_starts: IntArray,  # (S, T, C + 1) where the places of each class start
+    index_starts: IntArray,  # (S, T, C + 1) where the indices of each class start
     starts: IntArray,  # (C + 1,) where the detections of each class start
     ranks: IntArray,  # (D,) rank of a detection within its class and image, from 0
     weights: IntArray,  # (D,) how many times the image of each detection counts
@@ -106,11 +106,11 @@ def accumulate(
             for i in range(starts[c], starts[c + 1]):
                 total += weights[i] * counted[s, i]
                 before[i] = total
-            for t in range(place_starts.shape[1]):
+            for t in range(index_starts.shape[1]):
                 hits, ignored, steps = 0, 0, 0
                 hits_within[:] = 0
-                for e in range(place_starts[s, t, c], place_starts[s, t, c + 1]):
-                    i = places[e]
+                for e in range(index_starts[s, t, c], index_starts[s, t, c + 1]):
+                    i = detection_indices[e]
                     if not is_true_positive[e]:
                         ignored += weights[i]
                     elif weights[i] > 0:

@@ -35,13 +35,13 @@ class AccumulationIndex:
     """The detections at which precision and recall change, see `match_kernels.accumulate`."""
 
     counted: BoolArray  # (S, D)
-    places: IntArray  # (E,)
+    detection_indices: IntArray  # (E,)
     is_true_positive: BoolArray  # (E,)
     starts: IntArray  # (S, T, C + 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class MatchResult:
     """The state of every detection in S slices at T IoU thresholds; class by class, by descending score."""
 
     rows: IntArray  # (D,) row in the detection table; detections past the limit of their class and image are left out
@@ -52,7 +52,7 @@ class Outcomes:
     matches: IntArray  # (T, D) row in the truth table of the box matched in the first slice, or -1
     truth_images: IntArray  # (G,)
     truth_labels: IntArray  # (G,)
-    to_find: BoolArray  # (S, G) the boxes of each slice, without crowd boxes
+    countable_boxes: BoolArray  # (S, G) the boxes of each slice, without crowd boxes
     image_count: int  # N
 
     @property
@@ -69,8 +69,8 @@ class Outcomes:
         firsts = np.arange(slices * thresholds).reshape(slices, thresholds, 1) * count + self.starts
         return AccumulationIndex(counted, flat % max(1, count), hits.ravel()[flat], np.searchsorted(flat, firsts))
 
-    def up_to(self, limit: int) -> Outcomes:
-        """Return the outcomes with detections past `limit` of a class and image ignored."""
+    def up_to(self, limit: int) -> MatchResult:
+        """Return the match_result with detections past `limit` of a class and image ignored."""
         return replace(self, states=np.where(self.ranks < limit, self.states, np.int8(IGNORED)))
 
 
@@ -103,7 +103,7 @@ def match_detections(
     limit: int,
     slices: Sequence[Slice],
     thresholds: Sequence[float] = IOU_THRESHOLDS,
-) -> Outcomes:
+) -> MatchResult:
     """Match by COCO's protocol.
 
     Args:
@@ -111,11 +111,11 @@ def match_detections(
         limit: how many detections of one class in one image count.
     """
     groups = _group(truth, detections, image_order, limit)
-    to_find = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
-    states, matches = _match(truth, detections, groups, slices, to_find, thresholds)
+    countable_boxes = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
+    states, matches = _match(truth, detections, groups, slices, countable_boxes, thresholds)
     ranked = _rank(detections, groups.rows)
     rows = groups.rows[ranked]
-    return Outcomes(
+    return MatchResult(
         rows=rows,
         images=detections.images[rows],
         ranks=groups.ranks[ranked],
@@ -124,7 +124,7 @@ def match_detections(
         matches=np.append(groups.boxes, -1)[matches[:, ranked]],  # -1 picks the appended -1
         truth_images=truth.images,
         truth_labels=truth.labels,
-        to_find=to_find,
+        countable_boxes=countable_boxes,
         image_count=len(image_order),
     )
 
@@ -149,7 +149,7 @@ def _match(
     detections: DetectionTable,
     groups: _Groups,
     slices: Sequence[Slice],
-    to_find: BoolArray,
+    countable_boxes: BoolArray,
     thresholds: Sequence[float],
 ) -> tuple[Int8Array, IntArray]:
     """Return the states (S, T, D) and the matched boxes (T, D), both in the order of the groups."""
@@ -162,7 +162,7 @@ def _match(
         to_xywh(truth.boxes[boxes]),
         groups.box_starts,
         truth.crowd[boxes],
-        ~to_find[:, boxes],
+        ~countable_boxes[:, boxes],
         ~_stack([part.detections[rows] for part in slices], len(rows)),
         np.asarray(thresholds),
         states,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from anchorloc.metrics.match_kernels import accumulate
-from anchorloc.metrics.matching import Outcomes
+from anchorloc.metrics.matching import MatchResult
 from anchorloc.structures import Float64Array, IntArray
 
 RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
@@ -31,7 +31,7 @@ class PrecisionRecall:
 
 
 def weighted_curves(
-    outcomes: Outcomes, weights: IntArray | None = None, limits: Sequence[int] = (100,)
+    match_result: MatchResult, weights: IntArray | None = None, limits: Sequence[int] = (100,)
 ) -> PrecisionRecall:
     """Return what pycocotools gives for a set that holds image i `weights[i]` times.
 
@@ -45,24 +45,24 @@ def weighted_curves(
     Raises:
         ValueError: the weights are not N whole numbers from 0.
     """
-    weights = np.ones(outcomes.image_count, np.int64) if weights is None else np.asarray(weights)
-    if weights.shape != (outcomes.image_count,) or weights.dtype.kind not in "iu" or (weights < 0).any():
+    weights = np.ones(match_result.image_count, np.int64) if weights is None else np.asarray(weights)
+    if weights.shape != (match_result.image_count,) or weights.dtype.kind not in "iu" or (weights < 0).any():
         raise ValueError(
-            f"need {outcomes.image_count} whole numbers from 0 as weights, got {weights.dtype} {weights.shape}"
+            f"need {match_result.image_count} whole numbers from 0 as weights, got {weights.dtype} {weights.shape}"
         )
-    slices, thresholds, _ = outcomes.states.shape
-    precision = np.empty((outcomes.classes, slices, thresholds, len(RECALLS)))
-    recall = np.empty((outcomes.classes, slices, thresholds, len(limits)))
-    index = outcomes.accumulation_index
+    slices, thresholds, _ = match_result.states.shape
+    precision = np.empty((match_result.classes, slices, thresholds, len(RECALLS)))
+    recall = np.empty((match_result.classes, slices, thresholds, len(limits)))
+    index = match_result.accumulation_index
     accumulate(
         index.counted,
-        index.places,
+        index.detection_indices,
         index.is_true_positive,
         index.starts,
-        outcomes.starts,
-        outcomes.ranks,
-        weights[outcomes.images].astype(np.int64),
-        count_boxes(outcomes, weights),
+        match_result.starts,
+        match_result.ranks,
+        weights[match_result.images].astype(np.int64),
+        count_boxes(match_result, weights),
         np.asarray(limits),
         np.asarray(RECALLS),
         precision,
@@ -71,8 +71,11 @@ def weighted_curves(
     return PrecisionRecall(precision, recall)
 
 
-def count_boxes(outcomes: Outcomes, weights: IntArray) -> IntArray:
+def count_boxes(match_result: MatchResult, weights: IntArray) -> IntArray:
     """Return how many boxes of each class and slice there are to find (C, S), in images that count `weights` times."""
-    counts = weights[outcomes.truth_images]
-    rows = [np.bincount(outcomes.truth_labels, counts * to_find, outcomes.classes) for to_find in outcomes.to_find]
-    return np.array(rows).reshape(len(rows), outcomes.classes).T.astype(np.int64)
+    counts = weights[match_result.truth_images]
+    rows = [
+        np.bincount(match_result.truth_labels, counts * countable_boxes, match_result.classes)
+        for countable_boxes in match_result.countable_boxes
+    ]
+    return np.array(rows).reshape(len(rows), match_result.classes).T.astype(np.int64)

@@ -5,7 +5,7 @@ from anchorloc.report.json_report import evaluation_json
 from anchorloc.report.judgment import Judgment
 from anchorloc.report.picture import Picture, best_and_worst, pick_pictures
 from anchorloc.report.terminal import print_evaluation
-from anchorloc.report.writer import present, write_report
+from anchorloc.report.writer import write_and_print_report, write_report
 
 __all__ = [
     "Chart",
@@ -14,8 +14,8 @@ __all__ = [
     "best_and_worst",
     "evaluation_json",
     "pick_pictures",
-    "present",
     "print_evaluation",
     "training_charts",
+    "write_and_print_report",
     "write_report",
 ]

@@ -10,7 +10,7 @@ from anchorloc.report.axes import Axes, axis_from_zero, axis_of_ticks
 
 WIDTH, HEIGHT = 460, 240  # user units of the SVG
 LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 12, 12, HEIGHT - 34  # edges of the plot area
-MOST_POINTS = 300  # per line: a line has no more pixels than this to show
+MAX_POINTS = 300  # per line: a line has no more pixels than this to show
 
 Point = tuple[float, float]
 
@@ -38,14 +38,14 @@ class DrawnChart:
 
 def draw_chart(chart: Chart) -> DrawnChart | None:
     """Lay out a chart without the points that are NaN or infinite; return None if no point is left."""
-    lines = {name: _thinned([p for p in points if all(map(math.isfinite, p))]) for name, points in chart.lines.items()}
+    lines = {name: _subsample(list(filter(_is_finite, points))) for name, points in chart.lines.items()}
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
     x_axis = axis_of_ticks(chart.x_ticks) if chart.x_ticks else axis_from_zero(_largest(lines, 0))
     axes = Axes(x_axis, axis_from_zero(_largest(lines, 1)), WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
     drawn = [
-        (name, f"{points[-1][1]:.3g}" * chart.last_values, polyline(axes, _drawable(points)))
+        (name, f"{points[-1][1]:.3g}" * chart.last_values, polyline(axes, _duplicate_single_point(points)))
         for name, points in lines.items()
     ]
     return DrawnChart(chart.title, chart.x_label, axes, drawn)
@@ -84,12 +84,16 @@ def _line(rows: Sequence[Mapping[str, object]], x: str, y: str) -> list[Point]:
     return [(float(a), float(b)) for a, b in pairs if isinstance(a, int | float) and isinstance(b, int | float)]
 
 
-def _drawable(points: list[Point]) -> list[Point]:
+def _is_finite(point: Point) -> bool:
+    return all(map(math.isfinite, point))
+
+
+def _duplicate_single_point(points: list[Point]) -> list[Point]:
     """Double a lone point: a polyline of one point draws nothing, one of two equal points draws a round cap."""
     return points * 2 if len(points) == 1 else points
 
 
-def _thinned(points: list[Point]) -> list[Point]:
+def _subsample(points: list[Point]) -> list[Point]:
     """Return every k-th point, and the last."""
-    every = math.ceil(len(points) / MOST_POINTS)
+    every = math.ceil(len(points) / MAX_POINTS)
     return points[:-1:every] + points[-1:] if every > 1 else points

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from anchorloc.metrics import Bootstrap, ClassMetrics, Interval
-from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
+from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve, ShapeContribution
 from anchorloc.report.analysis.captions import (
     BOX_QUALITY,
     CLASS_COLUMNS,
@@ -32,7 +32,7 @@ def evaluation_json(judgment: Judgment) -> dict[str, Any]:
             "boxes": evaluation.boxes,
             "crowd_boxes": evaluation.crowds,
             "detections": evaluation.detections,
-            "detections_past_limit": evaluation.past_limit,
+            "detections_past_limit": evaluation.over_max_detections,
             "detections_of_classes_without_boxes": evaluation.unscored_detections,
         },
         "operating_point": None if point is None else asdict(point),
@@ -67,7 +67,7 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         "score_threshold": analysis.threshold,
         "min_precision": analysis.min_precision,
         "intervals": None if analysis.bootstrap is None else _intervals(analysis.bootstrap),
-        "thresholds": [_thresholds(curve) for curve in (analysis.everything, *analysis.classes)],
+        "thresholds": [_thresholds(curve) for curve in (analysis.overall_curve, *analysis.classes)],
         "errors": {
             kind: {"count": count, "AP50_gain": gain}
             for kind, count, gain in zip(ERROR_TYPES, errors.totals, errors.gains, strict=True)
@@ -77,7 +77,7 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         "calibration": calibration
         and [dict(zip(("detections", "score", "right"), one, strict=True)) for one in calibration.bins],
         "slices": [asdict(one) for one in analysis.slices],
-        "anchors": [asdict(one) for one in analysis.shapes],
+        "anchors": [_shape(one) for one in analysis.shapes],
         "meanings": {
             "intervals": INTERVAL,
             "thresholds": CLASS_COLUMNS,
@@ -88,6 +88,19 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
             "slices": SLICE_COLUMNS,
             "anchors": SHAPE_COLUMNS,
         },
+    }
+
+
+def _shape(one: ShapeContribution) -> dict[str, Any]:
+    return {
+        "level": one.level,
+        "stride": one.stride,
+        "size": one.size,
+        "anchors": one.anchors,
+        "kept": one.detection_fraction,
+        "right": one.true_positive_fraction,
+        "iou": one.iou,
+        "ap_loss": one.ap_loss,
     }
 
 

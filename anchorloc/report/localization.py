@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ def localization_lines(found: Localization) -> Iterator[tuple[str, float, str]]:
     for threshold, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True):
         yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, whatever the class"
     yield "constant box", found.constant_iou, "mean IoU of always predicting the mean box"
-    yield "spread", found.spread_ratio, "spread of predicted boxes relative to the truth"
+    yield "spread", found.box_std_ratio, "standard deviation of the predicted boxes / of the truth"
 
 
 def print_localization(found: Localization, console: Console | None = None) -> None:
@@ -46,8 +45,9 @@ def print_localization(found: Localization, console: Console | None = None) -> N
 def collapse_sentence(found: Localization) -> str:
     """Say that the predicted boxes have collapsed, and what shows it."""
     return (
-        f"the predicted boxes have collapsed: their spread is {found.spread_ratio:.0%} of the ground truth's, and "
-        f"their mean IoU {found.mean_iou:.3f} barely exceeds the {found.constant_iou:.3f} of one constant box"
+        f"the predicted boxes have collapsed: their standard deviation is {found.box_std_ratio:.0%} of the "
+        f"ground truth's, and their mean IoU {found.mean_iou:.3f} barely "
+        f"exceeds the {found.constant_iou:.3f} of one constant box"
     )
 
 
@@ -61,5 +61,16 @@ def write_localization(folder: Path, found: Localization) -> Path:
 def localization_json(found: Localization) -> dict[str, Any]:
     """Return the content of localization.json."""
     accuracy = {str(iou): share for iou, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True)}
-    derived = {"spread_ratio": found.spread_ratio, "collapsed": found.collapsed}
-    return {**asdict(found), "max_box_acc": accuracy, **derived}
+    return {
+        "images": found.images,
+        "top1_loc_error": found.top1_loc_error,
+        "top1_class_error": found.top1_class_error,
+        "corloc": found.corloc,
+        "mean_iou": found.mean_iou,
+        "max_box_acc": accuracy,
+        "constant_iou": found.constant_iou,
+        "spread": found.box_std,
+        "true_spread": found.true_box_std,
+        "spread_ratio": found.box_std_ratio,
+        "collapsed": found.collapsed,
+    }

@@ -118,7 +118,7 @@ def _anchor_shapes(analysis: Analysis) -> list[str]:
     rows = [
         [
             shape_name(one),
-            *(f"{share:.1%}" for share in (one.anchors, one.kept, one.right)),
+            *(f"{share:.1%}" for share in (one.anchors, one.detection_fraction, one.true_positive_fraction)),
             three_decimals(one.iou),
             signed(one.ap_loss),
         ]

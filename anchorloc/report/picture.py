@@ -19,14 +19,14 @@ from anchorloc.data import Source
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
-from anchorloc.structures import Category, Detections, IntArray, Target
+from anchorloc.structures import Category, Detections, IntArray, Size, Target
 from anchorloc.text import counted, shorten
 
 LONGEST_SIDE = 720  # pixels of the embedded image: twice its size in the gallery, for high-density screens
-MOST_DETECTIONS = 100  # boxes drawn per image
-MOST_LABELS = 10  # labels per image of the gallery; an image with more shows those of mistakes only
-MOST_PICTURES = 9  # worst images, and as many best
-MOST_UNREADABLE = 50  # images, before the search for pictures ends
+MAX_DETECTIONS = 100  # boxes drawn per image
+MAX_LABELS = 10  # labels per image of the gallery; an image with more shows those of mistakes only
+MAX_PICTURES = 9  # worst images, and as many best
+MAX_UNREADABLE = 50  # images, before the search for pictures ends
 WITHOUT_THRESHOLD = 5  # boxes drawn per image if no score threshold is better than another
 GOLDEN_RATIO = (1 + 5**0.5) / 2  # the fractional parts of its multiples spread evenly over 0 to 1
 
@@ -40,7 +40,7 @@ class Picture:
 
     name: str
     image: NDArray[np.uint8]  # (H, W, 3), of any resolution
-    size: tuple[int, int]  # (height, width) in the pixels of the boxes
+    size: Size  # (height, width) in the pixels of the boxes
     target: Target
     detections: Detections
     matched: IntArray  # (N,) as Evaluation.matched
@@ -72,7 +72,7 @@ class DrawnPicture:
     @property
     def crowded(self) -> bool:
         """Whether the labels would hide each other."""
-        return sum(bool(box.label) for box in self.boxes) > MOST_LABELS
+        return sum(bool(box.label) for box in self.boxes) > MAX_LABELS
 
 
 def best_and_worst(
@@ -84,11 +84,11 @@ def best_and_worst(
     """
     faulty = [one for one in analysis.images if one.errors]
     worst = [one.index for one in sorted(faulty, key=lambda one: (one.f1, -one.errors))]
-    worst_pictures, problems = pick_pictures(source, detections, evaluation, MOST_PICTURES, worst)
+    worst_pictures, problems = pick_pictures(source, detections, evaluation, MAX_PICTURES, worst)
     tried = set(worst[: len(worst_pictures) + len(problems)])
-    good = [one for one in analysis.images if (one.found or not one.errors) and one.index not in tried]
+    good = [one for one in analysis.images if (one.true_positives or not one.errors) and one.index not in tried]
     best = [one.index for one in sorted(good, key=lambda one: (-one.f1, -one.boxes))]
-    best_pictures, more_problems = pick_pictures(source, detections, evaluation, MOST_PICTURES, best)
+    best_pictures, more_problems = pick_pictures(source, detections, evaluation, MAX_PICTURES, best)
     groups = (("Worst", worst_pictures), ("Best", best_pictures))
     pictures = [replace(picture, group=group) for group, some in groups for picture in some]
     return pictures, [*problems, *more_problems]
@@ -109,7 +109,7 @@ def pick_pictures(
     problems: list[str] = []
     spread = sorted(range(len(source)), key=lambda index: index * GOLDEN_RATIO % 1)
     for index in spread if order is None else order:
-        if len(pictures) == count or len(problems) == MOST_UNREADABLE:
+        if len(pictures) == count or len(problems) == MAX_UNREADABLE:
             break
         try:
             image = source.image(index)
@@ -124,7 +124,7 @@ def pick_pictures(
 def draw_picture(picture: Picture, categories: Sequence[Category], threshold: float | None) -> DrawnPicture:
     """Lay out the ground truth of an image and its detections of at least the score `threshold`."""
     scores = picture.detections.scores
-    kept = np.argsort(-scores, kind="stable")[: WITHOUT_THRESHOLD if threshold is None else MOST_DETECTIONS]
+    kept = np.argsort(-scores, kind="stable")[: WITHOUT_THRESHOLD if threshold is None else MAX_DETECTIONS]
     kept = kept if threshold is None else kept[scores[kept] >= threshold]
     boxes = [*_truth_boxes(picture, kept, categories), *_detected_boxes(picture, kept, categories)]
     height, width = picture.size

@@ -14,7 +14,7 @@ from anchorloc.report.analysis.captions import interval_sentence
 from anchorloc.report.captions import operating_sentence, size_line
 from anchorloc.text import counted, shorten, three_decimals
 
-MOST_CLASSES = 25  # rows of the class table
+MAX_CLASSES = 25  # rows of the class table
 
 
 def print_evaluation(
@@ -86,5 +86,5 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
 
 def _shown(classes: Sequence[ClassMetrics]) -> list[ClassMetrics]:
     """Return the classes with the most boxes, in label order."""
-    ranked = sorted(classes, key=lambda metrics: -metrics.boxes)[:MOST_CLASSES]
+    ranked = sorted(classes, key=lambda metrics: -metrics.boxes)[:MAX_CLASSES]
     return [metrics for metrics in classes if metrics in ranked]

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from anchorloc.files import write_json, write_text
-from anchorloc.report.analysis.tables import write_tables
+from anchorloc.report.analysis.tables import write_csv_tables
 from anchorloc.report.json_report import evaluation_json
 from anchorloc.report.judgment import Judgment
 from anchorloc.report.localization import print_localization, write_localization
@@ -16,7 +16,7 @@ from anchorloc.report.page import render_page
 from anchorloc.report.terminal import print_evaluation
 
 
-def present(folder: Path, judgment: Judgment, console: Console) -> Path:
+def write_and_print_report(folder: Path, judgment: Judgment, console: Console) -> Path:
     """Write the report into an existing folder, print its numbers, and return the path of the page.
 
     Raises:
@@ -39,7 +39,7 @@ def write_report(folder: Path, judgment: Judgment) -> Path:
     write_json(folder / "metrics.json", evaluation_json(judgment))
     write_text(folder / "report.md", render_markdown(judgment))
     if judgment.analysis is not None:
-        write_tables(folder, judgment.analysis, judgment.evaluation, judgment.names)
+        write_csv_tables(folder, judgment.analysis, judgment.evaluation, judgment.names)
     if judgment.localization is not None:
         write_localization(folder, judgment.localization)
     write_text(page, render_page(judgment))

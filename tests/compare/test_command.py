@@ -26,7 +26,7 @@ from anchorloc.compare import __main__ as compare
 from anchorloc.compare.judging import RESAMPLES, resampled_ap
 from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
 from anchorloc.compare.report.pareto import pareto_front
-from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_outcomes, read_record
+from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_match_result, read_record
 from anchorloc.compare.statistics.variance_components import VarianceComponents
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict
 from anchorloc.compare.study_file import folder_name, read_study
@@ -118,7 +118,7 @@ def test_the_weighted_ap_of_a_run_is_the_ap_that_was_scored(finished: Path) -> N
     for folder in run_folders(finished / "out").values():
         record = read_record(folder)
         assert record is not None
-        assert weighted_curves(read_outcomes(folder)).ap.mean() == pytest.approx(record.ap, abs=1e-12)
+        assert weighted_curves(read_match_result(folder)).ap.mean() == pytest.approx(record.ap, abs=1e-12)
 
 
 def test_the_same_command_makes_nothing_anew(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,15 +374,15 @@ def test_every_setting_has_a_harmless_folder_of_its_own(names: list[str]) -> Non
 def test_the_file_of_an_earlier_version_gives_the_same_ap(tmp_path: Path) -> None:
     """The layout of matches.npz, which earlier versions wrote in place of outcomes.npz."""
     targets, detections, categories = from_coco(*without_ties(3))
-    outcomes = match_targets(targets, detections, categories, 100, by_size=False)
+    match_result = match_targets(targets, detections, categories, 100, by_size=False)
     boxes = np.zeros((len(categories), len(targets)), np.int32)
     for image, target in enumerate(targets):
         boxes[:, image] = np.bincount(target.labels[~target.crowd], minlength=len(categories))
-    outcome = np.array([0, 1, -1], np.int8)[outcomes.states[0]]  # false positive, true positive, ignored
-    images, ends = outcomes.images.astype(np.int32), outcomes.starts[1:]
+    outcome = np.array([0, 1, -1], np.int8)[match_result.states[0]]  # false positive, true positive, ignored
+    images, ends = match_result.images.astype(np.int32), match_result.starts[1:]
     np.savez_compressed(tmp_path / MATCHES, images=images, outcome=outcome, ends=ends, boxes=boxes)
-    old = read_outcomes(tmp_path)
-    assert resampled_ap(old) == resampled_ap(outcomes)
+    old = read_match_result(tmp_path)
+    assert resampled_ap(old) == resampled_ap(match_result)
     assert len(resampled_ap(old)) == RESAMPLES
 
 

@@ -91,10 +91,10 @@ def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() ->
     targets, sizes = truths(boxes.tolist(), [0] * 50), [(100, 100)] * 50
     constant = localize(targets, [found(boxes.mean(axis=0).tolist())] * 50, sizes)
     assert constant.mean_iou == pytest.approx(constant.constant_iou)
-    assert constant.spread_ratio == pytest.approx(0, abs=1e-9)
+    assert constant.box_std_ratio == pytest.approx(0, abs=1e-9)
     assert constant.collapsed
     close = localize(targets, [found((box + 3).tolist()) for box in boxes], sizes)
-    assert close.spread_ratio == pytest.approx(1)
+    assert close.box_std_ratio == pytest.approx(1)
     assert not close.collapsed
     still = localize(truths([[10, 10, 50, 50]] * 3, [0] * 3), [found([10, 10, 50, 50])] * 3, [(100, 100)] * 3)
     assert not still.collapsed  # there is nothing to follow

@@ -21,7 +21,7 @@ from anchorloc.engine.build import refuse_small_batches
 from anchorloc.engine.system import processes
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
-from anchorloc.engine.validation import interleave
+from anchorloc.engine.validation import merge_shards
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
@@ -132,8 +132,8 @@ def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same() ->
 def test_batches_come_back_in_order_however_many_processes_there_are() -> None:
     for count in (1, 2, 3, 8):
         parts = [list(range(rank, 7, count)) for rank in range(count)]
-        assert interleave(parts) == list(range(7))
-    assert interleave([]) == []
+        assert merge_shards(parts) == list(range(7))
+    assert merge_shards([]) == []
 
 
 def test_one_process_needs_nobody() -> None:

@@ -117,7 +117,7 @@ def test_truth_as_detections_is_exactly_clean() -> None:
     matrix = analysis.confusion.matrix
     assert np.array_equal(matrix, np.diag(np.diag(matrix)))
     assert list(analysis.confusion.pairs()) == []
-    point = analysis.everything.best
+    point = analysis.overall_curve.best
     assert point is not None
     assert (point.precision, point.recall, point.f1) == (1, 1, 1)
     assert analysis.calibration is not None
@@ -227,7 +227,7 @@ def test_a_shape_is_tested_by_leaving_its_detections_out() -> None:
     )
     shapes = analyze(targets, detections, categories, options=AnalysisOptions(anchor_usage=usage)).shapes
     assert [(one.level, one.size) for one in shapes[:4]] == [(0, None), (0, (4, 4)), (0, (4, 8)), (1, None)]
-    assert sum(one.right for one in shapes if one.size) == pytest.approx(1)
+    assert sum(one.true_positive_fraction for one in shapes if one.size) == pytest.approx(1)
     assert sum(one.anchors for one in shapes if one.size) == pytest.approx(1)
     starts = np.cumsum([0, *map(len, detections)])
     rest = [
@@ -238,7 +238,7 @@ def test_a_shape_is_tested_by_leaving_its_detections_out() -> None:
     assert full is not None
     assert without is not None
     assert shapes[0].ap_loss == pytest.approx(full - without)
-    assert math.isclose(shapes[0].kept + shapes[3].kept, 1)
+    assert math.isclose(shapes[0].detection_fraction + shapes[3].detection_fraction, 1)
 
 
 def test_a_level_of_one_shape_is_that_shape() -> None:

@@ -61,7 +61,7 @@ def test_other_limits_give_ap(seed: int, limits: list[int]) -> None:
     )
     assert f"AR{limits[-1]}" in evaluation.summary.named()
     counts = Counter((result["image_id"], result["category_id"]) for result in results)
-    assert evaluation.past_limit == sum(max(0, count - limits[-1]) for count in counts.values())
+    assert evaluation.over_max_detections == sum(max(0, count - limits[-1]) for count in counts.values())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -195,7 +195,7 @@ def test_counts() -> None:
     first, second = result.classes
     assert (first.images, first.boxes, first.crowds, first.detections) == (2, 2, 1, 4)
     assert (second.images, second.boxes, second.crowds, second.detections) == (1, 1, 0, 1)
-    assert result.past_limit == 1
+    assert result.over_max_detections == 1
 
 
 @pytest.mark.parametrize("seed", range(30))

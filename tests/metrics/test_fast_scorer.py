@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from anchorloc.metrics import Bootstrap, Interval, bootstrap, evaluate, image_weights, match_targets, weighted_curves
 from anchorloc.metrics.bootstrap import basic_interval, coco_numbers
-from anchorloc.metrics.matching import Outcomes
+from anchorloc.metrics.matching import MatchResult
 from anchorloc.structures import Category
 from tests.metrics.evaluation_cases import Json, found, from_coco, random_set, raw_pycocotools, target, without_ties
 
 LIMITS = (1, 10, 100)
 
 
-def outcomes_of(truth: Json, results: list[Json]) -> Outcomes:
+def outcomes_of(truth: Json, results: list[Json]) -> MatchResult:
     return match_targets(*from_coco(truth, results), LIMITS[-1])
 
 
@@ -75,8 +75,8 @@ def test_what_is_empty_is_scored(images: int, classes: int) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_weights_of_1_give_the_numbers_of_pycocotools(seed: int) -> None:
     truth, results = random_set(seed)
-    outcomes, raw = outcomes_of(truth, results), raw_pycocotools(truth, results, list(LIMITS))
-    curves = weighted_curves(outcomes, np.ones(len(truth["images"]), np.int64), LIMITS)
+    match_result, raw = outcomes_of(truth, results), raw_pycocotools(truth, results, list(LIMITS))
+    curves = weighted_curves(match_result, np.ones(len(truth["images"]), np.int64), LIMITS)
     assert np.array_equal(curves.precision.transpose(2, 3, 0, 1), raw.eval["precision"][..., -1])
     assert np.array_equal(curves.recall.transpose(2, 0, 1, 3), raw.eval["recall"])
     assert list(np.nan_to_num(list(coco_numbers(curves, LIMITS).values()), nan=-1)) == pytest.approx(raw.stats)
@@ -101,20 +101,20 @@ def test_wrong_weights_are_refused(weights: Any) -> None:
 
 
 def test_the_bootstrap_is_what_its_resamples_are_one_by_one() -> None:
-    outcomes = outcomes_of(*without_ties(3))
+    match_result = outcomes_of(*without_ties(3))
     drawn = [
-        list(coco_numbers(weighted_curves(outcomes, weights, LIMITS), LIMITS).values())
+        list(coco_numbers(weighted_curves(match_result, weights, LIMITS), LIMITS).values())
         for weights in image_weights(12, 50, seed=4)
     ]
-    one, two = (bootstrap(outcomes, LIMITS, 50, seed=4, threads=threads) for threads in (1, 2))
+    one, two = (bootstrap(match_result, LIMITS, 50, seed=4, threads=threads) for threads in (1, 2))
     assert one.summary == two.summary
-    whole = coco_numbers(weighted_curves(outcomes, None, LIMITS), LIMITS)
+    whole = coco_numbers(weighted_curves(match_result, None, LIMITS), LIMITS)
     for (name, interval), column in zip(one.summary.items(), np.array(drawn).T, strict=True):
         assert interval == basic_interval(whole[name], column)
     assert one.summary["AP"] is not None
     assert one.summary["AP"].low < whole["AP"] < one.summary["AP"].high
     assert one.classes[-1] is None  # no truth, so no number
-    assert bootstrap(outcomes, LIMITS, 50, seed=5).summary != one.summary
+    assert bootstrap(match_result, LIMITS, 50, seed=5).summary != one.summary
 
 
 def test_a_draw_takes_as_many_images_as_there_are() -> None:
@@ -151,10 +151,10 @@ def test_intervals_cover() -> None:
     scores = np.where(right, random.beta(4, 2, pool), random.beta(2, 4, pool))
     boxes = [[[0.0, 0, 10, 10] if one else [20.0, 0, 30, 10]] for one in right]
     detections = [found(i, box, [score]) for i, (box, score) in enumerate(zip(boxes, scores.tolist(), strict=True))]
-    outcomes = match_targets(targets, detections, (Category(1, "x"),), 100, by_size=False)
+    match_result = match_targets(targets, detections, (Category(1, "x"),), 100, by_size=False)
 
     def ap(images: Any) -> float:
-        return float(weighted_curves(outcomes, np.bincount(images, minlength=pool)).ap.mean())
+        return float(weighted_curves(match_result, np.bincount(images, minlength=pool)).ap.mean())
 
     draws = [random.choice(pool, 60, replace=False) for _ in range(simulations)]
     own = np.array([ap(images) for images in draws])

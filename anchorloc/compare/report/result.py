@@ -30,13 +30,13 @@ class MeasureColumn:
 
     key: str  # field of Measures
     label: str
-    form: str
-    meaning: str
+    format: str
+    description: str
 
     def text(self, measures: Measures | None) -> str:
         """Return the measure as text, n/a where it is None."""
         value = None if measures is None else getattr(measures, self.key)
-        return "n/a" if value is None else self.form.format(value)
+        return "n/a" if value is None else self.format.format(value)
 
 
 MEASURE_COLUMNS = (

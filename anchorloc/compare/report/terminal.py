@@ -44,12 +44,12 @@ def _table(result: StudyResult, columns: tuple[MeasureColumn, ...], with_ap: boo
     for row in result.rows:
         table.add_row(
             Text(shorten(row.name)),
-            *((three_decimals(None if row.ap is None else row.ap.value), interval_text(row)) if with_ap else ()),
+            *((three_decimals(None if row.ap is None else row.ap.value), ap_interval_text(row)) if with_ap else ()),
             *(column.text(row.measures) for column in columns),
         )
     return table
 
 
-def interval_text(row: SettingRow) -> str:
+def ap_interval_text(row: SettingRow) -> str:
     """Write the interval of a setting's AP, n/a without one."""
     return "n/a" if row.ap is None or row.ap.low == row.ap.high else f"{row.ap.low:.3f} to {row.ap.high:.3f}"

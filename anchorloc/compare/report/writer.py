@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from anchorloc.compare.report.pareto import pareto_svg
 from anchorloc.compare.report.result import MEASURE_COLUMNS, SettingRow, StudyResult, verdict_numbers, verdict_sentence
-from anchorloc.compare.report.terminal import interval_text
+from anchorloc.compare.report.terminal import ap_interval_text
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import Verdict
 from anchorloc.files import write_json, write_text
@@ -73,7 +73,7 @@ def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
         result=result,
         headings=HEADINGS,
         columns=MEASURE_COLUMNS,
-        interval_text=interval_text,
+        ap_interval_text=ap_interval_text,
         picture=None if picture is None else Markup(picture),  # the renderer of the SVG has escaped all names
         seeds=sorted({seed for row in result.rows for seed in (*row.seeds, *row.failures)}),
     )
@@ -86,7 +86,7 @@ def study_markdown(result: StudyResult) -> str:
         [
             escape(row.name),
             three_decimals(None if row.ap is None else row.ap.value),
-            interval_text(row),
+            ap_interval_text(row),
             *(column.text(row.measures) for column in MEASURE_COLUMNS),
         ]
         for row in result.rows
@@ -124,11 +124,17 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
             for row in result.rows
         ],
         "verdicts": [
-            {**asdict(verdict), "verdict": verdict.decision, "reason": verdict.reason} for verdict in result.verdicts
+            {**asdict(verdict), "variance": _variance(verdict), "verdict": verdict.decision, "reason": verdict.reason}
+            for verdict in result.verdicts
         ],
         "unjudged": [list(pair) for pair in result.unjudged],
         "facts": {key: str(value) for key, value in facts.items()},
     }
+
+
+def _variance(verdict: Verdict) -> dict[str, float]:
+    values = asdict(verdict.variance)
+    return {**values, "image_freedom": values.pop("image_degrees_of_freedom")}
 
 
 def _setting_cells(row: SettingRow) -> tuple[object, ...]:

@@ -15,14 +15,14 @@ class VarianceComponents:
     image: float  # between sets of images, shared by all seeds
     interaction: float  # seed with images: what other images would change for one seed alone
     seeds: int
-    image_freedom: float  # degrees of freedom of `image`
+    image_degrees_of_freedom: float  # degrees of freedom of `image`
 
     def variance(self, seeds: int | None = None) -> float:
         """Return the variance of the mean over `seeds` seeds (default: as measured) on equally many images."""
         count = self.seeds if seeds is None else seeds
         return self.seed / count + self.image + self.interaction / count
 
-    def freedom(self, seeds: int | None = None) -> float:
+    def degrees_of_freedom(self, seeds: int | None = None) -> float:
         """Return the degrees of freedom of `variance`, at least 1 (Satterthwaite, 1946)."""
         count = self.seeds if seeds is None else seeds
         variance = self.variance(count)
@@ -30,7 +30,7 @@ class VarianceComponents:
             return 1.0
         from_seeds = (self.seed + self.interaction) / count  # measured by the spread of the seeds
         from_images = self.image + self.interaction / count  # measured by the spread of the resamples
-        return max(1.0, variance**2 / (from_seeds**2 / (count - 1) + from_images**2 / self.image_freedom))
+        return max(1.0, variance**2 / (from_seeds**2 / (count - 1) + from_images**2 / self.image_degrees_of_freedom))
 
 
 def estimate_components(values: Float64Array, resampled: Float64Array, images: int) -> VarianceComponents:

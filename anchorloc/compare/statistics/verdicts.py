@@ -97,7 +97,7 @@ def judge_pairs(
 
 def power(difference: float, variance: VarianceComponents, level: float, seeds: int | None = None) -> float:
     """Return the chance that an interval of `level` excludes 0 on the right side if `difference` is the truth."""
-    deviation, freedom = np.sqrt(variance.variance(seeds)), variance.freedom(seeds)
+    deviation, freedom = np.sqrt(variance.variance(seeds)), variance.degrees_of_freedom(seeds)
     if deviation == 0:
         return float(difference != 0)
     random = np.random.default_rng(0)
@@ -122,5 +122,5 @@ def more_seeds(difference: float, variance: VarianceComponents, level: float) ->
 
 
 def _estimate(value: float, variance: VarianceComponents, level: float) -> Estimate:
-    half = critical_t(level, variance.freedom()) * float(np.sqrt(variance.variance()))
+    half = critical_t(level, variance.degrees_of_freedom()) * float(np.sqrt(variance.variance()))
     return Estimate(value, value - half, value + half)

@@ -43,7 +43,7 @@ def older_checkpoints(folder: Path) -> list[Path]:
 def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> dict[str, Any] | None:
     """Return the newest undamaged state, or None if the run was killed before it wrote one.
 
-    Damaged files are reported by `say` and, with `repair`, renamed, so that they are not mistaken for good ones later.
+    Damaged files are reported by `log` and, with `repair`, renamed, so that they are not mistaken for good ones later.
 
     Raises:
         InputError: all are damaged or missing, or the file is not the last.pt of a run.

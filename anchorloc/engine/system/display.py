@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
 
 
 class Display:
-    """A progress display, used as a context manager; `say` prints a line that stays."""
+    """A progress display, used as a context manager; `log` prints a line that stays."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -41,7 +41,7 @@ class Display:
     ) -> None:
         self._bar.stop()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
         self.console.print(text, highlight=False, markup=False)
 
@@ -51,4 +51,4 @@ class Display:
             self._bar.update(self._task, completed=progress, text=text)
         elif time.perf_counter() - self._last >= PLAIN_INTERVAL:
             self._last = time.perf_counter()
-            self.say(f"{progress:4.0%} {text}")
+            self.log(f"{progress:4.0%} {text}")

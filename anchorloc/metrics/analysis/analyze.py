@@ -39,7 +39,7 @@ class Analysis:
 
     threshold: float | None  # None without a true positive: then all detections count
     min_precision: float | None  # as in AnalysisOptions
-    everything: ClassCurve
+    overall_curve: ClassCurve
     classes: tuple[ClassCurve, ...]
     froc: Froc | None
     errors: Errors
@@ -64,18 +64,18 @@ def analyze(
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     order = image_order(detections)
     slices = coco_slices(truth, found, by_size=options.resamples > 0)
-    outcomes = match_detections(truth, found, order, len(categories), max_detections[-1], slices)
-    matched = MatchedDetections(truth, found, outcomes, tuple(order), tuple(categories))
+    match_result = match_detections(truth, found, order, len(categories), max_detections[-1], slices)
+    matched = MatchedDetections(truth, found, match_result, tuple(order), tuple(categories))
     nearest = nearest_boxes(matched)
-    everything, *classes = class_curves(matched, options.min_precision)
-    threshold = None if everything.best is None else everything.best.threshold
+    overall, *classes = class_curves(matched, options.min_precision)
+    threshold = None if overall.best is None else overall.best.threshold
     errors = find_errors(matched, nearest, threshold)
     usage = options.anchor_usage
     resampling = (max_detections, options.resamples, options.seed, options.threads)
     return Analysis(
         threshold=threshold,
         min_precision=options.min_precision,
-        everything=everything,
+        overall_curve=overall,
         classes=tuple(classes),
         froc=froc(matched),
         errors=errors,
@@ -85,5 +85,5 @@ def analyze(
         box_quality=box_quality(matched, nearest, errors),
         images=image_scores(matched, errors),
         shapes=() if usage is None else tuple(shape_contributions(matched, nearest, usage, errors.kept)),
-        bootstrap=bootstrap(outcomes, *resampling) if options.resamples else None,
+        bootstrap=bootstrap(match_result, *resampling) if options.resamples else None,
     )

@@ -35,13 +35,13 @@ class ShapeContribution:
     stride: float
     size: tuple[float, float] | None  # (width, height) in network pixels; None for a level of several shapes
     anchors: float  # share of all anchors: the cost
-    kept: float  # share of the detections above the score threshold
-    right: float  # share of the true positives above the score threshold
+    detection_fraction: float  # share of the detections above the score threshold
+    true_positive_fraction: float  # share of the true positives above the score threshold
     iou: float | None  # mean IoU of its true positives
     ap_loss: float | None  # AP lost if its detections are removed
 
 
-Contribution = tuple[float, float, float | None, float | None]  # kept, right, iou, ap_loss
+Contribution = tuple[float, float, float | None, float | None]  # the last four fields of ShapeContribution
 
 
 def shape_contributions(
@@ -86,7 +86,7 @@ def _shapes(
 def _ap(matched: MatchedDetections, stays: BoolArray) -> float | None:
     """Match the detections that stay anew and return their AP."""
     table = DetectionTable(**{name: values[stays] for name, values in vars(matched.detections).items()})
-    limit = int(matched.outcomes.ranks.max(initial=0)) + 1
+    limit = int(matched.match_result.ranks.max(initial=0)) + 1
     whole = coco_slices(matched.truth, table, by_size=False)
-    outcomes = match_detections(matched.truth, table, matched.image_order, len(matched.categories), limit, whole)
-    return mean_of_known(weighted_curves(outcomes).ap)
+    match_result = match_detections(matched.truth, table, matched.image_order, len(matched.categories), limit, whole)
+    return mean_of_known(weighted_curves(match_result).ap)

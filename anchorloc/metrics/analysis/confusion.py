@@ -35,7 +35,7 @@ def confusion(matched: MatchedDetections, errors: Errors) -> Confusion:
     matrix = np.zeros((classes + 1, classes + 1), np.int64)
     hits = np.flatnonzero(errors.kept & matched.is_true_positive)
     np.add.at(matrix, (labels[hits], labels[hits]), 1)
-    open_boxes = matched.to_find.copy()
+    open_boxes = matched.countable_boxes.copy()
     open_boxes[matched.box_of[hits]] = False
     rows = np.flatnonzero(errors.kept & (errors.types == CLASS))
     rows = rows[open_boxes[errors.target_rows[rows]]]

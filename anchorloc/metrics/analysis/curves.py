@@ -13,7 +13,7 @@ from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
 FALSE_POSITIVE_RATES: Final = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # per image: where LUNA16 reads FROC
-MOST_POINTS = 200  # points of a stored curve at most
+MAX_POINTS = 200  # points of a stored curve at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +51,8 @@ def class_curves(matched: MatchedDetections, min_precision: float | None) -> Ite
     Args:
         min_precision: the precision that `at_precision` must reach.
     """
-    everything = np.ones(len(matched.detections.scores), np.bool_)
-    yield _curve(matched, everything, np.ones(len(matched.truth.images), np.bool_), None, min_precision)
+    all_detections = np.ones(len(matched.detections.scores), np.bool_)
+    yield _curve(matched, all_detections, np.ones(len(matched.truth.images), np.bool_), None, min_precision)
     for label, category in enumerate(matched.categories):
         yield _curve(
             matched, matched.detections.labels == label, matched.truth.labels == label, category, min_precision
@@ -66,28 +66,28 @@ def _curve(
     category: Category | None,
     min_precision: float | None,
 ) -> ClassCurve:
-    rows, count = np.flatnonzero(detections & matched.counted), int((boxes & matched.to_find).sum())
+    rows, count = np.flatnonzero(detections & matched.counted), int((boxes & matched.countable_boxes).sum())
     if not count or not len(rows):
         return ClassCurve(category, (), None, None, count)
     sums = threshold_sums(matched.detections.scores[rows], matched.is_true_positive[rows])
     best = sums.point(int(np.argmax(sums.f1(count))), count) if sums.true_positives.any() else None
     precise = np.flatnonzero(sums.true_positives >= (np.inf if min_precision is None else min_precision) * sums.kept)
     at_precision = sums.point(int(precise[np.argmax(sums.true_positives[precise])]), count) if len(precise) else None
-    shown = np.unique(np.linspace(0, len(sums.kept) - 1, MOST_POINTS).astype(int)).tolist()
+    shown = np.unique(np.linspace(0, len(sums.kept) - 1, MAX_POINTS).astype(int)).tolist()
     points = tuple(sums.point(place, count) for place in shown)
     return ClassCurve(category, points, best, at_precision if best else None, count)
 
 
 def froc(matched: MatchedDetections) -> Froc | None:
     """Return the FROC curve; None where there is no box to find."""
-    boxes = int(matched.to_find.sum())
+    boxes = int(matched.countable_boxes.sum())
     if not boxes:
         return None
     rows = np.flatnonzero(matched.counted)
     sums = threshold_sums(matched.detections.scores[rows], matched.is_true_positive[rows])
     rates, recall = (sums.kept - sums.true_positives) / matched.images, sums.true_positives / boxes
     at = {rate: _recall_at(rates, recall, rate) for rate in FALSE_POSITIVE_RATES}
-    shown = _thinned(rates)
+    shown = _subsample(rates)
     return Froc(tuple(zip(rates[shown].tolist(), recall[shown].tolist(), strict=True)), at)
 
 
@@ -97,7 +97,7 @@ def _recall_at(rates: Float64Array, recall: Float64Array, rate: float) -> float:
     return float(recall[place]) if place >= 0 else 0.0
 
 
-def _thinned(rates: Float64Array) -> IntArray:
+def _subsample(rates: Float64Array) -> IntArray:
     """Return indices spread over the curve, up to the last of FALSE_POSITIVE_RATES."""
     last = int(np.searchsorted(rates, FALSE_POSITIVE_RATES[-1], side="right"))
-    return np.unique(np.linspace(0, last - 1, MOST_POINTS).astype(int)) if last else np.zeros(0, np.int64)
+    return np.unique(np.linspace(0, last - 1, MAX_POINTS).astype(int)) if last else np.zeros(0, np.int64)

@@ -70,7 +70,7 @@ def _types(matched: MatchedDetections, nearest: NearestBoxes) -> IntArray:
 
 def _missed(matched: MatchedDetections, target_rows: IntArray, kept: BoolArray) -> BoolArray:
     """Return the boxes without a kept true positive, class error or localization error (G,)."""
-    missed = matched.to_find.copy()
+    missed = matched.countable_boxes.copy()
     for rows in (matched.box_of[kept], target_rows[kept]):
         missed[rows[rows >= 0]] = False
     return missed
@@ -86,13 +86,13 @@ class _Oracle:
 
     @cached_property
     def ap50(self) -> float | None:
-        return self._score(self.matched.detections.labels, self._states, self.matched.to_find)
+        return self._score(self.matched.detections.labels, self._states, self.matched.countable_boxes)
 
     def gain(self, error_type: int) -> float | None:
         """Fix one error type: correct the errors whose box is free, drop the others; return the gain of AP50."""
         if self.ap50 is None:
             return None
-        labels, states, boxes = self.matched.detections.labels.copy(), self._states.copy(), self.matched.to_find
+        labels, states, boxes = self.matched.detections.labels.copy(), self._states.copy(), self.matched.countable_boxes
         if error_type == MISSED:
             boxes = boxes & ~_missed(self.matched, self.target_rows, np.ones(len(self.types), np.bool_))
         else:
@@ -113,21 +113,21 @@ class _Oracle:
     @cached_property
     def _states(self) -> IntArray:  # (D,) by row of the detection table
         states = np.full(len(self.types), IGNORED)
-        states[self.matched.outcomes.rows] = self.matched.outcomes.states[0, 0]
+        states[self.matched.match_result.rows] = self.matched.match_result.states[0, 0]
         return states
 
     def _score(self, labels: IntArray, states: IntArray, boxes: BoolArray) -> float | None:
         """Return AP50 for given labels (D,), states (D,) and boxes to find (G,)."""
-        outcomes = self.matched.outcomes
-        rows = outcomes.rows
+        match_result = self.matched.match_result
+        rows = match_result.rows
         ranked = rows[np.lexsort((-self.matched.detections.scores[rows], labels[rows]))]
         fixed = replace(
-            outcomes,
+            match_result,
             rows=ranked,
             images=self.matched.detections.images[ranked],
             ranks=np.zeros(len(ranked), np.int64),
-            starts=np.searchsorted(labels[ranked], np.arange(outcomes.classes + 1)),
+            starts=np.searchsorted(labels[ranked], np.arange(match_result.classes + 1)),
             states=states[ranked].astype(np.int8)[None, None],
-            to_find=boxes[None],
+            countable_boxes=boxes[None],
         )
         return mean_of_known(weighted_curves(fixed).ap)

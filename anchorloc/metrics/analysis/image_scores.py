@@ -18,18 +18,19 @@ class ImageScore:
 
     index: int  # in the data set
     boxes: int  # boxes to find
-    found: int  # boxes with a true positive
-    wrong: int  # false positives
+    true_positives: int  # boxes with a true positive
+    false_positives: int  # false positives
 
     @property
     def f1(self) -> float:
         """Return F1, which is 1 for an image without boxes and detections."""
-        return 2 * self.found / (self.boxes + self.found + self.wrong) if self.boxes + self.wrong else 1.0
+        total = self.boxes + self.true_positives + self.false_positives
+        return 2 * self.true_positives / total if total else 1.0
 
     @property
     def errors(self) -> int:
         """Count the boxes not found and the false positives."""
-        return self.boxes - self.found + self.wrong
+        return self.boxes - self.true_positives + self.false_positives
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def image_scores(matched: MatchedDetections, errors: Errors) -> tuple[ImageScore
         counts: list[int] = np.bincount(images[chosen], minlength=matched.images).tolist()
         return counts
 
-    boxes = per_image(matched.truth.images, matched.to_find)
+    boxes = per_image(matched.truth.images, matched.countable_boxes)
     found = per_image(matched.detections.images, kept & matched.is_true_positive)
     wrong = per_image(matched.detections.images, kept & ~matched.is_true_positive)
     return tuple(map(ImageScore, range(matched.images), boxes, found, wrong))
@@ -58,7 +59,7 @@ def image_scores(matched: MatchedDetections, errors: Errors) -> tuple[ImageScore
 def box_quality(matched: MatchedDetections, nearest: NearestBoxes, errors: Errors) -> BoxQuality:
     """Return class CorLoc and the mean IoUs; None where there is nothing to take the mean of."""
     detections, classes = matched.detections, max(1, len(matched.categories))
-    pairs = np.unique((matched.truth.images * classes + matched.truth.labels)[matched.to_find])
+    pairs = np.unique((matched.truth.images * classes + matched.truth.labels)[matched.countable_boxes])
     keys = detections.images * classes + detections.labels
     ranked = np.lexsort((-detections.scores, keys))
     firsts = ranked[np.diff(keys[ranked], prepend=-1) > 0]  # the top-scored detection of each image and class
@@ -66,6 +67,6 @@ def box_quality(matched: MatchedDetections, nearest: NearestBoxes, errors: Error
     true_positives = errors.kept & matched.is_true_positive
     return BoxQuality(
         class_corloc=float(hits.mean()) if len(pairs) else None,
-        mean_iou=float(nearest.best_iou[matched.to_find].mean()) if len(pairs) else None,
+        mean_iou=float(nearest.best_iou[matched.countable_boxes].mean()) if len(pairs) else None,
         found_iou=float(nearest.same_iou[true_positives].mean()) if true_positives.any() else None,
     )

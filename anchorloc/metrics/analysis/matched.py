@@ -9,7 +9,7 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE
-from anchorloc.metrics.matching import Outcomes
+from anchorloc.metrics.matching import MatchResult
 from anchorloc.structures import BoolArray, Category, IntArray
 
 
@@ -19,18 +19,20 @@ class MatchedDetections:
 
     truth: TruthTable
     detections: DetectionTable
-    outcomes: Outcomes  # in the slices of `coco_slices`
+    match_result: MatchResult  # in the slices of `coco_slices`
     image_order: tuple[int, ...]  # ranks equal scores of different images
     categories: tuple[Category, ...]
 
     @property
     def images(self) -> int:  # N
-        return self.outcomes.image_count
+        return self.match_result.image_count
 
     @cached_property
     def box_of(self) -> IntArray:
         """Return the row of the box that each detection matches as a true positive, or -1 (D,)."""
-        return self._by_row(np.where(self.outcomes.states[0, 0] == TRUE_POSITIVE, self.outcomes.matches[0], -1), -1)
+        return self._by_row(
+            np.where(self.match_result.states[0, 0] == TRUE_POSITIVE, self.match_result.matches[0], -1), -1
+        )
 
     @cached_property
     def is_true_positive(self) -> BoolArray:  # (D,)
@@ -39,10 +41,10 @@ class MatchedDetections:
     @cached_property
     def counted(self) -> BoolArray:
         """Return which detections are true or false positives, so neither ignored nor past the limit (D,)."""
-        return self._by_row(self.outcomes.states[0, 0] != IGNORED, 0).astype(np.bool_)
+        return self._by_row(self.match_result.states[0, 0] != IGNORED, 0).astype(np.bool_)
 
     @cached_property
-    def to_find(self) -> BoolArray:
+    def countable_boxes(self) -> BoolArray:
         """Return which boxes are not crowd boxes (G,)."""
         return ~self.truth.crowd
 
@@ -55,7 +57,7 @@ class MatchedDetections:
         return found
 
     def _by_row(self, values: IntArray | BoolArray, rest: int) -> IntArray:
-        """Scatter the values of the outcomes to the rows of the detection table."""
+        """Scatter the values of the match_result to the rows of the detection table."""
         rows = np.full(len(self.detections.scores), rest)
-        rows[self.outcomes.rows] = values
+        rows[self.match_result.rows] = values
         return rows

@@ -58,7 +58,7 @@ def slice_scores(matched: MatchedDetections, nearest: NearestBoxes, sizes: IntAr
         _crowding(nearest),
     )
     hits = np.zeros((len(IOU_THRESHOLDS), len(matched.truth.images)), np.bool_)
-    for hit, found in zip(hits, matched.outcomes.matches, strict=True):
+    for hit, found in zip(hits, matched.match_result.matches, strict=True):
         hit[found[found >= 0]] = True
     return tuple(score for group in groups for score in _scores(matched, nearest, group, hits))
 
@@ -68,7 +68,7 @@ def _scores(
 ) -> Iterator[SliceScore]:
     curves = _ap(matched, group)
     for place, name in enumerate(group.names):
-        mine = matched.to_find & (group.boxes == place)
+        mine = matched.countable_boxes & (group.boxes == place)
         if not mine.any():
             yield SliceScore(group.name, name, 0, None, None, None, None, None)
             continue
@@ -83,11 +83,11 @@ def _ap(matched: MatchedDetections, group: SliceGroup) -> Float64Array | None:
     if group.detections is None:
         return None
     slices = [Slice(name, group.boxes == place, group.detections == place) for place, name in enumerate(group.names)]
-    limit = int(matched.outcomes.ranks.max(initial=0)) + 1
-    outcomes = match_detections(
+    limit = int(matched.match_result.ranks.max(initial=0)) + 1
+    match_result = match_detections(
         matched.truth, matched.detections, matched.image_order, len(matched.categories), limit, slices
     )
-    return weighted_curves(outcomes, limits=[limit]).ap
+    return weighted_curves(match_result, limits=[limit]).ap
 
 
 def _coco_sizes(matched: MatchedDetections) -> SliceGroup:
@@ -100,13 +100,15 @@ def _coco_sizes(matched: MatchedDetections) -> SliceGroup:
 def _by_sides(matched: MatchedDetections) -> Iterator[SliceGroup]:
     sides, found_sides = np.sqrt(matched.truth.area), np.sqrt(_area(matched.detections.boxes))
     shape, found_shape = _height_to_width(matched.truth.boxes), _height_to_width(matched.detections.boxes)
-    yield _quartiles("size (quartiles)", sides, found_sides, matched.to_find, " px")
+    yield _quartiles("size (quartiles)", sides, found_sides, matched.countable_boxes, " px")
     yield _between("height / width", shape, found_shape, ASPECTS, "")
-    yield _quartiles("height / width (quartiles)", shape, found_shape, matched.to_find, "")
+    yield _quartiles("height / width (quartiles)", shape, found_shape, matched.countable_boxes, "")
 
 
-def _quartiles(group: str, boxes: Float64Array, found: Float64Array, to_find: BoolArray, unit: str) -> SliceGroup:
-    known = boxes[to_find & np.isfinite(boxes)]
+def _quartiles(
+    group: str, boxes: Float64Array, found: Float64Array, countable_boxes: BoolArray, unit: str
+) -> SliceGroup:
+    known = boxes[countable_boxes & np.isfinite(boxes)]
     borders = np.unique(np.quantile(known, [0.25, 0.5, 0.75])).tolist() if len(known) else []
     return _between(group, boxes, found, borders, unit)
 

@@ -27,9 +27,9 @@ from anchorloc.report.analysis.captions import (
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.text import shorten
 
-MOST_LINES = 5  # classes in a chart, besides "all classes"
-MOST_CONFUSIONS = 20
-MOST_MATRIX = 12  # largest number of classes with a full confusion matrix on the page; confusion.csv is always full
+MAX_LINES = 5  # classes in a chart, besides "all classes"
+MAX_CONFUSIONS = 20
+MAX_MATRIX = 12  # largest number of classes with a full confusion matrix on the page; confusion.csv is always full
 UNIT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
@@ -87,9 +87,9 @@ def _errors(analysis: Analysis) -> list[ErrorRow]:
 
 
 def _charts(analysis: Analysis) -> list[tuple[DrawnChart, str]]:
-    shown = sorted(analysis.classes, key=lambda curve: -curve.boxes)[:MOST_LINES]
-    curves = [analysis.everything, *(shown if len(analysis.classes) > 1 else [])]
-    points = analysis.everything.points
+    shown = sorted(analysis.classes, key=lambda curve: -curve.boxes)[:MAX_LINES]
+    curves = [analysis.overall_curve, *(shown if len(analysis.classes) > 1 else [])]
+    points = analysis.overall_curve.points
     by_score = {
         what: [(point.threshold, getattr(point, what.lower())) for point in reversed(points)]
         for what in ("precision", "recall", "F1")
@@ -137,13 +137,13 @@ def _names(analysis: Analysis) -> list[str]:
 def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:
     """Return the most frequent (true class, detected class, count, share of the boxes of the true class)."""
     names, boxes = _names(analysis), analysis.confusion.matrix.sum(axis=1)
-    pairs = list(analysis.confusion.pairs())[:MOST_CONFUSIONS]
+    pairs = list(analysis.confusion.pairs())[:MAX_CONFUSIONS]
     return [(names[true], names[found], count, count / int(boxes[true])) for true, found, count in pairs]
 
 
 def _matrix(analysis: Analysis) -> Matrix | None:
     names = _names(analysis)
-    if not 1 < len(names) <= MOST_MATRIX:
+    if not 1 < len(names) <= MAX_MATRIX:
         return None
     rows = zip([*names, "background"], analysis.confusion.matrix.tolist(), strict=True)
     return Matrix(

@@ -13,7 +13,7 @@ from anchorloc.report.csv import write_csv
 Rows = Iterator[Sequence[object]]
 
 
-def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names: Sequence[str]) -> None:
+def write_csv_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names: Sequence[str]) -> None:
     """Write classes, curves, errors, confusion, slices, images and, if the anchors are known, anchors.
 
     Args:
@@ -32,7 +32,7 @@ def write_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, names
     write_csv(folder / "confusion.csv", ("true class", *classes, "missed"), ([true, *row] for true, row in matrix))
     header = ("group", "part", "boxes", "AP", "AP50", "found", "AR", "IoU")
     write_csv(folder / "slices.csv", header, (list(vars(one).values()) for one in analysis.slices))
-    images = ((names[one.index], one.boxes, one.found, one.wrong, one.f1) for one in analysis.images)
+    images = ((names[one.index], one.boxes, one.true_positives, one.false_positives, one.f1) for one in analysis.images)
     write_csv(folder / "images.csv", ("image", "boxes", "found", "wrong", "F1"), images)
     if analysis.shapes:
         write_csv(folder / "anchors.csv", ANCHOR_HEADER, _anchors(analysis))
@@ -48,8 +48,8 @@ ANCHOR_HEADER = ("level", "stride", "width", "height", "anchors", "detections", 
 
 def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
     intervals = [None] * len(evaluation.classes) if analysis.bootstrap is None else analysis.bootstrap.classes
-    everything = zip(evaluation.classes, analysis.classes, intervals, analysis.errors.counts.tolist(), strict=True)
-    for one, curve, interval, errors in everything:
+    rows = zip(evaluation.classes, analysis.classes, intervals, analysis.errors.counts.tolist(), strict=True)
+    for one, curve, interval, errors in rows:
         ends = (None, None) if interval is None else (interval.low, interval.high)
         point = (None,) * 4 if curve.recommended is None else tuple(vars(curve.recommended).values())
         numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, one.detections)
@@ -57,7 +57,7 @@ def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
 
 
 def _curves(analysis: Analysis) -> Rows:
-    for curve in (analysis.everything, *analysis.classes):
+    for curve in (analysis.overall_curve, *analysis.classes):
         name = "" if curve.category is None else curve.category.name
         yield from ((name, *vars(point).values()) for point in curve.points)
 
@@ -65,4 +65,5 @@ def _curves(analysis: Analysis) -> Rows:
 def _anchors(analysis: Analysis) -> Rows:
     for one in analysis.shapes:
         size = one.size or (None, None)
-        yield (one.level, one.stride, *size, one.anchors, one.kept, one.right, one.iou, one.ap_loss)
+        shares = (one.anchors, one.detection_fraction, one.true_positive_fraction)
+        yield (one.level, one.stride, *size, *shares, one.iou, one.ap_loss)
