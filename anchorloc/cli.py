@@ -62,7 +62,7 @@ def command_parser(name: str, description: str | None) -> argparse.ArgumentParse
 
 
 def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Part the words of a command line into paths and `key=value` overrides; an existing path is never an override."""
+    """Split the words of a command line into paths and `key=value` overrides; an existing path is never an override."""
     overrides = [word for word in words if _OVERRIDE.match(word) and not exists(word)]
     return [Path(word) for word in words if word not in overrides], overrides
 
@@ -94,7 +94,7 @@ def positive_float(text: str) -> float:
     return value
 
 
-def fraction(text: str) -> float:
+def positive_fraction(text: str) -> float:
     """Read an option that is above 0 and at most 1."""
     value = _as_float(text)
     if not 0 < value <= 1:
@@ -110,5 +110,5 @@ def _as_float(text: str) -> float:
 
 
 def _drop_output() -> None:
-    """Send what stdout could not take to nowhere, so that the flush at exit does not complain."""
+    """Redirect stdout to /dev/null, so that the flush at exit succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

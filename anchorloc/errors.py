@@ -1,4 +1,4 @@
-"""The one error that a user can cause."""
+"""The errors that a user's files, config or command line cause."""
 
 from __future__ import annotations
 
@@ -7,4 +7,11 @@ class InputError(ValueError):
     """A mistake in data, config or command line, as one sentence: what is wrong, where, and what to do.
 
     Commands print the sentence and exit with status 2; any other exception is a bug of the package.
+    """
+
+
+class ItemError(Exception):
+    """A mistake in one item of a data set, such as "bbox [1, 2, 3] is not a list of four numbers".
+
+    The caller catches it and adds the file and the item.
     """

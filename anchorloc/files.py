@@ -102,14 +102,14 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
 
 
 def read_json(
-    path: Path, skip: Collection[str] = (), condense: Collection[str] = (), constants: list[str] | None = None
+    path: Path, skip: Collection[str] = (), condense: Collection[str] = (), nan_literals: list[str] | None = None
 ) -> Any:
     """Parse a UTF-8 JSON file, with or without a byte order mark.
 
     Args:
         skip: keys to drop from all objects while parsing, so that large values such as masks take no memory.
         condense: keys whose value becomes True or False: whether it is empty.
-        constants: if given, NaN and Infinity are accepted and their names appended to this list.
+        nan_literals: if given, NaN and Infinity are accepted and their names appended to this list.
 
     Raises:
         InputError: the file is unreadable or not JSON, an object repeats a key, or the file contains NaN, Infinity or
@@ -118,9 +118,9 @@ def read_json(
     data = read_bytes(path, MAX_JSON_BYTES)
 
     def constant(name: str) -> float:
-        if constants is None:
+        if nan_literals is None:
             raise InputError(f"{path} contains {name}, which is not JSON; replace it by a number")
-        constants.append(name)
+        nan_literals.append(name)
         return float(name)
 
     def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

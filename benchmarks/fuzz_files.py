@@ -30,8 +30,7 @@ from anchorloc.config import read_config
 from anchorloc.data import ShapesData, read_annotations
 from anchorloc.data.coco_export import coco_document
 from anchorloc.data.images import read_header, read_image
-from anchorloc.data.item_error import ItemError
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from benchmarks.hostile import pictures
 from benchmarks.hostile.base import SIZE
 from benchmarks.hostile.checkpoints import trained

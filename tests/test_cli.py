@@ -10,9 +10,9 @@ import pytest
 
 from anchorloc.cli import (
     command_parser,
-    fraction,
     non_negative_int,
     positive_float,
+    positive_fraction,
     positive_int,
     run_command,
     split_words,
@@ -37,7 +37,7 @@ def test_words_are_paths_or_overrides(tmp_path: Path, monkeypatch: pytest.Monkey
         (non_negative_int, {"0": 0, "12": 12}, ["-1", "1.5", "x", "", "1" * 10]),
         (positive_int, {"1": 1, "12": 12}, ["0", "-1", "1.5", "x", ""]),
         (positive_float, {"0.5": 0.5, "1e3": 1000.0}, ["0", "-1", "nan", "inf", "x"]),
-        (fraction, {"0.5": 0.5, "1": 1.0}, ["0", "1.01", "-1", "nan", "x"]),
+        (positive_fraction, {"0.5": 0.5, "1": 1.0}, ["0", "1.01", "-1", "nan", "x"]),
     ],
 )
 def test_option_types(read: Callable[[str], float], good: dict[str, float], bad: Sequence[str]) -> None:

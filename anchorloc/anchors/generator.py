@@ -18,7 +18,7 @@ from anchorloc.anchors.checks import (
     positive_numbers,
 )
 from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors
-from anchorloc.structures import AnchorGrid, AnchorLevel, Size
+from anchorloc.structures import AnchorGrid, AnchorLevel, Float64Array, Size
 
 Shapes = tuple[tuple[float, float], ...]  # (width, height) in pixels of the K anchors of a cell
 
@@ -161,5 +161,5 @@ def _level(grid: Size, stride: tuple[float, float], shapes: Shapes) -> AnchorLev
     return AnchorLevel(stride, first, _edge(x - width), _edge(y - height), _edge(x + width), _edge(y + height))
 
 
-def _edge(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _edge(values: Float64Array) -> NDArray[np.float32]:
     return values.astype(np.float32)

@@ -107,9 +107,8 @@ class Mosaic:
             min(max(round(side * (self.center + (1 - 2 * self.center) * random.random())), 1), side - 1)
             for side in canvas
         ]
-        (down, right), (height, width) = cuts, canvas
-        rows, columns = ((0, down), (down, height - down)), ((0, right), (right, width - right))
-        return [((top, left), (tall, wide)) for top, tall in rows for left, wide in columns]
+        rows, columns = (((0, cut), (cut, side - cut)) for cut, side in zip(cuts, canvas, strict=True))
+        return [((top, left), (height, width)) for top, height in rows for left, width in columns]
 
 
 @dataclass(frozen=True)

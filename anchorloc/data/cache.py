@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anchorloc.structures import Pixels
+from anchorloc.structures import Pixels, Size
 
 
 class ImageCache:
@@ -18,8 +18,8 @@ class ImageCache:
     filled. A process that is spawned gets an empty cache of its own.
     """
 
-    def __init__(self, sizes: Iterable[tuple[int, int]], limit: int) -> None:
-        """Prepare for images of the given (height, width), 3 bytes a pixel."""
+    def __init__(self, sizes: Iterable[Size], limit: int) -> None:
+        """Prepare for images of the given sizes, 3 bytes a pixel."""
         self.sizes = np.array(list(sizes), np.int64).reshape(-1, 2)
         ends = np.cumsum(self.sizes.prod(axis=1) * 3)
         self.count = int(np.searchsorted(ends, limit, side="right"))  # number of images that fit

@@ -24,7 +24,7 @@ class CanvasPlan:
     placements: Placements  # the first is the image that was asked for
     target: Target  # the M boxes to learn, in canvas pixels
     images: IntArray  # (M,) the image that each box comes from
-    annotated: int  # boxes of all images, including those that cropping removes
+    annotated_boxes: int  # boxes of all images, including those that cropping removes
 
     @property
     def canvas(self) -> Size:

@@ -8,10 +8,9 @@ from pathlib import Path
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
-from anchorloc.data.item_error import ItemError
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.files import digest
 from anchorloc.structures import Pixels
 from anchorloc.text import counted, first_few, short_repr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from anchorloc.data.item_error import ItemError
+from anchorloc.errors import ItemError
 from anchorloc.text import short_repr
 
 MAX_COORDINATE = 1e7  # pixels

@@ -13,8 +13,7 @@ import numpy as np
 
 from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, index_of, is_crowd, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import ItemError
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size
 from anchorloc.text import first_few, json_type, short_repr
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from anchorloc.data.coco_fields import checked_box, index_of
 from anchorloc.data.coco_reader import read_each
-from anchorloc.data.item_error import ItemError
 from anchorloc.data.source import Annotations
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
 from anchorloc.structures import Detections, Float64Array
 from anchorloc.text import json_type, short_repr
@@ -29,7 +28,7 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
         InputError: the file is not such a list, or a detection has an image or a category that `source` lacks, an
             invalid box, or a score outside [0, 1].
     """
-    items = read_json(path, constants=[])  # the checks below refuse NaN and name the detection
+    items = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
     if not isinstance(items, list):
         raise InputError(f"{path} contains {json_type(items)}, not a list of detections; give a COCO result file")
     images = {source.image_id(index): index for index in range(len(source))}

@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path, PureWindowsPath
 
-from anchorloc.data.item_error import ItemError
+from anchorloc.errors import ItemError
 from anchorloc.text import short_repr
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anchorloc.data.item_error import ItemError
+from anchorloc.errors import ItemError
 from anchorloc.structures import Pixels, Size
 
 # Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.

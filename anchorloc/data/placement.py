@@ -14,17 +14,17 @@ MIN_VISIBLE = 0.25  # fraction of a box's area; a box whose center is visible sh
 
 @dataclass(frozen=True)
 class Placement:
-    """A window of the shrunk image is scaled to the size `part`, mirrored, and put at `offset` on an empty canvas.
+    """A crop of the shrunk image is resized, mirrored, and put at `offset` on an empty canvas.
 
     All sizes and positions are in whole pixels, (vertical, horizontal).
     """
 
     source: Size  # the annotated image
-    shrunk: Size  # the image that the window is cut from
-    corner: tuple[int, int]  # top left of the window in the shrunk image
-    window: Size
-    part: Size  # the window after scaling
-    offset: tuple[int, int]  # top left of the part on the canvas
+    shrunk: Size  # the image that is cropped
+    crop_corner: tuple[int, int]  # top left of the crop in the shrunk image
+    crop_size: Size
+    resized_size: Size  # the crop after resizing
+    offset: tuple[int, int]  # top left of the resized crop on the canvas
     canvas: Size
     mirrored: tuple[bool, bool] = (False, False)  # (top to bottom, left to right)
 
@@ -32,7 +32,7 @@ class Placement:
     def scale(self) -> Scale:
         """(vertical, horizontal) canvas pixels per pixel of the annotated image."""
         vertical, horizontal = (
-            self.part[axis] / self.window[axis] * (self.shrunk[axis] / self.source[axis]) for axis in (0, 1)
+            self.resized_size[axis] / self.crop_size[axis] * (self.shrunk[axis] / self.source[axis]) for axis in (0, 1)
         )
         return vertical, horizontal
 
@@ -40,10 +40,10 @@ class Placement:
         """Map boxes (M, 4) of the annotated image to canvas pixels, without clipping."""
         mapped = np.empty_like(boxes)
         for axis, edges in ((0, [1, 3]), (1, [0, 2])):
-            start = self.offset[axis] - self.corner[axis] * self.part[axis] / self.window[axis]
+            start = self.offset[axis] - self.crop_corner[axis] * self.resized_size[axis] / self.crop_size[axis]
             mapped[:, edges] = boxes[:, edges] * self.scale[axis] + start
             if self.mirrored[axis]:
-                mapped[:, edges] = 2 * self.offset[axis] + self.part[axis] - mapped[:, edges[::-1]]
+                mapped[:, edges] = 2 * self.offset[axis] + self.resized_size[axis] - mapped[:, edges[::-1]]
         return mapped
 
     def map_target(self, target: Target, min_visible: float = MIN_VISIBLE) -> Target:
@@ -53,7 +53,7 @@ class Placement:
         """
         whole = self.map_boxes(target.boxes)
         low = np.array([self.offset[1], self.offset[0]])
-        high = low + np.array([self.part[1], self.part[0]])
+        high = low + np.array([self.resized_size[1], self.resized_size[0]])
         boxes: FloatArray = np.minimum(np.maximum(whole, np.tile(low, 2)), np.tile(high, 2))
         visible, area = _area(boxes), _area(whole)
         keep = (visible > 0) & (visible >= min_visible * area)
@@ -76,10 +76,12 @@ def place(
         window: (corner, size) of the part of the shrunk image to use; None uses all of it.
     """
     (top, left), (height, width) = window or ((0, 0), shrunk)
-    (tall, down), (wide, across) = (_fit(height, canvas[0], scale[0]), _fit(width, canvas[1], scale[1]))
-    corner = top + _start(height - tall, random), left + _start(width - wide, random)
-    offset = _start(canvas[0] - down, random), _start(canvas[1] - across, random)
-    return Placement(source, shrunk, corner, (tall, wide), (down, across), offset, canvas)
+    crop_height, resized_height = _fit(height, canvas[0], scale[0])
+    crop_width, resized_width = _fit(width, canvas[1], scale[1])
+    corner = top + _start(height - crop_height, random), left + _start(width - crop_width, random)
+    offset = _start(canvas[0] - resized_height, random), _start(canvas[1] - resized_width, random)
+    crop, resized = (crop_height, crop_width), (resized_height, resized_width)
+    return Placement(source, shrunk, corner, crop, resized, offset, canvas)
 
 
 def visible_share(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple[FloatArray, FloatArray]:

@@ -7,9 +7,9 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from anchorloc.data.shape_layout import Figure, outline
+from anchorloc.data.shape_layout import Figure, figure_mask
 
-Color = tuple[int, int, int]
+RGB = tuple[int, int, int]
 
 MIN_CONTRAST = 60  # out of 255, in at least one channel, between an object and everything behind it
 MAX_LINES, MAX_BLOBS = 5, 4
@@ -28,15 +28,15 @@ def draw(random: Random, figures: list[Figure], size: int) -> Image.Image:
     for figure in figures:
         color = _visible_color(random, ground, _middle(scene, figure))
         patch = _textured(random, color, (figure.width, figure.height), contrast=40)
-        scene.paste(patch, (figure.x, figure.y), outline(figure))
+        scene.paste(patch, (figure.x, figure.y), figure_mask(figure))
     return scene
 
 
-def _color(random: Random) -> Color:
+def _color(random: Random) -> RGB:
     return int(random.random() * 256), int(random.random() * 256), int(random.random() * 256)
 
 
-def _visible_color(random: Random, *others: Color) -> Color:
+def _visible_color(random: Random, *others: RGB) -> RGB:
     """Draw until the color differs by MIN_CONTRAST from each of `others`."""
     while True:
         color = _color(random)
@@ -44,14 +44,14 @@ def _visible_color(random: Random, *others: Color) -> Color:
             return color
 
 
-def _middle(scene: Image.Image, figure: Figure) -> Color:
-    """Return the color under the middle of a figure, which may be that of a larger one."""
+def _middle(scene: Image.Image, figure: Figure) -> RGB:
+    """Return the color at the center of a figure, which may lie on a larger figure."""
     x1, y1, x2, y2 = figure.visible
     red, green, blue = scene.getpixel(((x1 + x2) // 2, (y1 + y2) // 2))  # type: ignore[misc]
     return red, green, blue
 
 
-def _textured(random: Random, color: Color, size: tuple[int, int], contrast: int) -> Image.Image:
+def _textured(random: Random, color: RGB, size: tuple[int, int], contrast: int) -> Image.Image:
     """Fill (width, height) with low-resolution noise between two colors, at most `contrast` apart, around `color`."""
     away = [(random.random() - 0.5) * contrast for _ in range(3)]
     dark, light = ([round(c + sign * a / 2) for c, a in zip(color, away, strict=True)] for sign in (-1, 1))
@@ -62,7 +62,7 @@ def _textured(random: Random, color: Color, size: tuple[int, int], contrast: int
     return patch
 
 
-def _clamp(color: list[int]) -> Color:
+def _clamp(color: list[int]) -> RGB:
     red, green, blue = (min(max(value, 0), 255) for value in color)
     return red, green, blue
 

@@ -33,7 +33,7 @@ class Figure:
     visible: IntBox  # x1, y1, x2, y2: spans the drawn pixels inside the scene, tightly
 
 
-def outline(figure: Figure) -> Image.Image:
+def figure_mask(figure: Figure) -> Image.Image:
     """Return the 8-bit mask of a whole figure, (height, width) pixels; its non-zero pixels span its box."""
     width, height = figure.width * OVERSAMPLING, figure.height * OVERSAMPLING
     mask = Image.new("L", (width, height))
@@ -109,7 +109,7 @@ def _start(random: Random, length: int, size: int) -> int:
 def _cut(figure: Figure) -> Figure:
     """Replace the visible box by the tight one: what a border leaves of a triangle is smaller than the clipped box."""
     x1, y1, x2, y2 = figure.visible
-    part = outline(figure).crop((x1 - figure.x, y1 - figure.y, x2 - figure.x, y2 - figure.y)).getbbox()
+    part = figure_mask(figure).crop((x1 - figure.x, y1 - figure.y, x2 - figure.x, y2 - figure.y)).getbbox()
     left, top, right, bottom = part or (0, 0, 0, 0)
     return replace(figure, visible=(x1 + left, y1 + top, x1 + right, y1 + bottom))
 

@@ -16,7 +16,7 @@ class AnnotationSubset:
     """The annotations of some images of `source`, with all its categories: `Annotations`."""
 
     source: Annotations
-    kept: IntArray  # (N,) indices of images of the source
+    image_indices: IntArray  # (N,) indices of images of the source
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -27,22 +27,22 @@ class AnnotationSubset:
         return self.source.warnings
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.image_indices)
 
     def target(self, index: int) -> Target:
-        return self.source.target(int(self.kept[index]))
+        return self.source.target(int(self.image_indices[index]))
 
     def training_target(self, index: int) -> Target:
-        return self.source.training_target(int(self.kept[index]))
+        return self.source.training_target(int(self.image_indices[index]))
 
     def image_id(self, index: int) -> int | str:
-        return self.source.image_id(int(self.kept[index]))
+        return self.source.image_id(int(self.image_indices[index]))
 
     def size(self, index: int) -> Size:
-        return self.source.size(int(self.kept[index]))
+        return self.source.size(int(self.image_indices[index]))
 
     def name(self, index: int) -> str:
-        return self.source.name(int(self.kept[index]))
+        return self.source.name(int(self.image_indices[index]))
 
     def annotation_id(self, row: int) -> int | str:
         return self.source.annotation_id(row)
@@ -56,10 +56,10 @@ class Subset(AnnotationSubset):
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.source.fingerprint} {self.kept.tolist()}"
+        return f"{self.source.fingerprint} {self.image_indices.tolist()}"
 
     def image(self, index: int) -> Pixels:
-        return self.source.image(int(self.kept[index]))
+        return self.source.image(int(self.image_indices[index]))
 
     def check_images(self) -> tuple[str, ...]:
         """Return no warnings: the images were checked when they were selected."""

@@ -162,5 +162,5 @@ class TiledSource:
 
 def _crop(target: Target, size: Size, window: Window, min_visible: float) -> Target:
     top, left, height, width = window
-    part = (height, width)
-    return Placement(size, size, (top, left), part, part, (0, 0), part).map_target(target, min_visible)
+    tile = (height, width)
+    return Placement(size, size, (top, left), tile, tile, (0, 0), tile).map_target(target, min_visible)

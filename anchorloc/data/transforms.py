@@ -77,7 +77,7 @@ class Transform:
             return _exact(shrunk, placement.canvas)
         drawn = []
         for shrunk, placement in parts:
-            image = _part(shrunk, placement, not self.resize.exact)
+            image = _crop_and_resize(shrunk, placement, not self.resize.exact)
             if random is not None and self.augment.photometric:
                 image = _recolor(image, self.augment.photometric, random)
             drawn.append((image, placement))
@@ -118,9 +118,9 @@ class Transform:
     ) -> Placement:
         """Draw where the pixels of an image of `size` go in one `quarter` (corner, size) of a mosaic."""
         shrunk, (corner, available) = self.shrunk_size(size, training=True), quarter
-        part = place(size, shrunk, available, self._relative(size, (zoom, zoom)), random)
-        offset = part.offset[0] + corner[0], part.offset[1] + corner[1]
-        return self._mirrored(replace(part, offset=offset, canvas=canvas), random)
+        placement = place(size, shrunk, available, self._relative(size, (zoom, zoom)), random)
+        offset = placement.offset[0] + corner[0], placement.offset[1] + corner[1]
+        return self._mirrored(replace(placement, offset=offset, canvas=canvas), random)
 
     def _draw_window(
         self, size: Size, shrunk: Size, boxes: FloatArray | None, random: Random
@@ -137,8 +137,8 @@ class Transform:
         if window is None:
             return None, canvas, (1.0, 1.0)
         height, width = (max(1, round(window[1][axis] * size[axis] / shrunk[axis])) for axis in (0, 1))
-        canvas, (down, across) = self.resize((height, width))
-        return window, canvas, (down / scale[0], across / scale[1])
+        canvas, (vertical, horizontal) = self.resize((height, width))
+        return window, canvas, (vertical / scale[0], horizontal / scale[1])
 
     def _relative(self, size: Size, zoom: Scale) -> Scale:
         """Return the scale that makes a shrunk image `zoom` times as large as without augmentation."""
@@ -177,32 +177,30 @@ def _exact(image: Pixels, size: Size) -> Float32Array:
     return pixels
 
 
-def _part(shrunk: Pixels, placement: Placement, antialias: bool) -> Pixels:
-    """Crop the window, scale it and mirror it."""
-    (top, left), (height, width) = placement.corner, placement.window
-    window = np.ascontiguousarray(
-        shrunk[top : top + height, left : left + width]
-    )  # a strided view scales at half speed
-    part = _tensor(window)
-    if placement.part != placement.window:
-        part = _scale(part, placement.part, antialias)
+def _crop_and_resize(shrunk: Pixels, placement: Placement, antialias: bool) -> Pixels:
+    """Crop a shrunk image, resize it and mirror it."""
+    (top, left), (height, width) = placement.crop_corner, placement.crop_size
+    crop = np.ascontiguousarray(shrunk[top : top + height, left : left + width])  # a strided view scales at half speed
+    image = _tensor(crop)
+    if placement.resized_size != placement.crop_size:
+        image = _scale(image, placement.resized_size, antialias)
     if placement.mirrored[0]:
-        part = functional.vertical_flip(part)
+        image = functional.vertical_flip(image)
     if placement.mirrored[1]:
-        part = functional.horizontal_flip(part)
-    return _array(part)
+        image = functional.horizontal_flip(image)
+    return _array(image)
 
 
 def _on_canvas(parts: Sequence[tuple[Pixels, Placement]], fill: Color) -> Pixels:
     first, placement = parts[0]
-    if placement.part == placement.canvas:
+    if placement.resized_size == placement.canvas:
         return first
     rows, columns = placement.canvas
     color = np.array(fill).round().astype(np.uint8)
     image = np.empty((rows, columns, 3), np.uint8)
     image.reshape(rows, columns * 3)[:] = np.tile(color, columns)  # 40 times faster than pixel by pixel
     for part, placement in parts:
-        (top, left), (height, width) = placement.offset, placement.part
+        (top, left), (height, width) = placement.offset, placement.resized_size
         image[top : top + height, left : left + width] = part
     return image
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anchorloc.structures import BoolArray, Category, IntArray
+from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
 NO_LABEL = -1
 
@@ -18,20 +17,20 @@ class AnnotationTable:
     """The N images with a valid id, the C categories, and the M boxes of four numbers that belong to such an image."""
 
     image_rows: IntArray  # (N,) rows in the list of images
-    sizes: NDArray[np.float64]  # (N, 2) height, width; inf if the file does not say
+    sizes: Float64Array  # (N, 2) height, width; inf if the file does not say
     names: list[str | None]  # (N,) file_name; None if it is not valid
     categories: list[Category]  # (C,)
     category_rows: list[int]  # (C,) rows in the list of categories
     rows: IntArray  # (M,) rows in the list of annotations
     images: IntArray  # (M,) 0..N-1
     labels: IntArray  # (M,) 0..C-1, or NO_LABEL
-    boxes: NDArray[np.float64]  # (M, 4) xyxy
+    boxes: Float64Array  # (M, 4) xyxy
     crowd: BoolArray  # (M,)
-    area: NDArray[np.float64]  # (M,) as annotated; NaN if it is missing or invalid
-    masked: BoolArray  # (M,) whether the box has a segmentation
+    area: Float64Array  # (M,) as annotated; NaN if it is missing or invalid
+    has_segmentation: BoolArray  # (M,) whether the box has a segmentation
 
     @cached_property
-    def box_sizes(self) -> NDArray[np.float64]:  # (M, 2) height, width of the image of each box
+    def box_sizes(self) -> Float64Array:  # (M, 2) height, width of the image of each box
         return self.sizes[self.images]
 
     @cached_property

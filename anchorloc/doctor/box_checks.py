@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.data.coco_annotations import clip_boxes, has_size
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter
 from anchorloc.doctor.rules import Rule
-from anchorloc.structures import BoolArray
+from anchorloc.structures import BoolArray, Float64Array
 from anchorloc.text import counted, short_repr
 
 ROUNDING = 0.5  # px outside the image that rounding explains
@@ -33,7 +32,7 @@ def check_boxes(document: CocoDocument, table: AnnotationTable, findings: Findin
         findings.add(Rule.NOTHING_TO_LEARN, document, "", -1, f"{counted(len(empty), 'box')} in all")
 
 
-def overshoot(boxes: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+def overshoot(boxes: Float64Array, sizes: Float64Array) -> Float64Array:
     """Return by how many pixels (M, 4) boxes leave images of (M, 2) sizes on each side, (M, 4); negative inside."""
     return np.concatenate([-boxes[:, :2], boxes[:, 2:] - sizes[:, ::-1]], axis=1)
 
@@ -51,14 +50,14 @@ def _report_areas(reporter: Reporter, table: AnnotationTable) -> None:
     """Report areas that differ from the box, or with a mask, whose area COCO means, exceed the box."""
     width, height = (table.boxes[:, 2:] - table.boxes[:, :2]).T
     excess = table.area - width * height
-    tolerance = width + height + 1  # rounding, or boxes that count pixels, "+1"
-    differs = np.where(table.masked, excess > tolerance, np.abs(excess) > tolerance)  # False for NaN, no area
+    tolerance = width + height + 1  # tolerates rounding and the +1 convention
+    differs = np.where(table.has_segmentation, excess > tolerance, np.abs(excess) > tolerance)  # False for NaN, no area
     for index in np.flatnonzero(differs).tolist():
         value = f"area {table.area[index]:g}, box {width[index]:g} x {height[index]:g} px"
         reporter.add(Rule.AREA_DIFFERS, int(table.rows[index]), value)
 
 
-def _report_small(reporter: Reporter, table: AnnotationTable, sides: NDArray[np.float64], small: BoolArray) -> None:
+def _report_small(reporter: Reporter, table: AnnotationTable, sides: Float64Array, small: BoolArray) -> None:
     names = [short_repr(name) for name in table.class_names]
     for index in np.flatnonzero(small).tolist():
         width, height = sides[index]

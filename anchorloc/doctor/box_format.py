@@ -14,9 +14,9 @@ from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
 from anchorloc.errors import InputError
 
-MIN_OVERSHOOT = 0.02  # fraction of the image's side; a box that leaves it by less may be drawn carelessly
-MIN_OUTSIDE = 0.2  # fraction of the boxes; fewer outside are careless, or another mistake
-MIN_AGREEMENT = 0.98  # fraction of the boxes; a few may be wrong in yet another way
+MIN_OVERSHOOT = 0.02  # fraction of the image's side; a smaller overshoot may be careless annotation
+MIN_OUTSIDE = 0.2  # fraction of the boxes; fewer outside have another cause
+MIN_AGREEMENT = 0.98  # fraction of the boxes; allows a few boxes with other errors
 MIN_BOXES = 5  # fewer boxes prove nothing
 
 

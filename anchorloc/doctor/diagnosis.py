@@ -39,9 +39,9 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
     findings = Findings()
     tables, files = [], []
     for document in documents:
-        if document.constants:
-            words = sorted(set(document.constants))
-            findings.add(Rule.NOT_JSON, document, "", -1, f"{len(document.constants):,} times {' and '.join(words)}")
+        if document.nan_literals:
+            words = sorted(set(document.nan_literals))
+            findings.add(Rule.NOT_JSON, document, "", -1, f"{len(document.nan_literals):,} times {' and '.join(words)}")
         table = check_items(document, findings)
         check_box_format(document, table, findings)
         check_boxes(document, table, findings, stride)

@@ -23,7 +23,7 @@ class CocoDocument:
     path: Path
     content: Mapping[str, Any]
     folder: Path | None = None  # images folder; None: the image files are not checked
-    constants: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
+    nan_literals: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
 
     def items(self, name: str) -> list[Any]:
         """Return the list "images", "categories" or "annotations"; empty if the file lacks it."""
@@ -72,8 +72,8 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
     if folder is not None and not folder.is_dir():
         raise InputError(f"the images folder {folder} does not exist; check --images and --val-images")
     options = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
-    constants: list[str] = []
-    content = read_json(path, constants=constants, **options)
+    nan_literals: list[str] = []
+    content = read_json(path, nan_literals=nan_literals, **options)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "
@@ -81,7 +81,7 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
         )
     if not isinstance(content.get("images"), list):
         raise InputError(f"{path} has no list 'images'; give a COCO annotation file")
-    return CocoDocument(path, content, folder, tuple(constants))
+    return CocoDocument(path, content, folder, tuple(nan_literals))
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:

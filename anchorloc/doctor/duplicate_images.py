@@ -15,7 +15,7 @@ from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
 from anchorloc.files import digest
-from anchorloc.structures import IntArray
+from anchorloc.structures import IntArray, Size
 
 SIDE = 16  # cells of the hash grid a side: 256 bits
 MIN_STEP = 4  # in 256 gray levels; a smaller step is noise, as compression makes it
@@ -28,12 +28,12 @@ _BLOCK = 1 << 22  # pairs compared at once, to bound memory
 class ImageHash:
     """A difference hash: a bit per cell of a coarse gray grid, set if the cell is brighter than its left neighbor."""
 
-    words: NDArray[np.uint64]  # (4,) 256 bits
+    bits: NDArray[np.uint64]  # (4,) 256 bits
 
     @property
     def uniform(self) -> bool:
         """Whether the image shows too little to compare it."""
-        return int(np.bitwise_count(self.words).sum()) < MIN_SET_BITS
+        return int(np.bitwise_count(self.bits).sum()) < MIN_SET_BITS
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ImageFile:
 
     row: int  # in the list of images
     path: Path
-    size: tuple[int, int]  # (height, width) as stored
+    size: Size  # (height, width) as stored
     hash: ImageHash | None  # None if the pixels were not decoded
 
 
@@ -61,17 +61,17 @@ def similar_pairs(first: list[ImageHash], second: list[ImageHash]) -> tuple[IntA
     if not first or not second:
         empty = np.empty(0, np.int64)
         return empty, empty, empty
-    ours, theirs = np.stack([one.words for one in first]), np.stack([one.words for one in second])
+    first_bits, second_bits = np.stack([one.bits for one in first]), np.stack([one.bits for one in second])  # (N, 4)
     uniform = np.array([one.uniform for one in first])[:, None], np.array([one.uniform for one in second])[None]
     blocks = []
-    step = max(1, _BLOCK // len(theirs))
-    for start in range(0, len(ours), step):
-        bits = np.zeros((len(ours[start : start + step]), len(theirs)), np.int64)
-        for word in range(ours.shape[1]):
-            bits += np.bitwise_count(ours[start : start + step, None, word] ^ theirs[None, :, word])
-        near = (bits <= MAX_DISTANCE) & ~uniform[0][start : start + step] & ~uniform[1]
+    step = max(1, _BLOCK // len(second_bits))
+    for start in range(0, len(first_bits), step):
+        distance = np.zeros((len(first_bits[start : start + step]), len(second_bits)), np.int64)
+        for word in range(first_bits.shape[1]):
+            distance += np.bitwise_count(first_bits[start : start + step, None, word] ^ second_bits[None, :, word])
+        near = (distance <= MAX_DISTANCE) & ~uniform[0][start : start + step] & ~uniform[1]
         rows, columns = np.nonzero(near)
-        blocks.append(np.stack([rows + start, columns, bits[near]]))
+        blocks.append(np.stack([rows + start, columns, distance[near]]))
     pairs = np.concatenate(blocks, axis=1)
     return pairs[0], pairs[1], pairs[2]
 

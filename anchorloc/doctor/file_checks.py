@@ -10,11 +10,11 @@ import numpy as np
 
 from anchorloc.data.coco_fields import MAX_COORDINATE, Id, area_of, checked_box, checked_id, is_crowd, whole_pixels
 from anchorloc.data.image_paths import check_file_name
-from anchorloc.data.item_error import ItemError
 from anchorloc.doctor.annotation_table import NO_LABEL, AnnotationTable
 from anchorloc.doctor.document import NOUNS, CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter, without_advice
 from anchorloc.doctor.rules import Rule
+from anchorloc.errors import ItemError
 from anchorloc.structures import Category
 from anchorloc.text import short_repr
 
@@ -24,7 +24,7 @@ SAME_ID = {
     "annotations": Rule.SAME_ANNOTATION_ID,
 }
 EMPTY = {"images": Rule.NO_IMAGES, "categories": Rule.NO_CATEGORIES}
-CROWD, MASKED = 1, 2  # flags of a box, packed into one column
+CROWD, SEGMENTED = 1, 2  # flags of a box, packed into one column
 
 
 def check_items(document: CocoDocument, findings: Findings) -> AnnotationTable:
@@ -50,7 +50,7 @@ def check_items(document: CocoDocument, findings: Findings) -> AnnotationTable:
         boxes=values[:, :4].copy(),
         crowd=column[:, 3] & CROWD != 0,
         area=values[:, 4].copy(),
-        masked=column[:, 3] & MASKED != 0,
+        has_segmentation=column[:, 3] & SEGMENTED != 0,
     )
 
 
@@ -74,7 +74,7 @@ def _ids(reporter: Reporter, objects: Sequence[tuple[int, dict[str, Any]]]) -> d
     """Return the row and id of every item whose id is valid and new."""
     first: dict[Id, int] = {}
     for row, item in objects:
-        value = reporter.run(Rule.BAD_ID, row, checked_id, item.get("id"))
+        value = reporter.check(Rule.BAD_ID, row, checked_id, item.get("id"))
         if value is None:
             continue
         if value in first:
@@ -98,9 +98,9 @@ def _images(reporter: Reporter) -> tuple[list[int], list[Id], list[tuple[float, 
     sizes: list[tuple[float, float]] = []
     names: list[str | None] = []
     for row, item in objects:
-        height = reporter.run(Rule.BAD_SIZE, row, whole_pixels, item, "height")
-        width = reporter.run(Rule.BAD_SIZE, row, whole_pixels, item, "width") if height is not None else None
-        name = reporter.run(Rule.BAD_FILE_NAME, row, _file_name, item)
+        height = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "height")
+        width = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "width") if height is not None else None
+        name = reporter.check(Rule.BAD_FILE_NAME, row, _file_name, item)
         if row in ids:
             sizes.append((np.inf, np.inf) if height is None or width is None else (height, width))
             names.append(name)
@@ -141,13 +141,13 @@ def _annotations(reporter: Reporter, images: dict[Id, int], labels: dict[Id, int
         if box is not None and image != NO_LABEL:
             numbers.extend(box)
             numbers.append(area)
-            flags = CROWD * crowd + MASKED * bool(item.get("segmentation"))
+            flags = CROWD * crowd + SEGMENTED * bool(item.get("segmentation"))
             columns.extend((row, image, label, flags))
     return numbers, columns
 
 
 def _annotation_ids(reporter: Reporter, objects: Sequence[tuple[int, dict[str, Any]]]) -> None:
-    """Check ids; if one is missing, the reader renumbers all, and no other fault of an id matters."""
+    """Check ids; if one is missing, the reader renumbers all, and no other mistake in an id matters."""
     missing = [row for row, item in objects if item.get("id") is None]
     for row in missing:
         reporter.add(Rule.NO_ANNOTATION_ID, row, "id None")
@@ -168,7 +168,7 @@ def _box(reporter: Reporter, row: int, bbox: Any) -> tuple[float, float, float, 
 
 
 def _box_rule(bbox: Any) -> Rule:
-    """Return the rule that a box breaks which `checked_box` refuses."""
+    """Return the rule broken by a box that `checked_box` refused."""
     if type(bbox) is not list or len(bbox) != 4 or any(type(value) not in (int, float) for value in bbox):
         return Rule.BAD_BOX
     far = not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in bbox)
@@ -187,7 +187,7 @@ def _area(reporter: Reporter, row: int, value: Any) -> float:
     if value is None:
         reporter.add(Rule.NO_AREA, row, "area None")
         return np.nan
-    area = reporter.run(Rule.BAD_AREA, row, area_of, value, (0.0, 0.0, 0.0, 0.0))
+    area = reporter.check(Rule.BAD_AREA, row, area_of, value, (0.0, 0.0, 0.0, 0.0))
     return np.nan if area is None else area
 
 
@@ -196,4 +196,4 @@ def _crowd(reporter: Reporter, row: int, item: dict[str, Any]) -> bool:
     if crowd is None:
         reporter.add(Rule.NO_CROWD, row, "iscrowd None")
     rule = Rule.IGNORE_FLAG if crowd in (None, 0, 1) else Rule.BAD_CROWD
-    return bool(reporter.run(rule, row, is_crowd, item))
+    return bool(reporter.check(rule, row, is_crowd, item))

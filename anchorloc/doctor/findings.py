@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
-from anchorloc.data.item_error import ItemError
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.rules import Rule, Severity
+from anchorloc.errors import ItemError
 
 T = TypeVar("T")
 
@@ -30,7 +30,6 @@ class Findings:
     summaries: dict[Rule, list[tuple[CocoDocument, str]]] = field(default_factory=dict)
 
     def add(self, rule: Rule, document: CocoDocument, list_name: str, row: int, value: str) -> None:
-        """Add one case."""
         self.cases.setdefault(rule, []).append(Case(document, list_name, row, value))
 
     def summarize(self, rule: Rule, document: CocoDocument, text: str) -> None:
@@ -64,13 +63,12 @@ class Reporter:
     list_name: str
 
     def add(self, rule: Rule, row: int, value: str) -> None:
-        """Add one case."""
         self.findings.add(rule, self.document, self.list_name, row, value)
 
-    def run(self, rule: Rule, row: int, check: Callable[..., T], *arguments: object) -> T | None:
-        """Return what `check` returns; if it raises an ItemError, add a case and return None."""
+    def check(self, rule: Rule, row: int, read: Callable[..., T], *arguments: object) -> T | None:
+        """Return what `read` returns; if it raises an ItemError, add a case and return None."""
         try:
-            return check(*arguments)
+            return read(*arguments)
         except ItemError as error:
             self.add(rule, row, without_advice(error))
             return None

@@ -17,6 +17,7 @@ from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.document import NOUNS, CocoDocument
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
+from anchorloc.structures import Size
 
 REFERENCES = {"images": ("image_id", Rule.UNKNOWN_IMAGE), "categories": ("category_id", Rule.UNKNOWN_CATEGORY)}
 REMOVED = {
@@ -153,7 +154,7 @@ def renumber_annotations(editable: EditableDocument) -> None:
         editable.counts["annotation", "renumbered from 1"] = len(editable.items("annotations"))
 
 
-def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, tuple[int, int]]) -> set[int]:
+def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, Size]) -> set[int]:
     """Return the rows of images whose boxes leave the size of the file no more often than the declared size."""
     table = diagnosis.tables[0]
     rows = table.image_rows.tolist()

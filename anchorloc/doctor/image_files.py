@@ -8,12 +8,13 @@ from pathlib import Path
 
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import FORMATS, SUFFIXES, Header, needs_turning, read_header, read_image
-from anchorloc.data.item_error import ItemError
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, difference_hash
 from anchorloc.doctor.findings import Findings, Reporter
 from anchorloc.doctor.rules import Rule
+from anchorloc.errors import ItemError
+from anchorloc.structures import Size
 
 
 def check_image_files(
@@ -35,19 +36,17 @@ def check_image_files(
     return files
 
 
-def _check_file(
-    reporter: Reporter, row: int, name: str, declared: tuple[int, int] | None, decode: bool
-) -> ImageFile | None:
+def _check_file(reporter: Reporter, row: int, name: str, declared: Size | None, decode: bool) -> ImageFile | None:
     folder = reporter.document.folder
     assert folder is not None
-    path = reporter.run(Rule.NO_FILE, row, _locate, folder, name)
-    header = None if path is None else reporter.run(Rule.UNREADABLE, row, read_header, path)
+    path = reporter.check(Rule.NO_FILE, row, _locate, folder, name)
+    header = None if path is None else reporter.check(Rule.UNREADABLE, row, read_header, path)
     if path is None or header is None:
         return None
     if header.mode == "F":  # `read_image` refuses it
         reporter.add(Rule.UNREADABLE, row, "has floating-point pixels of unknown range")
         return None
-    pixels = reporter.run(Rule.UNREADABLE, row, read_image, path) if decode else None
+    pixels = reporter.check(Rule.UNREADABLE, row, read_image, path) if decode else None
     if decode and pixels is None:
         return None
     _check_header(reporter, row, header, declared, path)
@@ -61,7 +60,7 @@ def _locate(folder: Path, name: str) -> Path:
         raise ItemError(str(error).replace(f" in {folder}", "", 1)) from None
 
 
-def _check_header(reporter: Reporter, row: int, header: Header, declared: tuple[int, int] | None, path: Path) -> None:
+def _check_header(reporter: Reporter, row: int, header: Header, declared: Size | None, path: Path) -> None:
     if declared is not None:
         try:
             turned = needs_turning(header, declared)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.boxes import paired_box_iou
 from anchorloc.data.coco_annotations import has_size
@@ -13,7 +12,7 @@ from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter
 from anchorloc.doctor.rules import Rule
-from anchorloc.structures import IntArray
+from anchorloc.structures import Float64Array, IntArray
 from anchorloc.text import short_repr
 
 MIN_IOU = 0.95  # two boxes of this IoU count as one
@@ -30,7 +29,7 @@ def check_overlaps(document: CocoDocument, table: AnnotationTable, findings: Fin
             reporter.add(rule, int(table.rows[later]), _value(document, table, earlier, later))
 
 
-def earliest_duplicates(boxes: NDArray[np.float64], images: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
+def earliest_duplicates(boxes: Float64Array, images: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
     """Return for each of M boxes the first earlier row of its image with IoU >= MIN_IOU, or M if there is none.
 
     The first array, (M,), holds rows of the same label; the second, (M,), rows of another label.
@@ -60,9 +59,7 @@ def earliest_duplicates(boxes: NDArray[np.float64], images: IntArray, labels: In
     return np.where(same < rows, same, none), np.where(other < rows, other, none)
 
 
-def _neighbors(
-    left: NDArray[np.float64], image: IntArray, reach: NDArray[np.float64]
-) -> Iterator[tuple[IntArray, IntArray]]:
+def _neighbors(left: Float64Array, image: IntArray, reach: Float64Array) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield pairs of boxes in sorted order whose left edges are within reach, nearest neighbors first."""
     here = np.arange(len(left))
     for step in range(1, len(left)):

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis
@@ -19,7 +18,7 @@ from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Severity
 from anchorloc.errors import InputError
 from anchorloc.files import make_folder, refuse_filled
-from anchorloc.structures import IntArray
+from anchorloc.structures import Float64Array, IntArray
 from anchorloc.text import counted, short_repr
 
 NAMES = ("train", "val", "test")
@@ -87,7 +86,7 @@ def image_groups(document: CocoDocument, key: str | None = None, pattern: str | 
     return [str(row) for row in range(len(images))]
 
 
-def class_counts_per_image(table: AnnotationTable) -> NDArray[np.float64]:
+def class_counts_per_image(table: AnnotationTable) -> Float64Array:
     """Return the number of boxes of each class in each image, (N, C + 1); the last column is 1 for the image itself."""
     counts = np.zeros((len(table.image_rows), len(table.categories) + 1))
     np.add.at(counts, (table.images, table.labels), 1)
@@ -96,7 +95,7 @@ def class_counts_per_image(table: AnnotationTable) -> NDArray[np.float64]:
 
 
 def stratified_group_split(
-    counts: NDArray[np.float64], groups: Sequence[str], fractions: Sequence[float], seed: int
+    counts: Float64Array, groups: Sequence[str], fractions: Sequence[float], seed: int
 ) -> IntArray:
     """Return the subset of each image, (N,), keeping groups whole and giving each subset its fraction of every column.
 

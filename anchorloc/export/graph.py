@@ -11,7 +11,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Size
 
 
-class RawNetwork(nn.Module):
+class LogitsModule(nn.Module):
     """Map uint8 images (B, 3, H, W) to logits (B, A, C or 1 + C), deltas (B, A, 4) and any IoU logits (B, A)."""
 
     def __init__(self, network: Detector) -> None:
@@ -25,10 +25,11 @@ class RawNetwork(nn.Module):
         return (predictions.logits, predictions.deltas, *iou_logits)
 
 
-class Decoded(nn.Module):
+class DecodedModule(nn.Module):
     """Map images (B, 3, H, W) of one size to clipped boxes (B, A, 4) in pixels and scores (B, C, A).
 
-    Scores at or below the threshold are 0, and so are those beyond the `candidates` best of a group, as in `Decoder`.
+    Scores at or below the threshold are 0, and so are those beyond the `topk_candidates` best of an image or level, as
+    in `Decoder`.
     """
 
     def __init__(self, network: Detector, config: Config, size: Size) -> None:

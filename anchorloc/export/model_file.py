@@ -15,7 +15,7 @@ from anchorloc.engine.build import build_collate
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.export.agreement import Agreement, check_agreement
-from anchorloc.export.graph import Decoded, RawNetwork, refuse_unsupported
+from anchorloc.export.graph import DecodedModule, LogitsModule, refuse_unsupported
 from anchorloc.export.onnx_file import refuse_without_packages, to_onnx, trace
 from anchorloc.files import write_bytes
 from anchorloc.predict.image_input import find_images, read_rgb
@@ -42,10 +42,10 @@ def export_model(
     batch, size = _batch(model, _pixels(model, images), size)
     if out.suffix == ".onnx":
         refuse_unsupported(model.config)
-        data = to_onnx(Decoded(model.network, model.config, size), batch[:1].repeat(2, 1, 1, 1))
+        data = to_onnx(DecodedModule(model.network, model.config, size), batch[:1].repeat(2, 1, 1, 1))
         run = _onnx_runner(data)
     else:
-        program = trace(RawNetwork(model.network), batch[:1].repeat(2, 1, 1, 1))
+        program = trace(LogitsModule(model.network), batch[:1].repeat(2, 1, 1, 1))
         buffer = io.BytesIO()
         torch.export.save(program, buffer)
         data, run = buffer.getvalue(), _program_runner(buffer, model, size)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anchorloc.errors import InputError
-from anchorloc.export.graph import Decoded
+from anchorloc.export.graph import DecodedModule
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -33,7 +33,7 @@ def trace(module: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgr
         return torch.export.export(module.eval(), (images,), dynamic_shapes=(batch,))
 
 
-def to_onnx(decoded: Decoded, images: torch.Tensor) -> bytes:
+def to_onnx(decoded: DecodedModule, images: torch.Tensor) -> bytes:
     """Return an ONNX model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
 
     The first `counts` rows of an image hold its detections by descending score; the other rows are 0.
@@ -53,7 +53,7 @@ def to_onnx(decoded: Decoded, images: torch.Tensor) -> bytes:
     return _with_suppression(program.model_proto, decoded)
 
 
-def _with_suppression(model: Any, decoded: Decoded) -> bytes:
+def _with_suppression(model: Any, decoded: DecodedModule) -> bytes:
     """Append NMS to the graph, then a top-k over all classes of each image."""
     from onnx import TensorProto, checker, helper, numpy_helper
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -95,17 +96,17 @@ class AnchorCoverage:
     @property
     def assigned(self) -> float:
         """Return the fraction of boxes with a positive anchor; 1 if there is no box."""
-        return fraction(self.boxes.assigned)
+        return fraction_true(self.boxes.assigned)
 
     @property
     def recall(self) -> tuple[float, ...]:
         """Return the fraction of boxes that max-IoU without rescue assigns, with `positive_iou` at CURVE_IOUS."""
-        return tuple(fraction(self.boxes.exclusive_iou >= np.float32(threshold)) for threshold in CURVE_IOUS)
+        return tuple(fraction_true(self.boxes.exclusive_iou >= np.float32(threshold)) for threshold in CURVE_IOUS)
 
     @property
     def recall50(self) -> float:
         """Return the same recall at IoU 0.5."""
-        return fraction(self.boxes.exclusive_iou >= np.float32(0.5))
+        return fraction_true(self.boxes.exclusive_iou >= np.float32(0.5))
 
     @property
     def mean_recall(self) -> float:
@@ -124,12 +125,25 @@ class AnchorCoverage:
     def unassigned(self) -> int:
         return int((~self.boxes.assigned).sum())
 
+    @property
+    def shape_shares(self) -> list[float]:
+        """Return the share of all positives that each anchor shape has, level by level."""
+        total = max(1, self.positives)
+        return [count / total for level in self.positives_per_shape for count in level.tolist()]
+
+    def shape_rows(self) -> Iterator[tuple[int, float, float, float, int, float]]:
+        """Yield (level, stride, width, height, positives, share of all positives) of every anchor shape."""
+        shares = iter(self.shape_shares)
+        for level, (shapes, counts) in enumerate(zip(self.levels, self.positives_per_shape, strict=False)):
+            for (width, height), count in zip(shapes.sizes, counts.tolist(), strict=True):
+                yield level, shapes.stride, width, height, count, next(shares)
+
     def count(self, status: BoxStatus) -> int:
         """Return the number of boxes with a status."""
         return int((self.boxes.status == status).sum())
 
 
-def fraction(chosen: NDArray[np.bool_]) -> float:
+def fraction_true(chosen: NDArray[np.bool_]) -> float:
     """Return the fraction of True in a mask (N,); 1 if the mask is empty."""
     return float(chosen.mean()) if len(chosen) else 1.0
 
@@ -162,7 +176,7 @@ def measure_coverage(views: NetworkViews, rescue_curve: bool = True) -> AnchorCo
         columns.append(_columns(config, view, assignment))
         _count_positives(positives, view.grid, assignment)
         anchors, ignored = anchors + len(view.grid), ignored + len(assignment.ignored)
-        crowds, annotated = crowds + int(view.target.crowd.sum()), annotated + view.annotated
+        crowds, annotated = crowds + int(view.target.crowd.sum()), annotated + view.annotated_boxes
         for place, assigner in enumerate(rescuers):
             unrescued[place] += len(assigner(view.grid, view.target.boxes, view.target.crowd).unassigned)
     boxes = BoxTable(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
@@ -179,6 +193,11 @@ def measure_coverage(views: NetworkViews, rescue_curve: bool = True) -> AnchorCo
         levels=levels,
         rescued_recall=tuple((1 - unrescued / max(1, len(boxes))).tolist()),
     )
+
+
+def coverage_with(views: NetworkViews, config: Config) -> AnchorCoverage:
+    """Return the coverage of the images of `views` under another config, without the curve of rescue."""
+    return measure_coverage(replace(views, config=config), rescue_curve=False)
 
 
 def box_statuses(config: Config, view: NetworkView, assignment: Assignment) -> IntArray:

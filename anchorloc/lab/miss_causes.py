@@ -12,7 +12,7 @@ from anchorloc.config import Config
 from anchorloc.lab.anchor_coverage import BoxStatus, box_statuses
 from anchorloc.lab.network_views import NetworkView
 from anchorloc.metrics import IOU_THRESHOLDS
-from anchorloc.structures import Assignment, BoolArray, Detections, FloatArray, IntArray, Target
+from anchorloc.structures import Assignment, BoolArray, Detections, FloatArray, IntArray, Size, Target
 
 
 class MissCause(IntEnum):
@@ -39,7 +39,7 @@ class DecodedImage:
     kept: IntArray  # rows of `detections` that are left within the limit
 
 
-def miss_causes(config: Config, decoded: DecodedImage, truth: Target, size: tuple[int, int]) -> IntArray:
+def miss_causes(config: Config, decoded: DecodedImage, truth: Target, size: Size) -> IntArray:
     """Return for each annotated box (M,) the MissCause that applies if it is missed.
 
     Args:
@@ -69,7 +69,7 @@ def assigned_boxes(decoded: DecodedImage, truth: Target, anchors: IntArray) -> I
     return np.searchsorted(truth.rows, rows)
 
 
-def _over_border(boxes: FloatArray, size: tuple[int, int]) -> BoolArray:
+def _over_border(boxes: FloatArray, size: Size) -> BoolArray:
     """Return (M,) whether the part of a box inside the image is too small to match the box at every IoU."""
     return np.asarray(paired_box_iou(clip_boxes_to_image(boxes, size), boxes) < IOU_THRESHOLDS[-1])
 

@@ -1,4 +1,4 @@
-"""Show each image of a split as the network gets it: boxes after the real transforms, and the real anchor grid."""
+"""Show images of a split as the network gets them: boxes after the real transforms, and the real anchor grid."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, plan_canvas, randomness
-from anchorloc.structures import AnchorGrid, IntArray, Target
+from anchorloc.data import Annotations, Source, plan_canvas, randomness
+from anchorloc.structures import AnchorGrid, Assignment, IntArray, Sample, Size, Target
 
 MAX_GRIDS = 16  # cached: a data set has few padded sizes, or else uses each of them once
 
@@ -23,7 +23,7 @@ class NetworkView:
     index: int  # index of the image in its split
     target: Target  # the M trainable boxes, in network pixels
     images: IntArray  # (M,) the image each box comes from: a mosaic has boxes of several images
-    annotated: int  # boxes before augmentation removed any
+    annotated_boxes: int  # boxes before augmentation removed any
     grid: AnchorGrid
     scale: tuple[float, float]  # (vertical, horizontal) network pixels per image pixel
 
@@ -35,19 +35,19 @@ class NetworkViews:
     config: Config
     source: Annotations
     epochs: int = 0
-    chosen: tuple[int, ...] | None = None  # indices; None is all images
+    image_indices: tuple[int, ...] | None = None  # indices; None is all images
 
     @property
     def indices(self) -> Sequence[int]:
         """Return the images of each epoch."""
-        return range(len(self.source)) if self.chosen is None else self.chosen
+        return range(len(self.source)) if self.image_indices is None else self.image_indices
 
     def subset(self, most: int) -> NetworkViews:
         """Return the views of at most `most` images, spread evenly over the split."""
         count = len(self.source)
         if count <= most:
             return self
-        return replace(self, chosen=tuple(int(index) for index in np.linspace(0, count - 1, most)))
+        return replace(self, image_indices=tuple(int(index) for index in np.linspace(0, count - 1, most)))
 
     def __len__(self) -> int:
         return len(self.indices) * max(1, self.epochs)
@@ -59,7 +59,33 @@ class NetworkViews:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
                 drawn = plan_canvas(self.config.transform, self.source, index, random)
                 grid = grid_of(drawn.canvas)
-                yield NetworkView(epoch, index, drawn.target, drawn.images, drawn.annotated, grid, drawn.scale)
+                yield NetworkView(epoch, index, drawn.target, drawn.images, drawn.annotated_boxes, grid, drawn.scale)
 
-    def _grid(self, canvas: tuple[int, int]) -> AnchorGrid:
+    def _grid(self, canvas: Size) -> AnchorGrid:
         return self.config.method.grid(self.config.padded(canvas))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPicture:
+    """The pixels, boxes and assigned anchors of one training image, padded as if it were alone in its batch."""
+
+    name: str  # name of the image file
+    sample: Sample
+    grid: AnchorGrid
+    assignment: Assignment
+
+
+def training_pictures(config: Config, source: Source, count: int, epoch: int = 0) -> Iterator[TrainingPicture]:
+    """Yield `count` pictures of an epoch, of images spread evenly over the split.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    samples = config.samples(source, training=True)
+    count = min(count, len(source))
+    for place in range(count):
+        index = place * len(source) // count
+        sample = samples[epoch, index]
+        grid = config.method.grid(config.padded(sample.image.shape[:2]))
+        assignment = config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
+        yield TrainingPicture(source.name(index), sample, grid, assignment)

@@ -60,9 +60,10 @@ def _predict(
 
 
 def _print_summary(summary: PredictionSummary, out: Path) -> None:
-    if summary.full:
+    if summary.images_at_limit:
+        images = counted(summary.images_at_limit, "image has", "images have")
         print(
-            f"note: {counted(summary.full, 'image has', 'images have')} the maximum number of detections, none of a "
+            f"note: {images} the maximum number of detections, none of a "
             f"low score; raise decode.max_detections={summary.max_detections} if objects are missing"
         )
     found = counted(summary.detections, "detection")

@@ -12,15 +12,14 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 
 from anchorloc.data import CocoAnnotations
-from anchorloc.data.item_error import ItemError
 from anchorloc.engine.system.display import Display
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.files import make_folder, write_bytes
 from anchorloc.predict.image_input import read_file
 from anchorloc.predict.localizer import Localizer, NamedDetections
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
 from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, writable_name
-from anchorloc.structures import Pixels
+from anchorloc.structures import Pixels, Size
 from anchorloc.text import printable
 
 LOW_SCORE = 0.1  # detections below it that decode.max_detections cuts off are hardly missed
@@ -33,7 +32,7 @@ class PredictionSummary:
     images: int  # images that were read
     unreadable: int  # images that were skipped
     detections: int
-    full: int  # images with max_detections detections, of which the last still has a score of LOW_SCORE or more
+    images_at_limit: int  # with max_detections detections, the last of a score of LOW_SCORE or more
     max_detections: int
 
 
@@ -44,7 +43,7 @@ class _Item:
     path: Path
     name: str
     image_id: int | str
-    size: tuple[int, int] | None  # (height, width) declared by the annotations
+    size: Size | None  # declared by the annotations
     picture: Path  # where the image with its boxes is written
 
 
@@ -83,9 +82,9 @@ def predict_folder(
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
     write_results(out, results, localizer.model.categories)
     limit = localizer.model.config.decoder.max_detections
-    full = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in results)
+    at_limit = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in results)
     detections = sum(len(image.found) for image in results)
-    return PredictionSummary(len(results), unreadable, detections, full, limit)
+    return PredictionSummary(len(results), unreadable, detections, at_limit, limit)
 
 
 def _items(
@@ -102,7 +101,7 @@ def _items(
     return items
 
 
-def _by_name(annotations: CocoAnnotations, localizer: Localizer) -> dict[str, tuple[int | str, tuple[int, int]]]:
+def _by_name(annotations: CocoAnnotations, localizer: Localizer) -> dict[str, tuple[int | str, Size]]:
     missing = [category for category in localizer.model.categories if category not in annotations.categories]
     if missing:
         raise InputError(
@@ -120,7 +119,7 @@ def _read(items: Sequence[_Item], display: Display) -> Iterator[tuple[_Item, Pix
         try:
             yield item, read_file(item.path, item.size)
         except ItemError as error:
-            display.say(f"error: {printable(str(error))}")
+            display.log(f"error: {printable(str(error))}")
 
 
 def draw_detections(image: Pixels, found: NamedDetections, quality: int = 90) -> bytes:

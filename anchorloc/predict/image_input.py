@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anchorloc.data.images import SUFFIXES, read_image, to_pixels
-from anchorloc.data.item_error import ItemError
-from anchorloc.errors import InputError
-from anchorloc.structures import Pixels
+from anchorloc.errors import InputError, ItemError
+from anchorloc.structures import Pixels, Size
 
 ImageLike = str | Path | Image.Image | NDArray[np.uint8]
 
@@ -39,8 +38,8 @@ def read_rgb(image: ImageLike, where: str = "") -> Pixels:
     return image
 
 
-def read_file(path: Path, size: tuple[int, int] | None = None) -> Pixels:
-    """Return the pixels of an image file, which must have the (height, width) `size` if that is given.
+def read_file(path: Path, size: Size | None = None) -> Pixels:
+    """Return the pixels of an image file, which must have the `size` if that is given.
 
     Raises:
         ItemError: it cannot be read; the message names the file.

@@ -122,7 +122,7 @@ class Localizer:
         }
         if len(parts) > 1:
             columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor index is valid in one tile only
-        best = self.model.config.decoder.best(Detections(**columns, image_id=""))
+        best = self.model.config.decoder.select_best(Detections(**columns, image_id=""))
         return NamedDetections(**vars(best), categories=self.model.categories)
 
 

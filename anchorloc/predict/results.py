@@ -10,7 +10,7 @@ from typing import Any
 from anchorloc.files import write_json
 from anchorloc.predict.localizer import NamedDetections
 from anchorloc.report.csv import write_csv
-from anchorloc.structures import Category
+from anchorloc.structures import Category, Size
 
 RESULTS, IMAGES, TABLE, PICTURES = "results.json", "images.json", "detections.csv", "pictures"
 
@@ -21,7 +21,7 @@ class ImageResult:
 
     image_id: int | str
     name: str
-    size: tuple[int, int]  # (height, width) in the pixels of the boxes
+    size: Size  # in the pixels of the boxes
     found: NamedDetections
 
 

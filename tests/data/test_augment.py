@@ -93,7 +93,7 @@ def test_a_crop_enlarges_what_it_shows_and_zoom_out_shrinks_it() -> None:
         drawn = [transform.boxes((100, 100), boxes, Random(seed)) for seed in range(300)]
         assert all(placement.canvas == (100, 100) for _, placement in drawn)
         sizes[name] = [placement.scale[0] for _, placement in drawn]
-        assert len({placement.offset for _, placement in drawn} | {placement.corner for _, placement in drawn}) > 50
+        assert len({corner for _, placement in drawn for corner in (placement.offset, placement.crop_corner)}) > 50
     assert min(sizes["cropped"]) >= 0.98
     assert max(sizes["cropped"]) > 1.6
     assert max(sizes["zoomed"]) <= 1
@@ -118,7 +118,7 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
     expected = []
     for place, placement in drawn.placements:
         whole = source.training_target(place)
-        (top, left), (height, width) = placement.offset, placement.part
+        (top, left), (height, width) = placement.offset, placement.resized_size
         for row, box in zip(whole.rows, placement.map_boxes(whole.boxes), strict=True):
             x1, y1 = max(box[0], left), max(box[1], top)
             x2, y2 = min(box[2], left + width), min(box[3], top + height)
@@ -127,7 +127,7 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
                 expected.append((place, row, x1, y1, x2, y2))
     found = np.column_stack([drawn.images, drawn.target.rows, drawn.target.boxes])
     np.testing.assert_allclose(found.astype(np.float64), np.array(expected).reshape(-1, 6), atol=1e-9)
-    assert drawn.annotated == sum(len(source.training_target(place)) for place, _ in drawn.placements)
+    assert drawn.annotated_boxes == sum(len(source.training_target(place)) for place, _ in drawn.placements)
 
 
 @given(MOSAICS, RESIZES, st.integers(0, 2**32))
@@ -143,7 +143,7 @@ def test_the_quarters_of_a_mosaic_do_not_touch_and_hold_their_images(
     covered = np.zeros(drawn.canvas, np.int64)
     for _, placement in drawn.placements:
         assert placement.canvas == drawn.canvas
-        (top, left), (height, width) = placement.offset, placement.part
+        (top, left), (height, width) = placement.offset, placement.resized_size
         assert height >= 1
         assert width >= 1
         assert top + height <= drawn.canvas[0]
@@ -160,7 +160,7 @@ def test_a_mosaic_shows_the_pixels_of_its_images() -> None:
     image = transform.render([(source.image(place), placement) for place, placement in drawn.placements], random)
     assert len({place for place, _ in drawn.placements}) == 4
     for place, placement in drawn.placements:  # a scale of 1: a window of the image, maybe mirrored
-        (top, left), (height, width), (row, column) = placement.offset, placement.part, placement.corner
+        (top, left), (height, width), (row, column) = placement.offset, placement.resized_size, placement.crop_corner
         window = source.image(place)[row : row + height, column : column + width]
         expected = window[:, ::-1] if placement.mirrored[1] else window
         np.testing.assert_array_equal(image[top : top + height, left : left + width], expected)

@@ -16,8 +16,7 @@ from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
 from anchorloc.data.images import read_header, read_image
-from anchorloc.data.item_error import ItemError
-from anchorloc.errors import InputError
+from anchorloc.errors import InputError, ItemError
 from tests.data.data_sets import SIZES, write_data_set
 
 GRAY = np.array([[0, 100], [200, 255]], np.uint8)

@@ -15,7 +15,7 @@ from anchorloc.boxes import box_iou
 from anchorloc.cli import run_command
 from anchorloc.data import CocoData, ShapesData, Source
 from anchorloc.data.shape_drawing import draw
-from anchorloc.data.shape_layout import NAMES, Figure, IntBox, intersection_over_union, lay_out, outline
+from anchorloc.data.shape_layout import NAMES, Figure, IntBox, figure_mask, intersection_over_union, lay_out
 from anchorloc.errors import InputError
 
 SCENES = 300
@@ -87,7 +87,7 @@ def test_an_outline_spans_its_box_and_looks_like_its_name(name: str) -> None:
     share = {"ellipse": np.pi / 4, "rectangle": 1, "triangle": 0.5, "cross": 0.55}[name]
     for direction in range(4):
         figure = Figure(NAMES.index(name), 0, 0, 60, 45, direction, 0.5, (0, 0, 60, 45))
-        mask = outline(figure)
+        mask = figure_mask(figure)
         assert mask.size == (60, 45)
         assert mask.getbbox() == (0, 0, 60, 45)
         pixels = np.asarray(mask)

@@ -123,11 +123,11 @@ def torchvision_twin(placement: Placement, image: np.ndarray, boxes: Target) -> 
     out = []
     for item in (pixels, typed):
         item = functional.resize(item, list(placement.shrunk), antialias=True)
-        item = functional.crop(item, *placement.corner, *placement.window)
-        item = functional.resize(item, list(placement.part), antialias=True)
+        item = functional.crop(item, *placement.crop_corner, *placement.crop_size)
+        item = functional.resize(item, list(placement.resized_size), antialias=True)
         item = functional.vertical_flip(item) if placement.mirrored[0] else item
         item = functional.horizontal_flip(item) if placement.mirrored[1] else item
-        (top, left), (height, width), (rows, columns) = placement.offset, placement.part, placement.canvas
+        (top, left), (height, width), (rows, columns) = placement.offset, placement.resized_size, placement.canvas
         item = functional.pad(item, [left, top, columns - left - width, rows - top - height], fill=[124, 116, 104])
         out.append(item)
     return out[0].permute(1, 2, 0).numpy(), out[1].numpy()
@@ -170,10 +170,10 @@ def test_zoom_covers_its_range_and_places_vary() -> None:
     assert 0.4 < np.mean(np.array(scales) < 1) < 0.6  # log-uniform
     for placement in drawn:
         if placement.scale[0] > 1.01:  # the window is what fits into the canvas, and fills it
-            assert placement.part == placement.canvas
-            assert placement.window[0] == pytest.approx(100 * placement.shrunk[0] / 100 / placement.scale[0], abs=1)
-    assert len({placement.offset for placement in drawn if placement.part != placement.canvas}) > 100
-    assert len({placement.corner for placement in drawn if placement.window != placement.shrunk}) > 100
+            assert placement.resized_size == placement.canvas
+            assert placement.crop_size[0] == pytest.approx(100 * placement.shrunk[0] / 100 / placement.scale[0], abs=1)
+    assert len({placement.offset for placement in drawn if placement.resized_size != placement.canvas}) > 100
+    assert len({placement.crop_corner for placement in drawn if placement.crop_size != placement.shrunk}) > 100
 
 
 def test_a_cut_box_stays_if_enough_of_it_is_visible() -> None:

@@ -256,7 +256,7 @@ def as_detections(items: list[tuple[tuple[int, ...], int, int]]) -> Detections:
 @given(rows)
 def test_suppression_across_classes_is_that_of_one_class(items: list[tuple[tuple[int, ...], int, int]]) -> None:
     detections = as_detections(items)
-    best = Decoder(class_agnostic_nms=True, nms_iou=0.4).best(detections)
+    best = Decoder(class_agnostic_nms=True, nms_iou=0.4).select_best(detections)
     of_one = naive_nms(replace(detections, labels=np.zeros_like(detections.labels)), 0.4)
     assert_same(best, detections.take(np.array(of_one, np.int64)))
 
@@ -266,7 +266,7 @@ def test_soft_suppression(items: list[tuple[tuple[int, ...], int, int]], across:
     """Class by class as `soft_nms`, whose twin is in its own tests; then by descending new score."""
     detections = as_detections(items)
     decoder = Decoder(0.02, class_agnostic_nms=across, soft_nms_sigma=0.3, max_detections=most)
-    best = decoder.best(detections)
+    best = decoder.select_best(detections)
     groups = [np.arange(len(detections))] if across else [np.flatnonzero(detections.labels == c) for c in range(3)]
     expected = []
     for group in groups:
