@@ -16,11 +16,11 @@ from typing import Any, cast
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config
-from anchorloc.lab.anchor_coverage import AnchorCoverage
-from anchorloc.lab.fit import FitSettings, fit
+from anchorloc.lab.anchor_coverage import AnchorCoverage, coverage_with
+from anchorloc.lab.fit import FitSettings, fit_anchors
 from anchorloc.lab.fit.box_offsets import collect_offsets
 from anchorloc.lab.fit.fit_split import FitSplit, split_for_fit
-from anchorloc.lab.fit.scoring import coverage_with, recall_gain
+from anchorloc.lab.fit.scoring import recall_gain
 from anchorloc.lab.network_views import NetworkViews
 from benchmarks.kmeans_anchors import Floats, kmeans_levels
 from benchmarks.timing import RESULTS, write_table
@@ -44,7 +44,7 @@ def rows_of(name: str, data: Path, seed: int) -> list[dict[str, object]]:
     """Return one row for each method."""
     config = config_of(name, data)
     split = split_for_fit(config, seed)
-    fitted = fit(config, split, FitSettings(seed=seed))
+    fitted = fit_anchors(config, split, FitSettings(seed=seed))
     views = NetworkViews(config, split.held_out)
     torchvision = AnchorGenerator.torchvision(SIZES, [[0.5, 1.0, 2.0]] * len(SIZES), STRIDES)
     anchors: dict[str, Any] = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anchorloc.assign.grid_tables import boxes_and_crowd, shape_grids
-from anchorloc.assign.max_iou import MaxIoUAssigner
+from anchorloc.assign.max_iou import crowd_anchors
 from anchorloc.structures import AnchorGrid, Assignment
 
 
@@ -55,6 +55,5 @@ class ATSSAssigner:
         anchors, matched, unassigned = kernels.settle(sort_by_upper_half(claims), owners, overlaps, groups)
         ignored = np.empty(0, np.int64)
         if groups.any():
-            covered = MaxIoUAssigner()(grid, rows[groups], groups[groups]).ignored
-            ignored = np.setdiff1d(covered, anchors, assume_unique=True)
+            ignored = np.setdiff1d(crowd_anchors(grid, rows[groups]), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, len(grid), unassigned)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from anchorloc.assign.grid_tables import boxes_and_crowd, shape_grids
 from anchorloc.structures import AnchorGrid, Assignment, IntArray
 
-LEAST_FLOAT32 = 2.0**-149  # half of it rounds to 0
+MIN_FLOAT32 = 2.0**-149  # half of it rounds to 0
 CLAIM = np.dtype((np.record, [("iou", np.float32), ("row", np.int32)]))  # the box that an anchor overlaps most
 
 
@@ -63,9 +63,15 @@ class MaxIoUAssigner:
         rescue = -1.0 if self.rescue_iou is None else float(self.rescue_iou)
         found = kernels.max_iou(*shape_grids(grid), rows, groups, positive, negative, rescue, *workspace(count))
         anchors, matched, ignored, unassigned = found
-        if negative <= LEAST_FLOAT32 / 2 and not groups.all():  # nothing is below 0, so nothing is background
+        if negative <= MIN_FLOAT32 / 2 and not groups.all():  # nothing is below 0, so nothing is background
             ignored = np.setdiff1d(np.arange(count), anchors, assume_unique=True)
         return Assignment(anchors, matched, ignored, count, unassigned)
+
+
+def crowd_anchors(grid: AnchorGrid, crowds: ArrayLike) -> IntArray:
+    """Return the anchors (K,) that crowd boxes (M, 4) cover by at least half: an assigner ignores the negatives among
+    them."""
+    return MaxIoUAssigner()(grid, crowds, np.ones(len(np.asarray(crowds)), np.bool_)).ignored
 
 
 def best_anchors(grid: AnchorGrid, boxes: ArrayLike) -> tuple[NDArray[np.float32], IntArray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, SingleObjectAssigner
+from anchorloc.assign import Assigner, SingleObjectAssigner
 from anchorloc.detector import Batch, Collate, Detector, Predictions, SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.structures import AnchorGrid, Detections, Sample, Size
 
@@ -29,9 +29,9 @@ class AnchorMethod:
         return self.config.anchors
 
     @property
-    def assigner(self) -> MaxIoUAssigner | ATSSAssigner:
+    def assigner(self) -> Assigner:
         """The assigner of the data loader, which sees no predictions."""
-        return self.config.initial_assigner
+        return self.config.loader_assigner
 
     def grid(self, size: Size) -> AnchorGrid:
         """Return the anchors of a padded image of (height, width)."""
@@ -39,7 +39,7 @@ class AnchorMethod:
 
     def collate(self) -> Collate:
         """Return the function that makes a batch of samples."""
-        return Collate(self.generator, self.assigner, self.config.multiple, self.config.detector.fill)
+        return _collate(self)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network.
@@ -69,7 +69,7 @@ class AnchorMethod:
         """Return the decoded boxes of each image before NMS, in original pixels."""
         decode, coder = self.config.decoder, self.config.coder
         return [
-            decode.decode(decode.choose(scores), deltas, grid, sample, coder)
+            decode.decode(decode.above_threshold(scores), deltas, grid, sample, coder)
             for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
         ]
 
@@ -94,7 +94,7 @@ class SingleBoxMethod:
 
     def collate(self) -> Collate:
         """Return the function that makes a batch of samples."""
-        return Collate(self.generator, self.assigner, self.config.multiple, self.config.detector.fill)
+        return _collate(self)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network."""
@@ -119,3 +119,8 @@ class SingleBoxMethod:
     def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
         """Return the one box of each image, in original pixels."""
         return self.localizer.decode(predictions, grid, samples)
+
+
+def _collate(method: AnchorMethod | SingleBoxMethod) -> Collate:
+    config = method.config
+    return Collate(method.generator, method.assigner, config.multiple, config.detector.fill)

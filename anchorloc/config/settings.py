@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.assign import Assigner, ATSSAssigner
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
 from anchorloc.data import (
     ClassBalancedSampling,
@@ -18,7 +18,9 @@ from anchorloc.data import (
     Letterbox,
     OneShapeData,
     RepeatFactorSampling,
+    Samples,
     ShapesData,
+    Source,
     TorchvisionStretch,
     Transform,
 )
@@ -32,6 +34,7 @@ from anchorloc.detector import (
     Muon,
     SingleBoxLocalizer,
     TaskAlignedAssigner,
+    pad_to_multiple,
 )
 from anchorloc.structures import Size
 
@@ -70,7 +73,7 @@ class TrainSettings:
     image_cache_mb: int = 1024  # MiB of memory for decoded images; 0 disables the cache
 
     def __post_init__(self) -> None:
-        if not _LENGTH.fullmatch(self.length) or self.amount[0] <= 0:
+        if not _LENGTH.fullmatch(self.length) or self.length_and_unit[0] <= 0:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
@@ -94,15 +97,19 @@ class TrainSettings:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 
     @property
-    def amount(self) -> tuple[float, str]:
+    def length_and_unit(self) -> tuple[float, str]:
         """The length as (number, "minute" | "epoch" | "iteration")."""
         number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
         return float(number), unit.rstrip("s")
 
     @property
-    def rate_scale(self) -> float:
+    def lr_scale(self) -> float:
         """The factor on the learning rate of the optimizer."""
         return self.batch_size / self.base_batch_size if self.base_batch_size else 1.0
+
+    def micro_batch(self, processes: int = 1) -> int:
+        """Return the greatest number of images that a process has at a time."""
+        return -(-self.batch_size // (processes * self.gradient_accumulation))
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class Config:
     anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
     )
-    assign: MaxIoUAssigner | ATSSAssigner | TaskAlignedAssigner = ATSSAssigner()
+    assign: Assigner | TaskAlignedAssigner = ATSSAssigner()
     detector: DetectorSettings = DetectorSettings()
     localizer: SingleBoxLocalizer | None = None  # {} regresses one box per image from pooled features, for
     # task=localization; anchors, assign, coder, loss and decode are unused then
@@ -140,9 +147,7 @@ class Config:
         if self.task != "localization":
             raise ValueError(f"localizer finds one box per image; set task=localization, now {self.task}")
         if isinstance(self.assign, TaskAlignedAssigner):
-            raise ValueError(
-                "localizer has no anchors for assign.kind=TaskAlignedAssigner to choose; leave one of them out"
-            )
+            raise ValueError("localizer has no anchors to assign; remove assign.kind=TaskAlignedAssigner")
         if self.detector.weights:
             raise ValueError(f"localizer cannot start from detector.weights={self.detector.weights!r}; leave it out")
         one_size = isinstance(self.transform.resize, Letterbox | TorchvisionStretch) or isinstance(
@@ -160,8 +165,8 @@ class Config:
         return AnchorMethod(self) if self.localizer is None else SingleBoxMethod(self, self.localizer)
 
     @property
-    def initial_assigner(self) -> MaxIoUAssigner | ATSSAssigner:
-        """The assigner that looks at anchors and boxes alone: `assign`, or what it starts from."""
+    def loader_assigner(self) -> Assigner:
+        """The assigner of the data loader and the lab, which sees no predictions: `assign`, or its `initial`."""
         return self.assign.initial if isinstance(self.assign, TaskAlignedAssigner) else self.assign
 
     @property
@@ -177,9 +182,12 @@ class Config:
         return self.transform.multiple or math.ceil(max(self.anchors.strides, default=1))
 
     def padded(self, size: Sequence[int]) -> Size:
-        """Return a (height, width) rounded up to what the network takes."""
-        height, width = (-(-side // self.multiple) * self.multiple for side in size)
-        return height, width
+        """Return (height, width) rounded up to multiples of `multiple`."""
+        return pad_to_multiple(size, self.multiple)
+
+    def samples(self, source: Source, *, training: bool, cache_bytes: int = 0) -> Samples:
+        """Return the samples of a split as the network gets them; only training samples are augmented."""
+        return Samples(source, self.transform, self.train.seed, training, cache_bytes, self.detector.fill)
 
     @property
     def scored_detections(self) -> tuple[int, ...]:

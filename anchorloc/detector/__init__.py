@@ -1,7 +1,7 @@
 """Everything in torch that trains: batch, backbone, pyramid, head, coder, losses, decoder, optimizers."""
 
 from anchorloc.detector.backbone import ResidualBackbone
-from anchorloc.detector.batch import Batch, Collate
+from anchorloc.detector.batch import Batch, Collate, pad_to_multiple
 from anchorloc.detector.box_losses import CIoULoss, DIoULoss, GIoULoss, MSELoss, SmoothL1Loss
 from anchorloc.detector.class_losses import FocalLoss, HardNegativeLoss, QualityFocalLoss
 from anchorloc.detector.coder import DeltaCoder
@@ -53,4 +53,5 @@ __all__ = [
     "TaskAlignedAssigner",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "pad_to_multiple",
 ]

@@ -53,7 +53,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Collate:
-    """Pad samples to one size, lay the grid of that size and assign; runs in the loader's workers."""
+    """Pad samples to one size, build the anchor grid and assign anchors; runs in the loader's workers."""
 
     generator: Generator
     assigner: Assigner
@@ -78,10 +78,9 @@ class Collate:
         )
 
     def pad(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Return (B, 3, H, W) with H and W the least multiples that hold every image, in channels-last memory."""
-        height, width = (
-            -(-max(image.shape[axis] for image in images) // self.multiple) * self.multiple for axis in (0, 1)
-        )
+        """Return (B, 3, H, W), padded to the least multiples that hold every image, in channels-last memory."""
+        largest = [max(image.shape[axis] for image in images) for axis in (0, 1)]
+        height, width = pad_to_multiple(largest, self.multiple)
         batch = np.empty((len(images), height, width, 3), images[0].dtype)
         fill = np.array(self.fill).round() if batch.dtype == np.uint8 else np.array(self.fill)
         for slot, image in zip(batch, images, strict=True):
@@ -89,6 +88,12 @@ class Collate:
             slot[image.shape[0] :] = fill
             slot[: image.shape[0], image.shape[1] :] = fill
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+
+def pad_to_multiple(size: Sequence[int], multiple: int) -> Size:
+    """Return (height, width) rounded up to multiples of `multiple`."""
+    height, width = (-(-side // multiple) * multiple for side in size)
+    return height, width
 
 
 def _join(parts: Sequence[np.ndarray], dtype: type, columns: int | None = None) -> Tensor:

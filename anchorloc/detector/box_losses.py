@@ -16,7 +16,7 @@ from torchvision.ops import generalized_box_iou_loss
 
 from anchorloc.detector.coder import Coder
 
-_LEAST = 1e-7  # square pixels or pixels: smallest divisor, for boxes without area
+_MIN_DIVISOR = 1e-7  # square pixels or pixels: smallest divisor, for boxes without area
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class CIoULoss:
         """Return the (P,) loss."""
         found = coder.decode(deltas, anchors)
         iou = paired_iou(found, boxes)
-        shape = aspect_difference(found, boxes)
+        shape = angle_difference(found, boxes)
         with torch.no_grad():
-            weight = shape / (1 - iou + shape).clamp(min=_LEAST)
+            weight = shape / (1 - iou + shape).clamp(min=_MIN_DIVISOR)
         return 1 - iou + center_distance(found, boxes) + weight * shape
 
 
@@ -81,20 +81,20 @@ def paired_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     size = (torch.minimum(boxes1[:, 2:], boxes2[:, 2:]) - torch.maximum(boxes1[:, :2], boxes2[:, :2])).clamp(min=0)
     intersection = size.prod(dim=1)
     union = (boxes1[:, 2:] - boxes1[:, :2]).prod(dim=1) + (boxes2[:, 2:] - boxes2[:, :2]).prod(dim=1) - intersection
-    return intersection / union.clamp(min=_LEAST)
+    return intersection / union.clamp(min=_MIN_DIVISOR)
 
 
 def center_distance(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Return the (P,) squared distance of the centers over the squared diagonal of what encloses both."""
     apart = ((boxes1[:, :2] + boxes1[:, 2:]) - (boxes2[:, :2] + boxes2[:, 2:])) / 2
     diagonal = torch.maximum(boxes1[:, 2:], boxes2[:, 2:]) - torch.minimum(boxes1[:, :2], boxes2[:, :2])
-    return apart.square().sum(dim=1) / diagonal.square().sum(dim=1).clamp(min=_LEAST)
+    return apart.square().sum(dim=1) / diagonal.square().sum(dim=1).clamp(min=_MIN_DIVISOR)
 
 
-def aspect_difference(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+def angle_difference(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Return the (P,) squared difference of the angles of the diagonals, 1 for a right angle."""
     angles = []
     for boxes in (boxes1, boxes2):
-        width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=_LEAST).unbind(dim=1)
+        width, height = (boxes[:, 2:] - boxes[:, :2]).clamp(min=_MIN_DIVISOR).unbind(dim=1)
         angles.append(torch.atan2(width, height))
     return (4 / math.pi**2) * (angles[0] - angles[1]).square()

@@ -57,21 +57,21 @@ class Decoder:
         """Return the detections of each of the B images, in the pixels of the original."""
         scores = predictions.scores().detach()
         return [
-            self.finish(self.choose(score), deltas, grid, sample, coder)
+            self.decode_and_nms(self.above_threshold(score), deltas, grid, sample, coder)
             for score, deltas, sample in zip(scores, predictions.deltas.detach(), samples, strict=True)
         ]
 
-    def choose(self, scores: Tensor) -> Candidates:
+    def above_threshold(self, scores: Tensor) -> Candidates:
         """Return the pairs above the threshold among the scores (A, C) of an image."""
         flat, classes = scores.flatten(), scores.shape[1]
         pairs = torch.nonzero(flat > self.score_threshold).squeeze(1)
         return Candidates(pairs // classes, pairs % classes, flat[pairs])
 
-    def finish(
+    def decode_and_nms(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
         """Return what is found among the candidates of an image; `deltas` are (A, 4)."""
-        return self.best(self.decode(candidates, deltas, grid, sample, coder))
+        return self.select_best(self.decode(candidates, deltas, grid, sample, coder))
 
     def decode(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
@@ -87,13 +87,13 @@ class Decoder:
         index, labels, scores = (values.cpu().numpy() for values in best)
         return Detections(boxes, scores, labels, index, sample.image_id)
 
-    def best(self, found: Detections) -> Detections:
+    def select_best(self, found: Detections) -> Detections:
         """Return those that stay of an image, by descending score; soft-NMS lowers scores."""
-        rows, scores = self._softly(found) if self.soft_nms_sigma else (self.suppress(found), None)
+        rows, scores = self._softly(found) if self.soft_nms_sigma else (self.nms(found), None)
         found = found.take(rows)
         return found if scores is None else replace(found, scores=scores)
 
-    def suppress(self, found: Detections) -> IntArray:
+    def nms(self, found: Detections) -> IntArray:
         """Return the rows that stay, by descending score, whatever `soft_nms_sigma`."""
         return batched_nms(found.boxes, found.scores, self._groups(found), self.nms_iou)[: self.max_detections]
 

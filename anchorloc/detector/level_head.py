@@ -61,21 +61,21 @@ def _layer(inputs: int, outputs: int, depthwise: bool) -> nn.Module:
     return nn.Sequential(ConvNormAct(inputs, inputs, 3, groups=inputs, lite=True), nn.Conv2d(inputs, outputs, 1))
 
 
-def last_convolution(layer: nn.Module) -> nn.Conv2d:
+def output_conv(layer: nn.Module) -> nn.Conv2d:
     """Return the convolution that ends a layer of a head."""
     return [module for module in layer.modules() if isinstance(module, nn.Conv2d)][-1]
 
 
 def init_last_layer(layer: nn.Module) -> None:
     """Initialize the last convolution so that decoded boxes start as their anchors."""
-    last = last_convolution(layer)
+    last = output_conv(layer)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
 
 def init_class_prior(layer: nn.Module, classes: int, prior: float, background: bool) -> None:
     """Initialize the bias so that every score starts at `prior`, or at 1/(1 + classes) if those sum to more than 1."""
-    bias = last_convolution(layer).bias
+    bias = output_conv(layer).bias
     assert bias is not None
     with torch.no_grad():
         if background:

@@ -48,19 +48,19 @@ class DetectorSettings:
             ValueError: the pyramid has other levels than the anchors, or a backbone cannot be had.
         """
         backbone = self.backbone(pretrained=pretrained and not self.weights)
-        made = self.pyramid.strides(backbone.strides)
+        made = self.pyramid.out_strides(backbone.strides)
         if made is not None and list(strides) != made:
             raise ValueError(
                 f"anchors.strides {list(strides)} do not fit the feature maps, whose strides are {made}; "
                 "change anchors.strides, detector.backbone or detector.pyramid.extra_levels"
             )
-        widths = self.pyramid.widths(backbone.channels)
-        if len(widths) != len(shapes_per_level):
+        channels = self.pyramid.out_channels(backbone.channels)
+        if len(channels) != len(shapes_per_level):
             raise ValueError(
-                f"anchors for {len(shapes_per_level)} levels do not fit the {len(widths)} feature maps; "
+                f"anchors for {len(shapes_per_level)} levels do not fit the {len(channels)} feature maps; "
                 "change anchors, detector.backbone or detector.pyramid"
             )
-        head = self.head(widths, shapes_per_level, classes)
+        head = self.head(channels, shapes_per_level, classes)
         return Detector(backbone, self.pyramid(backbone.channels), head, self.mean, self.std)
 
     @property

@@ -27,13 +27,13 @@ class PathAggregation:
     def _down(self) -> FeaturePyramid:
         return FeaturePyramid(self.channels, self.extra_levels)
 
-    def strides(self, inputs: Sequence[int]) -> list[int]:
+    def out_strides(self, inputs: Sequence[int]) -> list[int]:
         """Return the stride of each level, for maps of strides `inputs`."""
-        return self._down().strides(inputs)
+        return self._down().out_strides(inputs)
 
-    def widths(self, inputs: Sequence[int]) -> list[int]:
+    def out_channels(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
-        return self._down().widths(inputs)
+        return self._down().out_channels(inputs)
 
     def __call__(self, inputs: Sequence[int]) -> nn.Module:
         """Build the module for maps of `inputs` channels, fine to coarse."""

@@ -30,11 +30,11 @@ class FeaturePyramid:
         """Build the module for maps of `inputs` channels, fine to coarse."""
         return _FeaturePyramid(self, inputs)
 
-    def strides(self, inputs: Sequence[int]) -> list[int]:
+    def out_strides(self, inputs: Sequence[int]) -> list[int]:
         """Return the stride of each level, for maps of strides `inputs`."""
         return [*inputs, *(inputs[-1] << level for level in range(1, self.extra_levels + 1))]
 
-    def widths(self, inputs: Sequence[int]) -> list[int]:
+    def out_channels(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
         return [self.channels] * (len(inputs) + self.extra_levels)
 

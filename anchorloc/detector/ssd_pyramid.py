@@ -28,10 +28,10 @@ class SSDPyramid:
                 f"got {self.fc_channels}, {self.channels} and {self.unpadded_levels}"
             )
 
-    def strides(self, inputs: Sequence[int]) -> None:
+    def out_strides(self, inputs: Sequence[int]) -> None:
         """Return None: a level without padding has no stride."""
 
-    def widths(self, inputs: Sequence[int]) -> list[int]:
+    def out_channels(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
         return [*inputs[:-1], self.fc_channels, *self.channels]
 
@@ -93,11 +93,11 @@ class SSDLitePyramid:
         if min(self.channels, default=2) < 2:
             raise ValueError(f"channels must be at least 2, got {self.channels}")
 
-    def strides(self, inputs: Sequence[int]) -> list[int]:
+    def out_strides(self, inputs: Sequence[int]) -> list[int]:
         """Return the stride of each level, for maps of strides `inputs`."""
         return [*inputs, *(inputs[-1] << level for level in range(1, len(self.channels) + 1))]
 
-    def widths(self, inputs: Sequence[int]) -> list[int]:
+    def out_channels(self, inputs: Sequence[int]) -> list[int]:
         """Return the channels of each level, for maps of `inputs` channels."""
         return [*inputs, *self.channels]
 

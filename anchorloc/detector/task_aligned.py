@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, centers_inside
+from anchorloc.assign import Assigner, ATSSAssigner, centers_inside
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.box_losses import paired_iou
 from anchorloc.detector.coder import DeltaCoder
@@ -34,7 +34,7 @@ class TaskAlignedAssigner:
     topk: int = 13  # most positive anchors per box
     alpha: float = 1.0  # exponent of the score
     beta: float = 6.0  # exponent of the IoU
-    initial: ATSSAssigner | MaxIoUAssigner = ATSSAssigner()  # assigner that chooses the ignored anchors
+    initial: Assigner = ATSSAssigner()  # assigner that chooses the ignored anchors
 
     def __post_init__(self) -> None:
         if self.topk < 1 or min(self.alpha, self.beta) < 0:

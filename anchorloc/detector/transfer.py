@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from anchorloc.detector.level_head import last_convolution
+from anchorloc.detector.level_head import output_conv
 from anchorloc.detector.model import Detector
 from anchorloc.errors import InputError
 
@@ -86,7 +86,7 @@ def _last_layers(network: Detector) -> list[tuple[str, str]]:
     head = network.head
     names = {id(module): name for name, module in network.named_modules()}
     pairs = zip(_layers(head, "logits"), _layers(head, "deltas"), strict=True)
-    return [(names[id(last_convolution(a))], names[id(last_convolution(b))]) for a, b in pairs]
+    return [(names[id(output_conv(a))], names[id(output_conv(b))]) for a, b in pairs]
 
 
 def _layers(head: nn.Module, name: str) -> list[nn.Module]:

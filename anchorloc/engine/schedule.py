@@ -21,7 +21,6 @@ class Clock:
     last: float = field(default_factory=time.perf_counter)
 
     def start(self) -> None:
-        """Start the clock."""
         self.started = self.last = time.perf_counter()
 
     def lap(self) -> float:

@@ -81,19 +81,19 @@ def ceiling(views: NetworkViews) -> Ceiling:
 
 def _perfect_image(views: NetworkViews, view: NetworkView) -> _ScoredImage:
     config, source = views.config, views.source
-    assignment = config.initial_assigner(view.grid, view.target.boxes, view.target.crowd)
+    assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
     candidates, deltas = perfect_output(config, view, assignment)
     no_pixels = np.empty((0, 0, 3), np.uint8)
     sample = Sample(no_pixels, view.target, source.image_id(view.index), view.scale, source.size(view.index))
     found = config.decode.decode(candidates, deltas, view.grid, sample, config.coder)
-    survivors = replace(config.decode, max_detections=max(1, len(found))).suppress(found)
+    survivors = replace(config.decode, max_detections=max(1, len(found))).nms(found)
     kept = survivors[: config.decode.max_detections]
     decoded = DecodedImage(view, assignment, found, survivors, kept)
     truth, perfect = source.target(view.index), found.take(kept)
     return _ScoredImage(
         truth=truth,
         perfect=perfect,
-        anchors_only=config.decode.finish(candidates, _zeros(len(view.grid)), view.grid, sample, config.coder),
+        anchors_only=config.decode.decode_and_nms(candidates, _zeros(len(view.grid)), view.grid, sample, config.coder),
         causes=miss_causes(config, decoded, truth, sample.size),
         boxes=assigned_boxes(decoded, truth, perfect.anchors),
     )

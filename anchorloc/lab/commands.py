@@ -21,15 +21,14 @@ from anchorloc.files import (
     write_json,
     write_text,
 )
-from anchorloc.lab.fit import FitSettings
-from anchorloc.lab.fit import fit as fit_anchors
+from anchorloc.lab.fit import FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import split_for_fit
 from anchorloc.lab.inspection import inspect_anchors, open_views, refuse_localizer
+from anchorloc.lab.network_views import training_pictures
 from anchorloc.lab.report import print_comparison, print_inspections, write_comparison, write_lab_report
 from anchorloc.lab.report.anchor_fit import anchors_block, fit_json, fit_lines
 from anchorloc.lab.report.sheet import draw_sheet
 from anchorloc.lab.suggestions import build_error
-from anchorloc.lab.training_pictures import training_pictures
 from anchorloc.text import counted, printable
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anchorloc.lab.anchor_coverage import AnchorCoverage, fraction, measure_coverage
+from anchorloc.lab.anchor_coverage import AnchorCoverage, fraction_true, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.lab.suggestions import ConfigChange
-from anchorloc.lab.weak_groups import MIN_HELPED, WeakGroup, weak_groups
+from anchorloc.lab.weak_groups import MIN_FIXED_FRACTION, WeakGroup, weak_groups
 from anchorloc.text import counted, percent
 
 
@@ -54,19 +54,20 @@ def _no_weak_group(coverage: AnchorCoverage) -> Finding:
 
 def _weak_group(group: WeakGroup) -> Finding:
     best, before = group.best, group.before
-    share = percent(group.failing / group.boxes)
-    start = f"{group.failing:,} of {group.boxes:,} {group.words} ({share}) have no {group.criterion.words}"
+    share = percent(group.uncovered / group.boxes)
+    start = f"{group.uncovered:,} of {group.boxes:,} {group.phrase} ({share}) have no {group.criterion.phrase}"
     if best is None:
         return Finding(f"{start}; these anchors leave no change to try.")
-    if best.helped < MIN_HELPED:
-        return Finding(f"{start}; no change that was tried helps more than {percent(best.helped)} of them.")
-    now, then = (percent(1 - fraction(group.criterion.failing(one.boxes))) for one in (before, best.coverage))
-    gain = f"would give one to {percent(best.helped)} of them, and raise the share of all boxes from {now} to {then}"
+    if best.fixed_fraction < MIN_FIXED_FRACTION:
+        return Finding(f"{start}; no change that was tried helps more than {percent(best.fixed_fraction)} of them.")
+    now, then = (percent(1 - fraction_true(group.criterion.uncovered(one.boxes))) for one in (before, best.coverage))
+    fixed = percent(best.fixed_fraction)
+    gain = f"would give one to {fixed} of them, and raise the share of all boxes from {now} to {then}"
     anchors = [one.anchors_per_image for one in (before, best.coverage)]
     cost = (
         f", with {anchors[1]:,.0f} anchors per image instead of {anchors[0]:,.0f}" if anchors[0] != anchors[1] else ""
     )
-    return Finding(f"{start}; {best.change.words} {gain}{cost}.", best.change.settings)
+    return Finding(f"{start}; {best.change.phrase} {gain}{cost}.", best.change.settings)
 
 
 def _decoder_misses(views: NetworkViews, limit: Ceiling) -> Iterator[Finding]:
@@ -74,11 +75,11 @@ def _decoder_misses(views: NetworkViews, limit: Ceiling) -> Iterator[Finding]:
         missed = limit.causes == cause
         if missed.any():
             images = tuple(np.unique(limit.images[missed]).tolist())
-            again = ceiling(replace(views, config=change.apply(views.config), chosen=images))
+            again = ceiling(replace(views, config=change.apply(views.config), image_indices=images))
             found = int((~np.isin(limit.rows[missed], again.rows)).sum())
             boxes = counted(int(missed.sum()), "box")
             if found:
-                sentence = f"A perfect network would miss {boxes} {words}; {change.words} would find {found:,} more."
+                sentence = f"A perfect network would miss {boxes} {words}; {change.phrase} would find {found:,} more."
                 yield Finding(sentence, change.settings)
 
 

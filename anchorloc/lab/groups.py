@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction
+from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction_true
 from anchorloc.structures import BoolArray, IntArray
 
 SCALES: Final = (8, 16, 32, 64, 128, 256, 512)  # px: borders of the size groups, as square root of the area
@@ -38,11 +38,11 @@ class Grouping:
 
     name: str
     labels: tuple[str, ...]  # (G,) names of the groups
-    of: IntArray  # (N,) the group of each box
+    group_of_box: IntArray  # (N,) the group of each box
 
     def mask(self, group: int) -> BoolArray:
         """Return the mask (N,) of the boxes in a group."""
-        return np.asarray(self.of == group)
+        return np.asarray(self.group_of_box == group)
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,15 @@ def _group_coverage(boxes: BoxTable, label: str, mask: BoolArray) -> GroupCovera
     return GroupCoverage(
         label=label,
         boxes=int(mask.sum()),
-        assigned=fraction(boxes.assigned[mask]),
-        recall50=fraction(boxes.exclusive_iou[mask] >= np.float32(0.5)),
+        assigned=fraction_true(boxes.assigned[mask]),
+        recall50=fraction_true(boxes.exclusive_iou[mask] >= np.float32(0.5)),
         best_iou=float(np.median(boxes.best_iou[mask])),
     )
 
 
 def cross_tabulate(boxes: BoxTable, divisions: Sequence[Grouping]) -> list[tuple[tuple[str, ...], int, int]]:
     """Return (one label per grouping, boxes, assigned boxes) for every combination that occurs, in order."""
-    keys = np.stack([grouping.of for grouping in divisions], axis=1)  # (N, D)
+    keys = np.stack([grouping.group_of_box for grouping in divisions], axis=1)  # (N, D)
     combinations, inverse = np.unique(keys, axis=0, return_inverse=True)
     counts = np.bincount(inverse.ravel(), minlength=len(combinations)).tolist()
     assigned = np.bincount(inverse.ravel(), weights=boxes.assigned, minlength=len(combinations)).astype(int).tolist()

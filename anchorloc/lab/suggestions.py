@@ -22,7 +22,7 @@ FINEST_STRIDE = 4  # px: no backbone has finer feature maps
 class ConfigChange:
     """A change of a config, as a phrase and as `key=value` settings."""
 
-    words: str
+    phrase: str
     settings: tuple[str, ...]
 
     def apply(self, config: Config) -> Config:
@@ -31,7 +31,7 @@ class ConfigChange:
         Raises:
             InputError: the config does not accept the change.
         """
-        return config_from_plain(to_plain(config), self.words, self.settings)
+        return config_from_plain(to_plain(config), self.phrase, self.settings)
 
 
 def anchor_changes(config: Config, boxes: BoxTable) -> Iterator[ConfigChange]:
@@ -45,14 +45,14 @@ def anchor_changes(config: Config, boxes: BoxTable) -> Iterator[ConfigChange]:
     yield shape
     if ratio := _add_ratio(anchors, boxes):
         yield ratio
-        yield ConfigChange(f"{shape.words} and {ratio.words}", (*shape.settings, *ratio.settings))
+        yield ConfigChange(f"{shape.phrase} and {ratio.phrase}", (*shape.settings, *ratio.settings))
     if finer := _add_finer_level(anchors, config.detector.backbone):
         yield finer
 
 
 def assigner_changes(config: Config, boxes: BoxTable) -> Iterator[ConfigChange]:
     """Yield changes of the assigner that give more boxes an anchor, even a poor one, whatever the `boxes` are."""
-    assigner = config.initial_assigner
+    assigner = config.loader_assigner
     key = "assign" if assigner is config.assign else "assign.initial"
     if isinstance(assigner, MaxIoUAssigner):
         if assigner.rescue_iou is None:

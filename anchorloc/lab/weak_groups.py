@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.errors import InputError
-from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction, measure_coverage
+from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, coverage_with, fraction_true, measure_coverage
 from anchorloc.lab.groups import Grouping, groupings
 from anchorloc.lab.suggestions import ConfigChange, anchor_changes, assigner_changes, build_error
 from anchorloc.structures import BoolArray
@@ -18,8 +18,8 @@ MAX_TRIAL_IMAGES = 1000  # on which a change is tried, spread over the split
 MAX_GROUPS = 3  # reported
 MIN_SHARE, MIN_BOXES = 0.01, 10  # a group is reported from this share of all boxes, and this number of boxes
 MIN_UNASSIGNED = 0.005  # share of boxes: with fewer unassigned, the criterion is an IoU of 0.5
-MIN_HELPED = 0.05  # share of the failing boxes: a change that helps fewer is not suggested
-NEARLY_BEST = 0.95  # a change with fewer anchors is preferred if it helps this much of what the best one does
+MIN_FIXED_FRACTION = 0.05  # of the uncovered boxes; a change that covers fewer is not suggested
+NEARLY_BEST = 0.95  # prefer fewer anchors if a change helps at least this fraction of the best
 
 Changes = Callable[[Config, BoxTable], Iterator[ConfigChange]]
 
@@ -31,11 +31,11 @@ class CoverageCriterion:
     needs_iou: bool
 
     @property
-    def words(self) -> str:
+    def phrase(self) -> str:
         return "anchor of IoU >= 0.5" if self.needs_iou else "positive anchor"
 
-    def failing(self, boxes: BoxTable) -> BoolArray:
-        """Return the mask (N,) of boxes that lack it."""
+    def uncovered(self, boxes: BoxTable) -> BoolArray:
+        """Return the mask (N,) of boxes without one."""
         return boxes.exclusive_iou < np.float32(0.5) if self.needs_iou else ~boxes.assigned
 
 
@@ -48,9 +48,9 @@ class BoxGroup:
     def mask(self, divisions: Sequence[Grouping]) -> BoolArray:
         """Return the mask (N,) of the group's boxes in the table that `divisions` divide."""
         masks = [divisions[division].mask(group) for division, group in self.conditions]
-        return np.asarray(np.logical_and.reduce([np.ones(len(divisions[0].of), np.bool_), *masks]))
+        return np.asarray(np.logical_and.reduce([np.ones(len(divisions[0].group_of_box), np.bool_), *masks]))
 
-    def words(self, divisions: Sequence[Grouping]) -> str:
+    def phrase(self, divisions: Sequence[Grouping]) -> str:
         """Return the group as a phrase, such as "`dog` boxes of 8-16 px"."""
         size, aspect, name = (dict(self.conditions).get(division) for division in range(3))
         parts = [
@@ -66,33 +66,33 @@ class TriedChange:
     """A config change, and the coverage that it gives."""
 
     change: ConfigChange
-    helped: float  # fraction of the failing boxes that no longer fail
+    fixed_fraction: float  # fraction of the uncovered boxes that the change covers
     coverage: AnchorCoverage
 
 
 @dataclass(frozen=True, eq=False)
 class WeakGroup:
-    """A group of boxes of which many fail a criterion."""
+    """A group with many boxes that the anchors do not cover."""
 
     criterion: CoverageCriterion
-    words: str
+    phrase: str
     boxes: int
-    failing: int
+    uncovered: int
     before: AnchorCoverage  # on the images that changes were tried on
     best: TriedChange | None  # None if there was no change to try
 
 
 def weak_groups(coverage: AnchorCoverage) -> Iterator[WeakGroup]:
-    """Yield the groups with the most failing boxes beyond their share, each with the change of anchors that helps most.
+    """Yield the groups with most uncovered boxes beyond their share, each with the change of anchors that covers most.
 
     If boxes have no positive anchor, all of them come last, with the change of the assigner that helps most.
     """
     criterion = CoverageCriterion(needs_iou=1 - coverage.assigned < MIN_UNASSIGNED)
     sample = _sample(coverage)
     divisions = groupings(coverage)[:3]
-    failing, reported = criterion.failing(coverage.boxes), np.zeros(len(coverage.boxes), np.bool_)
+    uncovered, reported = criterion.uncovered(coverage.boxes), np.zeros(len(coverage.boxes), np.bool_)
     for _ in range(MAX_GROUPS):
-        group = _worst(divisions, failing, reported)
+        group = _worst(divisions, uncovered, reported)
         if group is None:
             break
         reported |= group.mask(divisions)
@@ -114,43 +114,43 @@ def _weak_group(
 ) -> WeakGroup:
     divisions = groupings(coverage)[:3]
     mask = group.mask(divisions)
-    failing = criterion.failing(coverage.boxes) & mask
-    failing_here = criterion.failing(sample.boxes) & group.mask(groupings(sample)[:3])
-    tried = list(_try_changes(sample, failing_here, criterion, changes)) if failing_here.any() else []
+    uncovered = criterion.uncovered(coverage.boxes) & mask
+    uncovered_here = criterion.uncovered(sample.boxes) & group.mask(groupings(sample)[:3])
+    tried = list(_try_changes(sample, uncovered_here, criterion, changes)) if uncovered_here.any() else []
     return WeakGroup(
-        criterion, group.words(divisions), int(mask.sum()), int(failing.sum()), sample, _best_change(tried)
+        criterion, group.phrase(divisions), int(mask.sum()), int(uncovered.sum()), sample, _best_change(tried)
     )
 
 
 def _best_change(tried: Sequence[TriedChange]) -> TriedChange | None:
     """Return the change that helps most, or one with fewer anchors that helps nearly as much."""
-    most = max((one.helped for one in tried), default=0.0)
-    good = [one for one in tried if one.helped >= most * NEARLY_BEST]
-    return min(good, key=lambda one: (one.coverage.anchors, -one.helped), default=None)
+    most = max((one.fixed_fraction for one in tried), default=0.0)
+    good = [one for one in tried if one.fixed_fraction >= most * NEARLY_BEST]
+    return min(good, key=lambda one: (one.coverage.anchors, -one.fixed_fraction), default=None)
 
 
 def _try_changes(
-    sample: AnchorCoverage, failing: BoolArray, criterion: CoverageCriterion, changes: Changes
+    sample: AnchorCoverage, uncovered: BoolArray, criterion: CoverageCriterion, changes: Changes
 ) -> Iterator[TriedChange]:
     config = sample.config
-    for change in changes(config, sample.boxes.take(failing)):
+    for change in changes(config, sample.boxes.take(uncovered)):
         try:
             changed = change.apply(config)
         except InputError:
             continue
         if changed.anchors.strides == config.anchors.strides or build_error(changed) is None:
-            after = measure_coverage(replace(sample.views, config=changed), rescue_curve=False)
-            yield TriedChange(change, fraction(~criterion.failing(after.boxes)[failing]), after)
+            after = coverage_with(sample.views, changed)
+            yield TriedChange(change, fraction_true(~criterion.uncovered(after.boxes)[uncovered]), after)
 
 
-def _worst(divisions: Sequence[Grouping], failing: BoolArray, reported: BoolArray) -> BoxGroup | None:
-    """Return the group with the most failing boxes beyond its share of them, without boxes already reported."""
+def _worst(divisions: Sequence[Grouping], uncovered: BoolArray, reported: BoolArray) -> BoxGroup | None:
+    """Return the group with the most uncovered boxes beyond its share of them, without boxes already reported."""
     worst, greatest = None, -np.inf
     for group in _groups(divisions):
         mask = group.mask(divisions) & ~reported
-        count = int((mask & failing).sum())
-        excess = count - mask.sum() * failing.mean()
-        if count >= max(MIN_BOXES, MIN_SHARE * len(failing)) and excess > greatest:
+        count = int((mask & uncovered).sum())
+        excess = count - mask.sum() * uncovered.mean()
+        if count >= max(MIN_BOXES, MIN_SHARE * len(uncovered)) and excess > greatest:
             worst, greatest = group, excess
     return worst
 
@@ -158,7 +158,7 @@ def _worst(divisions: Sequence[Grouping], failing: BoolArray, reported: BoolArra
 def _groups(divisions: Sequence[Grouping]) -> Iterator[BoxGroup]:
     yield BoxGroup(())
     for number, division in enumerate(divisions):
-        for group in np.unique(division.of).tolist():
+        for group in np.unique(division.group_of_box).tolist():
             yield BoxGroup(((number, group),))
-    for size, label in np.unique(np.stack([divisions[0].of, divisions[2].of]), axis=1).T.tolist():
+    for size, label in np.unique(np.stack([divisions[0].group_of_box, divisions[2].group_of_box]), axis=1).T.tolist():
         yield BoxGroup(((0, size), (2, label)))

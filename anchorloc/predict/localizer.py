@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from anchorloc.config import read_config
-from anchorloc.engine.build import build_collate
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
@@ -108,7 +107,7 @@ class Localizer:
     def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
         """Return the candidates of samples of one size, before NMS."""
         config, device = self.model.config, self.model.device
-        images = build_collate(config).pad([sample.image for sample in samples]).to(device)
+        images = config.method.collate().pad([sample.image for sample in samples]).to(device)
         with torch.inference_mode(), autocast(config, device):
             predictions = self.model.network(images)
         grid = config.method.grid((images.shape[2], images.shape[3]))

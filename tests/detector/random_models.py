@@ -8,7 +8,7 @@ import torch
 
 from anchorloc.checkpoint import save_checkpoint
 from anchorloc.config import Config, to_plain
-from anchorloc.detector.level_head import last_convolution
+from anchorloc.detector.level_head import output_conv
 from anchorloc.engine.build import build_detector
 from tests.engine.small_runs import small
 
@@ -28,8 +28,8 @@ def save_network(path: Path, config: Config, classes: tuple[tuple[int | str, str
     with torch.no_grad():
         for layers, spread in ((network.head.logits, 0.1), (network.head.deltas, 0.02)):
             for layer in layers:  # type: ignore[union-attr]
-                torch.nn.init.normal_(last_convolution(layer).weight, std=spread)
+                torch.nn.init.normal_(output_conv(layer).weight, std=spread)
         for layer in network.head.logits:  # type: ignore[union-attr]
-            torch.nn.init.constant_(last_convolution(layer).bias, -2.0)  # type: ignore[arg-type]
+            torch.nn.init.constant_(output_conv(layer).bias, -2.0)  # type: ignore[arg-type]
     state = {"config": to_plain(config), "categories": [list(pair) for pair in classes], "step": 0}
     save_checkpoint(path, {**state, "model": network.state_dict()})

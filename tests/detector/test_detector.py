@@ -250,7 +250,7 @@ def test_candidates_are_counted_by_class_or_by_level(candidates: int) -> None:
     for group in ("class", "level"):
         decoder = Decoder(0.5, candidates, topk_per=group)
         one = sample(random_boxes(0))
-        found = decoder.decode(decoder.choose(scores), torch.zeros(len(grid), 4), grid, one, DeltaCoder())
+        found = decoder.decode(decoder.above_threshold(scores), torch.zeros(len(grid), 4), grid, one, DeltaCoder())
         expected = set()
         for value in range(3):
             pairs = [

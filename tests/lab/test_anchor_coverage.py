@@ -165,9 +165,9 @@ def test_groups_divide_the_boxes(source: BoxSource) -> None:
 def test_borders_of_groups() -> None:
     source = source_of([[[0, 0, 8, 8], [0, 0, 7, 7], [0, 0, 16, 4], [0, 0, 4, 16]]])
     size, aspect, label, level = groupings(measure_coverage(views_of(source), rescue_curve=False))
-    assert [size.labels[group] for group in size.of] == ["8-16 px", "< 8 px", "8-16 px", "8-16 px"]
-    assert [aspect.labels[group] for group in aspect.of] == ["0.8-1.25", "0.8-1.25", "0.25-0.5", ">= 4"]
-    assert set(label.of.tolist()) == {0}
+    assert [size.labels[group] for group in size.group_of_box] == ["8-16 px", "< 8 px", "8-16 px", "8-16 px"]
+    assert [aspect.labels[group] for group in aspect.group_of_box] == ["0.8-1.25", "0.8-1.25", "0.25-0.5", ">= 4"]
+    assert set(label.group_of_box.tolist()) == {0}
     assert level.labels == ("level 0", "level 1", "no level")
 
 

@@ -49,7 +49,7 @@ def test_the_sparse_way_is_the_dense_decoder(source: BoxSource, assign: Any, dec
         predictions = Predictions(torch.logit(scores.double()), deltas[None])
         sample = Sample(np.empty((0, 0, 3), np.uint8), view.target, 1, view.scale, source.size(view.index))
         (dense,) = decode(predictions, view.grid, [sample], DeltaCoder())
-        sparse = decode.finish(candidates, deltas, view.grid, sample, DeltaCoder())
+        sparse = decode.decode_and_nms(candidates, deltas, view.grid, sample, DeltaCoder())
         np.testing.assert_array_equal(sparse.boxes, dense.boxes)
         np.testing.assert_allclose(sparse.scores, dense.scores, rtol=1e-6)
         np.testing.assert_array_equal(sparse.labels, dense.labels)
@@ -129,7 +129,7 @@ def test_of_twins_the_one_without_a_detection_is_lost() -> None:
 def test_the_ceiling_of_some_images_is_that_of_a_smaller_set() -> None:
     source = source_of([[[8, 8, 12, 12]], [[40, 40, 72, 72]], [[8, 8, 12, 12], [40, 40, 72, 72]]])
     views = views_of(source, anchors=ONE)
-    some = ceiling(replace(views, chosen=(1, 2)))
+    some = ceiling(replace(views, image_indices=(1, 2)))
     assert missed(some) == [(2, 2, MissCause.NO_ANCHOR)]
     assert some.perfect.boxes == 3
     with pytest.raises(ValueError, match="without epochs"):

@@ -133,7 +133,7 @@ def test_nothing_is_cut_at_80_columns(tmp_path: Path, coco: Path, splits: int) -
     print_inspections(inspections, Console(file=file, width=80))
     assert "…" not in file.getvalue()
     widest = 16 + 2 * (3 + len("1,234,567"))  # label, and the counts of two splits
-    assert max(len(number.meaning) for number in key_figures(inspections[-1])) <= 80 - widest
+    assert max(len(number.description) for number in key_figures(inspections[-1])) <= 80 - widest
 
 
 def hostile_document() -> dict[str, Any]:

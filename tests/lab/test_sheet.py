@@ -14,8 +14,8 @@ from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Samples
 from anchorloc.lab import __main__ as lab
+from anchorloc.lab.network_views import training_pictures
 from anchorloc.lab.report.sheet import CELL, CROWD, GAP, HEAD, UNASSIGNED, draw_sheet
-from anchorloc.lab.training_pictures import training_pictures
 from anchorloc.report.drawing import palette_color
 from tests.data.data_sets import write_data_set
 

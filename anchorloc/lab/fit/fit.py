@@ -15,13 +15,13 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
 from anchorloc.data import Annotations
 from anchorloc.errors import InputError
-from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall
+from anchorloc.lab.anchor_coverage import AnchorCoverage, coverage_with, mean_recall
 from anchorloc.lab.ceiling import ceiling
 from anchorloc.lab.fit.box_offsets import BoxOffsets, collect_offsets
 from anchorloc.lab.fit.fit_split import FitSplit
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
-from anchorloc.lab.fit.scoring import FitSpread, RecallGain, coverage_with, fit_spread, recall_gain
-from anchorloc.lab.fit.search import Problem, ShapeSet, search_shapes, utility_curve
+from anchorloc.lab.fit.scoring import FitSpread, RecallGain, fit_spread, recall_gain
+from anchorloc.lab.fit.search import ShapeSearch, ShapeSet, search_shapes, utility_curve
 from anchorloc.lab.fit.selection import ClassGuard, select_anchors
 from anchorloc.lab.fit.shared_scales import search_scales
 from anchorloc.lab.network_views import NetworkViews
@@ -34,7 +34,7 @@ ENOUGH_BOXES = 20_000  # a small data set is augmented in several passes, until 
 MAX_PASSES = 32
 MAX_SEARCHED = 12_000  # boxes in the search; scores are of all boxes
 MINIMA = {"shapes": 1, "anchors": 1, "passes": 1, "restarts": 1, "resamples": 0, "seed": 0}
-MAX_THREADS = 4  # a search takes about 40 MB
+MAX_SEARCH_THREADS = 4  # a search takes about 40 MB
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Fit:
     searched: int  # boxes that the search used
 
 
-def fit(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
+def fit_anchors(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
     """Fit anchors to `split.train`, as `config` transforms and assigns its boxes, and score them on held-out images.
 
     Raises:
@@ -105,9 +105,9 @@ def fit(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
     boxes = collect_offsets(NetworkViews(config, split.train, passes))
     if not len(boxes):
         raise InputError("the train images have no box to fit anchors to; check the data and the transform")
-    problem = _problem(config, boxes, settings)
-    guard = ClassGuard.sample(config, split.train, passes, settings.seed)
-    anchors, weighted, restarts = select_anchors(problem, guard, partial(_restarts, settings))
+    search = _problem(config, boxes, settings)
+    guard = ClassGuard.draw_images(config, split.train, passes, settings.seed)
+    anchors, weighted, restarts = select_anchors(search, guard, partial(_restarts, settings))
     fitted = replace(config, anchors=anchors)
     views = NetworkViews(config, split.held_out)
     held_out, before, after = collect_offsets(views), coverage_with(views, config), coverage_with(views, fitted)
@@ -121,13 +121,13 @@ def fit(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
         augmented=_augmented(NetworkViews(config, split.held_out, min(passes, 8)), current_anchors, anchors),
         restarts=_spread(restarts, held_out),
         resamples=_spread(_resamples(settings, weighted), held_out) if settings.resamples else None,
-        sizes=problem.sizes,
+        sizes=search.sizes,
         categories=split.held_out.categories,
         held_out=split.held_out_name,
         images=len(split.train),
         passes=passes,
         boxes=len(boxes),
-        searched=len(problem.boxes),
+        searched=len(search.boxes),
     )
 
 
@@ -140,10 +140,12 @@ def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
     return min(MAX_PASSES, max(1, round(ENOUGH_BOXES / max(1, boxes))))
 
 
-def _problem(config: Config, boxes: BoxOffsets, settings: FitSettings) -> Problem:
+def _problem(config: Config, boxes: BoxOffsets, settings: FitSettings) -> ShapeSearch:
     searched = _subsample(boxes, settings.seed)
-    weights, curve = _weights(searched, settings.weight_by), utility_curve(config.initial_assigner)
-    return Problem(searched, weights, curve, LevelSizeRange(config.anchors.strides), _budget(config, boxes, settings))
+    weights, curve = _weights(searched, settings.weight_by), utility_curve(config.loader_assigner)
+    return ShapeSearch(
+        searched, weights, curve, LevelSizeRange(config.anchors.strides), _budget(config, boxes, settings)
+    )
 
 
 def _subsample(boxes: BoxOffsets, seed: int) -> BoxOffsets:
@@ -177,40 +179,40 @@ def _budget(config: Config, boxes: BoxOffsets, settings: FitSettings) -> ShapeBu
     return ShapeBudget(boxes.cells, counts if settings.shapes is None else np.full(len(counts), settings.shapes))
 
 
-def _resampled(problem: Problem, seed: tuple[int, ...]) -> Problem:
+def _resampled(search: ShapeSearch, seed: tuple[int, ...]) -> ShapeSearch:
     """Return a bootstrap resample of the images: the weight of a box grows with how often its image is drawn."""
-    images = problem.boxes.images
+    images = search.boxes.images
     known = np.unique(images)
     drawn = np.random.default_rng((*seed, 1)).choice(known, len(known))
     times = np.bincount(drawn, minlength=int(known[-1]) + 1)[images]
-    return replace(problem, weights=problem.weights * times.astype(np.float32))
+    return replace(search, weights=search.weights * times.astype(np.float32))
 
 
-def _search(problem: Problem, form: Form, seed: tuple[int, ...]) -> Callable[[], AnchorGenerator]:
-    strides = problem.sizes.strides
+def _search_job(search: ShapeSearch, form: Form, seed: tuple[int, ...]) -> Callable[[], AnchorGenerator]:
+    strides = search.sizes.strides
 
     def run() -> AnchorGenerator:
         random = np.random.default_rng(seed)
         if form == "scales":
-            scales, ratios = search_scales(problem, random).rounded()
+            scales, ratios = search_scales(search, random).rounded()
             return AnchorGenerator(strides, scales, ratios)
-        return AnchorGenerator(strides, shapes=search_shapes(problem, random).per_level(len(strides)))
+        return AnchorGenerator(strides, shapes=search_shapes(search, random).per_level(len(strides)))
 
     return run
 
 
-def _restarts(settings: FitSettings, problem: Problem) -> tuple[AnchorGenerator, ...]:
+def _restarts(settings: FitSettings, search: ShapeSearch) -> tuple[AnchorGenerator, ...]:
     seeds = [(settings.seed, 2, run) for run in range(settings.restarts)]
-    return _in_threads([_search(problem, settings.form, seed) for seed in seeds])
+    return _in_threads([_search_job(search, settings.form, seed) for seed in seeds])
 
 
-def _resamples(settings: FitSettings, problem: Problem) -> tuple[AnchorGenerator, ...]:
+def _resamples(settings: FitSettings, search: ShapeSearch) -> tuple[AnchorGenerator, ...]:
     seeds = [(settings.seed, 2, settings.restarts + run) for run in range(settings.resamples)]
-    return _in_threads([_search(_resampled(problem, seed), settings.form, seed) for seed in seeds])
+    return _in_threads([_search_job(_resampled(search, seed), settings.form, seed) for seed in seeds])
 
 
 def _in_threads(jobs: list[Callable[[], AnchorGenerator]]) -> tuple[AnchorGenerator, ...]:
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MAX_SEARCH_THREADS, os.cpu_count() or 1)) as pool:
         return tuple(pool.map(lambda job: job(), jobs))
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.config import Config
-from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, measure_coverage, recall_of_box
+from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, recall_of_box
 from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.search import ShapeSet
-from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics import image_weights
-from anchorloc.structures import Float64Array, IntArray
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 DRAWS = 2000  # bootstrap resamples of the held-out images
 CONFIDENCE = 0.95
 MIN_CLASS_BOXES = 20  # a class with fewer boxes can lose recall by chance
+MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,6 @@ class RecallGain:
         return self.low <= 0 <= self.high
 
 
-def coverage_with(views: NetworkViews, config: Config) -> AnchorCoverage:
-    """Return the coverage of the images of `views` under another config."""
-    return measure_coverage(replace(views, config=config), rescue_curve=False)
-
-
 def class_recalls(coverage: AnchorCoverage) -> tuple[Float64Array, IntArray]:
     """Return the mean recall of each class (C,), 1 if it has no box, and the number of its boxes (C,)."""
     boxes, classes = coverage.boxes, len(coverage.views.source.categories)
@@ -46,11 +40,14 @@ def class_recalls(coverage: AnchorCoverage) -> tuple[Float64Array, IntArray]:
     return np.where(counts, sums / np.maximum(counts, 1), 1.0), counts
 
 
-def class_losses(current: AnchorCoverage, fitted: AnchorCoverage) -> tuple[Float64Array, IntArray]:
-    """Return the mean recall that each class loses from `current` to `fitted` (C,), and its number of boxes (C,)."""
+def losing_classes(current: AnchorCoverage, fitted: AnchorCoverage) -> tuple[Float64Array, BoolArray]:
+    """Return the mean recall that each class loses from `current` to `fitted` (C,), and whether that is too much (C,).
+
+    Too much is over MAX_CLASS_LOSS, for a class of at least MIN_CLASS_BOXES boxes.
+    """
     before, counts = class_recalls(current)
-    after, _ = class_recalls(fitted)
-    return before - after, counts
+    losses = before - class_recalls(fitted)[0]
+    return losses, (losses > MAX_CLASS_LOSS) & (counts >= MIN_CLASS_BOXES)
 
 
 def recall_gain(fitted: AnchorCoverage, current: AnchorCoverage, seed: int) -> RecallGain:
@@ -68,7 +65,7 @@ def recall_gain(fitted: AnchorCoverage, current: AnchorCoverage, seed: int) -> R
 
 @dataclass(frozen=True)
 class FitSpread:
-    """How much fits differ that were made with other seeds or on other images."""
+    """How much fits with different seeds or images differ."""
 
     recalls: tuple[float, ...]  # mean recall on the held-out boxes, each box alone, so without collisions
     shape_similarity: float  # median over shapes of the IoU with the most similar shape of another fit

@@ -7,23 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
+from anchorloc.assign import Assigner, MaxIoUAssigner
 from anchorloc.lab.anchor_coverage import RECALL_IOUS
 from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.kernels import fill_best, fill_gains, fill_utility, gain
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
 from anchorloc.structures import Float32Array, Float64Array, IntArray
 
-RAMP = 0.05  # IoU over which a threshold counts gradually: then a few boxes say as much as many
+RAMP = 0.05  # IoU; smooths each threshold, so that the fit is stable with few boxes
 SLOPE = 0.05  # least slope of the curve: a box below all thresholds still prefers the nearer shape
 CURVE_STEPS = 2000
 CANDIDATES = 160  # per level; each restart draws its own
 JITTER = 0.1  # standard deviation of the logarithm of the candidates' sides
 STEPS = (0.2, 0.1, 0.05, 0.025)  # steps of the logarithm of a side, in refinement
 MAX_ROUNDS = 4  # rounds of exchange, swap and refinement
-MIN_GAIN = 1e-4  # mean utility that a shape must add to be worth its anchors, or a round to be followed by another
+MIN_GAIN = 1e-4  # minimum gain in mean utility to keep a shape or start another round
 SWAPS = 24  # tried in each round
-MIN_MOVE = 1e-6  # mean utility that a move must add, or rounding errors would keep it going for ever
+MIN_MOVE = 1e-6  # mean utility that a move must add; else rounding errors could move a shape forever
 MOVES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)], np.float64)
 
 LevelShapeLists = tuple[tuple[tuple[float, float], ...], ...]  # (width, height) by level
@@ -62,7 +62,7 @@ class ShapeSet:
         return tuple(tuple((w, h) for level, w, h in rounded if level == wanted) for wanted in range(count))
 
 
-def utility_curve(assigner: MaxIoUAssigner | ATSSAssigner) -> Float32Array:
+def utility_curve(assigner: Assigner) -> Float32Array:
     """Return the utility of IoU from 0 to 1, in equal steps: it rises with the share of RECALL_IOUS reached.
 
     The threshold of a max-IoU assigner is one of them, even outside their range.
@@ -76,16 +76,16 @@ def utility_curve(assigner: MaxIoUAssigner | ATSSAssigner) -> Float32Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """The objective and the constraints of the search.
+class ShapeSearch:
+    """The objective and the constraints of a search for anchor shapes.
 
     The utility of a set of shapes is the mean over boxes of the greatest utility that any of its shapes has for the
     box. This is a monotone submodular function of the set, for which greedy choice is near the optimum.
     """
 
     boxes: BoxOffsets
-    weights: Float32Array  # (N,) of the boxes
-    curve: Float32Array  # `utility_curve`
+    weights: Float32Array  # (N,) weight of each box
+    utility_of_iou: Float32Array  # `utility_curve`
     sizes: LevelSizeRange
     budget: ShapeBudget
 
@@ -97,7 +97,7 @@ class Problem:
     def table(self, shapes: ShapeSet) -> Float32Array:
         """Return the utility (N, S) of every shape to every box."""
         table = np.empty((len(self.boxes), len(shapes)), np.float32)
-        fill_utility(shapes.levels, shapes.shapes, self.boxes.sizes, self.boxes.offset, self.curve, table)
+        fill_utility(shapes.levels, shapes.shapes, self.boxes.sizes, self.boxes.offset, self.utility_of_iou, table)
         return table
 
     def utility(self, best: Float32Array) -> float:
@@ -110,32 +110,32 @@ class Problem:
         fill_gains(table, best, self.weights, out)
         return out / self.total
 
-    def move(self, level: int, shape: Float64Array, step: float, best: Float32Array) -> Float64Array:
+    def best_neighbor(self, level: int, shape: Float64Array, step: float, best: Float32Array) -> Float64Array:
         """Return the neighbor of a shape that adds most to `best` (N,); the shape itself if none adds more."""
         boxes = self.boxes
         tried = np.vstack([shape, self.sizes.clip(level, shape * np.exp(step * MOVES))])
         gains = [
-            gain(width, height, boxes.sizes, boxes.offset[level], self.curve, best, self.weights)
+            gain(width, height, boxes.sizes, boxes.offset[level], self.utility_of_iou, best, self.weights)
             for width, height in tried
         ]
         chosen = int(np.argmax(gains))
         return np.asarray(tried[chosen] if gains[chosen] - gains[0] > MIN_MOVE * self.total else shape)
 
 
-def search_shapes(problem: Problem, random: np.random.Generator) -> ShapeSet:
+def search_shapes(search: ShapeSearch, random: np.random.Generator) -> ShapeSet:
     """Choose shapes greedily from random candidates, then alternate exchanges, swaps of levels and local moves."""
-    pool = random_candidates(problem, random)
-    table = problem.table(pool)
+    pool = random_candidates(search, random)
+    table = search.table(pool)
     nothing = ShapeSet(np.zeros(0, np.int64), np.zeros((0, 2)))
-    shapes, best = add_greedily(problem, nothing, np.zeros(len(problem.boxes), np.float32), pool, table)
-    shapes, utility = refine(problem, shapes), problem.utility(best)
+    shapes, best = add_greedily(search, nothing, np.zeros(len(search.boxes), np.float32), pool, table)
+    shapes, utility = refine(search, shapes), search.utility(best)
     for _ in range(MAX_ROUNDS):
-        shapes = swap_levels(problem, exchange(problem, shapes, pool, table), pool, table, random)
-        shapes = refine(problem, shapes)
-        before, utility = utility, problem.utility(best_utility(problem.table(shapes)))
+        shapes = swap_levels(search, exchange(search, shapes, pool, table), pool, table, random)
+        shapes = refine(search, shapes)
+        before, utility = utility, search.utility(best_utility(search.table(shapes)))
         if utility - before < MIN_GAIN:
             break
-    return prune(problem, shapes)
+    return prune(search, shapes)
 
 
 def best_utility(table: Float32Array, without: int = -1) -> Float32Array:
@@ -145,19 +145,19 @@ def best_utility(table: Float32Array, without: int = -1) -> Float32Array:
     return best
 
 
-def random_candidates(problem: Problem, random: np.random.Generator) -> ShapeSet:
+def random_candidates(search: ShapeSearch, random: np.random.Generator) -> ShapeSet:
     """Return for every level shapes of random boxes with jitter, clipped to the sizes that the level serves."""
-    levels = len(problem.budget.cells)
-    chance = problem.weights.astype(np.float64) / problem.total
+    levels = len(search.budget.cells)
+    chance = search.weights.astype(np.float64) / search.total
     drawn = [random.choice(len(chance), CANDIDATES, p=chance) for _ in range(levels)]
-    sizes = problem.boxes.sizes.astype(np.float64)
+    sizes = search.boxes.sizes.astype(np.float64)
     moved = [sizes[rows] * np.exp(JITTER * random.standard_normal((CANDIDATES, 2))) for rows in drawn]
-    shapes = [problem.sizes.clip(level, shapes) for level, shapes in enumerate(moved)]
+    shapes = [search.sizes.clip(level, shapes) for level, shapes in enumerate(moved)]
     return ShapeSet(np.repeat(np.arange(levels), CANDIDATES), np.concatenate(shapes))
 
 
 def add_greedily(
-    problem: Problem, shapes: ShapeSet, best: Float32Array, pool: ShapeSet, table: Float32Array
+    search: ShapeSearch, shapes: ShapeSet, best: Float32Array, pool: ShapeSet, table: Float32Array
 ) -> tuple[ShapeSet, Float32Array]:
     """Add shapes of the pool, each time the one with most gain per cost, while the budget allows and one gains.
 
@@ -170,81 +170,81 @@ def add_greedily(
     Returns:
         The shapes, and their `best`.
     """
-    while (allowed := problem.budget.open_levels(shapes.levels)[pool.levels]).any():
-        gains = np.where(allowed, problem.gains(table, best), 0)
-        chosen = int(np.argmax(gains / problem.budget.cost[pool.levels]))
+    while (allowed := search.budget.open_levels(shapes.levels)[pool.levels]).any():
+        gains = np.where(allowed, search.gains(table, best), 0)
+        chosen = int(np.argmax(gains / search.budget.cost[pool.levels]))
         if gains[chosen] < MIN_GAIN:
             break
         shapes = shapes.plus(int(pool.levels[chosen]), pool.shapes[chosen])
         best = np.maximum(best, table[:, chosen])
-    for level in np.setdiff1d(np.arange(len(problem.budget.cells)), shapes.levels):
-        alone = np.where(pool.levels == level, problem.weights @ table, -1)
+    for level in np.setdiff1d(np.arange(len(search.budget.cells)), shapes.levels):
+        alone = np.where(pool.levels == level, search.weights @ table, -1)
         chosen = int(np.argmax(alone))
         shapes = shapes.plus(int(level), pool.shapes[chosen])
         best = np.maximum(best, table[:, chosen])
     return shapes, best
 
 
-def exchange(problem: Problem, shapes: ShapeSet, pool: ShapeSet, table: Float32Array) -> ShapeSet:
+def exchange(search: ShapeSearch, shapes: ShapeSet, pool: ShapeSet, table: Float32Array) -> ShapeSet:
     """Replace each shape in turn by shapes of the pool, where that raises the utility."""
-    own = problem.table(shapes)
-    utility = problem.utility(best_utility(own))
+    own = search.table(shapes)
+    utility = search.utility(best_utility(own))
     place = 0
     for _ in range(len(shapes)):
-        other, best = add_greedily(problem, shapes.minus(place), best_utility(own, place), pool, table)
-        if (better := problem.utility(best)) > utility:
-            shapes, utility, own = other, better, problem.table(other)
+        other, best = add_greedily(search, shapes.minus(place), best_utility(own, place), pool, table)
+        if (better := search.utility(best)) > utility:
+            shapes, utility, own = other, better, search.table(other)
         else:
             place += 1
     return shapes
 
 
 def swap_levels(
-    problem: Problem, shapes: ShapeSet, pool: ShapeSet, table: Float32Array, random: np.random.Generator
+    search: ShapeSearch, shapes: ShapeSet, pool: ShapeSet, table: Float32Array, random: np.random.Generator
 ) -> ShapeSet:
     """Move random shapes to other levels in place of shapes there, and refill, where that raises the utility.
 
     This undoes a greedy choice that took a place on a fine level which another size needs more.
     """
-    utility = problem.utility(best_utility(problem.table(shapes)))
+    utility = search.utility(best_utility(search.table(shapes)))
     for _ in range(SWAPS if len(shapes) > 1 else 0):
         one, other = random.choice(len(shapes), 2, replace=False).tolist()
         level = int(shapes.levels[other])
         if level == shapes.levels[one]:
             continue
-        moved = problem.sizes.clip(level, shapes.shapes[[one]])[0]
+        moved = search.sizes.clip(level, shapes.shapes[[one]])[0]
         rest = shapes.minus([one, other]).plus(level, moved)
-        tried, best = add_greedily(problem, rest, best_utility(problem.table(rest)), pool, table)
-        if (better := problem.utility(best)) > utility:
+        tried, best = add_greedily(search, rest, best_utility(search.table(rest)), pool, table)
+        if (better := search.utility(best)) > utility:
             shapes, utility = tried, better
     return shapes
 
 
-def refine(problem: Problem, shapes: ShapeSet) -> ShapeSet:
+def refine(search: ShapeSearch, shapes: ShapeSet) -> ShapeSet:
     """Move each shape in turn by smaller and smaller steps, while the utility rises."""
     sizes = shapes.shapes.copy()
-    table = problem.table(shapes)
+    table = search.table(shapes)
     for step in STEPS:
         for place, level in enumerate(shapes.levels.tolist()):
             best = best_utility(table, place)
-            moved = problem.move(level, sizes[place], step, best)
+            moved = search.best_neighbor(level, sizes[place], step, best)
             while (moved != sizes[place]).any():
                 sizes[place] = moved
-                moved = problem.move(level, moved, step, best)
+                moved = search.best_neighbor(level, moved, step, best)
             one = ShapeSet(shapes.levels[place : place + 1], sizes[place : place + 1])
-            table[:, place] = problem.table(one)[:, 0]
+            table[:, place] = search.table(one)[:, 0]
     return replace(shapes, shapes=sizes)
 
 
-def prune(problem: Problem, shapes: ShapeSet) -> ShapeSet:
+def prune(search: ShapeSearch, shapes: ShapeSet) -> ShapeSet:
     """Remove, one after the other, the shapes that add almost nothing; every level keeps one."""
-    table = problem.table(shapes)
+    table = search.table(shapes)
     while True:
         counts = np.bincount(shapes.levels)[shapes.levels]
         losses = np.full(len(shapes), np.inf)
         for place in np.flatnonzero(counts > 1):
             added = np.maximum(table[:, place] - best_utility(table, int(place)), 0)
-            losses[place] = problem.utility(added)
+            losses[place] = search.utility(added)
         if losses.min() >= MIN_GAIN:
             return shapes
         worst = int(np.argmin(losses))

@@ -10,23 +10,22 @@ import numpy as np
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
 from anchorloc.data import Annotations, AnnotationSubset
-from anchorloc.lab.anchor_coverage import AnchorCoverage
+from anchorloc.lab.anchor_coverage import AnchorCoverage, coverage_with
 from anchorloc.lab.fit.fit_split import has_boxes
-from anchorloc.lab.fit.scoring import MIN_CLASS_BOXES, class_losses, coverage_with
-from anchorloc.lab.fit.search import Problem
+from anchorloc.lab.fit.scoring import MAX_CLASS_LOSS, losing_classes
+from anchorloc.lab.fit.search import ShapeSearch
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.structures import BoolArray
 
 MAX_IMAGES = 300  # train images on which candidates are compared
-MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
 MAX_ROUNDS = 5  # search rounds; each doubles the weight of the classes that lost more in the round before
 
-Search = Callable[[Problem], tuple[AnchorGenerator, ...]]
+RunSearch = Callable[[ShapeSearch], tuple[AnchorGenerator, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
-    """Anchors that the search found, and how they do on train images."""
+class ScoredAnchors:
+    """Anchors that a search found, and their coverage of train images."""
 
     anchors: AnchorGenerator
     score: float  # mean recall + fraction of boxes that the assigner assigns
@@ -47,38 +46,37 @@ class ClassGuard:
     current: AnchorCoverage
 
     @classmethod
-    def sample(cls, config: Config, train: Annotations, passes: int, seed: int) -> ClassGuard:
-        """Draw the images."""
+    def draw_images(cls, config: Config, train: Annotations, passes: int, seed: int) -> ClassGuard:
+        """Draw at most MAX_IMAGES train images with boxes, and measure the anchors of the config on them."""
         usable = np.flatnonzero(has_boxes(train))
         part = AnnotationSubset(train, np.random.default_rng((seed, 4)).permutation(usable)[:MAX_IMAGES])
         views = NetworkViews(config, part, min(passes, 1))
         return cls(views, coverage_with(views, config))
 
-    def judge(self, anchors: AnchorGenerator) -> Candidate:
-        """Assign `anchors` on the images, and return the result."""
+    def evaluate(self, anchors: AnchorGenerator) -> ScoredAnchors:
+        """Measure `anchors` on the images."""
         found = coverage_with(self.views, replace(self.views.config, anchors=anchors))
-        losses, boxes = class_losses(self.current, found)
-        losing = (losses > MAX_CLASS_LOSS) & (boxes >= MIN_CLASS_BOXES)
+        losses, losing = losing_classes(self.current, found)
         class_loss = float(np.where(losing, losses - MAX_CLASS_LOSS, 0).sum())
-        return Candidate(anchors, found.mean_recall + found.assigned, class_loss, losing)
+        return ScoredAnchors(anchors, found.mean_recall + found.assigned, class_loss, losing)
 
 
 def select_anchors(
-    problem: Problem, guard: ClassGuard, search: Search
-) -> tuple[AnchorGenerator, Problem, tuple[AnchorGenerator, ...]]:
+    search: ShapeSearch, guard: ClassGuard, run: RunSearch
+) -> tuple[AnchorGenerator, ShapeSearch, tuple[AnchorGenerator, ...]]:
     """Search, and search again with more weight on losing classes, until no class loses or MAX_ROUNDS are over.
 
     Returns:
-        The best anchors, the problem with the weights of their round, and all anchors found in that round.
+        The best anchors, the search with the weights of its round, and all anchors found in that round.
     """
     rounds = []
     for _ in range(MAX_ROUNDS):
-        found = search(problem)
-        best = max(map(guard.judge, found), key=lambda one: one.rank)
-        rounds.append((best, problem, found))
+        found = run(search)
+        best = max(map(guard.evaluate, found), key=lambda one: one.rank)
+        rounds.append((best, search, found))
         if not best.losing_classes.any():
             break
-        raised = np.where(best.losing_classes[problem.boxes.labels], np.float32(2), np.float32(1))
-        problem = replace(problem, weights=problem.weights * raised)
-    best, problem, found = max(rounds, key=lambda one: one[0].rank)
-    return best.anchors, problem, found
+        raised = np.where(best.losing_classes[search.boxes.labels], np.float32(2), np.float32(1))
+        search = replace(search, weights=search.weights * raised)
+    best, search, found = max(rounds, key=lambda one: one[0].rank)
+    return best.anchors, search, found

@@ -14,8 +14,7 @@ from anchorloc.config import config_from_plain
 from anchorloc.config.yaml import parse_yaml
 from anchorloc.lab.anchor_coverage import RECALL_IOUS, AnchorCoverage, BoxStatus
 from anchorloc.lab.fit import Fit
-from anchorloc.lab.fit.scoring import CONFIDENCE, MIN_CLASS_BOXES, FitSpread, class_losses, class_recalls
-from anchorloc.lab.fit.selection import MAX_CLASS_LOSS
+from anchorloc.lab.fit.scoring import CONFIDENCE, FitSpread, class_recalls, losing_classes
 from anchorloc.text import counted, percent, shorten, three_decimals
 
 MIN_DROP = 0.01  # share of all boxes, from which a drop is reported
@@ -74,7 +73,7 @@ def _comparison(fit: Fit) -> Iterator[str]:
     rows: list[tuple[str, Callable[[AnchorCoverage], str]]] = [
         ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.mean_recall:.3f}"),
         ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.recall50)),
-        (f"boxes {type(fit.config.initial_assigner).__name__} assigns", lambda one: percent(one.assigned)),
+        (f"boxes {type(fit.config.loader_assigner).__name__} assigns", lambda one: percent(one.assigned)),
         ("boxes without a positive anchor", lambda one: f"{one.unassigned:,}"),
         ("  because other boxes have their anchors", lambda one: f"{one.count(BoxStatus.COLLISION):,}"),
         ("anchors in the mean image", lambda one: f"{one.anchors_per_image:,.0f}"),
@@ -82,7 +81,7 @@ def _comparison(fit: Fit) -> Iterator[str]:
     yield _row("", "current", "fitted")
     for what, figure in rows:
         yield _row(what, figure(fit.current), figure(fit.fitted))
-    yield _row("AP50 of perfectly classified, unmoved anchors", *map(three_decimals, fit.anchors_only_ap50))
+    yield _row("AP50 of anchors as boxes, perfectly classified", *map(three_decimals, fit.anchors_only_ap50))
     if fit.augmented:
         yield _row("mean recall of boxes augmented as in training", *(f"{value:.3f}" for value in fit.augmented))
 
@@ -126,8 +125,8 @@ def _stability(what: str, spread: FitSpread) -> str:
 
 def _losing_classes(fit: Fit) -> list[int]:
     """Return the classes that lose recall, the greatest loss first."""
-    losses, counts = class_losses(fit.current, fit.fitted)
-    losing = np.flatnonzero((losses > MAX_CLASS_LOSS) & (counts >= MIN_CLASS_BOXES))
+    losses, mask = losing_classes(fit.current, fit.fitted)
+    losing = np.flatnonzero(mask)
     return [int(label) for label in losing[np.argsort(-losses[losing], kind="stable")]]
 
 

@@ -15,7 +15,7 @@ from anchorloc.lab.anchor_coverage import CURVE_IOUS, BoxStatus
 from anchorloc.lab.groups import cross_tabulate, group_coverages, groupings, size_by_level
 from anchorloc.lab.inspection import Inspection
 from anchorloc.lab.miss_causes import MissCause
-from anchorloc.lab.report.key_figures import CAUSES, STATUSES, key_figures
+from anchorloc.lab.report.key_figures import CAUSES, STATUS_LABELS, key_figures
 from anchorloc.report.csv import write_csv
 
 PACKAGES = ("numpy", "numba", "torch", "torchvision", "pycocotools")
@@ -78,7 +78,7 @@ def _ceiling_json(one: Inspection) -> dict[str, Any] | None:
     }
 
 
-def write_tables(folder: Path, inspections: Sequence[Inspection]) -> None:
+def write_csv_files(folder: Path, inspections: Sequence[Inspection]) -> None:
     """Write boxes.csv (every box), shares.csv (size x level x class x aspect ratio), shapes.csv and recall.csv.
 
     Raises:
@@ -93,7 +93,7 @@ def write_tables(folder: Path, inspections: Sequence[Inspection]) -> None:
     write_csv(
         folder / "shapes.csv",
         ("split", "level", "stride", "width", "height", "positives", "share of positives"),
-        (row for one in inspections for row in _shape_rows(one)),
+        ((one.name, *row) for one in inspections for row in one.coverage.shape_rows()),
     )
     write_csv(
         folder / "recall.csv",
@@ -114,7 +114,7 @@ def box_rows(one: Inspection, status: BoxStatus | None = None) -> Iterator[tuple
             source.categories[boxes.labels[n]].name,
             *boxes.sizes[n].tolist(),
             *(float(boxes.best_iou[n]), int(boxes.best_level[n]), int(boxes.positives[n]), int(boxes.level[n])),
-            STATUSES[BoxStatus(boxes.status[n])],
+            STATUS_LABELS[BoxStatus(boxes.status[n])],
             None if cause is None else CAUSES[MissCause(cause)][0],
         )
 
@@ -125,13 +125,6 @@ def _share_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
         size_label, level_label, *rest = labels
         number = int(level_label.removeprefix("level ")) if level_label.startswith("level ") else -1
         yield one.name, size_label, number, *rest, boxes, assigned / boxes
-
-
-def _shape_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
-    found = one.coverage
-    for level, (shapes, counts) in enumerate(zip(found.levels, found.positives_per_shape, strict=True)):
-        for (width, height), count in zip(shapes.sizes, counts.tolist(), strict=True):
-            yield one.name, level, shapes.stride, width, height, count, count / max(1, found.positives)
 
 
 def _recall_rows(one: Inspection) -> Iterator[tuple[float, ...]]:

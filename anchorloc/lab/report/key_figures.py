@@ -21,7 +21,7 @@ CAUSES = {
     MissCause.BORDER: ("over the border", "reaches out of the image, where detections are clipped"),
     MissCause.ROUNDING: ("rounding", "found, but not at IoU 0.95"),
 }
-STATUSES = {BoxStatus.ASSIGNED: "assigned", BoxStatus.COLLISION: "collision", BoxStatus.NO_ANCHOR: "no anchor"}
+STATUS_LABELS = {BoxStatus.ASSIGNED: "assigned", BoxStatus.COLLISION: "collision", BoxStatus.NO_ANCHOR: "no anchor"}
 MAX_SHAPES = 3  # shapes per level, in a line
 CEILING_NOTE = "The ceiling (oracle AP) is an upper bound, not a forecast of training."
 
@@ -62,7 +62,7 @@ class KeyFigure:
     label: str
     value: float | None
     kind: str  # "count", "share", "score" or "mean"
-    meaning: str
+    description: str
 
     @property
     def text(self) -> str:

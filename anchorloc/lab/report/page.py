@@ -16,7 +16,7 @@ from anchorloc.lab.groups import SIZES, GroupCoverage, group_coverages, grouping
 from anchorloc.lab.inspection import Inspection
 from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.report.charts import scaled_shapes, scatter
-from anchorloc.lab.report.json_csv import BOX_HEADER, box_rows, report_json, write_tables
+from anchorloc.lab.report.json_csv import BOX_HEADER, box_rows, report_json, write_csv_files
 from anchorloc.lab.report.key_figures import CAUSES, anchors_line, key_figures, passes_line, split_prefix
 from anchorloc.lab.report.pictures import unassigned_pictures
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
@@ -37,7 +37,7 @@ def write_lab_report(folder: Path, inspections: Sequence[Inspection], title: str
     """
     page = folder / "report.html"
     write_json(folder / "report.json", report_json(inspections, facts))
-    write_tables(folder, inspections)
+    write_csv_files(folder, inspections)
     pictures = [picture for one in inspections for picture in unassigned_pictures(one)]
     write_text(page, _page(inspections, title, pictures, facts))
     return page
@@ -151,14 +151,6 @@ def _group_tables(
 
 def _shape_rows(inspections: Sequence[Inspection]) -> list[tuple[int, float, float, float, list[float]]]:
     """Return (level, stride, width, height, share of the positives per split) of every shape."""
-    coverages = [one.coverage for one in inspections]
-    return [
-        (
-            level,
-            shapes.stride,
-            *size,
-            [float(found.positives_per_shape[level][k]) / max(1, found.positives) for found in coverages],
-        )
-        for level, shapes in enumerate(coverages[0].levels)
-        for k, size in enumerate(shapes.sizes)
-    ]
+    shares = zip(*(one.coverage.shape_shares for one in inspections), strict=True)
+    rows = inspections[0].coverage.shape_rows()
+    return [(*row[:4], list(parts)) for row, parts in zip(rows, shares, strict=False)]

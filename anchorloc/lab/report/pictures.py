@@ -16,7 +16,7 @@ MAX_PICTURES = 9  # per split
 MAX_SIZES = 3  # in a caption; boxes.csv has all of them
 MAX_BOXES = 200  # drawn on one picture
 GRAY = 96  # pixel value of an image that cannot be read
-STATUSES: dict[BoxStatus, tuple[BoxKind, str]] = {
+STATUS_MARKS: dict[BoxStatus, tuple[BoxKind, str]] = {
     BoxStatus.ASSIGNED: ("truth", "has a positive anchor"),
     BoxStatus.COLLISION: ("wrong", "other boxes have its anchors"),
     BoxStatus.NO_ANCHOR: ("missed", "no anchor is assigned to it"),
@@ -68,7 +68,7 @@ def _worst(one: Inspection, index: int) -> dict[int, tuple[BoxStatus, str]]:
 
 def _mark(one: Inspection, status: BoxStatus, box: NDArray[np.floating], label: int, row: int) -> DrawnBox:
     words = shorten(one.views.source.categories[label].name, 24)
-    kind, said = STATUSES[status]
+    kind, said = STATUS_MARKS[status]
     annotation = shorten(str(one.views.source.annotation_id(row)), 24)
     x, y, width, height = xywh(box)
     title = f"annotation {annotation}: {words}, {width:g} x {height:g} px, {said}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from anchorloc.lab.training_pictures import TrainingPicture
+from anchorloc.lab.network_views import TrainingPicture
 from anchorloc.report.drawing import draw_box, draw_label, load_font, outline, palette_color, writable_name
 from anchorloc.structures import Category
 from anchorloc.text import counted, shorten

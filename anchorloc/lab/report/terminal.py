@@ -62,7 +62,7 @@ def _figure_table(inspections: Sequence[Inspection]) -> Table:
         known = [column[key] for column in columns if key in column]
         if known:
             texts = [column[key].text if key in column else "" for column in columns]
-            table.add_row(known[0].label, *texts, Text(known[0].meaning, "dim", no_wrap=True, overflow="ellipsis"))
+            table.add_row(known[0].label, *texts, Text(known[0].description, "dim", no_wrap=True, overflow="ellipsis"))
     return table
 
 

@@ -16,9 +16,10 @@ from anchorloc.cli import run_command
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.errors import InputError
 from anchorloc.lab import __main__ as lab
-from anchorloc.lab.fit import Fit, FitSettings, fit
+from anchorloc.lab.anchor_coverage import coverage_with
+from anchorloc.lab.fit import Fit, FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import FitSplit, split_for_fit
-from anchorloc.lab.fit.scoring import class_losses, coverage_with, recall_gain
+from anchorloc.lab.fit.scoring import class_recalls, losing_classes, recall_gain
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.lab.report.anchor_fit import anchors_block, fit_lines
 from tests.data.data_sets import write_document
@@ -62,7 +63,7 @@ def run(tmp_path: Path, boxes: Boxes, *words: str) -> tuple[int, Path]:
 
 
 def fitted(config: Config, **settings: Any) -> Fit:
-    return fit(
+    return fit_anchors(
         config, split_for_fit(config, 0), FitSettings(**{"restarts": 1, "resamples": 1, "passes": 1, **settings})
     )
 
@@ -239,8 +240,8 @@ def test_a_class_is_not_given_up_for_the_gain_of_another(tmp_path: Path, rods: i
     both = two_classes(many(0, images=40, wide=60, high=60), many(1, images=rods, wide=28, high=28))
     write_document(tmp_path / "train.json", both)
     found = fitted(config)
-    losses, boxes = class_losses(found.current, found.fitted)
-    assert (boxes > 0).all()
+    losses, _ = losing_classes(found.current, found.fitted)
+    assert (class_recalls(found.current)[1] > 0).all()
     if guarded:
         assert losses.max() < 0.1
     else:

@@ -20,7 +20,7 @@ from anchorloc.lab.fit.box_offsets import BoxOffsets, collect_offsets
 from anchorloc.lab.fit.level_limits import LevelSizeRange, ShapeBudget
 from anchorloc.lab.fit.scoring import shape_similarity
 from anchorloc.lab.fit.search import (
-    Problem,
+    ShapeSearch,
     ShapeSet,
     add_greedily,
     best_utility,
@@ -45,9 +45,9 @@ def boxes_at(sizes: Floats, seed: int = 0, strides: tuple[int, ...] = STRIDES) -
     return BoxOffsets(sizes.astype(np.float32), offset, places, np.zeros_like(places), cells)
 
 
-def problem_of(boxes: BoxOffsets, most: int = 2, strides: tuple[int, ...] = STRIDES) -> Problem:
+def search_of(boxes: BoxOffsets, most: int = 2, strides: tuple[int, ...] = STRIDES) -> ShapeSearch:
     budget = ShapeBudget(boxes.cells, np.full(len(strides), most))
-    return Problem(
+    return ShapeSearch(
         boxes, np.ones(len(boxes), np.float32), utility_curve(ATSSAssigner()), LevelSizeRange(strides), budget
     )
 
@@ -72,39 +72,39 @@ def test_the_iou_of_the_search_is_that_of_the_best_anchor_of_the_grid(seed: int,
 
 @given(st.integers(0, 10_000))
 def test_utility_is_the_mean_of_the_best_shape_of_each_box(seed: int) -> None:
-    problem = problem_of(boxes_at(random_sizes(seed, 20), seed))
-    shapes = random_candidates(problem, np.random.default_rng(seed))
+    search = search_of(boxes_at(random_sizes(seed, 20), seed))
+    shapes = random_candidates(search, np.random.default_rng(seed))
     shapes = ShapeSet(shapes.levels[::97], shapes.shapes[::97])
-    iou = problem.boxes.best_iou(shapes.levels, shapes.shapes)
-    expected = np.mean([problem.curve[round(float(value) * (len(problem.curve) - 1))] for value in iou])
-    assert problem.utility(best_utility(problem.table(shapes))) == pytest.approx(expected, abs=1e-3)
+    iou = search.boxes.best_iou(shapes.levels, shapes.shapes)
+    expected = np.mean([search.utility_of_iou[round(float(value) * (len(search.utility_of_iou) - 1))] for value in iou])
+    assert search.utility(best_utility(search.table(shapes))) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_greedy_choice_is_near_the_best_of_all_choices(seed: int) -> None:
     """The bound is 1 - 1/e for one level (Nemhauser, Wolsey and Fisher, 1978); in practice it is far better."""
     boxes = boxes_at(random_sizes(seed, 60), seed, (8,))
-    problem = problem_of(boxes, 3, (8,))
-    pool = random_candidates(problem, np.random.default_rng(seed))
+    search = search_of(boxes, 3, (8,))
+    pool = random_candidates(search, np.random.default_rng(seed))
     pool = ShapeSet(pool.levels[:20], pool.shapes[:20])
-    table = problem.table(pool)
+    table = search.table(pool)
     nothing = ShapeSet(np.zeros(0, np.int64), np.zeros((0, 2)))
-    shapes, best = add_greedily(problem, nothing, np.zeros(len(boxes), np.float32), pool, table)
+    shapes, best = add_greedily(search, nothing, np.zeros(len(boxes), np.float32), pool, table)
     utilities = [
-        problem.utility(best_utility(np.ascontiguousarray(table[:, trio]))) for trio in combinations(range(20), 3)
+        search.utility(best_utility(np.ascontiguousarray(table[:, trio]))) for trio in combinations(range(20), 3)
     ]
     assert len(shapes) == 3
-    assert (1 - 1 / np.e) * max(utilities) <= problem.utility(best) <= max(utilities) + 1e-6
-    assert problem.utility(
-        best_utility(problem.table(search_shapes(problem, np.random.default_rng(seed))))
-    ) >= 0.98 * max(utilities)
+    assert (1 - 1 / np.e) * max(utilities) <= search.utility(best) <= max(utilities) + 1e-6
+    assert search.utility(best_utility(search.table(search_shapes(search, np.random.default_rng(seed))))) >= 0.98 * max(
+        utilities
+    )
 
 
 def test_planted_shapes_are_found() -> None:
     planted = np.array([(20, 24), (60, 40), (150, 220)])
     noise = np.exp(0.03 * np.random.default_rng(0).standard_normal((600, 2)))
-    problem = problem_of(boxes_at(np.repeat(planted, 200, axis=0) * noise), 1)
-    found = search_shapes(problem, np.random.default_rng(0))
+    search = search_of(boxes_at(np.repeat(planted, 200, axis=0) * noise), 1)
+    found = search_shapes(search, np.random.default_rng(0))
     assert sorted(found.levels.tolist()) == [0, 1, 2]
     expected = ShapeSet(np.arange(3), planted.astype(np.float64))
     assert shape_similarity(expected, found).min() > 0.9
@@ -113,8 +113,8 @@ def test_planted_shapes_are_found() -> None:
 def test_a_shape_that_two_levels_want_goes_where_the_whole_gains_most() -> None:
     """Greedy choice puts the frequent size on the finest level, and the small one is lost."""
     sizes = np.concatenate([np.tile([(60.0, 60.0)], (120, 1)), np.tile([(14.0, 14.0)], (140, 1))])
-    problem = problem_of(boxes_at(sizes, strides=(8, 16)), 1, (8, 16))
-    found = search_shapes(problem, np.random.default_rng(0))
+    search = search_of(boxes_at(sizes, strides=(8, 16)), 1, (8, 16))
+    found = search_shapes(search, np.random.default_rng(0))
     widths = found.shapes[np.argsort(found.levels), 0]
     assert widths == pytest.approx([14, 60], rel=0.1)
 
@@ -124,28 +124,28 @@ def test_planted_scales_and_ratios_are_found() -> None:
     shapes = planted.shapes(STRIDES)
     boxes = boxes_at(np.repeat(shapes.shapes, 60, axis=0))
     boxes = replace(boxes, offset=np.zeros_like(boxes.offset))
-    problem = problem_of(boxes, 4)
-    found = max((search_scales(problem, np.random.default_rng(run)) for run in range(3)),
-                key=lambda grid: problem.utility(best_utility(problem.table(grid.shapes(STRIDES)))))  # fmt: skip
-    utility = problem.utility(best_utility(problem.table(shapes)))
-    assert problem.utility(best_utility(problem.table(found.shapes(STRIDES)))) > 0.97 * utility
+    search = search_of(boxes, 4)
+    found = max((search_scales(search, np.random.default_rng(run)) for run in range(3)),
+                key=lambda grid: search.utility(best_utility(search.table(grid.shapes(STRIDES)))))  # fmt: skip
+    utility = search.utility(best_utility(search.table(shapes)))
+    assert search.utility(best_utility(search.table(found.shapes(STRIDES)))) > 0.97 * utility
 
 
 @settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 40), st.booleans())
 def test_every_level_keeps_its_size_range_and_its_budget(seed: int, most: int, count: int, limited: bool) -> None:
     boxes = boxes_at(random_sizes(seed, count), seed)
-    problem = problem_of(boxes, most)
+    search = search_of(boxes, most)
     if limited:
         budget = ShapeBudget(boxes.cells, np.full(3, count), most * float(boxes.cells.sum()))
-        problem = replace(problem, budget=budget)
-    found = search_shapes(problem, np.random.default_rng(seed))
+        search = replace(search, budget=budget)
+    found = search_shapes(search, np.random.default_rng(seed))
     counts = np.bincount(found.levels, minlength=3)
     assert (counts >= 1).all()
-    assert (counts <= problem.budget.max_shapes).all()
-    assert counts @ boxes.cells <= problem.budget.max_anchors
+    assert (counts <= search.budget.max_shapes).all()
+    assert counts @ boxes.cells <= search.budget.max_anchors
     for level, shape in zip(found.levels, found.shapes, strict=True):
-        low, high = problem.sizes.of_level(level)
+        low, high = search.sizes.of_level(level)
         assert low * (1 - 1e-9) <= np.sqrt(shape.prod()) <= high * (1 + 1e-9)
 
 
@@ -158,15 +158,15 @@ def test_the_finest_and_the_coarsest_level_are_open_at_one_end() -> None:
 
 
 def test_the_same_seed_gives_the_same_shapes() -> None:
-    problem = problem_of(boxes_at(random_sizes(1, 200)))
-    one, same, other = (search_shapes(problem, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    search = search_of(boxes_at(random_sizes(1, 200)))
+    one, same, other = (search_shapes(search, np.random.default_rng(seed)) for seed in (3, 3, 4))
     assert one.per_level(3) == same.per_level(3) != other.per_level(3)
 
 
 def test_a_shape_that_adds_nothing_is_left_out() -> None:
-    problem = problem_of(boxes_at(np.tile([(40.0, 40.0)], (50, 1))))
+    search = search_of(boxes_at(np.tile([(40.0, 40.0)], (50, 1))))
     shapes = ShapeSet(np.array([0, 0, 1, 1, 2]), np.array([[40.0, 40], [1, 1], [40, 40], [40, 40], [64, 64]]))
-    kept = prune(problem, shapes)
+    kept = prune(search, shapes)
     assert (kept.levels == 2).sum() == 1
     assert [1.0, 1.0] not in kept.shapes.tolist()
     assert len(kept) < len(shapes)
