@@ -103,6 +103,11 @@ def three_decimals(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.3f}"
 
 
+def signed(value: float | None) -> str:
+    """Write a difference with its sign and three decimals, and None as n/a."""
+    return "n/a" if value is None else f"{value:+.3f}"
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
     """Join cells to a GitHub table: the first `names` columns are words, to the left, the others numbers."""
     rule = [":--" if column < names else "--:" for column in range(len(header))]

@@ -17,7 +17,6 @@ import torch
 
 from anchorloc.config import read_config
 from anchorloc.data import Samples
-from anchorloc.engine.build import build_collate
 from benchmarks.timing import RESULTS, significant, write_table
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "coco.yaml"
@@ -59,7 +58,7 @@ def measure(data: Path, train: str, size: int, max_size: int) -> dict[str, float
         return (time.process_time() - start) / EPOCHS
 
     batch = [Samples(source, config.transform)[0, index] for index in range(count)]
-    collate = build_collate(config)
+    collate = config.method.collate()
     collate(batch)
     start = time.process_time()
     for _ in range(EPOCHS):

@@ -29,7 +29,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from anchorloc.config import Config, read_config
 from anchorloc.detector import Detector, Predictions
-from anchorloc.engine.build import build_collate, build_detector, to_device
+from anchorloc.engine.build import build_detector, to_device
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.structures import Category, Detections, Sample, Target
 from benchmarks.timing import RESULTS, write_table
@@ -192,7 +192,7 @@ def run_ours(config: Config, network: Detector, image: Pixels) -> tuple[Predicti
     nothing = Target(np.zeros((0, 4)), none, none.astype(bool), none.astype(float), none)
     pixels, target, scale = config.transform(image, nothing)
     sample = Sample(pixels, target, 0, scale, (image.shape[0], image.shape[1]))
-    batch = build_collate(config)([sample])
+    batch = config.method.collate()([sample])
     with torch.inference_mode():
         predictions = network(batch.images)
     grid = config.anchors((batch.images.shape[2], batch.images.shape[3]))

@@ -25,7 +25,7 @@ from anchorloc.metrics import MatchResult, image_weights, mean_of_known, weighte
 from anchorloc.structures import Float64Array
 
 MEASURES = "measures.json"
-RESAMPLES = 500  # image resamples: enough to know their variance to some 6%
+RESAMPLES = 500  # image resamples: gives the variance to about 6%
 Records = dict[tuple[str, int], RunRecord]  # by setting and seed
 
 

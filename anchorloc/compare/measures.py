@@ -15,7 +15,6 @@ from anchorloc.compare.report import Measures
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
 from anchorloc.detector import TaskAlignedAssigner
-from anchorloc.engine.build import build_collate
 from anchorloc.engine.inference import autocast
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.lab.anchor_coverage import measure_coverage
@@ -29,7 +28,7 @@ Times = dict[str, list[float]]  # seconds by stage
 
 def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measures]:
     """Measure every setting with one trained network; settings take turns, so that load hits all alike."""
-    samples = {name: _samples(val, model.config) for name, model in models.items()}
+    samples = {name: model.config.samples(val, training=False) for name, model in models.items()}
     times: dict[str, Times] = {name: {} for name in models}
     threads = torch.get_num_threads()
     for index in np.linspace(0, len(val) - 1, min(TIMED + WARM_UP, len(val))).astype(int).tolist():
@@ -38,10 +37,6 @@ def measure(models: Mapping[str, TrainedModel], val: Source) -> dict[str, Measur
             _time(model, samples[name], index, times[name])
     torch.set_num_threads(threads)
     return {name: _measures(model, val, times[name]) for name, model in models.items()}
-
-
-def _samples(val: Source, config: Config) -> Samples:
-    return config.samples(val, training=False)
 
 
 def _measures(model: TrainedModel, val: Source, times: Times) -> Measures:
@@ -78,7 +73,7 @@ def _coverage(config: Config, val: Source) -> tuple[float | None, float | None, 
 def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> None:
     """Time assignment, network, decoding and NMS on one image, as far as the setting has them."""
     config = model.config
-    batch = build_collate(config)([samples[0, index]])
+    batch = config.method.collate()([samples[0, index]])
     grid = config.method.grid(batch.size)
     sample = batch.samples[0]
     if config.method.has_anchors:
@@ -113,7 +108,7 @@ def _clocked(device: torch.device, times: Times, stage: str) -> Iterator[None]:
 @torch.inference_mode()
 def _head_flops(model: TrainedModel, val: Source) -> int:
     """Count the FLOPs of the head on the first image of the split; a multiply-add counts as two."""
-    batch = build_collate(model.config)([_samples(val, model.config)[0, 0]]).to(model.device)
+    batch = model.config.method.collate()([model.config.samples(val, training=False)[0, 0]]).to(model.device)
     head = model.network.head
     counter = FlopCounterMode(display=False)
 

@@ -18,7 +18,8 @@ from anchorloc.compare.report import print_study, write_study
 from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.compare.study_file import Study, read_study
 from anchorloc.compare.study_folder import StudyFolder, open_study_folder
-from anchorloc.data import Source, check_same_categories, refuse_other_counts
+from anchorloc.data import Source
+from anchorloc.engine.build import open_splits
 from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
@@ -70,12 +71,9 @@ def run_here(jobs: Sequence[Job], train: Source, val: Source, progress: StudyPro
 
 def _open_data(study: Study, console: Console) -> tuple[Source, Source]:
     """Open both splits and check every file once, before the work begins."""
-    train, val = study.data.data.open("train"), study.data.data.open("val")
-    check_same_categories(train, val)
+    train, val = open_splits(study.data)
     if len(val) < 2:
         raise InputError(f"{study.path}: data: val has {len(val)} of the 2 images that intervals need; give more")
-    for split, source in (("train", train), ("val", val)):
-        refuse_other_counts(study.data.task == "localization", source, split)
     for source in (train, val):
         for warning in (*source.warnings, *source.check_images()):
             console.print(f"warning: {printable(warning)}", markup=False, highlight=False)

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.config import Config
-from anchorloc.data import Samples, Source
+from anchorloc.data import Samples, Source, check_same_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
 from anchorloc.errors import InputError
@@ -65,6 +65,20 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
             )
 
 
+def open_splits(config: Config) -> tuple[Source, Source]:
+    """Open the train and the val split, and refuse splits that do not fit each other or the task.
+
+    Raises:
+        InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
+            exactly one object.
+    """
+    train, val = config.data.open("train"), config.data.open("val")
+    check_same_categories(train, val)
+    for split, source in (("train", train), ("val", val)):
+        refuse_other_counts(config.task == "localization", source, split)
+    return train, val
+
+
 def to_device(model: Detector, device: torch.device) -> Detector:
     """Move the network to the device, in the memory format that is fastest for convolutions."""
     model.to(device)
@@ -80,11 +94,6 @@ def refuse_small_batches(config: Config, processes: int) -> None:
             f"train.batch_size={settings.batch_size} is less than {counted(processes, 'process')} times "
             f"train.gradient_accumulation={settings.gradient_accumulation}; raise train.batch_size"
         )
-
-
-def build_collate(config: Config) -> Collate:
-    """Return the collate function of the data loaders."""
-    return config.method.collate()
 
 
 def train_loader(config: Config, source: Source, start: int, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
@@ -105,7 +114,7 @@ def train_loader(config: Config, source: Source, start: int, shard: tuple[int, i
 def validation_loader(config: Config, source: Source, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
     """Return a loader of every image once, in order; its batches do not depend on the number of processes."""
     settings = config.train
-    size = min(MAX_VALIDATION_BATCH, -(-settings.batch_size // settings.gradient_accumulation))
+    size = min(MAX_VALIDATION_BATCH, settings.micro_batch())
     cache_bytes = settings.image_cache_mb << 20
     samples = config.samples(source, training=False, cache_bytes=cache_bytes)
     return _loader(config, samples, ValidationBatchSampler(len(source), size, shard))
@@ -154,7 +163,7 @@ def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, in
     return DataLoader(
         _CatchErrors(samples),
         batch_sampler=order,
-        collate_fn=_CollateOrError(build_collate(config)),
+        collate_fn=_CollateOrError(config.method.collate()),
         num_workers=workers,
         multiprocessing_context=_start_method() if workers else None,
         pin_memory=pick_device(config.train.device).type == "cuda",

@@ -14,8 +14,9 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_config, read_saved_config, to_plain
-from anchorloc.data import Source, check_same_categories, refuse_other_counts
+from anchorloc.data import Source
 from anchorloc.engine.analysis import RESAMPLES, THREADS
+from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import find_changes, identity_of
@@ -144,10 +145,7 @@ def check_changes(folder: Path, changes: list[str], allowed: bool, console: Cons
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     """Open both splits, check every image file, and print counts and warnings."""
-    sources = config.data.open("train"), config.data.open("val")
-    check_same_categories(*sources)
-    for split, source in zip(("train", "val"), sources, strict=True):
-        refuse_other_counts(config.task == "localization", source, split)
+    sources = open_splits(config)
     for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")

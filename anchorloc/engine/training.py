@@ -73,13 +73,13 @@ class Training:
         }
         self.saver = CheckpointSaver(folder, self.identity, self.learner, self.clock, self.progress)
 
-    def resume(self, state: dict[str, Any], say: Callable[[str], None] = print) -> None:
+    def resume(self, state: dict[str, Any], warn: Callable[[str], None] = print) -> None:
         """Restore a saved state.
 
         Raises:
             InputError: it belongs to another network or optimizer.
         """
-        self.saver.restore(state, say, self.processes.first)
+        self.saver.restore(state, warn, self.processes.first)
 
     def run(self, display: Display) -> None:
         """Train until `train.length` or `train.patience` is reached, or a signal arrives.

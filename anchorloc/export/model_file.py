@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from anchorloc.detector import Predictions
-from anchorloc.engine.build import build_collate
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.export.agreement import Agreement, check_agreement
@@ -80,7 +79,7 @@ def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> 
     fill = config.detector.fill
     shown = [config.transform(image, NO_BOXES, fill=fill)[0][: size[0], : size[1]] for image in images]
     frame = np.zeros((*size, 3), shown[0].dtype)
-    return build_collate(config).pad([*shown, frame])[:-1].contiguous(), size
+    return config.method.collate().pad([*shown, frame])[:-1].contiguous(), size
 
 
 def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[Detections]:

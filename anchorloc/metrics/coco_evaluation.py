@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
-from anchorloc.metrics.fast_scorer import fast_score
 from anchorloc.metrics.matching import IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
+from anchorloc.metrics.weighted_ap import fast_score
 from anchorloc.structures import Category, Detections, IntArray, Target
 from anchorloc.text import counted
 
@@ -183,11 +183,8 @@ def _matched(truth: TruthTable, found: DetectionTable, scores: Scores, images: i
 
 
 def _warnings(evaluation: Evaluation) -> Iterator[str]:
-    limit, past, unscored = (
-        evaluation.summary.max_detections[-1],
-        evaluation.over_max_detections,
-        evaluation.unscored_detections,
-    )
+    limit, past = evaluation.summary.max_detections[-1], evaluation.over_max_detections
+    unscored = evaluation.unscored_detections
     if past:
         yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as by COCO"
     if unscored:

@@ -17,12 +17,11 @@ from anchorloc.report.analysis.captions import (
     prunable_sentence,
     recommendation_sentence,
     shape_name,
-    signed,
     threshold_sentence,
 )
 from anchorloc.report.captions import operating_sentence, size_line
 from anchorloc.report.judgment import Judgment
-from anchorloc.text import markdown_table, shorten, three_decimals
+from anchorloc.text import markdown_table, shorten, signed, three_decimals
 
 
 def render_markdown(judgment: Judgment) -> str:

@@ -24,7 +24,7 @@ from anchorloc.text import counted, shorten
 
 LONGEST_SIDE = 720  # pixels of the embedded image: twice its size in the gallery, for high-density screens
 MAX_DETECTIONS = 100  # boxes drawn per image
-MAX_LABELS = 10  # labels per image of the gallery; an image with more shows those of mistakes only
+MAX_LABELS = 10  # labels per image of the gallery; above this, only mistakes are labeled
 MAX_PICTURES = 9  # worst images, and as many best
 MAX_UNREADABLE = 50  # images, before the search for pictures ends
 WITHOUT_THRESHOLD = 5  # boxes drawn per image if no score threshold is better than another

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anchorloc.compare.statistics.permutation import MAX_EXACT_SEEDS, family_wise_p, smallest_p
-from anchorloc.compare.statistics.student_t import critical_t
-from anchorloc.compare.statistics.variance_components import VarianceComponents, estimate_components
+from anchorloc.compare.statistics.variance_components import VarianceComponents, critical_t, estimate_components
 from anchorloc.compare.statistics.verdicts import LEVEL, POWER, Verdict, judge_pairs, mean_estimate, more_seeds, power
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import LEVEL, Estimate, Verdict
-from anchorloc.text import counted, shorten
+from anchorloc.text import counted, shorten, signed
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     return f"{who} is {verdict.decision} than {whom}"
 
 
-def _signed(value: float) -> str:
-    """Write a difference of AP with its sign."""
-    return f"{value:+.3f}"
-
-
 def verdict_numbers(verdict: Verdict) -> str:
     """Write difference, interval and p."""
     d = verdict.difference
-    return f"AP {_signed(d.value)} ({_signed(d.low)} to {_signed(d.high)}), p {verdict.p:.2g}"
+    return f"AP {signed(d.value)} ({signed(d.low)} to {signed(d.high)}), p {verdict.p:.2g}"

@@ -62,7 +62,7 @@ def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) 
 
 
 def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
-    """Return the page."""
+    """Return the HTML page of a study."""
     picture = pareto_svg(result)
     return render(
         "compare/report/page.html",

@@ -40,10 +40,10 @@ def older_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("last-*[0-9].pt"), reverse=True)
 
 
-def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> dict[str, Any] | None:
+def load_last(folder: Path, warn: Callable[[str], None], repair: bool = True) -> dict[str, Any] | None:
     """Return the newest undamaged state, or None if the run was killed before it wrote one.
 
-    Damaged files are reported by `log` and, with `repair`, renamed, so that they are not mistaken for good ones later.
+    Damaged files are reported by `warn` and, with `repair`, renamed, so that they are not mistaken for good ones later.
 
     Raises:
         InputError: all are damaged or missing, or the file is not the last.pt of a run.
@@ -63,12 +63,12 @@ def load_last(folder: Path, say: Callable[[str], None], repair: bool = True) -> 
             raise InputError(f"{path} holds only weights; --resume needs the last.pt of a run")
         check_entries(path, state, TrainingCheckpoint)
         for damaged, problem in problems.items():
-            say(problem)
+            warn(problem)
             if repair:
                 with write_errors(damaged, 0):
                     damaged.replace(f"{damaged}.damaged")
         if path.name != LAST:
-            say(f"resuming from {path}, step {state['step']}")
+            warn(f"resuming from {path}, step {state['step']}")
         return with_current_names(state)
     more = "" if len(problems) == 1 else f"; the {len(problems) - 1} older checkpoints cannot be used either"
     raise InputError(next(iter(problems.values())) + more)

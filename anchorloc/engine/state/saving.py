@@ -89,7 +89,7 @@ class CheckpointSaver:
         self._write_best()
         self.saved, self.saved_step = time.perf_counter(), self.clock.step
 
-    def restore(self, state: dict[str, Any], say: Callable[[str], None], first: bool) -> None:
+    def restore(self, state: dict[str, Any], warn: Callable[[str], None], first: bool) -> None:
         """Restore a saved state; only the `first` process restores best.pt.
 
         Raises:
@@ -112,7 +112,7 @@ class CheckpointSaver:
             torch.set_num_threads(training["threads"])  # the last bits of sums on a CPU depend on it
         self.saved_step = self.clock.step
         if first:
-            self._check_best(say)
+            self._check_best(warn)
 
     def _weights(self) -> dict[str, Any]:
         return {
@@ -129,7 +129,7 @@ class CheckpointSaver:
             save_checkpoint(self.folder / BEST, self._weights())
             self.best_written = best.step
 
-    def _check_best(self, say: Callable[[str], None]) -> None:
+    def _check_best(self, warn: Callable[[str], None]) -> None:
         """Check best.pt; if it is missing or damaged, write it from the state or announce a substitute."""
         best = self.progress.best
         try:
@@ -143,9 +143,9 @@ class CheckpointSaver:
             if best.step == self.clock.step:
                 pass  # written again below, equal to the last bit
             elif self.clock.progress >= 1:
-                say(f"{error}; the weights of the last step replace it")
+                warn(f"{error}; the weights of the last step replace it")
                 best.step = self.clock.step
             else:
-                say(f"{error}; the best of the coming validations will replace it")
+                warn(f"{error}; the best of the coming validations will replace it")
                 best.ap = -1.0
         self._write_best()

@@ -103,7 +103,7 @@ def _is_compile_error(error: Exception) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    """Return the most telling line of a compile error."""
+    """Return the most informative line of a compile error."""
     lines = [line for line in str(getattr(error, "inner_exception", error)).splitlines() if line.strip()]
     return next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
 
@@ -117,7 +117,7 @@ def _release_frames(error: BaseException | None) -> None:
 
 def _memory_error(config: Config, processes: int, reason: str) -> InputError:
     settings = config.train
-    images = -(-settings.batch_size // (processes * settings.gradient_accumulation))
+    images = settings.micro_batch(processes)
     problem = f"memory ran out with {counted(images, 'image')} at a time ({reason})"
     if images == 1:
         return InputError(f"{problem}: lower transform.resize")

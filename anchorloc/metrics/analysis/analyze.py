@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anchorloc.metrics.analysis.anchors import AnchorUsage, ShapeContribution, shape_contributions
-from anchorloc.metrics.analysis.calibration import Calibration, calibration
 from anchorloc.metrics.analysis.confusion import Confusion, confusion
-from anchorloc.metrics.analysis.curves import ClassCurve, Froc, class_curves, froc
+from anchorloc.metrics.analysis.curves import Calibration, ClassCurve, Froc, calibration, class_curves, froc
 from anchorloc.metrics.analysis.error_types import Errors, find_errors
 from anchorloc.metrics.analysis.image_scores import BoxQuality, ImageScore, box_quality, image_scores
 from anchorloc.metrics.analysis.matched import MatchedDetections

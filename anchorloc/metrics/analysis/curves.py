@@ -1,4 +1,4 @@
-"""Precision, recall and F1 by score threshold at IoU 0.5, the recommended threshold, and FROC."""
+"""Precision, recall and F1 by score threshold at IoU 0.5, the recommended threshold, FROC, and calibration."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
+BINS = 10  # of the score, for calibration
 FALSE_POSITIVE_RATES: Final = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # per image: where LUNA16 reads FROC
 MAX_POINTS = 200  # points of a stored curve at most
 
@@ -43,6 +44,14 @@ class Froc:
     def mean(self) -> float:
         """Return the mean recall at FALSE_POSITIVE_RATES."""
         return float(np.mean(list(self.recall_at.values())))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Mean score against precision at IoU 0.5, in bins of the score."""
+
+    bins: tuple[tuple[int, float, float], ...]  # (detections, mean score, precision) of each bin that is not empty
+    ece: float  # expected calibration error: mean |score - precision| over bins, weighted by their detections
 
 
 def class_curves(matched: MatchedDetections, min_precision: float | None) -> Iterator[ClassCurve]:
@@ -89,6 +98,20 @@ def froc(matched: MatchedDetections) -> Froc | None:
     at = {rate: _recall_at(rates, recall, rate) for rate in FALSE_POSITIVE_RATES}
     shown = _subsample(rates)
     return Froc(tuple(zip(rates[shown].tolist(), recall[shown].tolist(), strict=True)), at)
+
+
+def calibration(matched: MatchedDetections) -> Calibration | None:
+    """Divide the counted detections into ten bins of equal width; None where there are none."""
+    counted = matched.counted
+    scores, hits = matched.detections.scores[counted], matched.is_true_positive[counted]
+    if not len(scores):
+        return None
+    places = np.clip((scores * BINS).astype(int), 0, BINS - 1)
+    counts = np.bincount(places, minlength=BINS)
+    used = np.flatnonzero(counts)
+    means, shares = (np.bincount(places, values, BINS)[used] / counts[used] for values in (scores, hits))
+    ece = float((counts[used] * abs(means - shares)).sum() / len(scores))
+    return Calibration(tuple(zip(counts[used].tolist(), means.tolist(), shares.tolist(), strict=True)), ece)
 
 
 def _recall_at(rates: Float64Array, recall: Float64Array, rate: float) -> float:

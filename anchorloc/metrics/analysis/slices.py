@@ -28,7 +28,7 @@ class SliceScore:
     group: str
     name: str
     boxes: int
-    ap: float | None  # None too if a detection has no slice of its own, as for crowding
+    ap: float | None  # None also where detections belong to no slice (crowding)
     ap50: float | None
     recall50: float | None  # recall at IoU 0.5, at any score
     ar: float | None  # recall, mean over IoU 0.50 to 0.95

@@ -6,7 +6,7 @@ from typing import Final
 
 from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeContribution
-from anchorloc.text import counted, first_few, three_decimals
+from anchorloc.text import counted, first_few
 
 ERRORS: Final = {
     "class": "wrong class, tight box (IoU ≥ 0.5)",
@@ -111,8 +111,3 @@ def prunable_sentence(analysis: Analysis) -> str | None:
         f"{len(shapes)} of the shapes, with {share:.1%} of the anchors, could be pruned one at a time without loss of "
         f"AP: {few}. Pruning several together may lose AP: train without them to find out."
     )
-
-
-def signed(value: float | None) -> str:
-    """Return a gain or a loss with its sign."""
-    return three_decimals(None) if value is None else f"{value:+.3f}"

@@ -21,11 +21,10 @@ from anchorloc.report.analysis.captions import (
     prunable_sentence,
     recommendation_sentence,
     shape_name,
-    signed,
     threshold_sentence,
 )
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
-from anchorloc.text import shorten
+from anchorloc.text import shorten, signed
 
 MAX_LINES = 5  # classes in a chart, besides "all classes"
 MAX_CONFUSIONS = 20
