@@ -65,7 +65,7 @@ def list_candidates(edges: Any, grids: Any, box: Any, cells: Any, anchors: Any, 
 
 @kernel
 def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Any, area: Any) -> Any:
-    """As in `max_iou_kernels`, from where numba's cache would not see a change."""
+    """Copy of `max_iou_kernels.box_iou`: numba's cache misses changes in other files."""
     width, height = min(x2, box[2]) - max(x1, box[0]), min(y2, box[3]) - max(y1, box[1])
     inter = width * height if width > ZERO and height > ZERO else ZERO
     union = (x2 - x1) * (y2 - y1) + area - inter
@@ -74,7 +74,7 @@ def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Any, area: Any) -> Any:
 
 @kernel
 def mean_plus_deviation(values: Any) -> float:
-    """In float64; the deviation is the unbiased one, 0 for a single value."""
+    """Return the mean plus the unbiased standard deviation (0 for a single value), in float64."""
     total = 0.0
     for value in values:
         total += value

@@ -177,11 +177,13 @@ def best_in_window(
 def best_anchor(
     edges: Any, grids: Any, box: Box, least: Any, positive: Any, claims: Any, positives: Any
 ) -> tuple[Any, int, float]:
-    """The IoU, number (-1 where there is none) and distance of the anchor of greatest IoU with the box, then nearest
-    cell center, then lowest number, among those of IoU >= `least` and > 0 that are no other box's only positive.
+    """Return IoU, index (-1: none) and squared distance of the best anchor of IoU >= `least` and > 0.
 
-    IoU falls with the distance on each axis, so the cells about the box's center give a first bound. It is flat
-    where one box holds the other, and there rounding decides: so all that can reach the bound is then looked at.
+    The best has the greatest IoU, then the nearest center, then the lowest index. Anchors that are another box's only
+    positive are skipped.
+
+    IoU falls with the distance on each axis, so the cells around the box's center give a first bound. IoU is constant
+    while one box contains the other, where rounding decides; so every cell that can reach the bound is searched.
     """
     best = (ZERO, -1, np.inf)
     for s in range(len(grids)):
@@ -197,7 +199,7 @@ def best_anchor(
 @kernel
 def best_anchors(edges: Any, grids: Any, boxes: Any, least: Any, claims: Any, iou: Any, anchors: Any) -> None:
     """Fill in the IoU (M,) and number (M,) of the best anchor of each box of IoU >= `least`, 0 and -1 where none is."""
-    nothing = np.empty(0, np.int64)  # nobody's positives are asked for, since at TAKEN no anchor is positive
+    nothing = np.empty(0, np.int64)  # `positives` is not read: at TAKEN no anchor is positive
     for row in range(len(boxes)):
         found = best_anchor(edges, grids, corners(boxes, row), least, TAKEN, claims, nothing)
         iou[row], anchors[row] = found[0], found[1]

@@ -51,13 +51,13 @@ def search(x: float, y: float, grid: Any, cells: Any, away: Any) -> None:
 
 @kernel
 def cell_before(point: float, first: float, cells_per_pixel: float, count: int) -> int:
-    """The last cell of an axis whose center is not past the point, or the first cell."""
+    """Return the last cell of an axis whose center is not past the point, or the first cell."""
     return int(min(max(np.floor((point - first) * cells_per_pixel), 0.0), count - 1.0))
 
 
 @kernel
 def nearer(low: int, high: int, point: float, first: float, stride: float, count: int) -> tuple[int, float]:
-    """The nearer to a point of two cells of an axis, one of which may lie outside, and its squared distance."""
+    """Return the nearer of two cells of an axis (one may lie outside), and its squared distance."""
     to_low = first + low * stride - point if low >= 0 else np.inf
     to_high = first + high * stride - point if high < count else np.inf
     if to_low * to_low <= to_high * to_high:
@@ -67,7 +67,7 @@ def nearer(low: int, high: int, point: float, first: float, stride: float, count
 
 @kernel
 def insert(distance: float, cell: int, cells: Any, away: Any, count: int, wanted: int) -> int:
-    """Put a cell into its place among the `count` nearest so far, of which `wanted` stay, and return how many do."""
+    """Insert a cell into the sorted list of at most `wanted` nearest cells; return its new length."""
     place = count
     while place > 0 and (distance < away[place - 1] or (distance == away[place - 1] and cell < cells[place - 1])):
         if place < wanted:

@@ -24,7 +24,7 @@ LONG = 1000  # columns from which on it pays to fill two rows at once
 
 @kernel
 def shared(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
-    """The length that two intervals share."""
+    """Return the length of the intersection of two intervals."""
     start = other_low if other_low > low else low
     stop = other_high if other_high < high else high
     return stop - start if stop > start else ZERO
@@ -32,7 +32,7 @@ def shared(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
 
 @kernel
 def span(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
-    """The length of the smallest interval that holds both."""
+    """Return the length of the smallest interval that contains both."""
     start = other_low if other_low < low else low
     stop = other_high if other_high > high else high
     return stop - start
@@ -40,7 +40,7 @@ def span(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
 
 @kernel
 def ratio(part: Any, whole: Any) -> Any:
-    """The part of the whole, 0 of nothing."""
+    """Return part / whole, or 0 if whole is 0."""
     return part / whole if whole > ZERO else ZERO
 
 
@@ -151,7 +151,7 @@ def box_iou_crowd(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, sta
 
 @kernel
 def paired_box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any]) -> None:
-    """IoU of each column with its own."""
+    """IoU of column i of one table with column i of the other."""
     for i in range(len(out)):
         width = shared(boxes1[0, i], boxes1[2, i], boxes2[0, i], boxes2[2, i])
         height = shared(boxes1[1, i], boxes1[3, i], boxes2[1, i], boxes2[3, i])
@@ -181,8 +181,8 @@ def best_overlap(
 
 @kernel
 def exceeds(left: Any, top: Any, right: Any, bottom: Any, own: Any, boxes: Table, start: int, limit: Any) -> bool:
-    """Whether one of BLOCK boxes has an IoU above the limit: in vector registers, which the search for the greatest
-    would not be. For that, the loop has a constant length and contiguous slices."""
+    """Return whether one of BLOCK boxes has an IoU above the limit; written as a constant-length loop over contiguous
+    slices, so that LLVM vectorizes it."""
     stop = start + BLOCK
     x1, y1, x2, y2 = boxes[0, start:stop], boxes[1, start:stop], boxes[2, start:stop], boxes[3, start:stop]
     area = boxes[4, start:stop]

@@ -25,7 +25,7 @@ class _Loader(yaml.SafeLoader):
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             raise yaml.MarkedYAMLError(problem="aliases (*name) are not read; repeat the value", problem_mark=mark)
-        if (tag := getattr(event, "tag", None)) is not None:  # SafeLoader's own raise nearly every type on odd values
+        if (tag := getattr(event, "tag", None)) is not None:  # SafeLoader raises arbitrary types on malformed scalars
             raise yaml.MarkedYAMLError(problem=f"tags are not read; leave out {tag!r}", problem_mark=mark)
         return super().compose_node(parent, index)
 

@@ -85,7 +85,7 @@ def paired_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def center_distance(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """Return the (P,) squared distance of the centers over the squared diagonal of what encloses both."""
+    """Return the (P,) squared distance of the centers over the squared diagonal of the enclosing box."""
     apart = ((boxes1[:, :2] + boxes1[:, 2:]) - (boxes2[:, :2] + boxes2[:, 2:])) / 2
     diagonal = torch.maximum(boxes1[:, 2:], boxes2[:, 2:]) - torch.minimum(boxes1[:, :2], boxes2[:, :2])
     return apart.square().sum(dim=1) / diagonal.square().sum(dim=1).clamp(min=_MIN_DIVISOR)

@@ -38,7 +38,7 @@ class FocalLoss:
         return (self.alpha * targets + (1 - self.alpha) * (1 - targets)) * missing**self.gamma * cross_entropy
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over the logits (B, A, C); `quality` (P,) of the positives does not matter."""
+        """Return the sum over the logits (B, A, C); `quality` (P,) is unused."""
         return _total(self, logits, batch, torch.ones_like(quality), self.gamma, 1 - self.alpha)
 
 
@@ -59,14 +59,16 @@ class QualityFocalLoss:
         return (targets - logits.sigmoid()).abs() ** self.beta * cross_entropy
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over the logits (B, A, C), the positives of which learn their `quality` (P,)."""
+        """Return the sum over the logits (B, A, C); `quality` (P,) is the target score of each positive."""
         return _total(self, logits, batch, quality, self.beta)
 
 
 @dataclass(frozen=True)
 class HardNegativeLoss:
-    """Cross-entropy over classes and background, of the positives and of those negatives of each image that are most
-    wrong, so many for one positive (SSD, arXiv:1512.02325, section 2.2). An image without a positive has none.
+    """Cross-entropy over classes and background on the positives and the hardest negatives of each image.
+
+    There are `negative_to_positive_ratio` negatives per positive (SSD, arXiv:1512.02325, section 2.2). An image without
+    a positive has no loss.
     """
 
     negative_to_positive_ratio: float = 3.0  # hard negatives per positive of an image
@@ -77,7 +79,7 @@ class HardNegativeLoss:
             raise ValueError(f"negative_to_positive_ratio must not be negative, got {self.negative_to_positive_ratio}")
 
     def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over what is chosen among the logits (B, A, 1 + C); `quality` does not matter."""
+        """Return the sum over the positives and hard negatives among the logits (B, A, 1 + C); `quality` is unused."""
         images, anchors, _ = logits.shape
         classes = torch.zeros(images * anchors, dtype=torch.int64, device=logits.device)
         classes[batch.positives] = batch.labels + 1
@@ -100,8 +102,10 @@ def _total(
     exponent: float,
     weight: float = 1.0,
 ) -> Tensor:
-    """Return the sum of a focal `loss` over the logits (B, A, C): the positives learn their `values` (P,) at their
-    classes. All else but the ignored anchors learns 0, by weight * p**exponent * -log(1 - p), p being the sigmoid.
+    """Return the sum of a focal `loss` over the logits (B, A, C).
+
+    The target of a positive is its `values` (P,) at its class. Every other logit, except those of ignored anchors, has
+    target 0 and the loss weight * p**exponent * -log(1 - p), where p is the sigmoid.
     """
     rows = logits.flatten(0, 1)
     background: Tensor = _Background.apply(rows, exponent, batch.positives, batch.labels, batch.ignored)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 class Coder(Protocol):
-    """Numbers that a network gives to boxes, and back."""
+    """Encode boxes as regression targets, and decode them."""
 
     def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
-        """Return (N, 4) numbers."""
+        """Return regression targets (N, 4)."""
 
     def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
         """Return (..., 4) boxes."""
@@ -52,7 +52,7 @@ class DeltaCoder:
 
 @dataclass(frozen=True)
 class NormalizedCoder:
-    """Center and size of a box in parts of its anchor's sides, from its top left: (0.5, 0.5, 1, 1) is the anchor."""
+    """Center and size of a box as fractions of its anchor, from the top left: (0.5, 0.5, 1, 1) is the anchor."""
 
     def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
         """Return the (N, 4) numbers that take `anchors` (N, 4) to `boxes` (N, 4)."""

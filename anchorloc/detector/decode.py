@@ -70,7 +70,7 @@ class Decoder:
     def decode_and_nms(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
-        """Return what is found among the candidates of an image; `deltas` are (A, 4)."""
+        """Decode and suppress the candidates of an image; `deltas` are (A, 4)."""
         return self.select_best(self.decode(candidates, deltas, grid, sample, coder))
 
     def decode(
@@ -88,17 +88,17 @@ class Decoder:
         return Detections(boxes, scores, labels, index, sample.image_id)
 
     def select_best(self, found: Detections) -> Detections:
-        """Return those that stay of an image, by descending score; soft-NMS lowers scores."""
-        rows, scores = self._softly(found) if self.soft_nms_sigma else (self.nms(found), None)
+        """Return the detections of an image that NMS keeps, by descending score; soft-NMS lowers scores."""
+        rows, scores = self._soft_nms(found) if self.soft_nms_sigma else (self.nms(found), None)
         found = found.take(rows)
         return found if scores is None else replace(found, scores=scores)
 
     def nms(self, found: Detections) -> IntArray:
-        """Return the rows that stay, by descending score, whatever `soft_nms_sigma`."""
+        """Return the rows that hard NMS keeps, by descending score; `soft_nms_sigma` is ignored."""
         return batched_nms(found.boxes, found.scores, self._groups(found), self.nms_iou)[: self.max_detections]
 
-    def _softly(self, found: Detections) -> tuple[IntArray, FloatArray]:
-        """Return the rows that stay, by descending new score, and these scores."""
+    def _soft_nms(self, found: Detections) -> tuple[IntArray, FloatArray]:
+        """Return the rows that soft-NMS keeps, by descending new score, and these scores."""
         groups = self._groups(found)
         rows, scores = [np.zeros(0, np.int64)], [np.zeros(0, found.scores.dtype)]
         for group in np.unique(groups):
@@ -113,7 +113,7 @@ class Decoder:
         return all_rows[order], all_scores[order]
 
     def _groups(self, found: Detections) -> IntArray:
-        """Return (N,) numbers: boxes suppress each other where these are equal."""
+        """Return group numbers (N,); only boxes of one group suppress each other."""
         return np.zeros_like(found.labels) if self.class_agnostic_nms else found.labels
 
     def _best_per_level(self, candidates: Candidates, grid: AnchorGrid) -> Candidates:

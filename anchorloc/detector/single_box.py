@@ -23,9 +23,9 @@ CODER = NormalizedCoder()
 
 @dataclass(frozen=True)
 class SingleBoxLocalizer:
-    """The last map of the backbone, pooled; a hidden layer; four normalized numbers and a logit for each class.
+    """Pool the last map, apply one hidden layer, and predict a normalized box and class logits.
 
-    To the rest of the engine it is a network with one anchor, the whole image, which learns the one object.
+    The rest of the engine sees a network with one anchor, the whole image, which is assigned to the one object.
     """
 
     pool: int = 1  # cells per side that the last map is averaged to; 1 is global pooling

@@ -37,14 +37,14 @@ class TimmBackbone:
         return _Features(network, self)
 
     def _places(self, maps: Any) -> list[int]:
-        """Return where the map of each stride is among those that the network can give."""
+        """Return the index of the map of each stride among the maps of the network."""
         found = {int(stride): place for stride, place in zip(maps.reduction(), maps.out_indices, strict=True)}
         if missing := [stride for stride in self.strides if stride not in found]:
             raise InputError(f"{self.name} has no map of stride {missing[0]}; it has {sorted(found)}")
         return [found[stride] for stride in self.strides]
 
     def _network(self, pretrained: bool = False, **options: Any) -> Any:
-        """Return the network of feature maps; where `out_indices` are given, without what stands behind them."""
+        """Return the network of feature maps; with `out_indices`, without the layers after the last of them."""
         try:
             timm = import_module("timm")
         except ImportError:
@@ -74,7 +74,7 @@ class _Features(Backbone):
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor], settings: TimmBackbone) -> None:
-    """Load what the feature maps need; anything of it that is missing or of another shape is refused."""
+    """Load the weights of the feature layers; refuse missing or misshapen tensors."""
     own = network.state_dict()
     wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
     if body := [name for name in wrong if not name.endswith("num_batches_tracked")]:

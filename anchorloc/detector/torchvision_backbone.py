@@ -59,7 +59,7 @@ class TorchvisionBackbone:
         return _Extractor(network, self._maps(network), self.name, frozen)
 
     def _adjust(self, network: nn.Module) -> None:
-        """Set what other than the weights belongs to the file they come from."""
+        """Apply the options that the weights were trained with (padding, epsilon)."""
         for module in network.modules():
             if isinstance(module, nn.MaxPool2d) and self.ceil_mode:
                 module.ceil_mode = True
@@ -80,7 +80,7 @@ class TorchvisionBackbone:
 
     def _network(self, weights: str) -> nn.Module:
         if self.name not in torchvision.models.list_models(module=torchvision.models):
-            raise InputError(f"backbone.name={self.name!r} is no torchvision classifier; see torchvision.models")
+            raise InputError(f"backbone.name={self.name!r} is not a torchvision classifier; see torchvision.models")
         if weights == "none":
             return self._build(None)
         if Path(weights).suffix or exists(weights):
@@ -158,7 +158,7 @@ def _stages_by_stride(network: nn.Module) -> dict[int, str]:
         for child, module in stages.named_children():
             try:
                 features = module(features)
-            except Exception:  # many types; the rest is no stage, but the classifier or a part off the path
+            except Exception:  # many types; the remaining children are the classifier or off the path
                 break
             if not _is_map(features):
                 break
@@ -173,7 +173,7 @@ def _is_map(features: object) -> bool:
 
 
 def _load_body(network: nn.Module, state: Mapping[str, Tensor], path: str, name: str) -> None:
-    """Load all that is not the classifier; anything else that is missing or of another shape is refused."""
+    """Load the weights of all layers but the classifier; refuse missing or misshapen tensors."""
     own = network.state_dict()
     head = ("classifier.", "fc.", "head.", "heads.", "conv5.")  # modules behind the last map
     wrong = [key for key, value in state.items() if key not in own or own[key].shape != value.shape]
@@ -201,7 +201,7 @@ class _DepthwiseConv2d(nn.Conv2d):
         return _strided(features, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-@torch.fx.wrap  # its conditions ask the tensor, which a feature extractor has not yet when it is made
+@torch.fx.wrap  # keep torch.fx from tracing it: the branches depend on the tensor's device
 def _strided(features: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
     """A strided convolution; a depthwise one in float32 on a CPU, where its bfloat16 gradient takes oneDNN 4 times as
     long (torch 2.15): a quarter of a training step of MobileNetV2, or more.

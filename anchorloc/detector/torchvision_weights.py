@@ -1,4 +1,4 @@
-"""The names of torchvision's detectors to ours."""
+"""Translate the parameter names of torchvision's detectors to ours."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _LITE: Final = [
 
 
 def family(state: Mapping[str, Tensor]) -> str:
-    """Return the name of the torchvision detector that a state dict belongs to, or "" if it is none known here."""
+    """Return the name of the torchvision detector that a state dict belongs to, or "" if it is not a supported one."""
     for name, (key, inputs) in _FAMILIES.items():
         if key in state and state[key].ndim == 4 and state[key].shape[1] == inputs:
             return name
@@ -68,11 +68,11 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a torchvision detector under the names of ours.
 
     Raises:
-        InputError: it is none of those known here.
+        InputError: it is not a state dict of a supported detector.
     """
     name = family(state)
     if not name:
-        raise InputError(f"it is the state dict of no detector known here ({', '.join(_FAMILIES)})")
+        raise InputError(f"it is not a state dict of a supported detector ({', '.join(_FAMILIES)})")
     rename = {"ssd300_vgg16": _ssd, "ssdlite320_mobilenet_v3_large": _lite}.get(name, _retinanet)
     return {_branch(rename(key)): value for key, value in state.items()}
 

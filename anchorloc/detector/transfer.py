@@ -129,7 +129,7 @@ def _is_counter(name: str) -> bool:
 
 
 def _select_rows(own: Tensor, given: Tensor, count: int, rows: Rows) -> Tensor:
-    """Return a class layer's weight or bias with the rows of `given` that `rows` names, else those of `own`."""
+    """Take each row from `given` where `rows` has an index, else from `own`; for a class layer's weight or bias."""
     mixed = own.clone().view(-1, len(rows), *own.shape[1:])  # (K, logits per anchor, ...)
     source = given.reshape(-1, count, *given.shape[1:])
     for place, row in enumerate(rows):

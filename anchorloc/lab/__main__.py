@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import command_parser, non_negative_int, positive_int, run_command, split_words
+from anchorloc.cli import command_parser, non_negative_int, positive_float, positive_int, run_command, split_words
 from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
 
@@ -27,7 +27,7 @@ START = time.perf_counter()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command that the first word names; a mistake in the words is found without the seconds torch takes."""
+    """Run the command that the first word names; check the words before torch is imported, which takes seconds."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help"):
         print(__doc__)
@@ -112,40 +112,51 @@ def _fit_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--form",
+        choices=("shapes", "scales"),
         default="shapes",
         help="shapes: a list for every level; scales: scales and aspect ratios that all levels share (default: shapes)",
     )
     parser.add_argument(
-        "--shapes", type=int, metavar="K", help="anchor shapes per cell on every level (default: those of the config)"
+        "--shapes",
+        type=positive_int,
+        metavar="K",
+        help="anchor shapes per cell on every level (default: those of the config)",
     )
     parser.add_argument(
         "--anchors",
-        type=float,
+        type=positive_float,
         metavar="N",
         help="anchors in the mean image, distributed over the levels by the fit; replaces --shapes",
     )
     parser.add_argument(
         "--weight-by",
+        choices=("boxes", "classes"),
         default="boxes",
         help="weight every class or every box equally; with 'boxes' no class may get worse (default: boxes)",
     )
     parser.add_argument(
         "--passes",
-        type=int,
+        type=positive_int,
         metavar="N",
         help="augmented passes over the train images (default: until 20,000 boxes are seen, at most 32)",
     )
     parser.add_argument(
-        "--restarts", type=int, default=4, metavar="N", help="searches, of which the best is used (default: 4)"
+        "--restarts",
+        type=positive_int,
+        default=4,
+        metavar="N",
+        help="searches from different random starts; the best is used (default: 4)",
     )
     parser.add_argument(
         "--resamples",
-        type=int,
+        type=non_negative_int,
         default=4,
         metavar="N",
         help="fits to bootstrap resamples of the train images, which show how stable the shapes are (default: 4)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
+    parser.add_argument(
+        "--seed", type=non_negative_int, default=0, metavar="N", help="seed of all random choices (default: 0)"
+    )
     return parser
 
 

@@ -24,7 +24,7 @@ from anchorloc.structures import Assignment, Detections, IntArray, Sample, Targe
 
 @dataclass(frozen=True, eq=False)
 class Ceiling:
-    """The upper bound that anchors, assigner, coder and decoder set on one split."""
+    """Oracle AP of one split: the upper bound that anchors, assigner, coder and decoder set."""
 
     perfect: Evaluation  # perfect classes and box offsets
     anchors_only: Evaluation  # perfect classes, but the anchors stay where they are
@@ -38,7 +38,7 @@ class Ceiling:
         return self.perfect.boxes - len(self.causes)
 
     def count(self, cause: MissCause) -> int:
-        """Return the number of boxes that are missed for this cause."""
+        """Return the number of boxes missed for this cause."""
         return int((self.causes == cause).sum())
 
 
@@ -54,7 +54,7 @@ class _ScoredImage:
 
 
 def ceiling(views: NetworkViews) -> Ceiling:
-    """Score a perfect network over `views`.
+    """Measure the oracle AP of `views`: the score of a perfect network.
 
     Raises:
         ValueError: the views are augmented.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import typing
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,14 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anchorloc.anchors import AnchorGenerator
-from anchorloc.assign import ATSSAssigner, MaxIoUAssigner, atss_kernels, max_iou_kernels
+from anchorloc.assign import Assigner, ATSSAssigner, MaxIoUAssigner, atss_kernels, max_iou_kernels
 from anchorloc.assign.max_iou import workspace
 from anchorloc.assign.max_iou_kernels import box_area, marked, ones
 from anchorloc.boxes import box_iou as library_box_iou
 from anchorloc.structures import AnchorGrid, AnchorLevel
 from tests.assign.assign_twins import Scene, grids, max_iou_twin, random_boxes, scenes
 
-Assigner = MaxIoUAssigner | ATSSAssigner
 Task = tuple[Assigner, AnchorGrid, NDArray[np.float32]]
 ASSIGNERS: list[Assigner] = [MaxIoUAssigner(rescue_iou=0.1), ATSSAssigner()]
 
@@ -31,12 +31,16 @@ def labels(task: Task) -> NDArray[np.int32]:
 
 
 def tasks(count: int) -> list[Task]:
-    """Grids of several sizes, each with both assigners, so that the workspace grows, shrinks and is shared."""
+    """Grids of several sizes, each with one of the assigners, so that the workspace grows, shrinks and is shared."""
     sizes = [(64, 96), (256, 320), (33, 200)]
     return [
-        (ASSIGNERS[i % 2], AnchorGenerator()(sizes[i % 3]), random_boxes(1 + i % 12, i, *sizes[i % 3]))
+        (ASSIGNERS[i % len(ASSIGNERS)], AnchorGenerator()(sizes[i % 3]), random_boxes(1 + i % 12, i, *sizes[i % 3]))
         for i in range(count)
     ]
+
+
+def test_every_kind_of_assigner_is_tried() -> None:
+    assert {type(one) for one in ASSIGNERS} == set(typing.get_args(Assigner))
 
 
 def test_threads_do_not_disturb_each_other() -> None:

@@ -150,7 +150,7 @@ def test_files_that_cannot_be_taken_over_are_one_sentence(lite: Path, tmp_path: 
     path.write_bytes(pickle.dumps(Code()))
     assert "x.pth cannot be loaded" in fails([weights])
     torch.save({"fc.weight": torch.zeros(1000, 512)}, path)
-    sentence = "x.pth cannot be used as weights: it is the state dict of no detector known here (retinanet"
+    sentence = "x.pth cannot be used as weights: it is not a state dict of a supported detector (retinanet"
     assert sentence in fails([weights])
     state = lite_state(lite)
     del state["backbone.extra.2.0.0.weight"]

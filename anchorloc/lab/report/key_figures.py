@@ -58,7 +58,7 @@ def split_prefix(inspections: Sequence[Inspection], one: Inspection) -> str:
 class KeyFigure:
     """One number of an inspection."""
 
-    key: str  # in JSON
+    key: str  # key in JSON
     label: str
     value: float | None
     kind: str  # "count", "share", "score" or "mean"

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from anchorloc.lab.network_views import TrainingPicture
-from anchorloc.report.drawing import draw_box, draw_label, load_font, outline, palette_color, writable_name
+from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, pixel_bounds, writable_name
 from anchorloc.structures import Category
 from anchorloc.text import counted, shorten
 
@@ -66,7 +66,7 @@ def _draw_boxes(picture: Image.Image, one: TrainingPicture, factor: float, categ
     pen, font = ImageDraw.Draw(picture, "RGBA"), load_font(12)
     for anchor, row in zip(assignment.anchors.tolist(), assignment.rows.tolist(), strict=True):
         box = (one.grid.boxes[anchor] * factor).tolist()
-        pen.rectangle(outline(box), outline=f"{_color(one, row)}90")
+        pen.rectangle(pixel_bounds(box), outline=f"{_color(one, row)}90")
     for row, label in enumerate(target.labels.tolist()):
         box = (target.boxes[row] * factor).tolist()
         color, name = _color(one, row), writable_name(categories[label].name, label, font, 16)

@@ -104,13 +104,9 @@ def test_the_command_finds_better_shapes_and_writes_them(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--form", "circles"], "--form must be one of shapes, scales, got 'circles'"),
-        (["--weight-by", "area"], "--weight-by must be one of boxes, classes, got 'area'"),
-        (["--shapes", "0"], "--shapes must be at least 1, got 0"),
-        (["--seed", "-1"], "--seed must be at least 0, got -1"),
         (["--shapes", "2", "--anchors", "900"], "--shapes and --anchors both set the number"),
         (["--anchors", "900", "--form", "scales"], "--form scales cannot"),
-        (["--anchors", "nan"], "--anchors must be at least 1, got nan"),
+        (["--anchors", "0.5"], "--anchors must be at least 1, got 0.5"),
         (["--anchors", "100"], "--anchors 100 is too few: one shape a level makes"),
         (["--form", "scales", "anchors={strides: [8, 16], shapes: [[[9, 9]], [[9, 9], [30, 20]]]}"], "give --shapes"),
         (["more.json"], "give one config or one annotation file"),
@@ -268,6 +264,44 @@ def test_what_gets_worse_is_reported(tmp_path: Path) -> None:
     assert f"IoU >= 0.5 falls from {found.fitted.recall50:.1%} to {found.current.recall50:.1%}" in said
     assert "rise from 24 to 80" in said
     assert max(map(len, fit_lines(worse))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--form", "circles"], "argument --form: invalid choice: 'circles'"),
+        (["--weight-by", "area"], "argument --weight-by: invalid choice: 'area'"),
+        (["--shapes", "0"], "argument --shapes: need a whole number from 1, got '0'"),
+        (["--anchors", "nan"], "argument --anchors: need a number above 0, got 'nan'"),
+        (["--passes", "0"], "argument --passes: need a whole number from 1, got '0'"),
+        (["--restarts", "0"], "argument --restarts: need a whole number from 1, got '0'"),
+        (["--resamples", "-1"], "argument --resamples: need a whole number from 0, got '-1'"),
+        (["--seed", "-1"], "argument --seed: need a whole number from 0, got '-1'"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_the_parser(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        lab.main(["fit", *words])
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"form": "circles"}, "--form must be one of shapes, scales, got 'circles'"),
+        ({"weight_by": "area"}, "--weight-by must be one of boxes, classes, got 'area'"),
+        ({"shapes": 0}, "--shapes must be at least 1, got 0"),
+        ({"anchors": float("nan")}, "--anchors must be at least 1, got nan"),
+        ({"seed": -1}, "--seed must be at least 0, got -1"),
+    ],
+)
+def test_wrong_fit_settings_are_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        FitSettings(**settings)
+    assert str(caught.value) == sentence
 
 
 def test_the_block_reads_back() -> None:
