@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
+from collections.abc import Collection
 from importlib import import_module
 
 import pytest
@@ -36,6 +37,14 @@ def components(kind: object) -> set[str]:
     return found.union(*map(components, fields))
 
 
+def check_names(heading: str, known: Collection[str]) -> None:
+    """Check that a section lists exactly the names `known`, in order."""
+    names = listed(heading)
+    differences = {"add": sorted(set(known) - set(names)), "remove": sorted(set(names) - set(known))}
+    assert not any(differences.values()), f"docs/public-api.md, section {heading}: {differences}"
+    assert names == sorted(known), f"docs/public-api.md, section {heading}: sort the names"
+
+
 def test_the_page_has_the_public_modules() -> None:
     names = ["boxes", "anchors", "assign", "structures", "data", "metrics"]
     assert ["anchorloc", *(f"anchorloc.{name}" for name in names)] == MODULES
@@ -44,12 +53,12 @@ def test_the_page_has_the_public_modules() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_the_names_of_a_module_are_its_all(module: str) -> None:
     public = import_module(module).__all__
-    assert listed(module) == sorted(public)
+    check_names(module, public)
     assert all(hasattr(import_module(module), name) for name in public)
 
 
 def test_the_components_are_those_of_the_config() -> None:
-    assert listed("Settings") == sorted(components(Config))
+    check_names("Settings", components(Config))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
