@@ -32,10 +32,10 @@ def draw_box(canvas: ImageDraw.ImageDraw, box: Sequence[float], color: str, widt
     """Draw the outline of a box (4,) xyxy between two black lines, which set it off from any background."""
     x1, y1, x2, y2 = box
     for grown, stroke, line in ((1, width + 2, BLACK), (0, width, color)):
-        canvas.rectangle(outline((x1 - grown, y1 - grown, x2 + grown, y2 + grown)), outline=line, width=stroke)
+        canvas.rectangle(pixel_bounds((x1 - grown, y1 - grown, x2 + grown, y2 + grown)), outline=line, width=stroke)
 
 
-def outline(box: Sequence[float]) -> tuple[float, float, float, float]:
+def pixel_bounds(box: Sequence[float]) -> tuple[float, float, float, float]:
     """Return the first and the last pixel of a box (4,) xyxy; a box without width or height is a line."""
     x1, y1, x2, y2 = box
     return x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)

@@ -7,15 +7,7 @@ from typing import Any
 
 from anchorloc.metrics import Bootstrap, ClassMetrics, Interval
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve, ShapeContribution
-from anchorloc.report.analysis.captions import (
-    BOX_QUALITY,
-    CLASS_COLUMNS,
-    ERRORS,
-    INTERVAL,
-    SHAPE_COLUMNS,
-    SLICE_COLUMNS,
-    box_quality_numbers,
-)
+from anchorloc.report.analysis import captions
 from anchorloc.report.judgment import Judgment
 
 
@@ -72,21 +64,21 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
             kind: {"count": count, "AP50_gain": gain}
             for kind, count, gain in zip(ERROR_TYPES, errors.totals, errors.gains, strict=True)
         },
-        "localization": box_quality_numbers(analysis),
+        "localization": captions.box_quality_numbers(analysis),
         "froc": froc and {f"{rate:g}": recall for rate, recall in froc.recall_at.items()},
         "calibration": calibration
         and [dict(zip(("detections", "score", "right"), one, strict=True)) for one in calibration.bins],
         "slices": [asdict(one) for one in analysis.slices],
         "anchors": [_shape(one) for one in analysis.shapes],
         "meanings": {
-            "intervals": INTERVAL,
-            "thresholds": CLASS_COLUMNS,
-            "errors": ERRORS,
-            "localization": BOX_QUALITY,
+            "intervals": captions.INTERVAL,
+            "thresholds": captions.CLASS_COLUMNS,
+            "errors": captions.ERRORS,
+            "localization": captions.BOX_QUALITY,
             "froc": "recall by false positives per image",
             "calibration": "for each of ten score bins: detections, their mean score, and the share of true positives",
-            "slices": SLICE_COLUMNS,
-            "anchors": SHAPE_COLUMNS,
+            "slices": captions.SLICE_COLUMNS,
+            "anchors": captions.SHAPE_COLUMNS,
         },
     }
 

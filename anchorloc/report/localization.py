@@ -25,7 +25,7 @@ def localization_lines(found: Localization) -> Iterator[tuple[str, float, str]]:
     for threshold, share in zip(LOCALIZATION_IOUS, found.max_box_acc, strict=True):
         yield f"MaxBoxAcc {threshold}", share, f"share of images with IoU ≥ {threshold}, whatever the class"
     yield "constant box", found.constant_iou, "mean IoU of always predicting the mean box"
-    yield "spread", found.box_std_ratio, "standard deviation of the predicted boxes / of the truth"
+    yield "spread", found.box_std_ratio, "standard deviation of the boxes, predicted / true"
 
 
 def print_localization(found: Localization, console: Console | None = None) -> None:

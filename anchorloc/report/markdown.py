@@ -6,19 +6,7 @@ import re
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
-from anchorloc.report.analysis.captions import (
-    BOX_QUALITY,
-    ERRORS,
-    INTERVAL,
-    SHAPE_COLUMNS,
-    SLICE_COLUMNS,
-    box_quality_numbers,
-    interval_text,
-    prunable_sentence,
-    recommendation_sentence,
-    shape_name,
-    threshold_sentence,
-)
+from anchorloc.report.analysis import captions
 from anchorloc.report.captions import operating_sentence, size_line
 from anchorloc.report.judgment import Judgment
 from anchorloc.text import markdown_table, shorten, signed, three_decimals
@@ -70,14 +58,14 @@ def _analysis(analysis: Analysis) -> list[str]:
     return [
         *_intervals(analysis),
         "## Errors",
-        threshold_sentence(analysis),
+        captions.threshold_sentence(analysis),
         _errors(analysis),
-        recommendation_sentence(analysis) + " `classes.csv` lists the thresholds.",
+        captions.recommendation_sentence(analysis) + " `classes.csv` lists the thresholds.",
         "## Localization and calibration",
         _localization(analysis),
         "## Slices",
         _slices(analysis),
-        _meanings(SLICE_COLUMNS),
+        _meanings(captions.SLICE_COLUMNS),
         *_anchor_shapes(analysis),
     ]
 
@@ -85,20 +73,25 @@ def _analysis(analysis: Analysis) -> list[str]:
 def _intervals(analysis: Analysis) -> list[str]:
     if analysis.bootstrap is None:
         return []
-    rows = [[name, interval_text(interval) or "n/a"] for name, interval in analysis.bootstrap.summary.items()]
-    return [markdown_table(["number", "interval"], rows), f"{INTERVAL} ({analysis.bootstrap.resamples:,} resamples)."]
+    rows = [[name, captions.interval_text(interval) or "n/a"] for name, interval in analysis.bootstrap.summary.items()]
+    return [
+        markdown_table(["number", "interval"], rows),
+        f"{captions.INTERVAL} ({analysis.bootstrap.resamples:,} resamples).",
+    ]
 
 
 def _errors(analysis: Analysis) -> str:
     totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
-    rows = [[kind, ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
+    rows = [[kind, captions.ERRORS[kind], str(count), signed(gain)] for kind, count, gain in totals]
     return markdown_table(["error", "meaning", "count", "AP50 gain"], rows, 2)
 
 
 def _localization(analysis: Analysis) -> str:
-    numbers = box_quality_numbers(analysis)
+    numbers = captions.box_quality_numbers(analysis)
     return markdown_table(
-        ["number", "meaning", ""], [[key, BOX_QUALITY[key], three_decimals(numbers[key])] for key in BOX_QUALITY], 2
+        ["number", "meaning", ""],
+        [[key, captions.BOX_QUALITY[key], three_decimals(numbers[key])] for key in captions.BOX_QUALITY],
+        2,
     )
 
 
@@ -107,23 +100,28 @@ def _slices(analysis: Analysis) -> str:
         [one.group, one.name, str(one.boxes), *map(three_decimals, (one.ap, one.ap50, one.recall50, one.ar, one.iou))]
         for one in analysis.slices
     ]
-    return markdown_table(["", "slice", *SLICE_COLUMNS], rows, 2)
+    return markdown_table(["", "slice", *captions.SLICE_COLUMNS], rows, 2)
 
 
 def _anchor_shapes(analysis: Analysis) -> list[str]:
-    sentence = prunable_sentence(analysis)
+    sentence = captions.prunable_sentence(analysis)
     if sentence is None:
         return []
     rows = [
         [
-            shape_name(one),
+            captions.shape_name(one),
             *(f"{share:.1%}" for share in (one.anchors, one.detection_fraction, one.true_positive_fraction)),
             three_decimals(one.iou),
             signed(one.ap_loss),
         ]
         for one in analysis.shapes
     ]
-    return ["## Anchor shapes", sentence, markdown_table(["shape", *SHAPE_COLUMNS], rows), _meanings(SHAPE_COLUMNS)]
+    return [
+        "## Anchor shapes",
+        sentence,
+        markdown_table(["shape", *captions.SHAPE_COLUMNS], rows),
+        _meanings(captions.SHAPE_COLUMNS),
+    ]
 
 
 def _meanings(columns: dict[str, str]) -> str:

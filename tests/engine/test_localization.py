@@ -102,7 +102,7 @@ def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() ->
 
 @pytest.mark.parametrize("boxes", [[], [[0.0, 0, 4, 4], [5.0, 5, 9, 9]]])
 def test_other_counts_have_no_numbers(boxes: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match="localization needs one"):
+    with pytest.raises(ValueError, match="localization needs exactly one"):
         localize(list(source_of([boxes]).targets), [found(None)], [(10, 10)])
     with pytest.raises(ValueError, match="as many"):
         localize([], [], [])

@@ -20,7 +20,7 @@ from tests.metrics.evaluation_cases import Json, found, from_coco, random_set, r
 LIMITS = (1, 10, 100)
 
 
-def outcomes_of(truth: Json, results: list[Json]) -> MatchResult:
+def match_result_of(truth: Json, results: list[Json]) -> MatchResult:
     return match_targets(*from_coco(truth, results), LIMITS[-1])
 
 
@@ -75,7 +75,7 @@ def test_what_is_empty_is_scored(images: int, classes: int) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_weights_of_1_give_the_numbers_of_pycocotools(seed: int) -> None:
     truth, results = random_set(seed)
-    match_result, raw = outcomes_of(truth, results), raw_pycocotools(truth, results, list(LIMITS))
+    match_result, raw = match_result_of(truth, results), raw_pycocotools(truth, results, list(LIMITS))
     curves = weighted_curves(match_result, np.ones(len(truth["images"]), np.int64), LIMITS)
     assert np.array_equal(curves.precision.transpose(2, 3, 0, 1), raw.eval["precision"][..., -1])
     assert np.array_equal(curves.recall.transpose(2, 0, 1, 3), raw.eval["recall"])
@@ -85,7 +85,7 @@ def test_weights_of_1_give_the_numbers_of_pycocotools(seed: int) -> None:
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=12, max_size=12))
 def test_weights_give_what_pycocotools_gives_for_copies(seed: int, weights: list[int]) -> None:
     truth, results = without_ties(seed)
-    curves = weighted_curves(outcomes_of(truth, results), np.array(weights), LIMITS)
+    curves = weighted_curves(match_result_of(truth, results), np.array(weights), LIMITS)
     more, found_more = copied(truth, results, weights)
     if not found_more:
         return  # pycocotools cannot read an empty result
@@ -97,11 +97,11 @@ def test_weights_give_what_pycocotools_gives_for_copies(seed: int, weights: list
 @pytest.mark.parametrize("weights", [np.ones(3, np.int64), np.full(12, -1), np.ones(12), np.ones((12, 1), np.int64)])
 def test_wrong_weights_are_refused(weights: Any) -> None:
     with pytest.raises(ValueError, match="need 12 whole numbers"):
-        weighted_curves(outcomes_of(*random_set(0)), weights)
+        weighted_curves(match_result_of(*random_set(0)), weights)
 
 
 def test_the_bootstrap_is_what_its_resamples_are_one_by_one() -> None:
-    match_result = outcomes_of(*without_ties(3))
+    match_result = match_result_of(*without_ties(3))
     drawn = [
         list(coco_numbers(weighted_curves(match_result, weights, LIMITS), LIMITS).values())
         for weights in image_weights(12, 50, seed=4)
@@ -129,7 +129,7 @@ def test_no_images_and_no_resamples_give_no_intervals() -> None:
     nothing = match_targets([], [], (Category(1, "x"),), 100)
     none: Bootstrap = bootstrap(nothing, LIMITS, 10)
     assert set(none.summary.values()) == {None}
-    assert set(bootstrap(outcomes_of(*random_set(0)), LIMITS, 0).summary.values()) == {None}
+    assert set(bootstrap(match_result_of(*random_set(0)), LIMITS, 0).summary.values()) == {None}
 
 
 def test_an_interval_is_laid_about_its_number() -> None:

@@ -87,7 +87,7 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
             axes.place_y(ap.low),
             axes.place_y(ap.high),
             place in best,
-            _words(row, column.text(row.measures)),
+            _tooltip(row, column.text(row.measures)),
         )
         for place, ((number, row), cost, ap) in enumerate(zip(rows, costs, aps, strict=True))
     ]
@@ -99,6 +99,6 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
     )
 
 
-def _words(row: SettingRow, cost: str) -> str:
+def _tooltip(row: SettingRow, cost: str) -> str:
     ap = f"{row.ap.value:.3f}" if row.ap else "n/a"
     return f"{shorten(row.name)}: AP {ap}, {cost}"

@@ -9,20 +9,7 @@ from typing import Any
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve
-from anchorloc.report.analysis.captions import (
-    BOX_QUALITY,
-    CLASS_COLUMNS,
-    ERRORS,
-    INTERVAL,
-    SHAPE_COLUMNS,
-    SLICE_COLUMNS,
-    box_quality_numbers,
-    interval_text,
-    prunable_sentence,
-    recommendation_sentence,
-    shape_name,
-    threshold_sentence,
-)
+from anchorloc.report.analysis import captions
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.text import shorten, signed
 
@@ -34,7 +21,7 @@ UNIT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """An error type."""
+    """A row of the table of error types."""
 
     kind: str
     meaning: str
@@ -54,25 +41,25 @@ class Matrix:
 def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
     """Return the values for `analysis/sections.html` and the class table."""
     intervals = () if analysis.bootstrap is None else analysis.bootstrap.classes
-    numbers = box_quality_numbers(analysis)
+    numbers = captions.box_quality_numbers(analysis)
     return {
         "errors": _errors(analysis),
         "gain_note": f"AP50 is {evaluation.summary.ap50 or 0:.3f}.",
-        "threshold_sentence": threshold_sentence(analysis),
-        "recommendation_sentence": recommendation_sentence(analysis),
-        "class_columns": CLASS_COLUMNS,
+        "threshold_sentence": captions.threshold_sentence(analysis),
+        "recommendation_sentence": captions.recommendation_sentence(analysis),
+        "class_columns": captions.CLASS_COLUMNS,
         "recommended": [curve.recommended for curve in analysis.classes],
-        "class_intervals": [interval_text(one) for one in intervals],
-        "interval_meaning": INTERVAL,
+        "class_intervals": [captions.interval_text(one) for one in intervals],
+        "interval_meaning": captions.INTERVAL,
         "charts": _charts(analysis),
-        "localization": [(key, numbers[key], BOX_QUALITY[key]) for key in BOX_QUALITY],
+        "localization": [(key, numbers[key], captions.BOX_QUALITY[key]) for key in captions.BOX_QUALITY],
         "confusions": _confusions(analysis),
         "matrix": _matrix(analysis),
-        "slice_columns": SLICE_COLUMNS,
+        "slice_columns": captions.SLICE_COLUMNS,
         "slices": [(group, list(rows)) for group, rows in groupby(analysis.slices, key=lambda one: one.group)],
-        "yield_columns": SHAPE_COLUMNS,
-        "yields": [(shape_name(one), one, signed(one.ap_loss)) for one in analysis.shapes],
-        "prunable": prunable_sentence(analysis),
+        "yield_columns": captions.SHAPE_COLUMNS,
+        "yields": [(captions.shape_name(one), one, signed(one.ap_loss)) for one in analysis.shapes],
+        "prunable": captions.prunable_sentence(analysis),
     }
 
 
@@ -80,7 +67,7 @@ def _errors(analysis: Analysis) -> list[ErrorRow]:
     errors = analysis.errors
     longest = max(1, *errors.totals)
     return [
-        ErrorRow(kind, ERRORS[kind], count, 100 * count / longest, signed(gain))
+        ErrorRow(kind, captions.ERRORS[kind], count, 100 * count / longest, signed(gain))
         for kind, count, gain in zip(ERROR_TYPES, errors.totals, errors.gains, strict=True)
     ]
 
