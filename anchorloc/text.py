@@ -1,4 +1,4 @@
-"""How numbers, names and lists are written for people."""
+"""Write numbers, names and lists for messages and reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any
 
-LONGEST_NAME = 60  # characters shown of a class or file name
+MAX_NAME_LENGTH = 60  # characters shown of a class or file name
 _JOINERS = "\u200c\u200d"  # Persian words and family emoji need them
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that starts like this (CWE-1236)
 
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
     return "".join(_escape(character) if _steers(character) else character for character in text)
 
 
-def shorten(name: str, longest: int = LONGEST_NAME) -> str:
+def shorten(name: str, longest: int = MAX_NAME_LENGTH) -> str:
     """Return a name from a file as one short line of printable characters."""
     text = printable(name)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -28,8 +28,14 @@ def test_a_new_folder_is_removed_if_the_work_fails_before_it_writes(tmp_path: Pa
     with pytest.raises(KeyError), new_folder(out, "report"):
         raise KeyError
     assert not (tmp_path / "a").exists()
-    with pytest.raises(ValueError, match="JSON compliant"), new_folder(out, "report") as folder:
-        [write_json(folder / name, value) for name, value in (("kept", 1), ("refused", float("nan")))]
+
+    def write_two_files() -> None:
+        with new_folder(out, "report") as folder:
+            write_json(folder / "kept", 1)
+            write_json(folder / "refused", float("nan"))
+
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_two_files()
     assert (out / "kept").exists()
     with pytest.raises(InputError, match="exists already; give another --out"), new_folder(out, "report"):
         pass

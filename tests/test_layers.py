@@ -39,8 +39,6 @@ ROLES = {
     "captions": "the words of a report",
     "checks": "the refusals of a package",
     "findings": "what a command found, as values",
-    "json_report": "a report as JSON",
-    "markdown": "a report as Markdown",
     "page": "a report as HTML",
     "shapes": "the built-in scenes: the command and the data set",
     "tables": "a report as CSV, and tables of columns",

@@ -21,14 +21,7 @@ class IoUCrop:
     """
 
     probability: float = 0.85  # probability that an image is cropped
-    min_iou: tuple[float, ...] = (
-        0.0,
-        0.1,
-        0.3,
-        0.5,
-        0.7,
-        0.9,
-    )  # least IoU of the window with some box; drawn per image
+    min_iou: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # least IoU of the window with a box; drawn per image
     min_scale: float = 0.3  # least height and width of the window, as a fraction of the image's
     max_aspect_ratio: float = 2.0  # largest ratio of the window's longer side to its shorter one
 

@@ -34,9 +34,7 @@ def checked_box(box: Any) -> tuple[float, float, float, float]:
     if type(box) is not list or len(box) != 4 or any(type(value) not in (int, float) for value in box):
         raise ItemError(f"bbox {short_repr(box)} is not a list of four numbers x, y, width, height")
     x, y, width, height = box
-    if not all(
-        -MAX_COORDINATE <= value <= MAX_COORDINATE for value in box
-    ):  # false for infinity, which 1e999 is parsed to
+    if not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in box):  # 1e999 is parsed to infinity
         raise ItemError(
             f"bbox {short_repr(box)} is not finite or exceeds {MAX_COORDINATE:,.0f} px; correct or remove it"
         )

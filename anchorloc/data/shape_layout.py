@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 NAMES = ("ellipse", "rectangle", "triangle", "cross")
 MAX_FIGURES = 8
-SMALLEST, LARGEST = 10, 100  # sqrt(area) of a box in pixels, log-uniform between them
-LARGEST_SHARE = 0.625  # fraction of the side of a scene; bounds sqrt(area) where scenes are small
+MIN_SIDE, MAX_SIDE = 10, 100  # sqrt(area) of a box in pixels, log-uniform between them
+MAX_SIDE_FRACTION = 0.625  # fraction of the side of a scene; bounds sqrt(area) where scenes are small
 MAX_HEIGHT_TO_WIDTH = 3  # and its inverse, log-uniform between them
 MAX_IOU = 0.3
 OVERSAMPLING = 2  # factor for outlines, to soften their edges
@@ -90,9 +90,9 @@ def lay_out(random: Random, size: int) -> list[Figure]:
 
 def _box_size(random: Random, size: int) -> tuple[int, int]:
     """Draw (width, height) in whole pixels within the limits."""
-    largest = min(LARGEST, LARGEST_SHARE * size)
+    largest = min(MAX_SIDE, MAX_SIDE_FRACTION * size)
     while True:
-        side = SMALLEST * (largest / SMALLEST) ** random.random()
+        side = MIN_SIDE * (largest / MIN_SIDE) ** random.random()
         root = math.sqrt(MAX_HEIGHT_TO_WIDTH ** (2 * random.random() - 1))
         width, height = round(side / root), round(side * root)
         if _is_annotatable((0, 0, width, height)) and width * height <= largest**2:
@@ -118,7 +118,7 @@ def _is_annotatable(box: IntBox) -> bool:
     """Whether an object keeps the promised size and proportions, also where the border cuts it."""
     width, height = box[2] - box[0], box[3] - box[1]
     fits = height <= MAX_HEIGHT_TO_WIDTH * width and width <= MAX_HEIGHT_TO_WIDTH * height
-    return fits and width * height >= SMALLEST**2
+    return fits and width * height >= MIN_SIDE**2
 
 
 def _is_apart(figure: Figure, others: list[Figure]) -> bool:
@@ -135,14 +135,14 @@ def intersection_over_union(a: IntBox, b: IntBox) -> float:
 
 
 def lay_out_one(random: Random, size: int, spread: float) -> list[Figure]:
-    """Draw one whole figure for a scene; `spread` from 0 to 1 is how far places, sizes and proportions reach.
+    """Draw one whole figure for a scene; `spread` from 0 to 1 is how far positions, sizes and proportions vary.
 
     At 0 every box is the same square in the middle of the scene; at 1 it lies anywhere, its size and proportions
     within the limits of all scenes.
     """
     label, direction, form = int(random.random() * len(NAMES)), int(random.random() * 4), random.random()
-    largest = min(LARGEST, LARGEST_SHARE * size)
-    side = math.sqrt(SMALLEST * largest) * (largest / SMALLEST) ** (spread * (random.random() - 0.5))
+    largest = min(MAX_SIDE, MAX_SIDE_FRACTION * size)
+    side = math.sqrt(MIN_SIDE * largest) * (largest / MIN_SIDE) ** (spread * (random.random() - 0.5))
     root = math.sqrt(MAX_HEIGHT_TO_WIDTH ** (spread * (2 * random.random() - 1)))
     width, height = (min(size, max(1, round(length))) for length in (side / root, side * root))
     x, y = (round((size - length) * (0.5 + spread * (random.random() - 0.5))) for length in (width, height))

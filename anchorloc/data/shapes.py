@@ -45,9 +45,7 @@ class ShapesData:
 class OneShapeData(ShapesData):
     """Scenes of one whole shape each, for localization."""
 
-    spread: float = (
-        1.0  # variation of place, size and aspect ratio, from 0 (one box in the center) to 1 (anywhere, any size)
-    )
+    spread: float = 1.0  # variation of position, size and aspect ratio: 0 is one box in the center, 1 any box
 
     def __post_init__(self) -> None:
         super().__post_init__()

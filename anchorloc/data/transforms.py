@@ -180,8 +180,8 @@ def _exact(image: Pixels, size: Size) -> Float32Array:
 def _crop_and_resize(shrunk: Pixels, placement: Placement, antialias: bool) -> Pixels:
     """Crop a shrunk image, resize it and mirror it."""
     (top, left), (height, width) = placement.crop_corner, placement.crop_size
-    crop = np.ascontiguousarray(shrunk[top : top + height, left : left + width])  # a strided view scales at half speed
-    image = _tensor(crop)
+    view = shrunk[top : top + height, left : left + width]
+    image = _tensor(np.ascontiguousarray(view))  # a strided view scales at half speed
     if placement.resized_size != placement.crop_size:
         image = _scale(image, placement.resized_size, antialias)
     if placement.mirrored[0]:
@@ -212,9 +212,8 @@ def _recolor(image: Pixels, strength: float, random: Random) -> Pixels:
     product could depend on the number of threads.
     """
     saturation, contrast, brightness = (1 + strength * (2 * random.random() - 1) for _ in range(3))
-    mix = (
-        brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
-    )  # (3, 3), one row per output channel
+    # (3, 3), one row per output channel
+    mix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
     shift = brightness * (1 - contrast) * 127.5 + 0.5  # Pillow rounds down
     matrix = np.column_stack([mix, [shift] * 3]).ravel().tolist()
     return np.array(Image.fromarray(image).convert("RGB", tuple(matrix)))
