@@ -25,19 +25,19 @@ Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
 
 @kernel
 def corners(boxes: Any, row: int) -> Box:
-    """The box of a row, as four numbers."""
+    """Return the box of a row as four numbers."""
     return boxes[row, 0], boxes[row, 1], boxes[row, 2], boxes[row, 3]
 
 
 @kernel
 def box_area(box: Box) -> Any:
-    """In float32, as torchvision has it."""
+    """Return the area in float32, as torchvision does."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 @kernel
 def box_center(box: Box) -> tuple[float, float]:
-    """The exact x and y."""
+    """Return x and y of the center in float64."""
     return (np.float64(box[0]) + np.float64(box[2])) / 2, (np.float64(box[1]) + np.float64(box[3])) / 2
 
 
@@ -132,19 +132,19 @@ def mark_crowd(edges: Any, grids: Any, box: Box, marks: Any, pages: Any) -> None
 
 @kernel
 def is_positive(anchor: int, least: Any, claims: Any) -> bool:
-    """Whether the anchor learns its owner; background has IoU 0."""
+    """Return whether the anchor is positive for its box; background has IoU 0."""
     return bool(claims[anchor].iou >= least and claims[anchor].iou > ZERO)
 
 
 @kernel
 def only_positive(anchor: int, least: Any, claims: Any, positives: Any) -> bool:
-    """Whether the anchor is the one positive of its box; `positives` counts those of each box."""
+    """Return whether the anchor is the only positive of its box; `positives` (M,) counts them per box."""
     return is_positive(anchor, least, claims) and positives[claims[anchor].row] == 1
 
 
 @kernel
 def cells_around(box: Box, grid: Any) -> tuple[int, int, int, int]:
-    """The window of the 2 x 2 cells about the box's center."""
+    """Return the window of the 2 x 2 cells around the box's center."""
     x, y = box_center(box)
     r = int(min(max(np.floor((y - grid.center_y) * grid.cells_y), 0.0), grid.rows - 1.0))
     c = int(min(max(np.floor((x - grid.center_x) * grid.cells_x), 0.0), grid.columns - 1.0))
@@ -155,7 +155,7 @@ def cells_around(box: Box, grid: Any) -> tuple[int, int, int, int]:
 def best_in_window(
     edges: Any, grid: Any, cells: Any, box: Box, best: Any, least: Any, positive: Any, claims: Any, positives: Any
 ) -> tuple[Any, int, float]:
-    """The better of `best`, (IoU, anchor, squared distance of the centers), and the best anchor in a window."""
+    """Return the better of `best`, (IoU, anchor, squared center distance), and the best anchor in a window."""
     area, (x, y) = box_area(box), box_center(box)
     iou, winner, away = best
     top, bottom, left, right = cells
@@ -179,11 +179,9 @@ def best_anchor(
 ) -> tuple[Any, int, float]:
     """Return IoU, index (-1: none) and squared distance of the best anchor of IoU >= `least` and > 0.
 
-    The best has the greatest IoU, then the nearest center, then the lowest index. Anchors that are another box's only
-    positive are skipped.
-
-    IoU falls with the distance on each axis, so the cells around the box's center give a first bound. IoU is constant
-    while one box contains the other, where rounding decides; so every cell that can reach the bound is searched.
+    Greatest IoU, then nearest center, then lowest index; skips anchors that are another box's only positive. IoU falls
+    with the distance on each axis, so the cells around the box's center give a first bound. IoU is constant while one
+    box contains the other, where rounding decides; so every cell that can reach the bound is searched.
     """
     best = (ZERO, -1, np.inf)
     for s in range(len(grids)):

@@ -1,4 +1,4 @@
-"""The one object of an image, assigned to its one anchor."""
+"""Assign the one object of an image to its one anchor."""
 
 from __future__ import annotations
 

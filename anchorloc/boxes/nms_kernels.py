@@ -36,7 +36,7 @@ def nms(boxes: Table, bounds: NDArray[np.int64], threshold: Any, scan_limit: int
 
 @kernel
 def fits_grid(boxes: Table, start: int, stop: int) -> bool:
-    """Whether no area is so near the end of the float32 range that an IoU is too coarse for the bounds of the grid."""
+    """Return whether every area is small enough in float32 for the bounds of the grid to be exact for IoUs."""
     found = np.int32(0)
     for i in range(start, stop):
         found |= np.int32(ZERO < boxes[4, i] < SMALLEST_AREA)
@@ -94,7 +94,7 @@ def nms_by_grid(
 def overlaps_near(
     boxes: Table, i: int, kept: Table, first: NDArray[np.int64], end: NDArray[np.int64], mask: int, threshold: Any
 ) -> bool:
-    """Whether a kept box overlaps box i by more than the threshold, looking only where one can lie."""
+    """Return whether a kept box overlaps box i by more than the threshold; searches only where one can lie."""
     share = float(threshold) * (1 - 1e-5)  # the rounding of an IoU may hide the rest
     x1, y1, x2, y2 = float(boxes[0, i]), float(boxes[1, i]), float(boxes[2, i]), float(boxes[3, i])
     width, height, x, y = x2 - x1, y2 - y1, (x1 + x2) / 2, (y1 + y2) / 2
@@ -137,7 +137,7 @@ def hashed(column: int, row: int, level: int, mask: int) -> int:
 
 @kernel
 def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold: Any) -> bool:
-    """Whether one of the kept boxes start to end overlaps box i by more than the threshold."""
+    """Return whether one of the kept boxes from `start` to `end` overlaps box i by more than the threshold."""
     while start < end:
         if hits(boxes, i, kept, start, threshold):
             return True
@@ -147,8 +147,10 @@ def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold:
 
 @kernel
 def hits(boxes: Table, i: int, kept: Table, start: int, threshold: Any) -> bool:
-    """Whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold. The loop has a
-    constant length and contiguous slices, else LLVM leaves it scalar."""
+    """Return whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold.
+
+    The loop has a constant length and contiguous slices, else LLVM leaves it scalar.
+    """
     stop = start + BLOCK
     x1, y1, x2, y2 = kept[0, start:stop], kept[1, start:stop], kept[2, start:stop], kept[3, start:stop]
     area = kept[4, start:stop]

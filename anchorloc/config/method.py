@@ -1,4 +1,4 @@
-"""What differs between training anchors and regressing a single box: grid, batch, network, losses, decoding."""
+"""The two detection methods, anchors and a single box: grid, batch, network, losses, decoding."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Config:
 
     @property
     def method(self) -> AnchorMethod | SingleBoxMethod:
-        """What the network predicts and learns: anchors, or a single box."""
+        """The detection method: anchors, or a single box per image."""
         return AnchorMethod(self) if self.localizer is None else SingleBoxMethod(self, self.localizer)
 
     @property

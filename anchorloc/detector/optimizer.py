@@ -137,7 +137,7 @@ def _trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 
 def _is_hidden(name: str, weight: Tensor) -> bool:
-    """Whether it is a convolution that mixes channels, and neither the first layer nor one of the last."""
+    """Return whether a weight is a kernel that mixes channels, in neither the first layer nor a last one."""
     return weight.ndim == 4 and weight.shape[1] > 3 and not name.startswith(LAST)
 
 

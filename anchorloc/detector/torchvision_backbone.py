@@ -168,7 +168,7 @@ def _stages_by_stride(network: nn.Module) -> dict[int, str]:
 
 
 def _is_map(features: object) -> bool:
-    """Whether these are maps (B, C, H, W) of more than one cell, of a square image."""
+    """Return whether `features` are maps (B, C, H, W) of a square image, with more than one cell."""
     return isinstance(features, Tensor) and features.ndim == 4 and 1 < features.shape[2] == features.shape[3] <= SIDE
 
 

@@ -124,7 +124,7 @@ def _fitting(shapes: Mapping[str, torch.Size], state: Mapping[str, Tensor]) -> l
 
 
 def _is_counter(name: str) -> bool:
-    """Whether it is the counter of batch normalization, which old files lack and nothing reads."""
+    """Return whether a tensor is the step counter of batch normalization, which old files lack and nothing reads."""
     return name.endswith("num_batches_tracked")
 
 

@@ -14,7 +14,7 @@ from anchorloc.assign import MaxIoUAssigner, best_anchors
 from anchorloc.boxes import paired_box_iou
 from anchorloc.config import Config
 from anchorloc.lab.network_views import NetworkView, NetworkViews
-from anchorloc.structures import AnchorGrid, Assignment, Float32Array, IntArray, Target
+from anchorloc.structures import AnchorGrid, Assignment, Float32Array, Float64Array, IntArray, Target
 
 CURVE_IOUS: Final = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))  # 0.30 to 0.95
 RECALL_IOUS: Final = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))  # mean recall: 0.50 to 0.90
@@ -37,7 +37,7 @@ class BoxTable:
     images: IntArray  # (N,) index in the split
     rows: IntArray  # (N,) row of the annotation in its file
     labels: IntArray  # (N,)
-    sizes: NDArray[np.float64]  # (N, 2) width, height in network pixels
+    sizes: Float64Array  # (N, 2) width, height in network pixels
     best_iou: Float32Array  # (N,) greatest IoU with any anchor
     best_level: IntArray  # (N,) level of that anchor, -1 if no anchor overlaps the box
     exclusive_iou: Float32Array  # (N,) greatest IoU with an anchor that overlaps no other box more; 0 if below 0.30
@@ -57,11 +57,11 @@ class BoxTable:
         return np.asarray(self.status == BoxStatus.ASSIGNED)
 
     @property
-    def scale(self) -> NDArray[np.float64]:  # (N,) square root of the area, in network pixels
+    def scale(self) -> Float64Array:  # (N,) square root of the area, in network pixels
         return np.asarray(np.sqrt(self.sizes.prod(axis=1)))
 
     @property
-    def height_to_width(self) -> NDArray[np.float64]:  # (N,)
+    def height_to_width(self) -> Float64Array:  # (N,)
         return self.sizes[:, 1] / self.sizes[:, 0]
 
 
@@ -75,7 +75,7 @@ class LevelShapes:
 
 @dataclass(frozen=True, eq=False)
 class AnchorCoverage:
-    """What the assigner of a config does with the boxes of one split."""
+    """How the assigner of a config covers the boxes of one split with anchors."""
 
     views: NetworkViews
     boxes: BoxTable
@@ -148,7 +148,7 @@ def fraction_true(chosen: NDArray[np.bool_]) -> float:
     return float(chosen.mean()) if len(chosen) else 1.0
 
 
-def recall_of_box(iou: Float32Array) -> NDArray[np.float64]:
+def recall_of_box(iou: Float32Array) -> Float64Array:
     """Return for each IoU (N,) the fraction of RECALL_IOUS that it reaches."""
     return np.asarray(np.mean([iou >= np.float32(threshold) for threshold in RECALL_IOUS], axis=0))
 

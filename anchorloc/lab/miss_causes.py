@@ -30,7 +30,7 @@ class MissCause(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """What the decoder makes of a perfect network's output for one image."""
+    """The output of a perfect network for one image, decoded."""
 
     view: NetworkView
     assignment: Assignment

@@ -26,7 +26,7 @@ Changes = Callable[[Config, BoxTable], Iterator[ConfigChange]]
 
 @dataclass(frozen=True)
 class CoverageCriterion:
-    """What a box needs: a positive anchor or, where nearly all boxes have one, an anchor of IoU >= 0.5."""
+    """The anchor that a covered box has: a positive one or, where nearly all boxes have that, one of IoU >= 0.5."""
 
     needs_iou: bool
 
