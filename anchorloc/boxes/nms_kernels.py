@@ -36,7 +36,7 @@ def nms(boxes: Table, bounds: NDArray[np.int64], threshold: Any, scan_limit: int
 
 @kernel
 def fits_grid(boxes: Table, start: int, stop: int) -> bool:
-    """Return whether every area is small enough in float32 for the bounds of the grid to be exact for IoUs."""
+    """Return whether no area is so small that float32 makes its IoU too coarse for the bounds of the grid."""
     found = np.int32(0)
     for i in range(start, stop):
         found |= np.int32(ZERO < boxes[4, i] < SMALLEST_AREA)
