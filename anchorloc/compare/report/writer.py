@@ -133,8 +133,9 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
 
 
 def _variance(verdict: Verdict) -> dict[str, float]:
-    values = asdict(verdict.variance)
-    return {**values, "image_freedom": values.pop("image_degrees_of_freedom")}
+    values: dict[str, float] = asdict(verdict.variance)
+    values["image_freedom"] = values.pop("image_degrees_of_freedom")
+    return values
 
 
 def _setting_cells(row: SettingRow) -> tuple[object, ...]:
