@@ -14,12 +14,12 @@ from anchorloc.text import did_you_mean
 
 COMMANDS: Final = {
     "train": "train on the built-in shapes, or on your data with a config",
-    "evaluate": "score a trained model, or the detections of any tool, and write a report",
+    "evaluate": "score a model, or the detections of any tool, and write a report",
     "predict": "detect objects in images: drawn pictures, COCO results, a table",
     "export": "write a trained model as ONNX or torch.export file, and verify it",
     "compare": "train settings with several seeds each, and test which are better",
     "lab": "show what anchors can find in your data, before you train",
-    "doctor": "find annotation errors that break or distort training, fix them, or split the data",
+    "doctor": "find and fix annotation errors, or split the data",
     "shapes": "write the built-in scenes as a data set in COCO format",
 }
 

@@ -7,15 +7,20 @@ import errno
 import io
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import NoReturn
 
 from anchorloc.errors import InputError
 from anchorloc.files import exists
-from anchorloc.text import printable
+from anchorloc.text import nearest, printable
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_UNRECOGNIZED = "unrecognized arguments: "  # argparse's words
 _OVERRIDE = re.compile(r"\w[\w-]*(\.\w[\w-]*)*=")
 
 
@@ -55,10 +60,44 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
 
 
 def command_parser(name: str, description: str | None) -> argparse.ArgumentParser:
-    """Return the parser of `anchorloc NAME`, which shows the description as it is written."""
-    return argparse.ArgumentParser(
-        prog=f"anchorloc {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    """Return the parser of `anchorloc NAME`, which keeps the indented lines of the description as they are."""
+    return _Parser(prog=f"anchorloc {name}", description=description, formatter_class=_HelpFormatter)
+
+
+def wrap_help(text: str, width: int) -> str:
+    """Wrap the paragraphs of a help text to `width`; indented lines, which hold commands, stay as they are."""
+    blocks = groupby(text.strip().splitlines(), key=lambda line: bool(line) and not line.startswith(" "))
+    return "\n".join(
+        textwrap.fill(" ".join(lines), width, break_long_words=False, break_on_hyphens=False)
+        if is_paragraph
+        else "\n".join(lines)
+        for is_paragraph, lines in blocks
     )
+
+
+def help_width() -> int:
+    """Return the width of help texts: that of the terminal less two columns, as argparse has it."""
+    return shutil.get_terminal_size().columns - 2
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return wrap_help(text, width)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, without the usage, and suggests the option that an unknown one resembles."""
+
+    def error(self, message: str) -> NoReturn:
+        words = message.removeprefix(_UNRECOGNIZED).split(" ")
+        if message.startswith(_UNRECOGNIZED):
+            option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            close = None if option is None else nearest(option, known)
+            hint = f"did you mean {close}?" if close else f"{self.prog} --help lists the options"
+            what = f"unexpected argument {words[0]}" if option is None else f"unknown option {option}"
+            message = f"{what}; {hint}"
+        self.exit(2, f"error: {printable(message)}\n")
 
 
 def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def exists(word: str) -> bool:
         return False
 
 
-def default_output(name: str, ending: str = "") -> Path:
-    """Return runs/NAME-DATE-TIME, the default output of a command."""
-    return Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}{ending}"
+def default_output(name: str = "", ending: str = "") -> Path:
+    """Return runs/NAME-DATE-TIME, the default output of a command, or runs/DATE-TIME without a name."""
+    return Path("runs") / f"{name}{'-' if name else ''}{datetime.now():%Y%m%d-%H%M%S}{ending}"
 
 
 def refuse_existing(path: Path, option: str = "--out") -> None:
@@ -57,6 +58,28 @@ def make_folder(folder: Path, option: str = "--out") -> None:
         raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give another {option}") from None
 
 
+def make_default_folder(name: str = "") -> Path:
+    """Make the folder `default_output`, and if it exists, the first of that name with -2, -3 and so on.
+
+    Commands that start in the same second get different folders: only one of them can make each folder.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    first = default_output(name)
+    make_folder(first.parent)
+    for number in count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"the folder {folder} cannot be made: {error.strerror}; give --out") from None
+        return folder
+    raise AssertionError("unreachable")
+
+
 @contextmanager
 def new_folder(out: Path | None, name: str) -> Iterator[Path]:
     """Make the output folder of a command before its work: `out`, or runs/NAME-DATE-TIME.
@@ -66,15 +89,17 @@ def new_folder(out: Path | None, name: str) -> Iterator[Path]:
     Raises:
         InputError: `out` exists, or the file system refuses.
     """
-    folder = out or default_output(name)
-    refuse_existing(folder)
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    target = out or default_output(name)
+    if out is not None:
+        refuse_existing(out)
+    parents = [one for one in target.parents if not one.exists()]
+    folder = make_default_folder(name) if out is None else out
     make_folder(folder)
     try:
         yield folder
     except BaseException:
         with suppress(OSError):  # a folder is not empty
-            for one in made:
+            for one in (folder, *parents):
                 one.rmdir()
         raise
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import command_parser, run_command
+from anchorloc.cli import command_parser, non_negative_int, positive_int, run_command
 from anchorloc.data.coco_export import write_coco
 from anchorloc.data.shapes import ShapesData
 from anchorloc.text import printable
@@ -31,13 +31,13 @@ def _parser() -> argparse.ArgumentParser:
     default = ShapesData()
     parser = command_parser("shapes", __doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="output folder, new or empty")
-    for name, value, meaning in (
-        ("--train-images", default.train_images, "number of training scenes"),
-        ("--val-images", default.val_images, "number of validation scenes"),
-        ("--size", default.size, "height and width of a scene in pixels"),
-        ("--seed", default.seed, "seed of the scenes"),
+    for name, read, value, meaning in (
+        ("--train-images", positive_int, default.train_images, "number of training scenes"),
+        ("--val-images", positive_int, default.val_images, "number of validation scenes"),
+        ("--size", positive_int, default.size, "height and width of a scene in pixels"),
+        ("--seed", non_negative_int, default.seed, "seed of the scenes"),
     ):
-        parser.add_argument(name, type=int, default=value, metavar="N", help=f"{meaning} (default: {value})")
+        parser.add_argument(name, type=read, default=value, metavar="N", help=f"{meaning} (default: {value})")
     return parser
 
 

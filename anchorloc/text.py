@@ -76,14 +76,23 @@ def json_type(value: Any) -> str:
     return types.get(type(value), "a number")
 
 
+def nearest(word: str, known: Collection[str]) -> str | None:
+    """Return the known word nearest to a misspelled one, or None if none is near.
+
+    >>> nearest("trian", ["train", "predict"]), nearest("model", ["coder"])
+    ('train', None)
+    """
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.7)), None)
+
+
 def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Suggest the known word nearest to a misspelt one, or list all of them.
+    """Suggest the known word nearest to a misspelled one, or list all of them.
 
     >>> did_you_mean("trian", ["train", "predict"])
     "did you mean 'train'?"
     """
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+    close = nearest(word, known)
+    return f"known here: {', '.join(known)}" if close is None else f"did you mean {close!r}?"
 
 
 def percent(fraction: float) -> str:

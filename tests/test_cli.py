@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from anchorloc.__main__ import COMMANDS, main
 from anchorloc.cli import (
     command_parser,
     non_negative_int,
@@ -17,6 +19,7 @@ from anchorloc.cli import (
     run_command,
     split_words,
     warn,
+    wrap_help,
 )
 from anchorloc.errors import InputError
 
@@ -75,6 +78,43 @@ def test_bugs_keep_their_traceback_and_commands_their_status() -> None:
     with pytest.raises(OSError, match="odd"):
         run_command(raising(OSError(1, "odd")))
     assert run_command(lambda argv: len(argv or ()), ["a", "b"]) == 2
+
+
+def test_help_wraps_paragraphs_and_keeps_commands() -> None:
+    text = "One two three four.\n\n    anchorloc lab report CONFIG\n    anchorloc lab fit\n\nFive\nsix.\n"
+    assert wrap_help(text, 12) == (
+        "One two\nthree four.\n\n    anchorloc lab report CONFIG\n    anchorloc lab fit\n\nFive six."
+    )
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_no_help_is_wider_than_80_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with suppress(SystemExit):
+        main([name, "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 79
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lst"], "unknown option --lst; did you mean --list?"),
+        (["--lst=3"], "unknown option --lst; did you mean --list?"),
+        (["--zzz"], "unknown option --zzz; anchorloc lab --help lists the options"),
+        (["stray"], "unexpected argument stray; anchorloc lab --help lists the options"),
+        (["--list", "x"], "argument --list: need a whole number from 1, got 'x'"),
+        (["--list"], "argument --list: expected one argument"),
+    ],
+)
+def test_a_wrong_option_is_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = command_parser("lab", None)
+    parser.add_argument("--list", type=positive_int)
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(words)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
 
 
 def test_a_parser_is_named_after_its_command(capsys: pytest.CaptureFixture[str]) -> None:

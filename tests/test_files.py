@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from anchorloc.files import (
     default_output,
     exists,
     is_temporary,
+    make_default_folder,
     make_folder,
     new_folder,
     read_json,
@@ -47,6 +49,19 @@ def test_the_default_folder_names_command_and_time(tmp_path: Path, monkeypatch: 
         assert folder.is_dir()
     assert re.fullmatch(r"runs/lab-\d{8}-\d{6}", folder.as_posix())
     assert default_output("lab", ".html").suffix == ".html"
+
+
+def test_commands_of_the_same_second_get_different_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("anchorloc.files.default_output", lambda name: Path("runs") / name)
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(make_default_folder, ["lab"] * 8))
+    assert {folder.name for folder in made} == {"lab", *(f"lab-{number}" for number in range(2, 9))}
+    with pytest.raises(KeyError), new_folder(None, "lab"):
+        raise KeyError
+    assert len(list(Path("runs").iterdir())) == 8
+    with new_folder(None, "lab") as folder:
+        assert folder == Path("runs/lab-9")
 
 
 def test_what_exists_is_refused(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class TorchvisionSSDAnchors:
     aspect_ratios: tuple[tuple[float, ...], ...]  # one list per level; each ratio r gives r and 1 / r
     min_ratio: float = 0.15  # scale of the first level without `scales`, as a fraction of the image
     max_ratio: float = 0.9  # scale of the last level without `scales`, as a fraction of the image
-    scales: tuple[float, ...] | None = None  # fractions of the image, one per level and one more
+    scales: tuple[float, ...] | None = None  # fractions of the image; levels + 1 values
     steps: tuple[float, ...] | None = None  # pixels between the cells of each level; null is image / grid
     clip: bool = True  # limit the shapes to the size of the image
     strides: tuple[float, ...] = ()  # strides of the feature maps in pixels; empty is `steps`

@@ -36,9 +36,9 @@ class MaxIoUAssigner:
         rescue_iou: between 0 and 1, or None for no rescue.
     """
 
-    positive_iou: float = 0.5  # least IoU of a positive anchor
+    positive_iou: float = 0.5  # minimum IoU of a positive anchor
     negative_iou: float = 0.4  # anchors of lower IoU are background; those in between are ignored
-    rescue_iou: float | None = None  # least IoU of the best anchor of a box without a positive; null disables rescue
+    rescue_iou: float | None = None  # minimum IoU of the best anchor of a box without a positive; null: no rescue
 
     def __post_init__(self) -> None:
         if not (0 <= self.negative_iou <= self.positive_iou <= 1 and self.positive_iou > 0):

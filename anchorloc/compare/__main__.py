@@ -1,7 +1,7 @@
-"""Compare settings over several seeds: train all of them alike, and say which differences are real.
+"""Train each setting with several seeds, and test which differences are significant.
 
-    anchorloc compare STUDY.yaml                   # the same command resumes a stopped study
-    anchorloc compare STUDY.yaml --engine ray      # several runs at a time
+    anchorloc compare STUDY.yaml                # train, or resume a study
+    anchorloc compare STUDY.yaml --engine ray   # several runs at a time
 
 docs/comparing.md explains the study file and the statistics.
 """
@@ -51,7 +51,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="Ray cluster to use; its machines must share the folder (default: this machine)",
+        help="Ray cluster to use; all nodes must see the --out folder (default: this machine)",
     )
     arguments = parser.parse_args(words)
     arguments.out = arguments.out or Path("runs") / f"compare-{arguments.study.stem}"

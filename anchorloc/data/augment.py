@@ -21,8 +21,8 @@ class IoUCrop:
     """
 
     probability: float = 0.85  # probability that an image is cropped
-    min_iou: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # least IoU of the window with a box; drawn per image
-    min_scale: float = 0.3  # least height and width of the window, as a fraction of the image's
+    min_iou: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # minimum IoU of window and box, drawn per image
+    min_scale: float = 0.3  # minimum height and width of the window, as a fraction of the image's
     max_aspect_ratio: float = 2.0  # largest ratio of the window's longer side to its shorter one
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Mosaic:
 
     probability: float = 0.5  # probability that an image becomes part of a mosaic
     zoom: tuple[float, float] = (0.5, 1.0)  # range of each image's zoom, log-uniform; 1 is its size without a mosaic
-    center: float = 0.25  # least distance of the common corner from the borders, as a fraction of the canvas
+    center: float = 0.25  # minimum distance of the common corner from the borders, as a fraction of the canvas
 
     def __post_init__(self) -> None:
         _check_fraction(self, "probability")
@@ -116,7 +116,7 @@ class Augment:
     iou_crop: IoUCrop | None = None  # random crop around a box; {} takes the default settings
     zoom_out: ZoomOut | None = None  # random shrinking of the image; {} takes the default settings
     mosaic: Mosaic | None = None  # four images in one; {} takes the default settings
-    min_visible: float = MIN_VISIBLE  # least visible fraction of a cropped box's area; below it the label is dropped
+    min_visible: float = MIN_VISIBLE  # minimum visible fraction of a cropped box's area; below it the label is dropped
 
     def __post_init__(self) -> None:
         for name in ("horizontal_flip", "vertical_flip", "photometric", "min_visible"):

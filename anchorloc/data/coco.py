@@ -24,8 +24,8 @@ class CocoData:
     train: str = "annotations/instances_train.json"  # COCO file of the train split, relative to root
     val: str = "annotations/instances_val.json"  # COCO file of the val split, relative to root
     images: str = "images"  # folder of the images, relative to root
-    val_images: str | None = None  # folder of the val images, if it is another one
-    max_pixels: int = MAX_PIXELS  # most pixels of an image; larger images are refused
+    val_images: str | None = None  # folder of the val images (default: images)
+    max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
     def open(self, split: Split) -> CocoSource | TiledSource:

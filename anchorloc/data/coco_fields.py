@@ -19,14 +19,16 @@ def checked_id(value: Any) -> Id:
     raise ItemError(f"id {short_repr(value)} is neither a 64-bit integer nor a string")
 
 
-def index_of(value: Any, indices: dict[Id, int], key: str) -> int:
-    """Return the index of an image or category by its id."""
+def index_of(value: Any, indices: dict[Id, int], key: str, advice: str) -> int:
+    """Return the index of an image or category by its id; the error for an unknown one ends with `advice`."""
     if type(value) in (int, str) and value in indices:
         return indices[value]
     example = short_repr(next(iter(indices)))
     if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in indices:
         raise ItemError(f"{key} {short_repr(value)} is a string, but the annotated ids are numbers; remove the quotes")
-    raise ItemError(f"{key} {short_repr(value)} is none of the {len(indices):,} annotated ids, such as {example}")
+    raise ItemError(
+        f"{key} {short_repr(value)} is none of the {len(indices):,} annotated ids, such as {example}; {advice}"
+    )
 
 
 def checked_box(box: Any) -> tuple[float, float, float, float]:

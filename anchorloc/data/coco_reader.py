@@ -157,8 +157,8 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
         box = checked_box(item.get("bbox"))
         numbers.extend(box)
         numbers.append(area_of(item.get("area"), box))
-        indices.append(index_of(item.get("image_id"), images, "image_id"))
-        indices.append(index_of(item.get("category_id"), labels, "category_id"))
+        indices.append(index_of(item.get("image_id"), images, "image_id", "correct the id, or list the image"))
+        indices.append(index_of(item.get("category_id"), labels, "category_id", "correct the id, or list the category"))
         indices.append(is_crowd(item))
 
     read_each(items, add, path, "annotation")

@@ -17,6 +17,7 @@ from anchorloc.structures import Detections, Float64Array
 from anchorloc.text import json_type, short_repr
 
 COLUMNS = 7  # image, label, x1, y1, x2, y2, score
+ADVICE = "give the annotations that these detections belong to"
 
 
 def read_results(path: Path, source: Annotations) -> list[Detections]:
@@ -37,8 +38,8 @@ def read_results(path: Path, source: Annotations) -> list[Detections]:
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
-        image = index_of(item.get("image_id"), images, "image_id")
-        label = index_of(item.get("category_id"), labels, "category_id")
+        image = index_of(item.get("image_id"), images, "image_id", ADVICE)
+        label = index_of(item.get("category_id"), labels, "category_id", ADVICE)
         return image, label, *checked_box(item.get("bbox")), _score(item.get("score"))
 
     table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)

@@ -23,9 +23,9 @@ class Tiles:
 
     height: int = 640  # height of a tile in pixels; a lower image is not cut in this direction
     width: int = 640  # width of a tile in pixels; a narrower image is not cut in this direction
-    overlap: float = 0.25  # least overlap of neighbors, as a fraction of a tile; make it as long as the objects
-    min_visible: float = MIN_VISIBLE  # least fraction of a box's area inside a tile; below it the label is dropped
-    background_fraction: float = 1.0  # fraction of the tiles without a box to train on
+    overlap: float = 0.25  # minimum overlap of neighbors, as a fraction of a tile; make it as long as the objects
+    min_visible: float = MIN_VISIBLE  # minimum fraction of a box's area inside a tile; below it the label is dropped
+    background_fraction: float = 1.0  # fraction of empty tiles to keep
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 16:

@@ -28,7 +28,7 @@ class DeltaCoder:
     """
 
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors on the offsets dx, dy, dw, dh
-    max_ratio: float = 1000 / 16  # longest decoded side, in sides of the anchor (default: torchvision's)
+    max_ratio: float = 1000 / 16  # maximum ratio of a decoded side to the anchor's side (default: torchvision's)
 
     def __post_init__(self) -> None:
         if min(*self.weights, self.max_ratio) <= 0:

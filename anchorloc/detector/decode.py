@@ -29,8 +29,8 @@ class Candidates(NamedTuple):
 class Decoder:
     """Drop low scores, keep the top k per level or class, decode them, apply NMS, and keep the best of the image."""
 
-    score_threshold: float = 0.02  # drop pairs of an anchor and a class with a lower score
-    topk_candidates: int = 500  # pairs of an anchor and a class kept before NMS, per level or class (topk_per)
+    score_threshold: float = 0.02  # drop anchor-class pairs with a lower score
+    topk_candidates: int = 500  # anchor-class pairs kept before NMS, per level or class (topk_per)
     nms_iou: float = 0.6  # NMS drops a box that overlaps a better one by a greater IoU
     max_detections: int = 100  # detections kept per image, after NMS
     topk_per: Literal["level", "class"] = "level"  # topk_candidates counts per level (RetinaNet) or class (SSD)

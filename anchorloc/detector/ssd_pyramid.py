@@ -19,7 +19,7 @@ class SSDPyramid:
 
     fc_channels: int = 1024  # channels of fc6 and fc7
     channels: tuple[int, ...] = (512, 256, 256, 256)  # channels of each level above fc7
-    unpadded_levels: int = 2  # last levels made by a 3×3 convolution without padding; the other levels halve
+    unpadded_levels: int = 2  # number of last levels with unpadded 3×3 convolutions; the others use stride 2
 
     def __post_init__(self) -> None:
         if min((self.fc_channels, *self.channels)) < 2 or not 0 <= self.unpadded_levels <= len(self.channels):

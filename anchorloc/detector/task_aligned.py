@@ -31,7 +31,7 @@ class TaskAlignedAssigner:
     The `initial` assigner chooses the ignored anchors, before the network runs, and what the lab shows.
     """
 
-    topk: int = 13  # most positive anchors per box
+    topk: int = 13  # maximum number of positive anchors per box
     alpha: float = 1.0  # exponent of the score
     beta: float = 6.0  # exponent of the IoU
     initial: Assigner = ATSSAssigner()  # assigner that chooses the ignored anchors

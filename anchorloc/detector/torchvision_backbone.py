@@ -29,7 +29,7 @@ class TorchvisionBackbone:
     frozen_stages: int = 0  # leading stages whose weights and statistics are not trained
     tensorflow_padding: bool = False  # pad stride-2 convolutions as TensorFlow does, for weights from there
     nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse; replaces `strides`
-    reduced_tail: bool = False  # use the narrow last stage of MobileNetV3 in detectors
+    reduced_tail: bool = False  # halve the last stage, as torchvision's detectors do
     ceil_mode: bool = False  # round sizes up in pooling, as in SSD's VGG
     frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
     norm_eps: float | None = None  # epsilon of batch normalization; null keeps that of the network

@@ -1,7 +1,8 @@
 """Check COCO annotations for mistakes that break or distort training or scoring; fix or split them.
 
     anchorloc doctor train.json
-    anchorloc doctor train.json --images images --val val.json --decode --json findings.json
+    anchorloc doctor train.json --images images --val val.json --decode
+    anchorloc doctor train.json --json findings.json
     anchorloc doctor train.json --fix clean.json
     anchorloc doctor all.json --split data --group-by patient
 
@@ -33,6 +34,7 @@ from anchorloc.doctor import (
     write_json_rows,
     write_splits,
 )
+from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
 from anchorloc.text import counted, printable
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nwrote {printable(str(arguments.fix))}:")
         print_fixes(counts, console)
         warnings = len(diagnosis.findings.by_severity(Severity.WARNING))
-        left = f"{counted(warnings, 'kind')} of warnings" if warnings else "no warnings"
+        left = counted(warnings, "kind of warning", "kinds of warnings") if warnings else "no warnings"
         print(f"it has no errors and {left}")
     if arguments.split is not None:
         files = split_document(
@@ -83,6 +85,12 @@ def _check(arguments: argparse.Namespace) -> None:
         refuse_existing(path, f"--{option}")
         if not path.parent.is_dir():
             raise InputError(f"the folder {path.parent} does not exist; make it, or give another --{option}")
+    for option in ("images", "val_images"):
+        folder = getattr(arguments, option)
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"--{option.replace('_', '-')} {folder} does not exist; give an existing folder")
+    if arguments.group_by_name is not None:
+        compile_group_pattern(arguments.group_by_name)
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
     if len(set(outputs)) < len(outputs):
         raise InputError("two of --json, --csv, --fix and --split name the same path; give each its own")
@@ -123,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         type=positive_float,
         default=8.0,
         metavar="PX",
-        help="smallest stride of the network in pixels of the original images; smaller boxes are reported (default: 8)",
+        help="report boxes smaller than PX pixels, the finest stride in original pixels (default: 8)",
     )
     outputs = parser.add_argument_group("outputs")
     outputs.add_argument("--json", type=Path, metavar="OUT", help="write every finding to this JSON file")
@@ -148,12 +156,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     group = split.add_mutually_exclusive_group()
     group.add_argument(
-        "--group-by", metavar="KEY", help="keep images together whose entries have the same value of this key"
+        "--group-by", metavar="KEY", help="put images in one split if their entries have the same value of KEY"
     )
     group.add_argument(
         "--group-by-name",
         metavar="REGEX",
-        help="keep images together if the ( ) of this regular expression captures the same part of file_name",
+        help="put images in one split if the capture group of REGEX matches the same text of file_name",
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser

@@ -70,7 +70,7 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
         InputError: the file is not a JSON object with a list of images, or `folder` does not exist.
     """
     if folder is not None and not folder.is_dir():
-        raise InputError(f"the images folder {folder} does not exist; check --images and --val-images")
+        raise InputError(f"the images folder {folder} does not exist; give an existing folder")
     options = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
     nan_literals: list[str] = []
     content = read_json(path, nan_literals=nan_literals, **options)

@@ -13,7 +13,7 @@ class Severity(Enum):
 
     ERROR = "errors: training refuses these"
     WARNING = "warnings: these distort training or scoring"
-    INFORMATION = "information"
+    INFORMATION = "notes"
 
 
 _ERROR, _WARNING, _INFO = Severity
@@ -102,7 +102,7 @@ class Rule(Enum):
         "box partly outside its image", "no detection extends beyond the image; --fix clips the box")
     REPEATED_BOX = ("repeated-box", _WARNING,
         "box that repeats another of the same class (IoU ≥ 0.95)",
-        "NMS keeps one of them, the other is scored as a miss; remove it")
+        "NMS keeps one, the other counts as missed; remove one annotation")
     TWO_CLASSES = ("two-classes", _WARNING,
         "box that repeats a box of another class (IoU ≥ 0.95)", "unless this is intended, keep only the right class")
     SMALL_BOX = ("small-box", _WARNING,
@@ -139,15 +139,16 @@ class Rule(Enum):
     NO_BOX = ("no-box", _INFO,
         "class without a box", "its AP is n/a")
     RARE_CLASS = ("rare-class", _INFO,
-        "class with under a tenth of the boxes of the largest class", "look at AP per class")
+        "class with under 10% of the boxes of the largest class",
+        "look at AP per class, or set train.sampling")
     EMPTY_IMAGE = ("empty-image", _INFO,
-        "image without a box", "it is trained on as background")
+        "image without a box", "trained on as background")
     ODD_MODE = ("odd-mode", _INFO,
-        "image that is not 8-bit RGB", "it is converted when read")
+        "image that is not 8-bit RGB", "converted when read")
     ODD_FORMAT = ("odd-format", _INFO,
-        "file whose format differs from its suffix", "it is read by its content")
+        "file whose format differs from its suffix", "read by content")
     UNLISTED = ("unlisted", _INFO,
-        "file in the images folder that no image names", "it is not used")
+        "file in the images folder that no image names", "not used")
     SHARED_ID = ("shared-id", _INFO,
         "image of val with an image id of train", "make ids unique before you merge the files")
     # fmt: on

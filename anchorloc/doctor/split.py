@@ -81,7 +81,7 @@ def image_groups(document: CocoDocument, key: str | None = None, pattern: str | 
     if key is not None:
         return [_group_by_key(document, row, key) for row in range(len(images))]
     if pattern is not None:
-        compiled = _compile(pattern)
+        compiled = compile_group_pattern(pattern)
         return [_group_by_name(document, row, compiled) for row in range(len(images))]
     return [str(row) for row in range(len(images))]
 
@@ -171,17 +171,24 @@ def _with_images(document: CocoDocument, rows: Sequence[int]) -> CocoDocument:
 
 
 def _group_by_key(document: CocoDocument, row: int, key: str) -> str:
-    value = document.items("images")[row].get(key)
+    image = document.items("images")[row]
+    name = f"{document.path}: {document.describe('images', row)}"
+    if key not in image:
+        raise InputError(f"{name} has no key {key!r}; choose one of {', '.join(map(str, image))} for --group-by")
+    value = image[key]
     if type(value) not in (int, str):
-        keys = ", ".join(map(short_repr, document.items("images")[row]))
         raise InputError(
-            f"{document.path}: {document.describe('images', row)} has {key} {short_repr(value)}, not a number or "
-            f"string to group by; choose --group-by among its keys {keys}"
+            f"{name} has {key} {short_repr(value)}, which is no integer or string; choose another key for --group-by"
         )
     return repr(value)  # 1 and "1" are different groups
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def compile_group_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile the regular expression of `image_groups`.
+
+    Raises:
+        InputError: it is not a regular expression with one group.
+    """
     try:
         compiled = re.compile(pattern)
     except re.error as error:

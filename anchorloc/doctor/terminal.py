@@ -84,7 +84,8 @@ def _summary(diagnosis: Diagnosis) -> str:
     if diagnosis.findings.clean:
         return "clean: no errors and no warnings"
     errors, warnings, information = (len(diagnosis.findings.by_severity(severity)) for severity in Severity)
-    kinds = f"{counted(errors, 'kind')} of errors, {warnings} of warnings, {information} of information"
+    kinds = f"{counted(errors, 'kind of error', 'kinds of errors')}, "
+    kinds += f"{counted(warnings, 'kind of warning', 'kinds of warnings')}, {counted(information, 'note')}"
     return f"{kinds}; --json OUT lists every case"
 
 

@@ -1,6 +1,6 @@
 """Export a trained model for other runtimes, and check that the file finds the same objects.
 
-    anchorloc export runs/NAME/best.pt model.onnx [--images DIR] [key=value ...]
+    anchorloc export runs/NAME/best.pt model.onnx
     anchorloc export runs/NAME/best.pt model.pt2
 
 An .onnx file maps images (B, 3, H, W) to boxes, scores, labels and counts; decoding and NMS are part of the graph.
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser("export", __doc__)
     parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a run, or a config with detector.weights")
     parser.add_argument("out", type=Path, metavar="FILE", help="new file that ends in .onnx or .pt2")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a setting, e.g. decode.nms_iou=0.5")
     parser.add_argument(
         "--images",
         type=Path,

@@ -2,7 +2,7 @@
 
     anchorloc predict runs/NAME/best.pt photos/ more.jpg --out found
     anchorloc predict configs/NAME.yaml photos/ detector.weights=FILE
-    anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128 decode.max_detections=1000
+    anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128
 
 Overrides (key=value) change settings of the model, for example decode.score_threshold=0.3,
 decode.class_agnostic_nms=true, or decode.soft_nms_sigma=0.5 for soft-NMS. Boxes are in pixels of the image as viewers
@@ -83,13 +83,16 @@ def _parser() -> argparse.ArgumentParser:
         "--tile", type=positive_int, metavar="PX", help="cut images into square tiles of this side (default: no tiles)"
     )
     parser.add_argument(
-        "--overlap", type=int, metavar="PX", help="least overlap of neighboring tiles (default: a fifth of --tile)"
+        "--overlap",
+        type=int,
+        metavar="PX",
+        help="minimum overlap of neighboring tiles in pixels (default: a fifth of the tile)",
     )
     parser.add_argument(
         "--batch", type=positive_int, default=8, metavar="N", help="images or tiles per forward pass (default: 8)"
     )
     parser.add_argument(
-        "--draw", type=float, default=0.3, metavar="SCORE", help="lowest score drawn in the pictures (default: 0.3)"
+        "--draw", type=float, default=0.3, metavar="SCORE", help="minimum score drawn in the pictures (default: 0.3)"
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures")
     parser.add_argument(

@@ -22,7 +22,7 @@ class SquareTiles:
     """
 
     size: int = 640  # height and width in pixels
-    overlap: int = 128  # least overlap of neighbors in pixels
+    overlap: int = 128  # minimum overlap of neighbors in pixels
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.size:

@@ -52,7 +52,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"image_id": "2"},
         "image_id '2' is a string, but the annotated ids are numbers; remove the quotes",
     ),
-    "file name as id": ({"image_id": "2.jpg"}, "image_id '2.jpg' is none of the 2 annotated ids, such as 1"),
+    "file name as id": (
+        {"image_id": "2.jpg"},
+        "annotated ids, such as 1; give the annotations that these detections belong to",
+    ),
     "box of no number": ({"bbox": [1, float("nan"), 3, 4]}, "is not finite"),
     "unknown category": ({"category_id": 1}, "category_id 1 is none"),
     "no category": ({"category_id": None}, "category_id None"),

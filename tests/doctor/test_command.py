@@ -87,7 +87,7 @@ def test_information_alone_is_clean(tmp_path: Path, capsys: pytest.CaptureFixtur
     content = clean()
     FOUND["no-box"][0](content)
     assert main([str(write_document(tmp_path / "a.json", content))]) == 0
-    assert "information\n      1  class without a box\n" in capsys.readouterr().out
+    assert "notes\n      1  class without a box\n" in capsys.readouterr().out
 
 
 def test_the_summary_fits_a_terminal_and_cannot_steer_it(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_summary_fits_a_terminal_and_cannot_steer_it(tmp_path: Path) -> None
     assert len(lines) <= 40
     assert max(map(cell_len, lines)) <= 80
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
-    order = [done.stdout.index(word) for word in ("errors: training", "warnings: these", "information\n", "of errors")]
+    order = [done.stdout.index(word) for word in ("errors: training", "warnings: these", "notes\n", "of errors")]
     assert order == sorted(order)
     assert f"      1  {Rule.NEGATIVE_BOX.title}\n         annotation 11" in done.stdout
     assert f"→ {Rule.NEGATIVE_BOX.advice}" in done.stdout
@@ -189,8 +189,10 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--split", "p", "--val", "a.json"], "leave out --val"),
         (["--split", "p", "--fractions", "0.8"], "got 0.8"),
         (["--split", "p", "--fractions", "0.8", "0.3"], "got 0.8 0.3"),
-        (["--split", "p", "--group-by", "patient"], "has patient None"),
-        (["--images", "nowhere"], "nowhere does not exist"),
+        (["--split", "p", "--group-by", "patient"], "has no key 'patient'"),
+        (["--group-by-name", "("], "is not a regular expression"),
+        (["--split", "p", "--group-by-name", "x"], "has 0 groups"),
+        (["--images", "nowhere"], "--images nowhere does not exist; give an existing folder"),
         (["--json", "a.json"], "a.json exists already"),
         (["--fix", "nowhere/b.json"], "the folder nowhere does not exist"),
         (["--json", "b.json", "--fix", "b.json"], "name the same path"),

@@ -23,7 +23,8 @@ def test_run_folders_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match="cannot be made"):
         new_run_folder(tmp_path / "file" / "run")
     monkeypatch.chdir(tmp_path)
-    assert new_run_folder(None).parent.name == "runs"
+    assert {new_run_folder(None).parent.name, new_run_folder(None).parent.name} == {"runs"}
+    assert len(list(Path("runs").iterdir())) == 2
 
 
 def test_an_empty_folder_is_a_new_one_and_so_is_that_of_a_killed_start(tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
 from anchorloc.config import Config, to_yaml
 from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, make_folder, write_errors, write_json, write_text
+from anchorloc.files import is_temporary, make_default_folder, make_folder, write_errors, write_json, write_text
 
 PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
@@ -37,10 +36,11 @@ def new_run_folder(out: Path | None) -> Path:
     Raises:
         InputError: the folder is used already, or cannot be created.
     """
-    folder = out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    refuse_used_folder(folder)
-    make_folder(folder)
-    return folder
+    if out is None:
+        return make_default_folder()
+    refuse_used_folder(out)
+    make_folder(out)
+    return out
 
 
 def refuse_used_folder(folder: Path | None) -> None:
