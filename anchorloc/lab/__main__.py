@@ -1,13 +1,14 @@
 """See what anchors can find in your data, before you train.
 
-  anchorloc lab report CONFIG|ANNOTATIONS [key=value ...]   measure what the anchors can find, and what they miss
-  anchorloc lab fit CONFIG|ANNOTATIONS [key=value ...]      fit anchor shapes to the data
-  anchorloc lab compare A.yaml B.yaml ... [key=value ...]   compare the anchors of several configs
-  anchorloc lab sheet CONFIG|ANNOTATIONS [key=value ...]    draw training pictures with their boxes and anchors
+    anchorloc lab report CONFIG|ANNOTATIONS   what the anchors find and miss
+    anchorloc lab fit CONFIG|ANNOTATIONS      fit anchor shapes to the data
+    anchorloc lab compare A.yaml B.yaml ...   compare the anchors of configs
+    anchorloc lab sheet CONFIG|ANNOTATIONS    draw boxes and anchors on images
 
-CONFIG is a YAML file, as for `anchorloc train`. ANNOTATIONS is a COCO file that ends in .json; it replaces the data of
-the default config. key=value overrides a setting. The commands read boxes, not pixels; only `sheet` needs the images,
-and `report` shows them if it finds them. `anchorloc lab COMMAND --help` lists the options of a command.
+CONFIG is a YAML file, as for `anchorloc train`. ANNOTATIONS is a COCO file that ends in .json; it replaces the data
+of the default config. key=value after these words overrides a setting. The commands read boxes, not pixels; only
+`sheet` needs the images, and `report` shows them if it finds them. `anchorloc lab COMMAND --help` lists the options
+of a command.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import command_parser, non_negative_int, positive_float, positive_int, run_command, split_words
+from anchorloc.cli import (
+    command_parser,
+    help_width,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    run_command,
+    split_words,
+    wrap_help,
+)
 from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
 
@@ -30,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that the first word names; check the words before torch is imported, which takes seconds."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in ("-h", "--help"):
-        print(__doc__)
+        print(wrap_help(str(__doc__), help_width()))
         return 0
     if name not in PARSERS:
         raise InputError(f"anchorloc lab has no command {name!r}; {did_you_mean(name, PARSERS)}")
@@ -76,7 +86,7 @@ def _add_passes(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         type=positive_int,
         default=1,
         metavar="N",
-        help="passes over the train images, each augmented anew (default: 1)",
+        help="passes over the train images, each with the augmentation of one training epoch (default: 1)",
     )
     return parser
 
@@ -126,13 +136,13 @@ def _fit_parser() -> argparse.ArgumentParser:
         "--anchors",
         type=positive_float,
         metavar="N",
-        help="anchors in the mean image, distributed over the levels by the fit; replaces --shapes",
+        help="average number of anchors per image; the fit distributes them over the levels; replaces --shapes",
     )
     parser.add_argument(
         "--weight-by",
         choices=("boxes", "classes"),
         default="boxes",
-        help="weight every class or every box equally; with 'boxes' no class may get worse (default: boxes)",
+        help="weight by 'boxes' or 'classes'; either way, fits that lower no class come first (default: boxes)",
     )
     parser.add_argument(
         "--passes",
@@ -145,14 +155,14 @@ def _fit_parser() -> argparse.ArgumentParser:
         type=positive_int,
         default=4,
         metavar="N",
-        help="searches from different random starts; the best is used (default: 4)",
+        help="random restarts; the best is kept (default: 4)",
     )
     parser.add_argument(
         "--resamples",
         type=non_negative_int,
         default=4,
         metavar="N",
-        help="fits to bootstrap resamples of the train images, which show how stable the shapes are (default: 4)",
+        help="bootstrap fits that measure stability (default: 4)",
     )
     parser.add_argument(
         "--seed", type=non_negative_int, default=0, metavar="N", help="seed of all random choices (default: 0)"

@@ -55,19 +55,18 @@ def _no_weak_group(coverage: AnchorCoverage) -> Finding:
 def _weak_group(group: WeakGroup) -> Finding:
     best, before = group.best, group.before
     share = percent(group.uncovered / group.boxes)
-    start = f"{group.uncovered:,} of {group.boxes:,} {group.phrase} ({share}) have no {group.criterion.phrase}"
+    start = f"{share} of {group.phrase} ({group.uncovered:,} of {group.boxes:,}) have no {group.criterion.phrase}."
     if best is None:
-        return Finding(f"{start}; these anchors leave no change to try.")
+        return Finding(f"{start} These anchors leave no change to try.")
     if best.fixed_fraction < MIN_FIXED_FRACTION:
-        return Finding(f"{start}; no change that was tried helps more than {percent(best.fixed_fraction)} of them.")
+        return Finding(f"{start} No change that was tried helps more than {percent(best.fixed_fraction)} of them.")
     now, then = (percent(1 - fraction_true(group.criterion.uncovered(one.boxes))) for one in (before, best.coverage))
     fixed = percent(best.fixed_fraction)
-    gain = f"would give one to {fixed} of them, and raise the share of all boxes from {now} to {then}"
+    change = best.change.phrase[0].upper() + best.change.phrase[1:]
+    gain = f"{change} would give one to {fixed} of them. Coverage of all boxes would change from {now} to {then}."
     anchors = [one.anchors_per_image for one in (before, best.coverage)]
-    cost = (
-        f", with {anchors[1]:,.0f} anchors per image instead of {anchors[0]:,.0f}" if anchors[0] != anchors[1] else ""
-    )
-    return Finding(f"{start}; {best.change.phrase} {gain}{cost}.", best.change.settings)
+    cost = f" The anchors per image would change from {anchors[0]:,.0f} to {anchors[1]:,.0f}."
+    return Finding(f"{start} {gain}{cost if anchors[0] != anchors[1] else ''}", best.change.settings)
 
 
 def _decoder_misses(views: NetworkViews, limit: Ceiling) -> Iterator[Finding]:

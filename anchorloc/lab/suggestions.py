@@ -81,12 +81,13 @@ def _add_shape(anchors: AnchorGenerator, level: int, width: float, height: float
     if anchors.shapes is not None:
         shapes: list[list[object]] = [list(row) for row in anchors.shapes]
         shapes[level].append([round(width, 2), round(height, 2)])
-        words = f"one more shape of {width:.0f} x {height:.0f} px on level {level}"
+        words = f"one more shape of {width:.0f} x {height:.0f} px at stride {anchors.strides[level]:g}"
         return ConfigChange(words, (f"anchors.shapes={json.dumps(shapes)}",))
     scale = round((width * height) ** 0.5 / anchors.strides[level], 2)
     scales = [list(row) for row in anchors.level_scales]
     scales[level].append(scale)
-    words = f"shapes of {scale * anchors.strides[level]:.0f} px on level {level} (scale {scale:g})"
+    stride = anchors.strides[level]
+    words = f"shapes of {scale * stride:.0f} px at stride {stride:g} (scale {scale:g})"
     return ConfigChange(words, (f"anchors.scales={json.dumps(scales)}",))
 
 

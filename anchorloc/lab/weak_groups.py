@@ -18,7 +18,7 @@ MAX_TRIAL_IMAGES = 1000  # on which a change is tried, spread over the split
 MAX_GROUPS = 3  # reported
 MIN_SHARE, MIN_BOXES = 0.01, 10  # a group is reported from this share of all boxes, and this number of boxes
 MIN_UNASSIGNED = 0.005  # share of boxes: with fewer unassigned, the criterion is an IoU of 0.5
-MIN_FIXED_FRACTION = 0.05  # of the uncovered boxes; a change that covers fewer is not suggested
+MIN_FIXED_FRACTION = 0.05  # fraction of the uncovered boxes; a change that covers fewer is not suggested
 NEARLY_BEST = 0.95  # prefer fewer anchors if a change helps at least this fraction of the best
 
 Changes = Callable[[Config, BoxTable], Iterator[ConfigChange]]

@@ -52,7 +52,7 @@ def scatter(found: AnchorCoverage) -> Scatter:
     return Scatter(
         assigned=_dots(boxes, boxes.assigned, axes),
         unassigned=_dots(boxes, ~boxes.assigned, axes),
-        shapes=[(*axes.place(w, h), level, f"{w:.1f} x {h:.1f} px on level {level}") for w, h, level in shapes],
+        shapes=[(*axes.place(w, h), level, _words(w, h, found.levels[level].stride)) for w, h, level in shapes],
         levels=len(found.levels),
         axes=axes,
     )
@@ -65,6 +65,10 @@ def _dots(boxes: BoxTable, chosen: NDArray[np.bool_], axes: Axes) -> str:
     return "".join("M{:.1f} {:.1f}h0".format(*axes.place(width, height)) for width, height in sizes.tolist())
 
 
+def _words(width: float, height: float, stride: float) -> str:
+    return f"{width:.1f} \N{MULTIPLICATION SIGN} {height:.1f} px, stride {stride:g}"
+
+
 def scaled_shapes(found: AnchorCoverage) -> list[ScaledShapes]:
     """Lay out the shapes of every level at one scale."""
     scale = ROW / max(side for row in found.levels for shape in row.sizes for side in shape)
@@ -74,7 +78,7 @@ def scaled_shapes(found: AnchorCoverage) -> list[ScaledShapes]:
 def _scaled(level: int, row: LevelShapes, scale: float) -> ScaledShapes:
     width, height = (max(shape[axis] for shape in row.sizes) * scale + 4 for axis in (0, 1))
     shapes = [
-        ((width - w * scale) / 2, (height - h * scale) / 2, w * scale, h * scale, f"{w:.1f} x {h:.1f} px")
+        ((width - w * scale) / 2, (height - h * scale) / 2, w * scale, h * scale, _words(w, h, row.stride))
         for w, h in row.sizes
     ]
     return ScaledShapes(level, row.stride, width, height, shapes)

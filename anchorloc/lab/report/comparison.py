@@ -58,9 +58,9 @@ def _group_figures(one: Inspection) -> Iterator[KeyFigure]:
             words = f"{grouping.name} {shorten(label, 24)}" if grouping.name == "height/width" else shorten(label, 24)
             if row is not None:
                 yield KeyFigure(f"assigned {grouping.name} {label}", f"assigned, {words}", row.assigned, "share",
-                                f"share of {row.boxes:,} boxes with a positive anchor")  # fmt: skip
+                                f"fraction of {row.boxes:,} boxes with a positive anchor")  # fmt: skip
                 yield KeyFigure(f"recall50 {grouping.name} {label}", f"IoU >= 0.5, {words}", row.recall50, "share",
-                                f"share of {row.boxes:,} boxes max-IoU assigns, without rescue")  # fmt: skip
+                                f"fraction of {row.boxes:,} boxes with their own anchor of IoU >= 0.5")  # fmt: skip
 
 
 def _terminal_rows(rows: list[list[KeyFigure]]) -> list[list[KeyFigure]]:

@@ -23,7 +23,7 @@ CAUSES = {
 }
 STATUS_LABELS = {BoxStatus.ASSIGNED: "assigned", BoxStatus.COLLISION: "collision", BoxStatus.NO_ANCHOR: "no anchor"}
 MAX_SHAPES = 3  # shapes per level, in a line
-CEILING_NOTE = "The ceiling (oracle AP) is an upper bound, not a forecast of training."
+CEILING_NOTE = "The oracle AP is an upper bound, not a forecast of training."
 
 
 def anchors_line(config: Config) -> str:
@@ -37,7 +37,7 @@ def anchors_line(config: Config) -> str:
 def passes_line(one: Inspection) -> str:
     """Return how the images of a split were seen."""
     epochs = one.views.epochs
-    return counted(epochs, "augmented pass", "augmented passes") if epochs else "as in evaluation"
+    return counted(epochs, "augmented pass", "augmented passes") if epochs else "without augmentation"
 
 
 def shapes_line(coverage: AnchorCoverage) -> str:
@@ -79,12 +79,12 @@ def key_figures(one: Inspection) -> list[KeyFigure]:
     collisions, no_anchor = found.count(BoxStatus.COLLISION), found.count(BoxStatus.NO_ANCHOR)
     positives, ignored = found.positives / max(1, len(boxes)), found.ignored / max(1, found.images)
     return [
-        KeyFigure("boxes", "boxes", len(boxes), "count", "trained on, without crowds"),
+        KeyFigure("boxes", "boxes", len(boxes), "count", "boxes used for training, without crowds"),
         KeyFigure("assigned", "assigned", found.assigned, "share", "boxes with a positive anchor"),
-        KeyFigure("no_anchor", "no anchor", no_anchor, "count", "boxes not assigned even if alone"),
-        KeyFigure("collisions", "collisions", collisions, "count", "boxes that lose their anchors to others"),
-        KeyFigure("recall50", "IoU >= 0.5", found.recall50, "share", "boxes max-IoU assigns, without rescue"),
-        KeyFigure("recall50_90", "mean recall", found.mean_recall, "score", "the same, mean over IoU 0.50 to 0.90"),
+        KeyFigure("no_anchor", "no anchor", no_anchor, "count", "boxes that no anchor matches"),
+        KeyFigure("collisions", "collisions", collisions, "count", "boxes whose anchors go to other boxes"),
+        KeyFigure("recall50", "IoU >= 0.5", found.recall50, "share", "boxes with their own anchor, IoU >= 0.5"),
+        KeyFigure("recall50_90", "mean recall", found.mean_recall, "score", "with own anchor, mean over IoU 0.5-0.9"),
         KeyFigure("positives", "anchors per box", positives, "mean", "positive anchors"),
         KeyFigure("anchors", "anchors per image", found.anchors_per_image, "count", "mean, at the padded size"),
         KeyFigure("ignored", "ignored per image", ignored, "mean", "anchors that the loss ignores"),
@@ -97,7 +97,13 @@ def _ceiling_figures(one: Inspection) -> list[KeyFigure]:
         return []
     perfect, anchors_only = one.ceiling.perfect.summary, one.ceiling.anchors_only.summary
     return [
-        KeyFigure("ceiling_ap", "ceiling AP", perfect.ap, "score", "perfect network, real decoder"),
-        KeyFigure("anchors_only_ap", "anchors-only AP", anchors_only.ap, "score", "perfect classes, anchors not moved"),
-        KeyFigure("anchors_only_ap50", "anchors-only AP50", anchors_only.ap50, "score", "the same at IoU 0.50"),
+        KeyFigure("ceiling_ap", "oracle AP", perfect.ap, "score", "every class and box predicted perfectly"),
+        KeyFigure("anchors_only_ap", "anchors-only AP", anchors_only.ap, "score", "perfect classes, no box regression"),
+        KeyFigure(
+            "anchors_only_ap50",
+            "anchors-only AP50",
+            anchors_only.ap50,
+            "score",
+            "no box regression, at IoU 0.50",
+        ),
     ]
