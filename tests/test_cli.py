@@ -117,6 +117,16 @@ def test_a_wrong_option_is_one_line(words: list[str], message: str, capsys: pyte
     assert capsys.readouterr().err == f"error: {message}\n"
 
 
+@pytest.mark.parametrize("words", [["--train-images", "-3"], ["--val-images", "0"], ["--size", "x"], ["--seed", "-1"]])
+def test_shapes_refuses_numbers_out_of_range(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["shapes", str(tmp_path / "out"), *words])
+    assert capsys.readouterr().err.startswith(f"error: argument {words[0]}: need a whole number from ")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_parser_is_named_after_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     parser = command_parser("lab", "First.\n\n    as written")
     assert parser.format_usage().startswith("usage: anchorloc lab ")
