@@ -1,8 +1,8 @@
 """Score a trained model, or the detections of any tool, with COCO's metrics, and write a report.
 
     anchorloc evaluate runs/NAME/best.pt [key=value ...]
-    anchorloc evaluate configs/NAME.yaml detector.weights=FILE [key=value ...]
-    anchorloc evaluate --detections results.json --annotations instances_val.json --images images
+    anchorloc evaluate configs/NAME.yaml detector.weights=FILE
+    anchorloc evaluate --detections results.json --annotations val.json
 
 A checkpoint is scored on the val split of its own config. Overrides such as data.root=DIR or decode.nms_iou=0.5 change
 that config. A config (YAML) is scored with the weights that it names. Detections are read in COCO's result format.
@@ -18,8 +18,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.cli import command_parser, non_negative_int, positive_fraction, positive_int, run_command, warn
-from anchorloc.engine.analysis import RESAMPLES, THREADS, judge_files
+from anchorloc.cli import (
+    command_parser,
+    non_negative_int,
+    positive_fraction,
+    positive_int,
+    run_command,
+    split_words,
+    warn,
+)
+from anchorloc.engine.judging import RESAMPLES, THREADS, judge_files
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
 from anchorloc.metrics.analysis import AnalysisOptions
@@ -44,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _judge(arguments: argparse.Namespace) -> Judgment:
     files = (arguments.detections, arguments.annotations)
     options = AnalysisOptions(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=THREADS)
+    words = [] if arguments.checkpoint is None else [str(arguments.checkpoint), *arguments.overrides]
+    paths, overrides = split_words(words)
+    if any(files) and overrides and not paths:
+        raise InputError(f"overrides do not apply to --detections; remove {' '.join(overrides)}")
     if arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
@@ -60,7 +72,12 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("evaluate", __doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt or last.pt of a run, or a config (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings of the checkpoint to change")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="override a setting of the checkpoint, e.g. decode.nms_iou=0.5",
+    )
     parser.add_argument("--detections", type=Path, metavar="JSON", help="score this file of COCO results")
     parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations with the ground truth")
     parser.add_argument("--images", type=Path, metavar="DIR", help="show images from this folder in the report")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from anchorloc.cli import command_parser, run_command, split_words
 from anchorloc.errors import InputError
+from anchorloc.files import exists
 
 START = time.perf_counter()
+_KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,11 +59,14 @@ def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Return the config file, if there is one, and the `key=value` overrides.
 
     Raises:
-        InputError: there is more than one file.
+        InputError: there is more than one file, or a key without a value.
     """
     files, overrides = split_words(words)
+    for file in files:
+        if _KEY.fullmatch(str(file)) and not exists(str(file)):
+            raise InputError(f"{file} is neither a file nor an override; write {file}=VALUE")
     if len(files) > 1:
-        raise InputError(f"give at most one config, got {', '.join(map(str, files))}; overrides read key=value")
+        raise InputError(f"give one config file, got {' and '.join(map(str, files))}; write overrides as key=value")
     return (files[0] if files else None), overrides
 
 

@@ -137,6 +137,11 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(
     assert not (tmp_path / "report").exists()
 
 
+def test_overrides_need_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(evaluate.main, [*files(tmp_path), "decode.nms_iou=0.5"]) == 2
+    assert "overrides do not apply to --detections; remove decode.nms_iou=0.5" in capsys.readouterr().err
+
+
 def test_missing_paths_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = files(tmp_path)
     assert run_command(evaluate.main, [*arguments, f"--images={tmp_path / 'nowhere'}"]) == 2
@@ -151,7 +156,7 @@ def test_images_that_cannot_be_read_are_told_once(tmp_path: Path, capsys: pytest
     arguments = [*files(tmp_path, {**TRUTH, "images": images}), f"--images={tmp_path}"]
     assert evaluate.main(arguments) == 0
     [line] = [line for line in capsys.readouterr().err.splitlines() if "a.png" in line]
-    assert "(and 2 more)" in line
+    assert "3 images could not be read and are not shown, e.g." in line
     assert "a.png" in (tmp_path / "report" / "report.md").read_text()
 
 

@@ -7,7 +7,6 @@ import dataclasses
 import inspect
 import io
 import json
-import math
 import re
 import tokenize
 import types
@@ -17,13 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from anchorloc.config.renamed import renaming, translated
 from anchorloc.config.settings import Config
+from anchorloc.config.values import read_value
 from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
 from anchorloc.errors import InputError
-from anchorloc.text import did_you_mean
+from anchorloc.text import did_you_mean, nearest
 
 
 def read_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -55,7 +53,8 @@ def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) ->
         InputError: naming `origin` or the override, the dotted key and the value.
     """
     if not isinstance(plain, dict):
-        raise InputError(f"{origin} holds a {type(plain).__name__}; a config is a list of `key: value` lines")
+        found = {str: "text", list: "a list", type(None): "nothing", bool: "true or false"}.get(type(plain), "a number")
+        raise InputError(f"{origin} contains {found}, not settings; write `key: value` lines")
     plain = copy.deepcopy(plain)
     for override in overrides:
         _apply(plain, override)
@@ -140,13 +139,22 @@ def _apply(plain: dict[str, Any], override: str) -> None:
     plain[last] = parse_yaml(text, f"the override {override!r}")
 
 
-def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin) -> Any:
-    """Build `cls` from `plain`; other fields come from `default` if it is of that class, else from `cls`."""
+def _read_component(
+    cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin, *, chosen: bool = False
+) -> Any:
+    """Build `cls` from `plain`; other fields come from `default` if it is of that class, else from `cls`.
+
+    Args:
+        chosen: `cls` is one of several kinds.
+    """
     hints = _hints(cls)
     keys = [field.name for field in dataclasses.fields(cls)]  # hints also hold class variables, which nobody can set
-    for key in plain:
+    for key, value in plain.items():
         if key not in keys:
-            problem = renaming(f"{path}{key}") or f"{path}{key}: unknown key, {did_you_mean(str(key), keys)}"
+            problem = renaming(f"{path}{key}")
+            kind = f" of {cls.__name__}" if chosen else ""
+            elsewhere = "" if chosen or nearest(str(key), keys) else _elsewhere(str(key), value)
+            problem = problem or f"{path}{key}: unknown key{kind}, {elsewhere or did_you_mean(str(key), keys)}"
             raise InputError(f"{origin(f'{path}{key}')}: {problem}")
     values = {}
     for field in dataclasses.fields(cls):
@@ -161,40 +169,40 @@ def _read_component(cls: type, plain: Mapping[str, Any], default: object, path: 
         return cls(**values)
     except ValueError as error:
         here = path.rstrip(".")
-        raise InputError(f"{origin(here)}: {here or 'config'}: {error}") from None
+        raise InputError(f"{origin(here)}: {here}{': ' if here else ''}{error}") from None
+
+
+def _elsewhere(key: str, value: Any) -> str:
+    """Suggest the settings elsewhere in the tree of nearly the same name, or return "" if there is none."""
+    while isinstance(value, dict) and len(value) == 1:  # a.b.c=1 sets {"b": {"c": 1}}
+        [(key, value)] = value.items()
+    paths: dict[str, list[str]] = {}
+    for setting, _, _ in list_settings():
+        parts = re.sub(r"\[\w+\]", "", setting).split(".")
+        for end in range(1, len(parts) + 1):
+            alike = paths.setdefault(parts[end - 1], [])
+            if (path := ".".join(parts[:end])) not in alike:
+                alike.append(path)
+    name = nearest(str(key), paths)
+    return "" if name is None else f"did you mean {' or '.join(map(repr, paths[name][:3]))}?"
 
 
 def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) -> Any:
     """Read one setting: a component, one of several components, or a plain value."""
     choices = _choices(hint)
     if not choices or value is None:
-        return _read_value(hint, value, path, origin)
+        try:
+            return read_value(hint, value, path)
+        except ValueError as error:
+            raise InputError(f"{origin(path)}: {error}") from None
     if not isinstance(value, dict):
-        raise InputError(f"{origin(path)}: {path}: expected a group of settings, got {value!r}")
+        raise InputError(f"{origin(path)}: {path}: expected a group of settings ({{}} for the defaults), got {value!r}")
     names = {choice.__name__: choice for choice in choices}
     kind = value.get("kind", (type(inherited) if type(inherited) in choices else choices[0]).__name__)
     if not isinstance(kind, str) or kind not in names:
         raise InputError(f"{origin(path)}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
     rest = {key: item for key, item in value.items() if key != "kind"}
-    return _read_component(names[kind], rest, inherited, f"{path}.", origin)
-
-
-def _read_value(hint: Any, value: Any, path: str, origin: _Origin) -> Any:
-    """Let pydantic check a plain value against its type; JSON's strict mode takes lists for tuples, not '3' for 3."""
-    if not all(map(math.isfinite, _floats(value))):
-        raise InputError(f"{origin(path)}: {path}: need finite numbers, got {value!r}")
-    try:
-        return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        inner = "".join(f"[{item}]" for item in first["loc"] if isinstance(item, int))
-        raise InputError(f"{origin(path)}: {path}{inner}: {first['msg']}, got {first['input']!r}") from None
-
-
-def _floats(value: Any) -> list[float]:
-    if isinstance(value, list):
-        return [number for item in value for number in _floats(item)]
-    return [value] if isinstance(value, float) else []
+    return _read_component(names[kind], rest, inherited, f"{path}.", origin, chosen=len(choices) > 1)
 
 
 def _default(field: dataclasses.Field[Any]) -> object:
@@ -210,11 +218,6 @@ def _choices(hint: Any) -> list[type]:
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
-
-
-@cache
-def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(hint)
 
 
 @cache

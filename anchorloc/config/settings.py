@@ -41,6 +41,7 @@ from anchorloc.structures import Size
 MAX_THREADS = 512  # with thousands of threads a process takes long to end
 MAX_BATCH = 1 << 16  # images; a machine would be busy for long before its memory runs out
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
+_DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class TrainSettings:
     threads: int = 0  # CPU threads of torch; 0 leaves the choice to torch
     seed: int = 0  # seed of the initial weights, the augmentation and the order of images
     validate_every: float = 0.5  # epochs between validations; the end of a run is always validated
-    save_every: float = 10.0  # greatest minutes between checkpoints; every validation writes one too
+    save_every: float = 10.0  # maximum minutes between checkpoints; every validation writes one too
     keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
     image_cache_mb: int = 1024  # MiB of memory for decoded images; 0 disables the cache
@@ -75,6 +76,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if not _LENGTH.fullmatch(self.length) or self.length_and_unit[0] <= 0:
             raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
+        if not _DEVICE.fullmatch(self.device):
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
         for name in (
@@ -145,7 +148,7 @@ class Config:
 
     def _check_localizer(self) -> None:
         if self.task != "localization":
-            raise ValueError(f"localizer finds one box per image; set task=localization, now {self.task}")
+            raise ValueError(f"localizer needs task=localization, but task is {self.task}")
         if isinstance(self.assign, TaskAlignedAssigner):
             raise ValueError("localizer has no anchors to assign; remove assign.kind=TaskAlignedAssigner")
         if self.detector.weights:

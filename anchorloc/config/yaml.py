@@ -33,9 +33,13 @@ class _Loader(yaml.SafeLoader):
         seen: set[object] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be a plain word", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem="a key must be a plain word; correct the YAML", problem_mark=key.start_mark
+                )
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice; remove one", problem_mark=key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -75,9 +79,10 @@ def parse_yaml(text: str, origin: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{origin}{where}: {error.problem}") from None
+        fix = "" if ";" in str(error.problem) else "; correct the YAML"  # errors of _Loader say what to do
+        raise InputError(f"{origin}{where}: {error.problem}{fix}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(f"{origin} is not valid YAML: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{origin} is not valid YAML: {str(error).splitlines()[0]}; correct the YAML") from None
 
 
 def read_yaml(path: Path) -> Any:

@@ -188,7 +188,8 @@ def _warnings(evaluation: Evaluation) -> Iterator[str]:
     if past:
         yield f"{counted(past, 'detection')} past the first {limit} of a class and image: left out, as by COCO"
     if unscored:
-        yield f"{counted(unscored, 'detection')} of classes without ground truth: false positives in no number"
+        belong, them = ("belongs to a class", "it") if unscored == 1 else ("belong to classes", "them")
+        yield f"{counted(unscored, 'detection')} {belong} without ground truth; no metric counts {them}"
     if not evaluation.boxes:
         yield "there is no ground-truth box, so there is no AP"
     elif not evaluation.detections:

@@ -60,6 +60,7 @@ def _analysis(analysis: Analysis) -> list[str]:
         "## Errors",
         captions.threshold_sentence(analysis),
         _errors(analysis),
+        captions.GAIN,
         captions.recommendation_sentence(analysis) + " `classes.csv` lists the thresholds.",
         "## Localization and calibration",
         _localization(analysis),

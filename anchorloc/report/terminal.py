@@ -27,6 +27,8 @@ def print_evaluation(
     if intervals is not None:
         console.print(Text(interval_sentence(intervals), "dim"))
     console.print(_classes(evaluation, intervals))
+    if intervals is not None and _lacks_interval(evaluation, intervals):
+        console.print(Text("no interval: too few images", "dim"))
     if sentence := operating_sentence(evaluation):
         console.print(Text(sentence))
     for warning in evaluation.warnings:
@@ -48,6 +50,14 @@ def _numbers(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
 def short_interval(interval: Interval | None) -> str:
     """Return an interval in at most ten characters, or "" if there is none."""
     return "" if interval is None else f"{interval.low:.3f}-{interval.high:.3f}".replace("0.", ".")
+
+
+def _lacks_interval(evaluation: Evaluation, intervals: Bootstrap) -> bool:
+    """Return whether a score that is known has no interval."""
+    named = evaluation.summary.named()
+    scores = [*named.values(), *(metrics.ap for metrics in evaluation.classes)]
+    between = [*(intervals.summary[name] for name in named), *intervals.classes]
+    return any(score is not None and one is None for score, one in zip(scores, between, strict=True))
 
 
 def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:

@@ -137,7 +137,7 @@ def test_no_numbers_at_all_is_a_report_too(tmp_path: Path) -> None:
     text = write_report(tmp_path, Judgment("empty", evaluation)).read_text()
     assert "n/a" in text
     assert "AR300" in text
-    assert "there is no box to find" in text
+    assert "n/a: the value is undefined" in text
 
 
 def test_counted() -> None:

@@ -17,7 +17,7 @@ ERRORS: Final = {
     "missed": "a ground-truth box that no detection matches, not even with the wrong class or a loose box",
 }
 SLICE_COLUMNS: Final = {
-    "boxes": "boxes to find",
+    "boxes": "ground-truth boxes in the slice, without crowds",
     "AP": "mean over classes and IoU 0.50 to 0.95; boxes outside the slice are ignored, as COCO does for sizes",
     "AP50": "AP at IoU 0.50",
     "found": "share of the boxes found at IoU 0.50, at any score",
@@ -43,7 +43,8 @@ BOX_QUALITY: Final = {
     "ECE": "expected calibration error: mean gap between score and precision over ten bins; 0 is calibrated",
     "FROC": "mean recall at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per image",
 }
-INTERVAL = "95% bootstrap interval over images: how far a score varies with other images, not with other training runs"
+GAIN: Final = "AP50 gain: how much AP50 rises if every error of the type, at any score, is fixed."
+INTERVAL = "95% bootstrap interval over images. The interval covers the choice of images. It does not cover retraining"
 
 
 def interval_text(interval: Interval | None) -> str:
@@ -53,7 +54,7 @@ def interval_text(interval: Interval | None) -> str:
 
 def interval_sentence(intervals: Bootstrap) -> str:
     """Say in one line of a terminal what the intervals are."""
-    return f"95% intervals over images ({intervals.resamples:,} resamples), not over training runs"
+    return f"95% intervals over images ({intervals.resamples:,} resamples); they do not cover retraining"
 
 
 def box_quality_numbers(analysis: Analysis) -> dict[str, float | None]:

@@ -90,5 +90,6 @@ def judge_detections(
 
 def _unshown(problems: Sequence[str]) -> list[str]:
     """Return one warning for all images that could not be shown."""
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return [f"an image could not be read for a picture: {problems[0]}{more}"] if problems else []
+    if len(problems) > 1:
+        return [f"{len(problems):,} images could not be read and are not shown, e.g. {problems[0]}"]
+    return [f"1 image could not be read and is not shown: {problem}" for problem in problems]
