@@ -27,7 +27,7 @@ from anchorloc.cli import (
     split_words,
     warn,
 )
-from anchorloc.engine.judging import RESAMPLES, THREADS, judge_files
+from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
 from anchorloc.metrics.analysis import AnalysisOptions

@@ -35,7 +35,7 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
         first = error.errors()[0]
     indices = [item for item in first["loc"] if isinstance(item, int)]
     if first["type"] == "missing":
-        indices.pop()  # of the absent item
+        indices.pop()  # pydantic counts the absent item
     where = path + "".join(f"[{index}]" for index in indices)
     got = repr(first["input"]) if value is not None else f"nothing; write {path}=VALUE"
     raise ValueError(f"{where}: {_expected(first['type'], first.get('ctx', {}), first['msg'])}, got {got}")

@@ -12,7 +12,7 @@ from anchorloc.config import Config
 from anchorloc.data import Source, readable, refuse_other_counts
 from anchorloc.engine.build import batches, validation_loader
 from anchorloc.engine.inference import detect_batch
-from anchorloc.engine.judging import judge_detections
+from anchorloc.engine.judge import judge_detections
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model, model_facts

@@ -17,7 +17,7 @@ from anchorloc.config import Config, read_config, read_saved_config, to_plain
 from anchorloc.data import Source
 from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
-from anchorloc.engine.judging import RESAMPLES, THREADS
+from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
