@@ -12,7 +12,7 @@ from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
-BINS = 10  # of the score, for calibration
+BINS = 10  # equal bins of the score, for calibration
 FALSE_POSITIVE_RATES: Final = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # per image: where LUNA16 reads FROC
 MAX_POINTS = 200  # points of a stored curve at most
 
