@@ -76,7 +76,7 @@ def wrap_help(text: str, width: int) -> str:
 
 
 def help_width() -> int:
-    """Return the width of help texts: that of the terminal less two columns, as argparse has it."""
+    """Return the width of help texts: two columns less than the terminal, as in argparse."""
     return shutil.get_terminal_size().columns - 2
 
 

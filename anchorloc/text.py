@@ -48,7 +48,7 @@ def plural(phrase: str) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun; `many` is the plural where it is not that of the first word.
+    """Return a number with its noun; `many` is the plural, if not the first word's.
 
     >>> counted(1, "box"), counted(1200, "box"), counted(2, "crowd box", "crowd boxes")
     ('1 box', '1,200 boxes', '2 crowd boxes')

@@ -94,7 +94,7 @@ class AnchorGenerator:
         """Return the anchors of an image of (height, width) pixels.
 
         Args:
-            image_size: (height, width), that of the padded batch where images are batched.
+            image_size: (height, width) of the image, or of the padded batch.
             grid_sizes: (rows, columns) of each level where they are not ceil(image / stride); the strides are then
                 image / grid, down and across.
 

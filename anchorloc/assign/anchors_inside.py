@@ -10,8 +10,8 @@ from anchorloc.structures import AnchorGrid, FloatArray, IntArray
 def centers_inside(grid: AnchorGrid, boxes: FloatArray) -> tuple[IntArray, IntArray]:
     """Return (rows, anchors), (P,) each, of all pairs of a box (M, 4) and an anchor with its center strictly inside.
 
-    The pairs are sorted. The center is that of the anchor's own edges, on every level. Boxes are not checked. The
-    centers inside a box form a window of cells, so no boxes × anchors matrix is made.
+    The pairs are sorted. The center of an anchor is the middle of its own edges, on every level. Boxes are not checked.
+    The centers inside a box form a window of cells, so no boxes × anchors matrix is made.
     """
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     start = 0

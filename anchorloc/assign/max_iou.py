@@ -78,7 +78,7 @@ def best_anchors(grid: AnchorGrid, boxes: ArrayLike) -> tuple[NDArray[np.float32
     """Return the greatest IoU (M,) that any anchor has with each of `boxes` (M, 4), and the number (M,) of that anchor.
 
     Of equal IoUs the anchor counts whose cell center is nearest to the box's, then the lowest number. A box that no
-    anchor overlaps has 0 and -1. Memory is that of the boxes; no anchors × boxes matrix is made.
+    anchor overlaps has 0 and -1. Memory grows with the boxes; no anchors × boxes matrix is made.
 
     Raises:
         ValueError: a box is not finite or of negative size.

@@ -14,7 +14,7 @@ BYTE = np.uint64(255)
 
 @kernel
 def pack_scores(bits: NDArray[np.uint32], keys: NDArray[np.uint64]) -> bool:
-    """Write integer keys whose ascending order is that of descending float32 scores, with equal scores by index.
+    """Write integer keys that ascend as float32 scores descend, with equal scores by index.
 
     The upper half of a key is an integer that falls as the score rises; the lower half is the index. `bits` are the
     bits of the scores. Return False if a score is NaN.

@@ -104,7 +104,7 @@ def _total(
 ) -> Tensor:
     """Return the sum of a focal `loss` over the logits (B, A, C).
 
-    The target of a positive is its `values` (P,) at its class. Every other logit, except those of ignored anchors, has
+    The target of a positive is its `values` (P,) at its class. Every other logit, except on ignored anchors, has
     target 0 and the loss weight * p**exponent * -log(1 - p), where p is the sigmoid.
     """
     rows = logits.flatten(0, 1)

@@ -117,7 +117,7 @@ class Decoder:
         return np.zeros_like(found.labels) if self.class_agnostic_nms else found.labels
 
     def _best_per_level(self, candidates: Candidates, grid: AnchorGrid) -> Candidates:
-        """Return at most `self.topk_candidates` of each level, those of greatest score."""
+        """Return at most `self.topk_candidates` of each level, by greatest score."""
         ends = torch.tensor([len(level) for level in grid.levels], device=candidates.anchors.device).cumsum(0)
         chosen, start = [], 0
         for end in torch.searchsorted(candidates.anchors, ends).tolist():
@@ -131,7 +131,7 @@ class Decoder:
         return Candidates(*(values[rows] for values in candidates))
 
     def _best_per_class(self, candidates: Candidates) -> Candidates:
-        """Return at most `self.topk_candidates` of each class, those of greatest score."""
+        """Return at most `self.topk_candidates` of each class, by greatest score."""
         order = candidates.scores.argsort(descending=True, stable=True)
         order = order[candidates.labels[order].argsort(stable=True)]  # by class, by descending score in each
         labels = candidates.labels[order]

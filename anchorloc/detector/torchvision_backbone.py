@@ -32,7 +32,7 @@ class TorchvisionBackbone:
     reduced_tail: bool = False  # halve the last stage, as torchvision's detectors do
     ceil_mode: bool = False  # round sizes up in pooling, as in SSD's VGG
     frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
-    norm_eps: float | None = None  # epsilon of batch normalization; null keeps that of the network
+    norm_eps: float | None = None  # epsilon of batch normalization; null keeps the network's own
 
     def __post_init__(self) -> None:
         if self.frozen_stages < 0:

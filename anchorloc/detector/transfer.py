@@ -34,7 +34,7 @@ def transfer_weights(network: Detector, state: Mapping[str, Tensor], rows: Rows)
     anchors as in the file, class by class. A level may be missing as a whole, but not in part.
 
     Raises:
-        InputError: the tensors are those of another network.
+        InputError: the tensors belong to another network.
     """
     own = network.state_dict()
     count = logits_per_anchor(state)

@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--images", type=Path, metavar="DIR", help="images folder; check the image files too")
     checks.add_argument("--val", type=Path, metavar="JSON", help="val file to check and to compare with train")
     checks.add_argument(
-        "--val-images", type=Path, metavar="DIR", help="images folder of the val file (default: that of --images)"
+        "--val-images", type=Path, metavar="DIR", help="images folder of the val file (default: the --images folder)"
     )
     checks.add_argument(
         "--decode", action="store_true", help="decode all pixels, not only headers; finds damaged files"

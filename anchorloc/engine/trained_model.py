@@ -39,7 +39,7 @@ class TrainedModel:
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     """Load a checkpoint of a run; `overrides` change settings such as data.root or decode.nms_iou.
 
-    A config (YAML) that names `detector.weights` works too; the classes are then those of its data.
+    A config (YAML) that names `detector.weights` works too; its data then give the classes.
 
     Raises:
         InputError: the file is damaged or not a checkpoint, or the overrides describe another network.

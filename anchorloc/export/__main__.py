@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="input height and width of the exported model (default: those of the first image)",
+        help="input height and width of the exported model (default: the size of the first image)",
     )
     return parser
 

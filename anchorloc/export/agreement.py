@@ -1,4 +1,4 @@
-"""Compare the detections of an exported model with those of the network."""
+"""Compare the detections of an exported model with the detections of the network."""
 
 from __future__ import annotations
 

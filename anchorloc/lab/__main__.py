@@ -130,7 +130,7 @@ def _fit_parser() -> argparse.ArgumentParser:
         "--shapes",
         type=positive_int,
         metavar="K",
-        help="anchor shapes per cell on every level (default: those of the config)",
+        help="anchor shapes per cell on every level (default: as in the config)",
     )
     parser.add_argument(
         "--anchors",

@@ -1,6 +1,6 @@
 """COCO's matching and its precision-recall sums in numba, for several slices of the boxes at once.
 
-The operations and their order are those of pycocotools (cocoeval.py, maskApi.c), so the results are equal to the bit.
+The operations and their order follow pycocotools (cocoeval.py, maskApi.c), so the results are equal to the bit.
 All kernels stand in this file, because numba's cache does not see a change in another one.
 """
 

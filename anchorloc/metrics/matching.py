@@ -1,6 +1,6 @@
 """Match detections to ground truth by COCO's protocol, once, for everything that is counted afterwards.
 
-The matches are equal to those of pycocotools to the bit.
+The matches equal pycocotools' matches to the bit.
 """
 
 from __future__ import annotations

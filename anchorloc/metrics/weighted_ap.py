@@ -1,6 +1,6 @@
 """Compute COCO's numbers for images that count several times or not at all, from detections matched once.
 
-The numbers are those of a set that holds image i weights[i] times, without making that set: a bootstrap needs them.
+The numbers equal the numbers of a set that holds image i weights[i] times, without making that set, for a bootstrap.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def load(
 ) -> Localizer:
     """Load the checkpoint of a run, or a config that names `detector.weights`.
 
-    With a config, the classes are those of the weights file (torchvision weights: COCO's), or else those of its data.
+    With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do.
 
     Args:
         path: best.pt or last.pt, or a YAML file.

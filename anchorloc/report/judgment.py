@@ -22,7 +22,7 @@ class Judgment:
     pictures: Sequence[Picture] = ()
     charts: Sequence[Chart] = ()  # losses and AP over the training
     facts: Mapping[str, object] = field(default_factory=dict)  # settings and timings, in the order of the report
-    warnings: Sequence[str] = ()  # about files and images; `evaluation.warnings` holds those of the scores
+    warnings: Sequence[str] = ()  # about files and images; `evaluation.warnings` has the warnings about scores
     names: Sequence[str] = ()  # names of the image files, by image
     unreadable: Sequence[str] = ()  # an error for each image that was left out of all numbers
 

@@ -78,7 +78,7 @@ class DrawnPicture:
 def best_and_worst(
     source: Source, detections: Sequence[Detections], evaluation: Evaluation, analysis: Analysis
 ) -> tuple[list[Picture], list[str]]:
-    """Return the images of lowest F1, most errors first among equals, then those of highest F1, most boxes first.
+    """Return the images of lowest F1, most errors first among equals, then the images of highest F1, most boxes first.
 
     With them comes an error message for each image that was chosen but cannot be read.
     """

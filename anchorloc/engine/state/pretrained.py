@@ -1,4 +1,4 @@
-"""Load initial weights: those of a torchvision detector or of another run."""
+"""Load initial weights from a torchvision detector or from another run."""
 
 from __future__ import annotations
 

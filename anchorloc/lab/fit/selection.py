@@ -40,7 +40,7 @@ class ScoredAnchors:
 
 @dataclass(frozen=True, eq=False)
 class ClassGuard:
-    """Compares anchors with those of the config, class by class, on a sample of train images."""
+    """Compares anchors with the anchors of the config, class by class, on a sample of train images."""
 
     views: NetworkViews
     current: AnchorCoverage

@@ -43,7 +43,7 @@ class Errors:
 
 
 def find_errors(matched: MatchedDetections, nearest: NearestBoxes, threshold: float | None) -> Errors:
-    """Classify the false positives; count those of at least the score `threshold`, or all of them if it is None."""
+    """Classify the false positives; count the ones of at least the score `threshold`, or all of them if it is None."""
     types = _types(matched, nearest)
     target_rows = np.where(types == LOCALIZATION, nearest.same, np.where(types == CLASS, nearest.other, -1))
     kept = matched.detections.scores >= (-np.inf if threshold is None else threshold)
