@@ -80,7 +80,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_the_damaged_ones(
 def test_without_a_good_checkpoint_there_is_one_sentence(folder: Path) -> None:
     for path in (folder / "last.pt", *older_checkpoints(folder)):
         path.write_bytes(b"x")
-    with pytest.raises(InputError, match=r"last\.pt is not .*; none of the 2 before it can be used either"):
+    with pytest.raises(InputError, match=r"last\.pt is not .*; the 2 older checkpoints cannot be used either"):
         load_last(folder, print)
     assert (folder / "last.pt").exists()
 

@@ -70,7 +70,7 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
     folder = tmp_path / "run"
     done = torchrun(["--max-restarts=1", "tests/torchrun_script.py", "kill", *settings, "--out", str(folder)])
     assert done.returncode == 0, done.stderr
-    assert "error: process 0 of 2 stops, as another one has ended" in done.stderr
+    assert "error: process 0 of 2 stops because another process has ended" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.count("training for 12 iterations") == 2
     assert_same_run(whole, folder)
@@ -88,9 +88,9 @@ def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[s
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"MASTER_PORT": "1"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*timed out"),
-        ({"GLOO_SOCKET_IFNAME": "none0"}, r"process 1 of 2 cannot connect to the others by 127\.0\.0\.1:1 \(.*none0"),
-        ({"RANK": ""}, "WORLD_SIZE=2 asks for several processes, but .* RANK expected.*; start them by torchrun"),
+        ({"MASTER_PORT": "1"}, r"process 1 of 2 cannot connect to the others at 127\.0\.0\.1:1 \(.*timed out"),
+        ({"GLOO_SOCKET_IFNAME": "none0"}, r"process 1 of 2 cannot connect to the others at 127\.0\.0\.1:1 \(.*none0"),
+        ({"RANK": ""}, "WORLD_SIZE=2 asks for several processes, but .* RANK expected.*; start them with torchrun"),
         ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two asks for several processes, but invalid literal"),
     ],
 )
