@@ -324,7 +324,7 @@ def test_strided_depthwise_convolutions_are_float32_under_autocast(tensorflow_pa
 
 
 def test_backbone_mistakes_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no torchvision classifier"):
+    with pytest.raises(InputError, match="is not a torchvision classifier"):
         TorchvisionBackbone("mobilenet_v22")()
     with pytest.raises(InputError, match="does not exist"):
         TorchvisionBackbone("resnet18", weights=str(tmp_path / "none.pth"))()
