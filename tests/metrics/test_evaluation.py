@@ -134,7 +134,7 @@ def test_false_detections_of_a_class_without_truth_leave_the_mean_alone_and_are_
     result = evaluate([target([BOX])], [found("a", [BOX, BOX], [0.5, 0.9], [0, 1])], classes(2))
     assert result.summary.ap == pytest.approx(1, abs=1e-12)
     assert (result.classes[1].ap, result.classes[1].detections, result.unscored_detections) == (None, 1, 1)
-    assert "1 detection of classes without ground truth" in " ".join(result.warnings)
+    assert "1 detection belongs to a class without ground truth" in " ".join(result.warnings)
 
 
 def test_a_crowd_is_neither_truth_nor_error() -> None:
