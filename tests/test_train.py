@@ -212,7 +212,7 @@ def test_an_override_may_be_longer_than_a_file_name(
 
 def test_every_setting_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(train.main, ["--list"]) == 0
-    assert "train.batch_size = 16  # images a step" in capsys.readouterr().out
+    assert "train.batch_size = 16  # images per step" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
