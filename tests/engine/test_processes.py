@@ -68,7 +68,7 @@ def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> Non
 def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[str], tmp_path: Path) -> None:
     """torchrun starts the processes anew; from last.pt they end as if nothing had happened."""
     folder = tmp_path / "run"
-    done = torchrun(["--max-restarts=1", "tests/torchrun_script.py", "kill", *settings, "--out", str(folder)])
+    done = torchrun(["--max-restarts=1", "tests/engine/torchrun_script.py", "kill", *settings, "--out", str(folder)])
     assert done.returncode == 0, done.stderr
     assert "error: process 0 of 2 stops because another process has ended" in done.stderr
     assert "Traceback" not in done.stderr
@@ -78,7 +78,7 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
 
 def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = torchrun(["tests/torchrun_script.py", "absent", *settings, "--out", str(folder)])
+    done = torchrun(["tests/engine/torchrun_script.py", "absent", *settings, "--out", str(folder)])
     assert done.returncode != 0
     assert "exitcode  : 3 " in done.stderr
     assert "anchorloc" not in done.stderr  # no traceback of ours
@@ -102,14 +102,14 @@ def test_a_process_that_cannot_reach_the_others_is_told(
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
     if "GLOO_SOCKET_IFNAME" in changes:  # the store is reached, the peers are not
         monkeypatch.setattr(processes, "rendezvous", lambda *_, **__: iter([(HashStore(), 1, 2)]))
-    monkeypatch.setattr(processes, "CONNECTING", timedelta(seconds=1))
+    monkeypatch.setattr(processes, "CONNECT_TIMEOUT", timedelta(seconds=1))
     with pytest.raises(InputError, match=told), process_group():
         raise AssertionError("it interleave")
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = torchrun(["tests/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
+    done = torchrun(["tests/engine/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
     assert "stopped and saved at step 5" in done.stdout
     assert weights(folder)["step"] == 5
 
