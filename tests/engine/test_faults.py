@@ -177,7 +177,7 @@ def test_a_damaged_cache_of_machine_code_is_made_anew(tmp_path: Path) -> None:
 # Every command over the data set in sys.argv[1], results in the folder sys.argv[2]: prints their statuses.
 COMMANDS = """
 import json, locale, pathlib, sys
-from importlib import import_module
+from anchorloc import __main__ as console
 from anchorloc.cli import run_command
 root, out, settings = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
 truth, best = str(root / "annotations/instances_val.json"), str(out / "run/best.pt")
@@ -189,7 +189,7 @@ for name, words in {
     "lab": ["report", *settings, "--out", str(out / "lab")],
     "doctor": [truth, "--images", str(root / "images"), "--fix", str(out / "fixed.json")],
 }.items():
-    print(name, run_command(import_module("anchorloc." + name).main, words))
+    print(name, run_command(console.main, [name, *words]))
 """
 PLACES = 'mount --bind set set && mount -o remount,ro,bind set && ! touch set/x 2>&- && "$@"'
 
