@@ -21,7 +21,7 @@ class TaskAlignedAssigner:
     """Task alignment learning (TOOD, arXiv:2108.07755, section 3.2).
 
     Of the anchors with their center in a box, the `topk` of greatest score**alpha * IoU**beta are its positives, by
-    the score and the decoded box that they predict now. (MMDetection takes the best of all anchors first, then those of
+    the score and the decoded box that they predict now. (MMDetection takes the best of all anchors first, then keeps
     them with their center in the box.)
 
     The score of a positive learns its alignment: that product, scaled so that the best positive of a box learns the

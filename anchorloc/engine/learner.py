@@ -97,7 +97,7 @@ class Learner:
     def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, float]:
         """Add the gradients of a micro-batch; return its weight and its losses.
 
-        Losses are sums; those of the `whole` batch are divided by its weight. Processes exchange gradients only in the
+        Losses are sums, divided by the weight of the `whole` batch. Processes exchange gradients only in the
         `last` micro-batch.
         """
         if self._network is None:
