@@ -22,7 +22,7 @@ class TaskAlignedAssigner:
 
     Of the anchors with their center in a box, the `topk` of greatest score**alpha * IoU**beta are its positives, by
     the score and the decoded box that they predict now. (MMDetection takes the best of all anchors first, then keeps
-    them with their center in the box.)
+    the ones with their center in the box.)
 
     The score of a positive learns its alignment: that product, scaled so that the best positive of a box learns the
     greatest IoU among them. Its box loss is weighted by the alignment. An anchor that several boxes claim goes to the
