@@ -214,12 +214,12 @@ def test_a_model_of_other_classes_is_not_judged(lite: Path, tmp_path: Path) -> N
 
 def test_a_size_that_the_network_is_not_made_for_is_one_sentence() -> None:
     small = [
-        "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16], blocks: [1, 1, 1], first: 8}",
+        "detector.backbone={kind: ResidualBackbone, channels: [8, 8, 16], blocks: [1, 1, 1], first_stride: 8}",
         "detector.pyramid={kind: SSDPyramid, fc_channels: 16, channels: [16, 16, 16, 16]}",
     ]
     build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", small), 3)
     shrunk = [*small, "transform.augment.multi_scale=[0.75, 1]"]
-    with pytest.raises(InputError, match=r"cannot take an image of 225 x 225 px \(.*Kernel size.*\); change transform"):
+    with pytest.raises(InputError, match=r"fails on an image of 225 x 225 px \(.*Kernel size.*\); change transform"):
         build_detector(read_config(CONFIGS / "ssd300_vgg16.yaml", shrunk), 3)
     words = [*small, "transform.resize={kind: TorchvisionStretch, height: 512, width: 512}"]
     with pytest.raises(InputError, match=r"predicts for .* anchors in an image of 512 x 512 px, but the config has"):

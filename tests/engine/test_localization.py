@@ -104,7 +104,7 @@ def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() ->
 def test_other_counts_have_no_numbers(boxes: list[list[float]]) -> None:
     with pytest.raises(ValueError, match="localization needs exactly one"):
         localize(list(source_of([boxes]).targets), [found(None)], [(10, 10)])
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="equally many"):
         localize([], [], [])
 
 
@@ -188,7 +188,7 @@ def test_scenes_of_one_shape_spread_as_asked() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["localizer={}"], "set task=localization"),
+        (["localizer={}"], "localizer needs task=localization, but task is detection"),
         (["task=localization", "transform.augment.mosaic={}"], "mosaic shows several"),
         ([*ONE, "localizer={}", "transform.augment.multi_scale=[0.5, 1]"], "images of one size"),
         ([*ONE, "localizer={}", "detector.weights=some.pt"], "leave it out"),

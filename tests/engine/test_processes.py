@@ -168,7 +168,7 @@ def test_restarts_need_a_folder_to_find(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_a_process_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(InputError, match=r"process 3 of this machine has no GPU, there are 2; lower --nproc-per-node"):
+    with pytest.raises(InputError, match=r"process 3 of this machine has no GPU: there are 2; lower --nproc-per-node"):
         processes._take_gpu(2)
 
 
