@@ -29,6 +29,7 @@ BoolArray = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 Size = tuple[int, int]  # (height, width) in pixels
 Scale = tuple[float, float]  # (vertical, horizontal)
+Extent = tuple[int, int, int, int]  # top, left, bottom, right in pixels
 Color = tuple[float, float, float]  # RGB
 
 IMAGENET_MEAN: Final[Color] = (123.675, 116.28, 103.53)  # from 0 to 255
@@ -72,6 +73,7 @@ class Sample:
     image_id: int | str
     scale: Scale  # network pixels per original pixel
     size: Size  # size of the original image
+    extent: Extent  # the part of the network image that shows the original; the rest is padding
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,16 +114,39 @@ class AnchorLevel:
         (top, left), (down, right) = self.first_center, self.stride
         return top + down * np.arange(rows, dtype=np.float64), left + right * np.arange(columns, dtype=np.float64)
 
+    def cells_in(self, extent: Extent | None) -> Extent:
+        """Return the cells whose centers lie in `extent`: first row and column, and one past the last of each.
+
+        A center on the top or left edge of `extent` is inside, one on the bottom or right edge is not.
+        """
+        if extent is None:
+            return (0, 0, *self.grid_size)
+        rows, columns = self.centers
+        (top, bottom), (left, right) = np.searchsorted(rows, extent[::2]), np.searchsorted(columns, extent[1::2])
+        return int(top), int(left), int(bottom), int(right)
+
     def __len__(self) -> int:
         return int(self.x1.shape[1] * self.y1.shape[1] * self.x1.shape[0])
 
 
 @dataclass(frozen=True, eq=False)
 class AnchorGrid:
-    """All anchors of an image, in the order (level, row, column, shape)."""
+    """All anchors of an image, in the order (level, row, column, shape).
 
-    image_size: Size
+    In a padded image, the anchors whose cell center is outside the image take no part: no assigner gives them a box,
+    and the decoder drops what they predict. They keep their places in the order.
+    """
+
+    image_size: Size  # with padding
     levels: tuple[AnchorLevel, ...]
+    extent: Extent | None = None  # the part that shows the image; None: all of it
+    whole: AnchorGrid | None = None  # the same grid without an extent, whose tables are shared
+
+    def within(self, extent: Extent) -> AnchorGrid:
+        """Return the grid of an image that covers only `extent` of the padded one."""
+        whole = self.whole or self
+        part = AnchorGrid(self.image_size, self.levels, extent, whole)
+        return whole if part.cells == whole.cells else part
 
     def __len__(self) -> int:
         return self._count
@@ -131,8 +156,35 @@ class AnchorGrid:
         return sum(len(level) for level in self.levels)
 
     @cached_property
+    def cells(self) -> tuple[Extent, ...]:
+        """The cells of each level that take part: first row and column, and one past the last."""
+        return tuple(level.cells_in(self.extent) for level in self.levels)
+
+    @cached_property
+    def taking_part(self) -> BoolArray:
+        """(A,) whether the anchor's cell center is inside the image, computed on first use."""
+        parts = []
+        for level, (top, left, bottom, right) in zip(self.levels, self.cells, strict=True):
+            inside = np.zeros((*level.grid_size, level.shapes), np.bool_)
+            inside[top:bottom, left:right] = True
+            parts.append(inside.ravel())
+        return np.concatenate(parts)
+
+    @property
+    def centers(self) -> Float64Array:
+        """(A, 2) y and x of the center of every anchor's cell."""
+        parts = []
+        for level in self.levels:
+            rows, columns = level.centers
+            cells = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+            parts.append(cells.repeat(level.shapes, axis=0))
+        return np.concatenate(parts)
+
+    @cached_property
     def boxes(self) -> Float32Array:
         """(A, 4) xyxy of every anchor, computed on first use."""
+        if self.whole is not None:
+            return self.whole.boxes
         boxes = np.empty((len(self), 4), np.float32)
         start = 0
         for level in self.levels:

@@ -190,8 +190,8 @@ def run_ours(config: Config, network: Detector, image: Pixels) -> tuple[Predicti
     """Detect as in evaluation: transform, batch, network, decoder."""
     none = np.zeros(0, np.int64)
     nothing = Target(np.zeros((0, 4)), none, none.astype(bool), none.astype(float), none)
-    pixels, target, scale = config.transform(image, nothing)
-    sample = Sample(pixels, target, 0, scale, (image.shape[0], image.shape[1]))
+    pixels, target, placement = config.transform(image, nothing)
+    sample = Sample(pixels, target, 0, placement.scale, (image.shape[0], image.shape[1]), placement.extent)
     batch = config.method.collate()([sample])
     with torch.inference_mode():
         predictions = network(batch.images)

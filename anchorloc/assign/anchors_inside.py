@@ -15,12 +15,13 @@ def centers_inside(grid: AnchorGrid, boxes: FloatArray) -> tuple[IntArray, IntAr
     """
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
     start = 0
-    for level in grid.levels:
+    for level, (first_row, first_column, end_row, end_column) in zip(grid.levels, grid.cells, strict=True):
         for shape in range(level.shapes):
             xs, ys = (level.x1[shape] + level.x2[shape]) / 2, (level.y1[shape] + level.y2[shape]) / 2  # (W,), (H,)
-            left, top = np.searchsorted(xs, boxes[:, 0], "right"), np.searchsorted(ys, boxes[:, 1], "right")
-            wide = np.maximum(np.searchsorted(xs, boxes[:, 2], "left") - left, 0)
-            high = np.maximum(np.searchsorted(ys, boxes[:, 3], "left") - top, 0)
+            left = np.maximum(np.searchsorted(xs, boxes[:, 0], "right"), first_column)
+            top = np.maximum(np.searchsorted(ys, boxes[:, 1], "right"), first_row)
+            wide = np.maximum(np.minimum(np.searchsorted(xs, boxes[:, 2], "left"), end_column) - left, 0)
+            high = np.maximum(np.minimum(np.searchsorted(ys, boxes[:, 3], "left"), end_row) - top, 0)
             count = wide * high
             rows = np.repeat(np.arange(len(boxes)), count)
             place = np.arange(len(rows)) - (np.cumsum(count) - count)[rows]  # in the window of its box

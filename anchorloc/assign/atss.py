@@ -47,7 +47,7 @@ class ATSSAssigner:
 
         rows, groups = boxes_and_crowd(boxes, crowd)
         edges, grids = shape_grids(grid)
-        most = int((grids["rows"] * grids["columns"]).max())
+        most = int(((grids["bottom"] - grids["top"]) * (grids["right"] - grids["left"])).max())
         cells = np.empty((len(rows), len(grid.levels), min(self.topk, most)), np.int64)
         exact = rows.astype(np.float64)
         nearest_cells((exact[:, :2] + exact[:, 2:]) / 2, grids, cells)

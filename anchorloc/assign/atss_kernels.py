@@ -74,7 +74,9 @@ def box_iou(x1: Any, y1: Any, x2: Any, y2: Any, box: Any, area: Any) -> Any:
 
 @kernel
 def mean_plus_deviation(values: Any) -> float:
-    """Return the mean plus the unbiased standard deviation (0 for a single value), in float64."""
+    """Return the mean plus the unbiased standard deviation (0 for a single value, or none), in float64."""
+    if len(values) == 0:
+        return 0.0
     total = 0.0
     for value in values:
         total += value

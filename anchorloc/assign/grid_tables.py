@@ -17,6 +17,8 @@ SHAPE_GRID = np.dtype(
         [
             # anchor (row, column) is first + step * (row * columns + column)
             *((name, np.int64) for name in ("first", "step", "rows", "columns")),
+            # the cells that take part: first row and column, and one past the last
+            *((name, np.int64) for name in ("top", "left", "bottom", "right")),
             # its edges are edges[x1 + column], edges[y1 + row], edges[x2 + column], edges[y2 + row]
             *((name, np.int64) for name in ("x1", "y1", "x2", "y2")),
             # pixels: center of cell (0, 0), distance of cells; then cells per pixel, 1 for a stride of 0
@@ -40,8 +42,18 @@ def shape_grids(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
         raise ValueError(f"grid must be an AnchorGrid, which an AnchorGenerator gives, got {type(grid).__name__}")
     tables = _known.get(grid)
     if tables is None:
-        tables = _known[grid] = _build(grid)
+        tables = _known[grid] = _build(grid) if grid.whole is None else _restricted(grid, *shape_grids(grid.whole))
     return tables
+
+
+def _restricted(
+    grid: AnchorGrid, edges: NDArray[np.float32], whole: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    blocks = whole.copy()
+    shapes = [level.shapes for level in grid.levels]
+    for name, cells in zip(("top", "left", "bottom", "right"), np.array(grid.cells).T, strict=True):
+        blocks[name] = np.repeat(cells, shapes)
+    return edges, blocks
 
 
 def _build(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
@@ -53,7 +65,7 @@ def _build(grid: AnchorGrid) -> tuple[NDArray[np.float32], NDArray[Any]]:
         block = np.zeros(level.shapes, SHAPE_GRID)
         k = np.arange(level.shapes)
         block["first"], block["step"] = first + k, level.shapes
-        block["rows"], block["columns"] = rows, columns
+        block["rows"], block["columns"] = block["bottom"], block["right"] = rows, columns
         for name, cells in (("x1", columns), ("y1", rows), ("x2", columns), ("y2", rows)):
             edges.append(getattr(level, name).ravel())
             block[name] = begin + k * cells

@@ -74,8 +74,8 @@ def window(box: Box, grid: Any, needed: float) -> tuple[int, int, int, int]:
     away_y = box_height / 2 + grid.reach_y - needed / width
     x, y = (x - grid.center_x) * grid.cells_x, (y - grid.center_y) * grid.cells_y
     away_x, away_y = away_x * grid.cells_x + FUDGE, away_y * grid.cells_y + FUDGE
-    top, bottom = max(np.ceil(y - away_y), 0.0), min(np.floor(y + away_y) + 1, np.float64(grid.rows))
-    left, right = max(np.ceil(x - away_x), 0.0), min(np.floor(x + away_x) + 1, np.float64(grid.columns))
+    top, bottom = max(np.ceil(y - away_y), np.float64(grid.top)), min(np.floor(y + away_y) + 1, np.float64(grid.bottom))
+    left, right = max(np.ceil(x - away_x), np.float64(grid.left)), min(np.floor(x + away_x) + 1, np.float64(grid.right))
     if not (top < bottom and left < right):
         return 0, 0, 0, 0
     return int(top), int(bottom), int(left), int(right)
@@ -146,9 +146,9 @@ def only_positive(anchor: int, least: Any, claims: Any, positives: Any) -> bool:
 def cells_around(box: Box, grid: Any) -> tuple[int, int, int, int]:
     """Return the window of the 2 x 2 cells around the box's center."""
     x, y = box_center(box)
-    r = int(min(max(np.floor((y - grid.center_y) * grid.cells_y), 0.0), grid.rows - 1.0))
-    c = int(min(max(np.floor((x - grid.center_x) * grid.cells_x), 0.0), grid.columns - 1.0))
-    return r, min(r + 2, grid.rows), c, min(c + 2, grid.columns)
+    r = int(max(min(np.floor((y - grid.center_y) * grid.cells_y), grid.bottom - 1.0), np.float64(grid.top)))
+    c = int(max(min(np.floor((x - grid.center_x) * grid.cells_x), grid.right - 1.0), np.float64(grid.left)))
+    return r, min(r + 2, grid.bottom), c, min(c + 2, grid.right)
 
 
 @kernel

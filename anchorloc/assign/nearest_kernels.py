@@ -31,17 +31,19 @@ def search(x: float, y: float, grid: Any, cells: Any, away: Any) -> None:
 
     Rows, and the columns of a row, are taken outward from the point until one is too far.
     """
-    wanted = min(len(cells), grid.rows * grid.columns)
-    row = cell_before(y, grid.center_y, grid.cells_y, grid.rows)
-    column = cell_before(x, grid.center_x, grid.cells_x, grid.columns)
+    wanted = min(len(cells), (grid.bottom - grid.top) * (grid.right - grid.left))
+    if wanted == 0:
+        return
+    row = cell_before(y, grid.center_y, grid.cells_y, grid.top, grid.bottom)
+    column = cell_before(x, grid.center_x, grid.cells_x, grid.left, grid.right)
     count, up, down = 0, row, row + 1
-    while up >= 0 or down < grid.rows:
-        r, dy = nearer(up, down, y, grid.center_y, grid.stride_y, grid.rows)
+    while up >= grid.top or down < grid.bottom:
+        r, dy = nearer(up, down, y, grid.center_y, grid.stride_y, grid.top, grid.bottom)
         if count == wanted and dy > away[count - 1]:
             break
         left, right = column, column + 1
-        while left >= 0 or right < grid.columns:
-            c, dx = nearer(left, right, x, grid.center_x, grid.stride_x, grid.columns)
+        while left >= grid.left or right < grid.right:
+            c, dx = nearer(left, right, x, grid.center_x, grid.stride_x, grid.left, grid.right)
             if count == wanted and dx + dy > away[count - 1]:
                 break
             count = insert(dx + dy, r * grid.columns + c, cells, away, count, wanted)
@@ -50,16 +52,16 @@ def search(x: float, y: float, grid: Any, cells: Any, away: Any) -> None:
 
 
 @kernel
-def cell_before(point: float, first: float, cells_per_pixel: float, count: int) -> int:
-    """Return the last cell of an axis whose center is not past the point, or the first cell."""
-    return int(min(max(np.floor((point - first) * cells_per_pixel), 0.0), count - 1.0))
+def cell_before(point: float, first: float, cells_per_pixel: float, start: int, end: int) -> int:
+    """Return the last cell of an axis whose center is not past the point, from `start` to before `end`."""
+    return int(max(min(np.floor((point - first) * cells_per_pixel), end - 1.0), np.float64(start)))
 
 
 @kernel
-def nearer(low: int, high: int, point: float, first: float, stride: float, count: int) -> tuple[int, float]:
-    """Return the nearer of two cells of an axis (one may lie outside), and its squared distance."""
-    to_low = first + low * stride - point if low >= 0 else np.inf
-    to_high = first + high * stride - point if high < count else np.inf
+def nearer(low: int, high: int, point: float, first: float, stride: float, start: int, end: int) -> tuple[int, float]:
+    """Return the nearer of two cells of an axis (one may lie outside `start` to `end`), and its squared distance."""
+    to_low = first + low * stride - point if low >= start else np.inf
+    to_high = first + high * stride - point if high < end else np.inf
     if to_low * to_low <= to_high * to_high:
         return low, to_low * to_low
     return high, to_high * to_high

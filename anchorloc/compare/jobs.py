@@ -16,7 +16,7 @@ from anchorloc.engine.state.resume_check import find_changes, identity_of
 from anchorloc.engine.state.run_folder import CONFIG, RunLock, create_run_folder, remove_temporaries
 from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
-from anchorloc.engine.trained_model import TrainedModel
+from anchorloc.engine.trained_model import TrainedModel, for_inference
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import write_text
@@ -64,7 +64,7 @@ def _train(job: Job, train: Source, val: Source, display: Display) -> RunRecord:
     with contextlib.ExitStack() as stack:
         training = _open(job, train, val, display, stack)
         training.run(display)
-        network = training.learner.average.module.eval()
+        network = for_inference(training.learner.average.module, job.config, training.learner.device)
         model = TrainedModel(job.config, train.categories, training.clock.step, network, training.learner.device)
         evaluation, detections = evaluate_model(model, val)
         if evaluation.summary.ap is None:

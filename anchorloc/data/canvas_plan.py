@@ -12,7 +12,7 @@ from anchorloc.data.placement import Placement
 from anchorloc.data.resize import resized
 from anchorloc.data.source import Annotations
 from anchorloc.data.transforms import Transform
-from anchorloc.structures import IntArray, Scale, Size, Target
+from anchorloc.structures import Extent, IntArray, Scale, Size, Target
 
 Placements = tuple[tuple[int, Placement], ...]  # index of an image in the split, and where its pixels go
 
@@ -29,6 +29,11 @@ class CanvasPlan:
     @property
     def canvas(self) -> Size:
         return self.placements[0][1].canvas
+
+    @property
+    def extent(self) -> Extent:
+        """The part of the canvas that shows an image; a mosaic covers it all."""
+        return self.placements[0][1].extent if len(self.placements) == 1 else (0, 0, *self.canvas)
 
     @property
     def scale(self) -> Scale:

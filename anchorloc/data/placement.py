@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from anchorloc.structures import FloatArray, Scale, Size, Target
+from anchorloc.structures import Extent, FloatArray, Scale, Size, Target
 
 MIN_VISIBLE = 0.25  # fraction of a box's area; a box whose center is visible shows at least this much
 
@@ -36,6 +36,12 @@ class Placement:
         )
         return vertical, horizontal
 
+    @property
+    def extent(self) -> Extent:
+        """The part of the canvas that shows the image: top, left, bottom, right."""
+        (top, left), (height, width) = self.offset, self.resized_size
+        return top, left, top + height, left + width
+
     def map_boxes(self, boxes: FloatArray) -> FloatArray:
         """Map boxes (M, 4) of the annotated image to canvas pixels, without clipping."""
         mapped = np.empty_like(boxes)
@@ -52,9 +58,8 @@ class Placement:
         A box is dropped if nothing of it is visible, or less than the fraction `min_visible` of its area.
         """
         whole = self.map_boxes(target.boxes)
-        low = np.array([self.offset[1], self.offset[0]])
-        high = low + np.array([self.resized_size[1], self.resized_size[0]])
-        boxes: FloatArray = np.minimum(np.maximum(whole, np.tile(low, 2)), np.tile(high, 2))
+        top, left, bottom, right = self.extent
+        boxes: FloatArray = np.minimum(np.maximum(whole, (left, top, left, top)), (right, bottom, right, bottom))
         visible, area = _area(boxes), _area(whole)
         keep = (visible > 0) & (visible >= min_visible * area)
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)

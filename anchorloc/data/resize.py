@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from anchorloc.errors import InputError
-from anchorloc.structures import Scale, Size
+from anchorloc.structures import Float32Array, IntArray, Pixels, Scale, Size
 
 MAX_SIDE = 1 << 15  # pixels; a larger square fits no memory
 
@@ -105,6 +107,36 @@ def scaled(size: Size, scale: Scale) -> Size:
 def resized(size: Size, factor: float) -> Size:
     """Scale a size by one factor to whole pixels."""
     return scaled(size, (factor, factor))
+
+
+def interpolate(image: Pixels, size: Size) -> Float32Array:
+    """Scale pixels (H, W, 3) to (height, width) by bilinear interpolation without antialiasing, and without rounding.
+
+    As in `torch.nn.functional.interpolate(mode="bilinear")` on float32, up to rounding.
+    """
+    rows, columns = (_neighbors(side, wanted) for side, wanted in zip(image.shape[:2], size, strict=True))
+    pixels = _between(image, *rows, axis=0)
+    return _between(pixels, *columns, axis=1)
+
+
+def _neighbors(side: int, wanted: int) -> tuple[IntArray, IntArray, Float32Array]:
+    """Return the two source pixels of each of `wanted` pixels, and the weight of the second."""
+    half, step = (
+        np.float32(0.5),
+        np.float32(side) / np.float32(wanted),
+    )  # float32 as in torch: weights differ in float64
+    place = np.maximum((np.arange(wanted, dtype=np.float32) + half) * step - half, np.float32(0))
+    low = np.minimum(place.astype(np.int64), side - 1)
+    return low, np.minimum(low + 1, side - 1), place - low.astype(np.float32)
+
+
+def _between(pixels: np.ndarray, low: IntArray, high: IntArray, weight: Float32Array, axis: int) -> Float32Array:
+    first = pixels.take(low, axis).astype(np.float32, copy=False)
+    step = pixels.take(high, axis).astype(np.float32, copy=False)
+    step -= first
+    step *= weight.reshape(-1, 1, 1) if axis == 0 else weight.reshape(-1, 1)
+    step += first
+    return step
 
 
 def _check_sides(size: int, max_size: int) -> None:

@@ -48,7 +48,7 @@ class Samples:
         plan = plan_canvas(self.transform, self.source, index, random)
         parts = [(self._shrunk(image), placement) for image, placement in plan.placements]
         image = self.transform.render(parts, random, self.fill)
-        return Sample(image, plan.target, self.source.image_id(index), plan.scale, self.source.size(index))
+        return Sample(image, plan.target, self.source.image_id(index), plan.scale, self.source.size(index), plan.extent)
 
     def _shrunk(self, index: int) -> Pixels:
         cached = self.cache.get(index) if self.cache else None

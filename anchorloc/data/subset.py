@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from anchorloc.data.source import Annotations, Source
-from anchorloc.errors import InputError
 from anchorloc.structures import Category, IntArray, Pixels, Size, Target
 
 
@@ -64,15 +61,3 @@ class Subset(AnnotationSubset):
     def check_images(self) -> tuple[str, ...]:
         """Return no warnings: the images were checked when they were selected."""
         return ()
-
-
-def readable(source: Source) -> tuple[Subset, list[str]]:
-    """Decode all images; return the subset that can be decoded, and an error message for each other image."""
-    kept, broken = [], []
-    for index in range(len(source)):
-        try:
-            source.image(index)
-            kept.append(index)
-        except InputError as error:
-            broken.append(str(error))
-    return Subset(source, np.array(kept, np.int64)), broken

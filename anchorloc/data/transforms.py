@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import numpy as np
-import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional
 
 from anchorloc.data.augment import Augment
 from anchorloc.data.placement import Placement, place
@@ -19,6 +17,7 @@ from anchorloc.data.resize import (
     ShortestSide,
     TorchvisionShortestSide,
     TorchvisionStretch,
+    interpolate,
     resized,
     scaled,
 )
@@ -50,15 +49,15 @@ class Transform:
 
     def __call__(
         self, image: Pixels, target: Target, random: Random | None = None, fill: Color = IMAGENET_MEAN
-    ) -> tuple[NetworkPixels, Target, Scale]:
+    ) -> tuple[NetworkPixels, Target, Placement]:
         """Transform an image and its boxes: augmented by `random`, or as in evaluation without it.
 
-        Returns the image, the boxes in its pixels, and the scale.
+        Returns the image, the boxes in its pixels, and where the original is in it.
         """
         height, width, _ = image.shape
         boxes, placement = self.boxes((height, width), target, random)
         shrunk = self.shrink(image, random is not None)
-        return self.render([(shrunk, placement)], random, fill), boxes, placement.scale
+        return self.render([(shrunk, placement)], random, fill), boxes, placement
 
     def boxes(self, size: Size, target: Target, random: Random | None = None) -> tuple[Target, Placement]:
         """Transform the boxes of an image of `size` without its pixels, exactly as with them.
@@ -74,10 +73,10 @@ class Transform:
         """Put shrunk images on their common canvas; `random` must be the generator that drew the placements."""
         shrunk, placement = parts[0]
         if self.resize.exact and random is None:
-            return _exact(shrunk, placement.canvas)
+            return interpolate(shrunk, placement.canvas)
         drawn = []
         for shrunk, placement in parts:
-            image = _crop_and_resize(shrunk, placement, not self.resize.exact)
+            image = _crop_and_resize(shrunk, placement, self.resize.exact)
             if random is not None and self.augment.photometric:
                 image = _recolor(image, self.augment.photometric, random)
             drawn.append((image, placement))
@@ -87,11 +86,11 @@ class Transform:
         """Scale an image to its shrunk size."""
         height, width, _ = image.shape
         size = self.shrunk_size((height, width), training)
-        return image if size == (height, width) else _array(_scale(_tensor(image), size, not self.resize.exact))
+        return image if size == (height, width) else _scale(image, size, self.resize.exact)
 
     def shrunk_size(self, size: Size, training: bool) -> Size:
         """Return the size of an image at the largest scale that any zoom needs; never above its own size."""
-        if self.resize.exact and not training:  # `_exact` scales the pixels once, without rounding
+        if self.resize.exact and not training:  # `interpolate` scales the pixels once, without rounding
             return size
         zoom = self.augment.most_zoom if training else 1
         vertical, horizontal = self.resize(size)[1]
@@ -157,44 +156,28 @@ def randomness(seed: int, epoch: int, index: int) -> Random:
     return Random(f"{seed}/{epoch}/{index}")
 
 
-def _tensor(image: Pixels) -> torch.Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)  # (3, H, W), channels-last memory
+def _scale(image: Pixels, size: Size, exact: bool) -> Pixels:
+    """Scale to (height, width): bilinear, and antialiased unless `exact`."""
+    if exact:
+        return (interpolate(image, size) + 0.5).astype(np.uint8)
+    height, width = size
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _array(image: torch.Tensor) -> Pixels:
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
-
-
-def _scale(image: torch.Tensor, size: Size, antialias: bool) -> torch.Tensor:
-    scaled: torch.Tensor = functional.resize(image, list(size), antialias=antialias)
-    return scaled
-
-
-def _exact(image: Pixels, size: Size) -> Float32Array:
-    """Scale to float32 pixels without rounding to bytes."""
-    scaled = torch.nn.functional.interpolate(_tensor(image)[None].float(), size=size, mode="bilinear")[0]
-    pixels: Float32Array = np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
-    return pixels
-
-
-def _crop_and_resize(shrunk: Pixels, placement: Placement, antialias: bool) -> Pixels:
+def _crop_and_resize(shrunk: Pixels, placement: Placement, exact: bool) -> Pixels:
     """Crop a shrunk image, resize it and mirror it."""
     (top, left), (height, width) = placement.crop_corner, placement.crop_size
-    view = shrunk[top : top + height, left : left + width]
-    image = _tensor(np.ascontiguousarray(view))  # a strided view scales at half speed
+    image = shrunk[top : top + height, left : left + width]
     if placement.resized_size != placement.crop_size:
-        image = _scale(image, placement.resized_size, antialias)
-    if placement.mirrored[0]:
-        image = functional.vertical_flip(image)
-    if placement.mirrored[1]:
-        image = functional.horizontal_flip(image)
-    return _array(image)
+        image = _scale(np.ascontiguousarray(image), placement.resized_size, exact)
+    upside_down, flipped = placement.mirrored
+    return image[:: -1 if upside_down else 1, :: -1 if flipped else 1]
 
 
 def _on_canvas(parts: Sequence[tuple[Pixels, Placement]], fill: Color) -> Pixels:
     first, placement = parts[0]
     if placement.resized_size == placement.canvas:
-        return first
+        return np.ascontiguousarray(first)
     rows, columns = placement.canvas
     color = np.array(fill).round().astype(np.uint8)
     image = np.empty((rows, columns, 3), np.uint8)
@@ -216,4 +199,4 @@ def _recolor(image: Pixels, strength: float, random: Random) -> Pixels:
     mix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
     shift = brightness * (1 - contrast) * 127.5 + 0.5  # Pillow rounds down
     matrix = np.column_stack([mix, [shift] * 3]).ravel().tolist()
-    return np.array(Image.fromarray(image).convert("RGB", tuple(matrix)))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("RGB", tuple(matrix)))

@@ -65,7 +65,9 @@ class Collate:
         images = self.pad([sample.image for sample in samples])
         grid = self.generator((images.shape[2], images.shape[3]))
         targets = [sample.target for sample in samples]
-        found = [self.assigner(grid, target.boxes, target.crowd) for target in targets]
+        found = [
+            self.assigner(grid.within(sample.extent), sample.target.boxes, sample.target.crowd) for sample in samples
+        ]
         offsets = np.arange(len(samples)) * len(grid)
         return Batch(
             images=images,

@@ -76,7 +76,15 @@ class Decoder:
     def decode(
         self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
     ) -> Detections:
-        """Return the best candidates of each group as boxes, in any order and before suppression."""
+        """Return the best candidates of each group as boxes, in any order and before suppression.
+
+        Candidates take no part if their anchor's cell center is outside the image, or their box, clipped to the image,
+        has no area.
+        """
+        grid = grid.within(sample.extent)
+        if grid.whole is not None:
+            inside = torch.from_numpy(grid.taking_part).to(candidates.anchors.device)[candidates.anchors]
+            candidates = Candidates(*(values[inside] for values in candidates))
         best = self._best_per_class(candidates) if self.topk_per == "class" else self._best_per_level(candidates, grid)
         anchors = torch.from_numpy(grid.boxes).to(deltas.device)[best.anchors]
         boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
@@ -85,7 +93,7 @@ class Decoder:
                 f"the network predicts NaN or infinite boxes for image {sample.image_id!r}; use another checkpoint"
             )
         index, labels, scores = (values.cpu().numpy() for values in best)
-        return Detections(boxes, scores, labels, index, sample.image_id)
+        return with_area(Detections(boxes, scores, labels, index, sample.image_id))
 
     def select_best(self, found: Detections) -> Detections:
         """Return the detections of an image that NMS keeps, by descending score; soft-NMS lowers scores."""
@@ -138,6 +146,11 @@ class Decoder:
         first = torch.searchsorted(labels, labels)  # where the class begins
         rows = order[torch.arange(len(order), device=order.device) - first < self.topk_candidates]
         return Candidates(*(values[rows] for values in candidates))
+
+
+def with_area(found: Detections) -> Detections:
+    """Return the detections whose boxes have an area."""
+    return found.take(np.flatnonzero((found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)))
 
 
 def to_original(boxes: np.ndarray, sample: Sample) -> np.ndarray:

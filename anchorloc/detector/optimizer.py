@@ -118,9 +118,10 @@ class CombinedOptimizer:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Load the states, but keep the settings of this optimizer, such as its learning rate."""
+        """Load the states, but keep the settings of this optimizer, such as its full learning rate."""
+        state_keys = ("params", "lr")  # `step` sets the latter
         for part, state in zip(self.parts, states, strict=True):
-            settings = [{key: value for key, value in group.items() if key != "params"} for group in part.param_groups]
+            settings = [{k: value for k, value in group.items() if k not in state_keys} for group in part.param_groups]
             part.load_state_dict(state)
             for group, ours in zip(part.param_groups, settings, strict=True):
                 group.update(ours)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.box_losses import MSELoss, SmoothL1Loss
 from anchorloc.detector.coder import NormalizedCoder
-from anchorloc.detector.decode import to_original
+from anchorloc.detector.decode import to_original, with_area
 from anchorloc.detector.model import Detector, DetectorSettings
 from anchorloc.detector.predictions import Predictions
 from anchorloc.structures import AnchorGrid, Detections, Sample
@@ -60,17 +60,22 @@ class SingleBoxLocalizer:
         }
 
     def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
-        """Return the one box of each image, in original pixels; its score is the probability of its class."""
+        """Return the one box of each image, in original pixels; its score is the probability of its class.
+
+        A box that has no area inside the image is no detection.
+        """
         logits, deltas = predictions.logits[:, 0].detach(), predictions.deltas[:, 0].detach()
         scores, labels = logits.softmax(dim=-1).max(dim=-1)
         boxes = CODER.decode(deltas, torch.from_numpy(grid.boxes).to(deltas.device))
         return [
-            Detections(
-                to_original(box[None].cpu().numpy(), sample),
-                score[None].cpu().numpy(),
-                label[None].cpu().numpy(),
-                np.array([-1]),  # no anchor
-                sample.image_id,
+            with_area(
+                Detections(
+                    to_original(box[None].cpu().numpy(), sample),
+                    score[None].cpu().numpy(),
+                    label[None].cpu().numpy(),
+                    np.array([-1]),  # no anchor
+                    sample.image_id,
+                )
             )
             for box, score, label, sample in zip(boxes, scores, labels, samples, strict=True)
         ]

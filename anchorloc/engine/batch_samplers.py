@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.sampling import times_drawn
-from anchorloc.structures import Float64Array
+from anchorloc.structures import Float64Array, Size
 
 COPY_OFFSET = 1 << 32  # more epochs than any run has
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +61,44 @@ class TrainBatchSampler:
         return np.column_stack([epoch + copies * COPY_OFFSET, drawn])[permutation]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ValidationBatchSampler:
-    """Yield every image once, in order, as batches of (0, index).
+    """Yield the `batches` of image indices as batches of (0, index).
 
     Several processes take turns with the batches that one process would get, so that results do not depend on their
     number.
     """
 
-    images: int
-    batch_size: int
+    batches: Sequence[Sequence[int]]
     shard: tuple[int, int] = (0, 1)  # (rank, count) of this process
 
     def __len__(self) -> int:
-        return len(self._starts())
+        return len(self._mine())
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for start in self._starts():
-            yield [(0, index) for index in range(start, min(start + self.batch_size, self.images))]
+        for batch in self._mine():
+            yield [(0, index) for index in batch]
 
-    def _starts(self) -> range:
+    def _mine(self) -> Sequence[Sequence[int]]:
         rank, count = self.shard
-        return range(rank * self.batch_size, self.images, count * self.batch_size)
+        return self.batches[rank::count]
+
+
+def equal_size_batches(sizes: Iterable[Size], batch_size: int) -> list[list[int]]:
+    """Return batches of the indices of `sizes`: at most `batch_size` of one size, sizes in the order they appear."""
+    by_size: dict[Size, list[int]] = {}
+    for index, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(index)
+    return [
+        group[start : start + batch_size] for group in by_size.values() for start in range(0, len(group), batch_size)
+    ]
+
+
+def in_image_order(batches: Sequence[Sequence[int]], results: Sequence[Sequence[T]]) -> list[T]:
+    """Return the results of the images, given batch by batch, in the order of the images."""
+    found = {
+        index: result
+        for batch, of_batch in zip(batches, results, strict=True)
+        for index, result in zip(batch, of_batch, strict=True)
+    }
+    return [found[index] for index in sorted(found)]

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, check_same_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
-from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
+from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Size
 from anchorloc.text import counted
@@ -96,7 +96,7 @@ def refuse_small_batches(config: Config, processes: int) -> None:
         )
 
 
-def train_loader(config: Config, source: Source, start: int, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
+def train_loader(config: Config, source: Source, start: int, shard: tuple[int, int] = (0, 1)) -> DataLoader[Loaded]:
     """Return an endless loader that begins at step `start`; `shard` is the (rank, count) of this process.
 
     Each step takes `train.gradient_accumulation` batches from it.
@@ -111,30 +111,50 @@ def train_loader(config: Config, source: Source, start: int, shard: tuple[int, i
     return _loader(config, samples, order)
 
 
-def validation_loader(config: Config, source: Source, shard: tuple[int, int] = (0, 1)) -> DataLoader[Batch]:
-    """Return a loader of every image once, in order; its batches do not depend on the number of processes."""
-    settings = config.train
-    size = min(MAX_VALIDATION_BATCH, settings.micro_batch())
-    cache_bytes = settings.image_cache_mb << 20
+def validation_batches(config: Config, source: Source) -> list[list[int]]:
+    """Return the images of each validation batch: all of one padded size, so that none is padded for another."""
+    resize = config.transform.resize
+    sizes = (config.padded(resize(source.size(index))[0]) for index in range(len(source)))
+    return equal_size_batches(sizes, min(MAX_VALIDATION_BATCH, config.train.micro_batch()))
+
+
+def validation_loader(
+    config: Config, source: Source, order: Sequence[Sequence[int]], shard: tuple[int, int] = (0, 1)
+) -> DataLoader[Loaded]:
+    """Return a loader of the batches `order`, which `validation_batches` gives; `shard` is (rank, count)."""
+    cache_bytes = config.train.image_cache_mb << 20
     samples = config.samples(source, training=False, cache_bytes=cache_bytes)
-    return _loader(config, samples, ValidationBatchSampler(len(source), size, shard))
+    return _loader(config, samples, ValidationBatchSampler(order, shard))
 
 
-def batches(loader: Iterable[Batch | InputError]) -> Iterator[Batch]:
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """What a loader yields: the batch of the samples that could be read, and the errors of the others."""
+
+    batch: Batch | None
+    errors: dict[int, InputError]  # by place in the list of samples; raised in a worker, they would carry a traceback
+
+    def pin_memory(self) -> Loaded:
+        """Pin the tensors; a loader that feeds a GPU calls this."""
+        return Loaded(self.batch and self.batch.pin_memory(), self.errors)
+
+
+def batches(loader: Iterable[Loaded]) -> Iterator[Batch]:
     """Yield the batches of a loader.
 
     Raises:
         InputError: a sample could not be read.
     """
-    for batch in loader:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
+    for loaded in loader:
+        for error in loaded.errors.values():
+            raise error
+        if loaded.batch is not None:
+            yield loaded.batch
 
 
 @dataclass(frozen=True)
 class _CatchErrors(Dataset[Any]):
-    """Return an InputError in place of its sample: raised in a worker, it would carry a traceback."""
+    """Return an InputError in place of its sample."""
 
     samples: Samples
 
@@ -146,16 +166,15 @@ class _CatchErrors(Dataset[Any]):
 
 
 @dataclass(frozen=True)
-class _CollateOrError:
-    """Collate samples, or return the first error among them."""
+class _CollateReadable:
+    """Collate the samples that could be read."""
 
     collate: Collate
 
-    def __call__(self, samples: Sequence[Sample | InputError]) -> Batch | InputError:
+    def __call__(self, samples: Sequence[Sample | InputError]) -> Loaded:
         good = [sample for sample in samples if isinstance(sample, Sample)]
-        if len(good) < len(samples):
-            return next(sample for sample in samples if isinstance(sample, InputError))
-        return self.collate(good)
+        errors = {place: sample for place, sample in enumerate(samples) if isinstance(sample, InputError)}
+        return Loaded(self.collate(good) if good else None, errors)
 
 
 def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
@@ -163,7 +182,7 @@ def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, in
     return DataLoader(
         _CatchErrors(samples),
         batch_sampler=order,
-        collate_fn=_CollateOrError(config.method.collate()),
+        collate_fn=_CollateReadable(config.method.collate()),
         num_workers=workers,
         multiprocessing_context=_start_method() if workers else None,
         pin_memory=pick_device(config.train.device).type == "cuda",

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Source, readable, refuse_other_counts
-from anchorloc.engine.build import batches, validation_loader
+from anchorloc.data import Source, Subset, refuse_other_counts
+from anchorloc.engine.batch_samplers import in_image_order
+from anchorloc.engine.build import Loaded, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
 from anchorloc.engine.judge import judge_detections
 from anchorloc.engine.system.failures import explained_failures
@@ -30,7 +31,7 @@ def judge_checkpoint(
 ) -> Judgment:
     """Judge a trained model on the val split of its config, which `overrides` may change.
 
-    Images that cannot be read are left out, as long as there are others.
+    Every image is decoded once. Images that cannot be read are left out, as long as there are others.
 
     Raises:
         InputError: the checkpoint, an override or the data cannot be used.
@@ -38,19 +39,19 @@ def judge_checkpoint(
     model = load_model(checkpoint, overrides)
     source: Source = model.config.data.open("val")
     refuse_other_counts(model.config.task == "localization", source, "val")
-    warnings, unreadable = list[str](), list[str]()
+    warnings, refused = list[str](), list[InputError]()
     try:
         warnings += source.check_images()
-        found = detect(model, source)
-    except InputError:
-        if source.categories != model.categories:
-            raise
-        source, unreadable = readable(source)
-        if not unreadable or not len(source):
-            raise
+    except InputError as error:
+        refused.append(error)
+    found, errors = _detect(model, source)
+    if not found and (refused or errors):
+        raise (refused or list(errors.values()))[0]
+    unreadable = [str(error) for error in errors.values()]
+    if unreadable:
         warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image', 'unreadable images')}")
-        found = detect(model, source)
-    judgment = judge(model, source, found, options or AnalysisOptions())
+        source = Subset(source, np.array(list(found), np.int64))
+    judgment = judge(model, source, _columns(found), options or AnalysisOptions())
     return replace(
         judgment,
         title=f"{checkpoint}: validation",
@@ -93,18 +94,45 @@ def detect(
     The `processes` share the batches; the first one gets all results in the order of the images, the others none.
 
     Raises:
-        InputError: the classes of the two differ.
+        InputError: the classes of the two differ, or an image cannot be read.
     """
+    found, errors = _detect(model, source, processes)
+    for error in errors.values():
+        raise error
+    return _columns(found)
+
+
+def _detect(
+    model: TrainedModel, source: Source, processes: Processes = SINGLE_PROCESS
+) -> tuple[dict[int, tuple[Detections, Size]], dict[int, InputError]]:
+    """Return what `detect` does by image index, and the errors of the images that cannot be read."""
     if source.categories != model.categories:
         ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
         raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
-    mine = []
+    order = validation_batches(model.config, source)
+    mine: list[list[tuple[Detections, Size] | InputError]] = []
     with explained_failures(model.config, processes.count):
-        for batch in batches(validation_loader(model.config, source, processes.shard)):
-            size = (batch.images.shape[2], batch.images.shape[3])
-            mine.append([(one, size) for one in detect_batch(model.network, batch, model.config, model.device)])
-    pairs = [pair for batch in merge_shards(processes.gather(mine)) for pair in batch]
-    return [one for one, _ in pairs], [size for _, size in pairs]
+        for loaded in validation_loader(model.config, source, order, processes.shard):
+            mine.append(_detect_loaded(model, loaded))
+    gathered = merge_shards(processes.gather(mine))
+    results = in_image_order(order, gathered) if gathered else []
+    found = {index: one for index, one in enumerate(results) if not isinstance(one, InputError)}
+    return found, {index: one for index, one in enumerate(results) if isinstance(one, InputError)}
+
+
+def _detect_loaded(model: TrainedModel, loaded: Loaded) -> list[tuple[Detections, Size] | InputError]:
+    """Return the detections of each image and its padded size, or the error of an image that cannot be read."""
+    results: list[tuple[Detections, Size] | InputError] = []
+    if loaded.batch is not None:
+        found = detect_batch(model.network, loaded.batch, model.config, model.device)
+        results += [(one, loaded.batch.size) for one in found]
+    for place, error in loaded.errors.items():  # by ascending place
+        results.insert(place, error)
+    return results
+
+
+def _columns(found: dict[int, tuple[Detections, Size]]) -> tuple[list[Detections], list[Size]]:
+    return [one for one, _ in found.values()], [size for _, size in found.values()]
 
 
 def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[Size]) -> AnchorUsage | None:

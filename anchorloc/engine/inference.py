@@ -1,9 +1,9 @@
-"""Run a network on a batch: detections, and the precision of the forward pass."""
+"""Run a network on a batch, and the precision of its forward pass in training and in inference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import nn
@@ -23,15 +23,29 @@ def detect_batch(
     """Return the detections of each image; `on_predictions` gets the network's output and the batch."""
     model.eval()
     batch = batch.to(device)
-    with torch.inference_mode(), autocast(config, device):
+    with torch.inference_mode(), full_precision():
         predictions = model(batch.images)
         if on_predictions is not None:
             on_predictions(predictions, batch)
     return config.method.decode(predictions, config.method.grid(batch.size), batch.samples)
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Run the forward pass of inference in float32, without the TF32 that a GPU's convolutions take by default.
+
+    So validation, `evaluate`, `predict`, `load` and an exported model agree.
+    """
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:
-    """Return the context of the forward pass: bfloat16 if set, or if `auto` finds hardware for it."""
+    """Return the context of a training step's forward pass: bfloat16 if set, or if `auto` finds hardware for it."""
     wanted = config.train.precision
     enabled = wanted == "bfloat16" or (wanted == "auto" and _fast_bfloat16(device))
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

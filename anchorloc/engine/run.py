@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shlex
 import time
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
-from anchorloc.engine.trained_model import TrainedModel, load_model
+from anchorloc.engine.trained_model import TrainedModel, for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.lab.findings import coverage_sentence
@@ -184,7 +185,8 @@ def _report(training: Training, console: Console, started: float) -> None:
         model = load_model(folder / BEST)
     else:
         learner = training.learner
-        model = TrainedModel(training.config, val.categories, 0, learner.average.module, learner.device)
+        network = for_inference(copy.deepcopy(learner.average.module), training.config, learner.device)
+        model = TrainedModel(training.config, val.categories, 0, network, learner.device)
     processes.broadcast_model(model.network)
     found = detect(model, val, processes)
     if not processes.first:

@@ -12,6 +12,7 @@ import torch
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.detector import Detector
+from anchorloc.detector.folding import fold_batch_norm
 from anchorloc.engine.build import build_detector, pick_device, to_device
 from anchorloc.engine.state.checkpoint_schema import (
     NETWORK,
@@ -55,7 +56,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
     network.load_state_dict(state["model"])
     device = pick_device(config.train.device)
-    return TrainedModel(config, categories, state["step"], to_device(network, device).eval(), device)
+    return TrainedModel(config, categories, state["step"], for_inference(network, config, device), device)
 
 
 def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
@@ -78,17 +79,27 @@ def load_from_weights(config: Config, categories: tuple[Category, ...]) -> Train
             "or use the anchors and classes that it was trained with"
         )
     device = pick_device(config.train.device)
-    return TrainedModel(config, categories, 0, to_device(network, device).eval(), device)
+    return TrainedModel(config, categories, 0, for_inference(network, config, device), device)
+
+
+def for_inference(network: Detector, config: Config, device: torch.device) -> Detector:
+    """Fold the batch normalization of a network, and move it to the device; the network itself is changed."""
+    fold_batch_norm(network, config.padded(config.transform.resize((480, 640))[0]))
+    return to_device(network, device).eval()
 
 
 def model_facts(model: TrainedModel) -> dict[str, object]:
     """Return what a report says of the model: a name and a value for each line."""
     weights = sum(parameter.numel() for parameter in model.network.parameters())
-    if not model.config.method.has_anchors:
-        return {"weights of the network": f"{weights:,}", "trained steps": model.step, "localizer": "single box"}
-    return {
+    facts = {
         "weights of the network": f"{weights:,}",
         "trained steps": model.step,
+        "inference": f"float32 on {model.device.type}",
+    }
+    if not model.config.method.has_anchors:
+        return {**facts, "localizer": "single box"}
+    return {
+        **facts,
         "anchors of a cell, per level": ", ".join(map(str, model.config.anchors.shapes_per_level)),
         "assigner": str(model.config.assign),
         "pycocotools": version("pycocotools"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
 from anchorloc.detector import Batch
-from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_loader
+from anchorloc.engine.batch_samplers import in_image_order
+from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
@@ -27,6 +29,7 @@ from anchorloc.engine.system.failures import (
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import Stopped, collected_signals
+from anchorloc.engine.trained_model import for_inference
 from anchorloc.engine.validation import (
     BatchResult,
     localization_of,
@@ -63,6 +66,7 @@ class Training:
         with explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
+        self.validation_batches = validation_batches(config, val)
         self.progress = TrainingProgress(config.train.validate_every)
         self.collapse_warned = False
         self.identity = {
@@ -101,7 +105,7 @@ class Training:
 
     def _loop(self, display: Display, log: MetricsLog | None, caught: list[int]) -> None:
         settings, shard = self.config.train, self.processes.shard
-        validation = validation_loader(self.config, self.val, shard)
+        validation = validation_loader(self.config, self.val, self.validation_batches, shard)
         stream = batches(train_loader(self.config, self.train, self.clock.step, shard))
         if log is not None and self.clock.step == 0:
             self.saver.save(log)  # a folder without space for checkpoints fails now, not after hours
@@ -175,7 +179,8 @@ class Training:
         """
         average, progress = self.learner.average.module, self.progress
         self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
-        mine = run_validation(average, _until(caught, loader), self.config, self.learner.device)
+        network = for_inference(copy.deepcopy(average), self.config, self.learner.device)
+        mine = run_validation(network, _until(caught, loader), self.config, self.learner.device)
         (stop,) = self.processes.all_reduce_max(len(caught))
         if stop:
             return False
@@ -198,7 +203,7 @@ class Training:
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
             names = image_names(self.val, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
-        found = [detections for result in results for detections in result.detections]
+        found = in_image_order(self.validation_batches, [result.detections for result in results])
         summary = score_detections(found, self.val, self.config, fast=True).summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)

@@ -26,10 +26,11 @@ class LogitsModule(nn.Module):
 
 
 class DecodedModule(nn.Module):
-    """Map images (B, 3, H, W) of one size to clipped boxes (B, A, 4) in pixels and scores (B, C, A).
+    """Map padded images (B, 3, H, W) and their sizes (B, 2), height and width without padding, to clipped boxes
+    (B, A, 4) in pixels and scores (B, C, A).
 
-    Scores at or below the threshold are 0, and so are those beyond the `topk_candidates` best of an image or level, as
-    in `Decoder`.
+    Scores at or below the threshold are 0, and so are those of anchors whose center is in the padding, those of boxes
+    without area, and those beyond the `topk_candidates` best of an image or level, as in `Decoder`.
     """
 
     def __init__(self, network: Detector, config: Config, size: Size) -> None:
@@ -38,22 +39,26 @@ class DecodedModule(nn.Module):
         grid = config.anchors(size)
         self.sections = [len(level) for level in grid.levels]
         self.anchors: Tensor
-        self.corner: Tensor
+        self.centers: Tensor  # (A, 2) y, x of the anchor's cell
         self.register_buffer("anchors", torch.from_numpy(grid.boxes))
-        self.register_buffer("corner", torch.tensor([size[1], size[0]] * 2, dtype=torch.float32))
+        self.register_buffer("centers", torch.from_numpy(grid.centers).float())
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes and scores."""
         predictions: Predictions = self.network(images)
         scores = predictions.scores()
-        scores = torch.where(scores > self.decoder.score_threshold, scores, 0.0)
+        limits = sizes.float()[:, None]  # (B, 1, 2)
+        in_image = (self.centers < limits).all(dim=-1, keepdim=True)  # (B, A, 1)
+        scores = torch.where(in_image & (scores > self.decoder.score_threshold), scores, 0.0)
         scores = (
             self._of_levels(scores)
             if self.decoder.topk_per == "level"
             else _best(scores, self.decoder.topk_candidates, 1)
         )
-        boxes = self.coder.decode(predictions.deltas, self.anchors)
-        return torch.minimum(boxes.clamp(min=0), self.corner), scores.transpose(1, 2)
+        corner = torch.cat([limits.flip(-1)] * 2, dim=-1)  # (B, 1, 4) width, height, width, height
+        boxes = torch.minimum(self.coder.decode(predictions.deltas, self.anchors).clamp(min=0), corner)
+        has_area = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1, keepdim=True)
+        return boxes, torch.where(has_area, scores, 0.0).transpose(1, 2)
 
     def _of_levels(self, scores: Tensor) -> Tensor:
         parts = []

@@ -21,6 +21,7 @@ from anchorloc.predict.image_input import find_images, read_rgb
 from anchorloc.predict.localizer import NO_BOXES, load
 from anchorloc.structures import Detections, Pixels, Sample, Size
 
+Runner = Callable[[Tensor, Sequence[Size]], list[Detections]]  # images and their sizes without padding
 CHECKED = 8  # images to check on, spread over those given
 
 
@@ -38,19 +39,20 @@ def export_model(
     if not model.config.method.has_anchors:
         raise InputError(f"{checkpoint} is a single-box model, which cannot be exported; give one with anchors")
     model.network.to(memory_format=torch.contiguous_format)
-    batch, size = _batch(model, _pixels(model, images), size)
+    batch, shown, size = _batch(model, _pixels(model, images), size)
+    pair = batch[:1].repeat(2, 1, 1, 1)
     if out.suffix == ".onnx":
         refuse_unsupported(model.config)
-        data = to_onnx(DecodedModule(model.network, model.config, size), batch[:1].repeat(2, 1, 1, 1))
+        data = to_onnx(DecodedModule(model.network, model.config, size), pair, torch.tensor(shown[:1] * 2))
         run = _onnx_runner(data)
     else:
-        program = trace(LogitsModule(model.network), batch[:1].repeat(2, 1, 1, 1))
+        program = trace(LogitsModule(model.network), pair)
         buffer = io.BytesIO()
         torch.export.save(program, buffer)
         data, run = buffer.getvalue(), _program_runner(buffer, model, size)
     with torch.no_grad():
-        ours = [_decode(model, model.network(image[None]), size)[0] for image in batch]
-    theirs = [found for start in range(0, len(batch), 3) for found in run(batch[start : start + 3])]
+        ours = [_decode(model, model.network(batch[[i]]), size, shown[i : i + 1])[0] for i in range(len(batch))]
+    theirs = [found for i in range(0, len(batch), 3) for found in run(batch[i : i + 3], shown[i : i + 3])]
     agreement = check_agreement(ours, theirs, model.config.decoder)
     write_bytes(out, data)
     return agreement, size
@@ -68,8 +70,8 @@ def _spread(count: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, CHECKED)).round().astype(int).tolist()))
 
 
-def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> tuple[Tensor, Size]:
-    """Return network inputs (B, 3, H, W), cropped or padded to one size."""
+def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> tuple[Tensor, list[Size], Size]:
+    """Return network inputs (B, 3, H, W), cropped or padded to one size; their sizes without padding; and that size."""
     config = model.config
     if size is None:
         canvas, _ = config.transform.resize((images[0].shape[0], images[0].shape[1]))
@@ -77,40 +79,43 @@ def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> 
     if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
     fill = config.detector.fill
-    shown = [config.transform(image, NO_BOXES, fill=fill)[0][: size[0], : size[1]] for image in images]
-    frame = np.zeros((*size, 3), shown[0].dtype)
-    return config.method.collate().pad([*shown, frame])[:-1].contiguous(), size
+    pixels, shown = [], []
+    for image in images:
+        resized, _, placement = config.transform(image, NO_BOXES, fill=fill)
+        pixels.append(resized[: size[0], : size[1]])
+        shown.append((min(size[0], placement.extent[2]), min(size[1], placement.extent[3])))
+    frame = np.zeros((*size, 3), pixels[0].dtype)
+    return config.method.collate().pad([*pixels, frame])[:-1].contiguous(), shown, size
 
 
-def _decode(model: TrainedModel, predictions: Predictions, size: Size) -> list[Detections]:
+def _decode(model: TrainedModel, predictions: Predictions, size: Size, shown: Sequence[Size]) -> list[Detections]:
     """Return detections in network pixels."""
     config = model.config
-    sample = Sample(np.zeros((0, 0, 3), np.uint8), NO_BOXES, "", (1.0, 1.0), size)
-    samples = [sample] * len(predictions.logits)
+    samples = [Sample(np.zeros((0, 0, 3), np.uint8), NO_BOXES, "", (1.0, 1.0), one, (0, 0, *one)) for one in shown]
     return config.method.decode(predictions, config.method.grid(size), samples)
 
 
-def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Callable[[Tensor], list[Detections]]:
+def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Runner:
     buffer.seek(0)
     module = torch.export.load(buffer).module()
 
-    def run(batch: Tensor) -> list[Detections]:
+    def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:
         with torch.no_grad():
             logits, deltas, *iou_logits = module(batch)
-        return _decode(
-            model, Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits), size
-        )
+        predictions = Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits)
+        return _decode(model, predictions, size, shown)
 
     return run
 
 
-def _onnx_runner(data: bytes) -> Callable[[Tensor], list[Detections]]:
+def _onnx_runner(data: bytes) -> Runner:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
-    def run(batch: Tensor) -> list[Detections]:
-        boxes, scores, labels, counts = session.run(None, {"images": batch.numpy()})
+    def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:
+        inputs = {"images": batch.numpy(), "sizes": np.array(shown, np.int64)}
+        boxes, scores, labels, counts = session.run(None, inputs)
         return [
             Detections(boxes[i, :n], scores[i, :n], labels[i, :n], np.full(n, -1), "") for i, n in enumerate(counts)
         ]

@@ -26,28 +26,32 @@ def refuse_without_packages() -> None:
         raise InputError(f'export to ONNX needs {", ".join(missing)}; run: pip install "anchorloc[export]"')
 
 
-def trace(module: nn.Module, images: torch.Tensor) -> torch.export.ExportedProgram:
-    """Trace a module for any batch size; `images` (B, 3, H, W) must hold at least two."""
+def trace(module: nn.Module, *inputs: torch.Tensor) -> torch.export.ExportedProgram:
+    """Trace a module for any batch size; the `inputs` (B, ...) must hold at least two."""
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     with torch.no_grad():
-        return torch.export.export(module.eval(), (images,), dynamic_shapes=(batch,))
+        return torch.export.export(module.eval(), inputs, dynamic_shapes=(batch,) * len(inputs))
 
 
-def to_onnx(decoded: DecodedModule, images: torch.Tensor) -> bytes:
+def to_onnx(decoded: DecodedModule, images: torch.Tensor, sizes: torch.Tensor) -> bytes:
     """Return an ONNX model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
 
     The first `counts` rows of an image hold its detections by descending score; the other rows are 0.
+
+    Args:
+        images: (B, 3, H, W) to trace with, at least two.
+        sizes: (B, 2) int64, height and width without padding.
     """
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter warns about its own code
         program = torch.onnx.export(
-            trace(decoded, images),
+            trace(decoded, images, sizes),
             dynamo=True,
             verbose=False,
-            input_names=["images"],
+            input_names=["images", "sizes"],
             output_names=["all_boxes", "all_scores"],
-            dynamic_shapes=(batch,),
+            dynamic_shapes=(batch, batch),
         )
     assert program is not None
     return _with_suppression(program.model_proto, decoded)

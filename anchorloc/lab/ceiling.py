@@ -84,7 +84,9 @@ def _perfect_image(views: NetworkViews, view: NetworkView) -> _ScoredImage:
     assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
     candidates, deltas = perfect_output(config, view, assignment)
     no_pixels = np.empty((0, 0, 3), np.uint8)
-    sample = Sample(no_pixels, view.target, source.image_id(view.index), view.scale, source.size(view.index))
+    sample = Sample(
+        no_pixels, view.target, source.image_id(view.index), view.scale, source.size(view.index), view.extent
+    )
     found = config.decode.decode(candidates, deltas, view.grid, sample, config.coder)
     survivors = replace(config.decode, max_detections=max(1, len(found))).nms(found)
     kept = survivors[: config.decode.max_detections]

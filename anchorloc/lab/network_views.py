@@ -10,7 +10,7 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Annotations, Source, plan_canvas, randomness
-from anchorloc.structures import AnchorGrid, Assignment, IntArray, Sample, Size, Target
+from anchorloc.structures import AnchorGrid, Assignment, Extent, IntArray, Sample, Size, Target
 
 MAX_GRIDS = 16  # cached: a data set has few padded sizes, or else uses each of them once
 
@@ -26,6 +26,7 @@ class NetworkView:
     annotated_boxes: int  # boxes before augmentation removed any
     grid: AnchorGrid
     scale: tuple[float, float]  # (vertical, horizontal) network pixels per image pixel
+    extent: Extent  # the part of the padded image that shows the image
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,16 @@ class NetworkViews:
             for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
                 drawn = plan_canvas(self.config.transform, self.source, index, random)
-                grid = grid_of(drawn.canvas)
-                yield NetworkView(epoch, index, drawn.target, drawn.images, drawn.annotated_boxes, grid, drawn.scale)
+                yield NetworkView(
+                    epoch,
+                    index,
+                    drawn.target,
+                    drawn.images,
+                    drawn.annotated_boxes,
+                    grid_of(drawn.canvas).within(drawn.extent),
+                    drawn.scale,
+                    drawn.extent,
+                )
 
     def _grid(self, canvas: Size) -> AnchorGrid:
         return self.config.method.grid(self.config.padded(canvas))
@@ -86,6 +95,6 @@ def training_pictures(config: Config, source: Source, count: int, epoch: int = 0
     for place in range(count):
         index = place * len(source) // count
         sample = samples[epoch, index]
-        grid = config.method.grid(config.padded(sample.image.shape[:2]))
+        grid = config.method.grid(config.padded(sample.image.shape[:2])).within(sample.extent)
         assignment = config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
         yield TrainingPicture(source.name(index), sample, grid, assignment)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from anchorloc.config import read_config
-from anchorloc.engine.inference import autocast
+from anchorloc.engine.batch_samplers import equal_size_batches
+from anchorloc.engine.inference import full_precision
 from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
-from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Size, Target
+from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Target
 
 NO_BOXES: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
@@ -91,24 +92,27 @@ class Localizer:
 
     def _batches(self, images: Sequence[Pixels]) -> Iterator[list[tuple[int, Tile]]]:
         """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
-        by_size: dict[Size, list[tuple[int, Tile]]] = {}
-        for index, image in enumerate(images):
-            for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles):
-                by_size.setdefault(self.model.config.transform.resize(tile.size)[0], []).append((index, tile))
-        for places in by_size.values():
-            for start in range(0, len(places), self.batch_size):
-                yield places[start : start + self.batch_size]
+        config = self.model.config
+        places = [
+            (index, tile)
+            for index, image in enumerate(images)
+            for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles)
+        ]
+        sizes = [config.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
+        for batch in equal_size_batches(sizes, self.batch_size):
+            yield [places[place] for place in batch]
 
     def _sample(self, image: Pixels, tile: Tile) -> Sample:
         config, part = self.model.config, np.ascontiguousarray(tile.cut(image))
-        pixels, target, scale = config.transform(part, NO_BOXES, fill=config.detector.fill)
-        return Sample(pixels, target, f"tile at {tile.left}, {tile.top}", scale, tile.size)
+        pixels, target, placement = config.transform(part, NO_BOXES, fill=config.detector.fill)
+        name = f"tile at {tile.left}, {tile.top}"
+        return Sample(pixels, target, name, placement.scale, tile.size, placement.extent)
 
     def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
         """Return the candidates of samples of one size, before NMS."""
         config, device = self.model.config, self.model.device
         images = config.method.collate().pad([sample.image for sample in samples]).to(device)
-        with torch.inference_mode(), autocast(config, device):
+        with torch.inference_mode(), full_precision():
             predictions = self.model.network(images)
         grid = config.method.grid((images.shape[2], images.shape[3]))
         return config.method.candidates(predictions, grid, samples)

@@ -19,9 +19,9 @@ Array = NDArray[Any]
 
 
 def iou_matrix(grid: AnchorGrid, boxes: Array) -> Array:
-    """(A, M) float32 by torchvision, 0 where it has no number."""
+    """(A, M) float32 by torchvision, 0 where it has no number and where the anchor takes no part."""
     iou: Array = box_iou(torch.from_numpy(grid.boxes), torch.from_numpy(boxes.astype(np.float32))).numpy()
-    return np.nan_to_num(iou)
+    return np.where(centers_in_image(grid)[:, None], np.nan_to_num(iou), np.float32(0))
 
 
 def anchor_centers(grid: AnchorGrid) -> Array:
@@ -32,6 +32,15 @@ def anchor_centers(grid: AnchorGrid) -> Array:
         block = np.stack([np.tile(x, len(y)), y.repeat(len(x))], axis=1)
         blocks.append(block.repeat(level.shapes, axis=0))
     return np.concatenate(blocks)
+
+
+def centers_in_image(grid: AnchorGrid) -> Array:
+    """(A,) whether the cell of every anchor has its center in the image."""
+    if grid.extent is None:
+        return np.ones(len(grid), bool)
+    top, left, bottom, right = grid.extent
+    x, y = anchor_centers(grid).T
+    return np.asarray((left <= x) & (x < right) & (top <= y) & (y < bottom))
 
 
 def box_centers(boxes: Array) -> Array:
@@ -53,7 +62,7 @@ def ignore_crowd(matched: Array, grid: AnchorGrid, boxes: Array) -> None:
     for box in boxes.astype(np.float32):
         shared = np.minimum(anchors[:, 2:], box[2:]) - np.maximum(anchors[:, :2], box[:2])
         inter = shared.clip(0).prod(axis=1)
-        covered = (area > 0) & (inter / np.where(area > 0, area, 1) >= np.float32(0.5))
+        covered = (area > 0) & (inter / np.where(area > 0, area, 1) >= np.float32(0.5)) & centers_in_image(grid)
         matched[(matched == BACKGROUND) & covered] = IGNORE
 
 
@@ -95,6 +104,8 @@ def atss_twin(assigner: ATSSAssigner, grid: AnchorGrid, boxes: Array, crowd: Arr
     for row in np.flatnonzero(~crowd):
         candidates = atss_candidates(grid, boxes[row], assigner.topk)
         values = iou[candidates, row].astype(np.float64)
+        if not len(values):
+            continue
         threshold = values.mean() + (values.std(ddof=1) if len(values) > 1 else 0)
         corner = boxes[row].astype(np.float32).astype(np.float64)
         for anchor in candidates:
@@ -107,11 +118,11 @@ def atss_twin(assigner: ATSSAssigner, grid: AnchorGrid, boxes: Array, crowd: Arr
 
 def atss_candidates(grid: AnchorGrid, box: Array, cells: int) -> Array:
     """The anchors of the nearest cells of every level."""
-    away = squared_distances(grid, box)
+    away = np.where(centers_in_image(grid), squared_distances(grid, box), np.inf)
     chosen, start = [], 0
     for level in grid.levels:
         distance = away[start : start + len(level) : level.shapes]
-        nearest = np.lexsort((np.arange(len(distance)), distance))[:cells]
+        nearest = np.lexsort((np.arange(len(distance)), distance))[: min(cells, np.isfinite(distance).sum())]
         chosen.append((start + nearest[:, None] * level.shapes + np.arange(level.shapes)).ravel())
         start += len(level)
     return np.concatenate(chosen)
@@ -162,7 +173,11 @@ def grids(draw: st.DrawFn) -> AnchorGrid:
     else:
         grid_sizes = None
     grid: AnchorGrid = generator(size, grid_sizes)
-    return grid
+    if draw(st.booleans()):
+        return grid
+    edges = (st.lists(st.integers(0, side + 20), min_size=2, max_size=2).map(sorted) for side in size)
+    (top, bottom), (left, right) = (draw(pair) for pair in edges)
+    return grid.within((top, left, bottom, right))
 
 
 @st.composite

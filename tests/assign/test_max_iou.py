@@ -101,6 +101,21 @@ def test_of_equal_boxes_the_lower_row_is_learned() -> None:
     np.testing.assert_array_equal(assignment.unassigned, [1])
 
 
+def test_an_anchor_of_the_padding_gets_no_box() -> None:
+    """Of a padded image of 2 x 4 squares, the image covers 1.6 x 2.5: the third column's center is on its edge."""
+    grid = SQUARES((20, 40))
+    within = grid.within((0, 0, 16, 25))
+    assert within.taking_part.reshape(2, 4).tolist() == [[True, True, False, False]] * 2
+    assert within.boxes is grid.boxes
+    box = [[21, 0, 25, 10]]  # inside the image, but the third square overlaps it most
+    np.testing.assert_array_equal(MaxIoUAssigner(0.4, 0.4, 0)(grid, box).anchors, [2])
+    np.testing.assert_array_equal(MaxIoUAssigner(0.4, 0.4, 0)(within, box).unassigned, [0])
+    assert grid.within((0, 0, 20, 40)) is grid.within((0, 0, 16, 36)) is grid
+    assert within.within((0, 0, 20, 40)) is grid
+    assert not grid.within((0, 0, 4, 4)).taking_part.any()
+    np.testing.assert_array_equal(MaxIoUAssigner(0.4, 0.4, 0)(grid.within((0, 0, 4, 4)), [[0, 0, 4, 4]]).anchors, [])
+
+
 def test_a_box_outside_the_image_gets_no_anchor() -> None:
     assignment = MaxIoUAssigner(0.5, 0.4, 0)(SQUARES((20, 20)), [[100, 100, 110, 110]])
     np.testing.assert_array_equal(assignment.matched, [BACKGROUND] * 4)

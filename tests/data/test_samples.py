@@ -200,7 +200,7 @@ def test_loaders_fill_by_the_mean_of_the_detector() -> None:
     config = read_config(None, ["detector.mean=[0.5, 0.5, 0.5]", letterbox, "data.size=40", "train.batch_size=1"])
     for loader in (
         train_loader(config, config.data.open("train"), 0),
-        validation_loader(config, config.data.open("val")),
+        validation_loader(config, config.data.open("val"), [[0]]),
     ):
         images = next(batches(loader)).images
         assert (images[0, :, :, -1] == 128).all()

@@ -63,7 +63,8 @@ def test_the_size_for_the_network(
     found, factor = resize(size)
     assert found == canvas
     assert factor == pytest.approx((scale, scale))
-    image, _, (vertical, horizontal) = Transform(resize)(noise(size), target())
+    image, _, placement = Transform(resize)(noise(size), target())
+    vertical, horizontal = placement.scale
     assert image.shape == (*canvas, 3)
     assert image.dtype == np.uint8
     assert horizontal == pytest.approx(scale, rel=0.01)
@@ -73,8 +74,8 @@ def test_the_size_for_the_network(
 def test_evaluation_puts_the_image_at_the_top_left_and_changes_nothing_at_random() -> None:
     image = noise((20, 40))
     transform = Transform(Letterbox(80, 80), Augment(1, 1, (0.5, 2), 1))
-    out, mapped, scale = transform(image, target((10, 5, 20, 15)))
-    assert list(scale) == [2, 2]
+    out, mapped, placement = transform(image, target((10, 5, 20, 15)))
+    assert (placement.scale, placement.extent) == ((2, 2), (0, 0, 40, 80))
     np.testing.assert_array_equal(mapped.boxes, [[20, 10, 40, 30]])
     np.testing.assert_array_equal(out[40:], np.broadcast_to((124, 116, 104), (40, 80, 3)))
     assert np.abs(out[:40:2, ::2].astype(int) - image).mean() < 60  # enlarged, not turned
@@ -104,8 +105,9 @@ def test_boxes_alone_go_where_boxes_with_pixels_go(
     transform: Transform, size: tuple[int, int], seed: int, training: bool
 ) -> None:
     boxes = random_target(size, seed)
-    image, with_pixels, scale = transform(noise(size), boxes, Random(seed) if training else None)
+    image, with_pixels, whole = transform(noise(size), boxes, Random(seed) if training else None)
     alone, placement = transform.boxes(size, boxes, Random(seed) if training else None)
+    assert whole == placement
     assert image.shape == (*placement.canvas, 3)
     for field in ("boxes", "labels", "crowd", "area", "rows"):
         np.testing.assert_array_equal(getattr(alone, field), getattr(with_pixels, field))
@@ -113,6 +115,7 @@ def test_boxes_alone_go_where_boxes_with_pixels_go(
     assert ((alone.boxes >= 0) & (alone.boxes <= [width, height, width, height])).all()
     assert (alone.boxes[:, 2:] > alone.boxes[:, :2]).all()
     if not training:
+        scale = placement.scale
         np.testing.assert_allclose(alone.boxes / [*scale[::-1], *scale[::-1]], boxes.boxes, rtol=1e-9, atol=1e-9)
 
 

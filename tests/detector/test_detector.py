@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def sample(boxes: np.ndarray, shape: tuple[int, int] = (160, 160), image_id: int
         np.full(count, 100.0),
         np.arange(count, dtype=np.int64),
     )
-    return Sample(np.full((*shape, 3), 50, np.uint8), target, image_id, (1.0, 1.0), shape)
+    return Sample(np.full((*shape, 3), 50, np.uint8), target, image_id, (1.0, 1.0), shape, (0, 0, *shape))
 
 
 def collate(samples: list[Sample], generator: AnchorGenerator = ANCHORS) -> Batch:
@@ -214,7 +215,9 @@ def test_a_batch_without_objects_trains() -> None:
 def test_decoding_perfect_predictions_gives_the_boxes_back_in_original_pixels() -> None:
     boxes = np.array([[10.0, 10, 50, 60], [80, 90, 150, 140], [100, 10, 130, 30]])
     one = sample(boxes)
-    scaled = Sample(one.image, one.target, 7, (0.5, 2.0), (320, 80))  # network pixels for one original pixel
+    scaled = Sample(
+        one.image, one.target, 7, (0.5, 2.0), (320, 80), one.extent
+    )  # network pixels for one original pixel
     batch = collate([scaled])
     grid, coder = ANCHORS((160, 160)), DeltaCoder()
     logits, deltas = torch.full((1, len(grid), 3), -9.0), torch.zeros(1, len(grid), 4)
@@ -226,6 +229,21 @@ def test_decoding_perfect_predictions_gives_the_boxes_back_in_original_pixels() 
     assert found.labels[order].tolist() == [0, 1, 2]
     assert found.image_id == 7
     assert set(found.anchors.tolist()) <= set(batch.positives.tolist())
+
+
+def test_decoding_drops_anchors_of_the_padding_and_boxes_without_area() -> None:
+    """Every anchor has a good score; offsets move half of the boxes off the image."""
+    grid, coder = ANCHORS((160, 160)), DeltaCoder()
+    one = replace(sample(random_boxes(0), (100, 160)), extent=(0, 0, 100, 160))
+    deltas = torch.zeros(1, len(grid), 4)
+    deltas[0, ::2, 0] = 100.0  # far to the right
+    predictions = Predictions(torch.full((1, len(grid), 1), 2.0), deltas)
+    (found,) = Decoder(nms_iou=1.0, topk_candidates=10**6, max_detections=10**6)(predictions, grid, [one], coder)
+    centers = (grid.boxes[:, 1] + grid.boxes[:, 3]) / 2
+    expected = [anchor for anchor in range(1, len(grid), 2) if centers[anchor] < 100]
+    assert sorted(found.anchors.tolist()) == expected
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert found.boxes[:, 3].max() <= 100
 
 
 def test_decoding_keeps_the_best_and_stops_at_the_limits() -> None:

@@ -57,7 +57,7 @@ def sample(boxes: Tensor, crowd: bool = False) -> Sample:
     count = len(boxes)
     rows = np.arange(count, dtype=np.int64)
     target = Target(boxes.numpy().astype(np.float64), rows % 3, np.full(count, crowd), np.ones(count), rows)
-    return Sample(np.zeros((128, 128, 3), np.uint8), target, 1, (1.0, 1.0), (128, 128))
+    return Sample(np.zeros((128, 128, 3), np.uint8), target, 1, (1.0, 1.0), (128, 128), (0, 0, 128, 128))
 
 
 def collate(*samples: Sample) -> Batch:

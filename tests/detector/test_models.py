@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from anchorloc.detector import (
     TimmBackbone,
     TorchvisionBackbone,
 )
+from anchorloc.detector.folding import fold_batch_norm
 from anchorloc.errors import InputError
 
 SMALL = ResidualBackbone((8, 8, 16, 16), (1, 1, 1, 1), 8)  # strides 8, 16, 32
@@ -48,7 +50,48 @@ def check_learns(settings: DetectorSettings, strides: list[int], side: int = 64)
         if weight.requires_grad:
             assert weight.grad is not None, name
             assert torch.isfinite(weight.grad).all(), name
+    check_folds(copy.deepcopy(model), side)
     return model
+
+
+def check_folds(model: nn.Module, side: int) -> None:
+    """Folded, the network has fewer modules of batch normalization and predicts the same."""
+    norms = count_norms(model)
+    images = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = model.eval()(images)
+        fold_batch_norm(model, (side, side))
+        found = model(images)
+    for ours, theirs in ((found.logits, expected.logits), (found.deltas, expected.deltas)):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert count_norms(model) < norms or not norms
+
+
+def count_norms(model: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def test_only_a_norm_that_a_convolution_feeds_alone_is_folded() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.free = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1, bias=False)
+            self.first, self.second, self.third = (nn.BatchNorm2d(4) for _ in range(3))
+
+        def forward(self, images: Tensor) -> Tensor:
+            both = self.conv(images)
+            return self.first(both) + self.second(both) + self.third(self.free(images))
+
+    network = Odd().eval()
+    for norm in (network.first, network.second, network.third):
+        nn.init.uniform_(norm.running_mean)
+        nn.init.uniform_(norm.running_var, 0.5, 2)
+    images = torch.randn(1, 3, 4, 4)
+    expected = network(images)
+    fold_batch_norm(network, (4, 4))
+    torch.testing.assert_close(network(images), expected)
+    assert isinstance(network.third, nn.Identity)
+    assert count_norms(network) == 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from itertools import islice
 
-from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anchorloc.engine.batch_samplers import (
+    TrainBatchSampler,
+    ValidationBatchSampler,
+    equal_size_batches,
+    in_image_order,
+)
 
 
 def test_an_epoch_has_every_image_once_and_batches_may_span_two() -> None:
@@ -28,10 +37,22 @@ def test_processes_share_each_batch() -> None:
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
-def test_validation_sees_every_image_once_in_order() -> None:
-    order = ValidationBatchSampler(10, 4)
-    assert [index for batch in order for _, index in batch] == list(range(10))
-    assert len(order) == len(list(order)) == 3
+@given(st.lists(st.sampled_from([(32, 64), (64, 32), (64, 64)]), max_size=20), st.integers(1, 5), st.integers(1, 3))
+def test_validation_sees_every_image_once_and_pads_none_for_another(
+    sizes: list[tuple[int, int]], batch_size: int, count: int
+) -> None:
+    batches = equal_size_batches(sizes, batch_size)
+    assert all(len(batch) <= batch_size and len({sizes[index] for index in batch}) == 1 for batch in batches)
+    assert in_image_order(batches, batches) == list(range(len(sizes)))
+    shards = [ValidationBatchSampler(batches, (rank, count)) for rank in range(count)]
+    seen = sorted(index for shard in shards for batch in shard for _, index in batch)
+    assert seen == list(range(len(sizes)))
+    assert sum(map(len, shards)) == len(batches)
+
+
+def test_results_of_other_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        in_image_order([[0, 1]], [["one"]])
 
 
 def test_the_pieces_of_a_part_are_all_of_it_and_no_more() -> None:

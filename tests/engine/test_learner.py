@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from anchorloc.detector import Batch
-from anchorloc.engine.build import batches, train_loader, validation_loader
+from anchorloc.engine.build import batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import AveragedModel, Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.system.signals import Stopped
@@ -161,7 +161,9 @@ def test_a_validation_batch_is_as_large_as_a_part_but_no_larger_than_one_process
     words: list[str], expected: list[int]
 ) -> None:
     config = small(*words)
-    sizes = [len(batch.samples) for batch in batches(validation_loader(config, config.data.open("val")))]
+    val = config.data.open("val")
+    loader = validation_loader(config, val, validation_batches(config, val))
+    sizes = [len(batch.samples) for batch in batches(loader)]
     assert sizes == expected
 
 

@@ -122,7 +122,9 @@ def test_the_coder_goes_there_and_back(seed: int) -> None:
 
 def batch_of(*targets: Target) -> Batch:
     image = np.zeros((64, 96, 3), np.uint8)
-    samples = [Sample(image, target, place, (0.5, 0.5), (128, 192)) for place, target in enumerate(targets)]
+    samples = [
+        Sample(image, target, place, (0.5, 0.5), (128, 192), (0, 0, 64, 96)) for place, target in enumerate(targets)
+    ]
     return Collate(WholeImageAnchor(), SingleObjectAssigner(), 32)(samples)
 
 

@@ -47,7 +47,7 @@ def test_the_sparse_way_is_the_dense_decoder(source: BoxSource, assign: Any, dec
         scores = torch.zeros(1, len(view.grid), 2)
         scores[0, candidates.anchors, candidates.labels] = candidates.scores
         predictions = Predictions(torch.logit(scores.double()), deltas[None])
-        sample = Sample(np.empty((0, 0, 3), np.uint8), view.target, 1, view.scale, source.size(view.index))
+        sample = Sample(np.empty((0, 0, 3), np.uint8), view.target, 1, view.scale, source.size(view.index), view.extent)
         (dense,) = decode(predictions, view.grid, [sample], DeltaCoder())
         sparse = decode.decode_and_nms(candidates, deltas, view.grid, sample, DeltaCoder())
         np.testing.assert_array_equal(sparse.boxes, dense.boxes)

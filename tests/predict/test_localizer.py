@@ -19,7 +19,7 @@ import anchorloc
 from anchorloc.boxes import box_iou, soft_nms
 from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
-from anchorloc.engine.build import batches, validation_loader
+from anchorloc.engine.build import batches, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
 from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer, NamedDetections
@@ -65,7 +65,7 @@ def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path
 
 def test_it_finds_what_evaluation_finds(model: Localizer) -> None:
     config = replace(model.model.config, train=replace(model.model.config.train, batch_size=1))
-    loader = batches(validation_loader(config, SCENES))
+    loader = batches(validation_loader(config, SCENES, validation_batches(config, SCENES)))
     judged = [detect_batch(model.model.network, batch, config, torch.device("cpu")) for batch in loader]
     for index, [expected] in enumerate(judged):
         assert_same(model(SCENES.image(index)), expected)

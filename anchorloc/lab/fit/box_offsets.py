@@ -70,18 +70,20 @@ def collect_offsets(views: NetworkViews) -> BoxOffsets:
 
 
 def _level_axes(grid: AnchorGrid) -> Float64Array:
-    """Return (L, 2, 3): per level, along x and y, the first center, the stride and the number of cells."""
-    return np.array(
-        [
-            [(level.first_center[axis], level.stride[axis], level.grid_size[axis]) for axis in (1, 0)]
-            for level in grid.levels
-        ],
-        np.float64,
-    )
+    """Return (L, 2, 3): per level, along x and y, the first center, the stride and the number of usable cells."""
+    axes = np.empty((len(grid.levels), 2, 3))
+    for place, (level, cells) in enumerate(zip(grid.levels, grid.cells, strict=True)):
+        for axis in (0, 1):
+            start, end, stride = cells[axis], cells[axis + 2], level.stride[axis]
+            axes[place, 1 - axis] = level.first_center[axis] + start * stride, stride, end - start
+    return axes
 
 
 def _nearest_offsets(centers: Float64Array, axes: Float64Array) -> Float64Array:
-    """Return (L, M, 2): the distance along x and y of `centers` (M, 2) to the nearest anchor center of each level."""
+    """Return (L, M, 2): the distance along x and y of `centers` (M, 2) to the nearest anchor center of each level.
+
+    It is infinite where no cell of the level is in the image.
+    """
     first, stride, count = (axes[:, None, :, part] for part in range(3))  # (L, 1, 2)
-    index = np.clip(np.rint((centers - first) / stride), 0, count - 1)
-    return np.asarray(np.abs(centers - first - index * stride))
+    index = np.clip(np.rint((centers - first) / stride), 0, np.maximum(count, 1) - 1)
+    return np.where(count > 0, np.abs(centers - first - index * stride), np.inf)
