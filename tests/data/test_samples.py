@@ -91,11 +91,12 @@ def test_without_training_nothing_is_random(source: Source) -> None:
     assert len(first) == EPOCH
     for index in range(EPOCH):
         assert bytes_of(first[0, index]) == bytes_of(second[7, index])
-    image, target, scale = STRONG(source.image(0), source.training_target(0))
+    image, target, placement = STRONG(source.image(0), source.training_target(0))
     sample = first[0, 0]
     np.testing.assert_array_equal(sample.image, image)
     np.testing.assert_array_equal(sample.target.boxes, target.boxes)
-    assert (sample.image_id, sample.scale, sample.size) == (1, scale, (80, 80))
+    assert (sample.image_id, sample.scale, sample.size) == (1, placement.scale, (80, 80))
+    assert sample.extent == placement.extent
 
 
 def test_the_generators_of_others_are_not_touched(source: Source) -> None:

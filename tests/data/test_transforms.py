@@ -277,7 +277,7 @@ def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
         (TorchvisionStretch(40, 70), GeneralizedRCNNTransform(1, 1, mean, std, fixed_size=(70, 40))),
     ):
         expected = peer.eval().resize(peer.normalize(pixels))[0]
-        found, mapped, scale = Transform(resize)(image, target((0, 0, size[1], size[0])))
+        found, mapped, placement = Transform(resize)(image, target((0, 0, size[1], size[0])))
         assert found.dtype == np.float32
         assert found.shape[:2] == expected.shape[1:] == Transform(resize).draw_placement(size).canvas
         normalized = (torch.from_numpy(found).permute(2, 0, 1) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
@@ -285,7 +285,7 @@ def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
         ).view(3, 1, 1)
         torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(mapped.boxes, [[0, 0, found.shape[1], found.shape[0]]])
-        assert scale == pytest.approx((found.shape[0] / size[0], found.shape[1] / size[1]))
+        assert placement.scale == pytest.approx((found.shape[0] / size[0], found.shape[1] / size[1]))
 
 
 @given(SIZES, st.integers(0, 2**32))

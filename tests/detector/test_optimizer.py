@@ -41,7 +41,7 @@ def test_settings_of_an_optimizer_are_those_it_was_built_with(optimizer: type[Ad
     now.load_state_dict(then.state_dict())
     groups = [group for part in now.parts for group in part.param_groups]
     assert {group["full_rate"] for group in groups} == {0.0001}
-    assert {group["lr"] for group in groups} == {0.005}  # of the step taken: a run at its end is saved as it was
+    assert {group["lr"] for group in groups} == {0.005}  # a run at its end is saved as it was
     assert {group["weight_decay"] for group in groups} == {0.2, 0.0}
     assert all(part.state for part in now.parts)
 
