@@ -141,7 +141,7 @@ def test_pixels_and_boxes_agree_with_torchvision(transform: Transform, size: tup
     image, boxes = noise(size), random_target(size, seed)
     out, mapped, _ = transform(image, boxes, Random(seed))
     pixels, expected = torchvision_twin(transform.boxes(size, boxes, Random(seed))[1], image, boxes)
-    np.testing.assert_allclose(out.astype(int), pixels, atol=1)
+    np.testing.assert_allclose(out.astype(int), pixels, atol=2)  # 1 for the rounding of each of two scalings
     np.testing.assert_allclose(mapped.boxes, expected[mapped.rows - 100], atol=1e-4)  # it computes in float32 at times
 
 
@@ -283,7 +283,7 @@ def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
         normalized = (torch.from_numpy(found).permute(2, 0, 1) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
             std
         ).view(3, 1, 1)
-        torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=5e-5)
         np.testing.assert_allclose(mapped.boxes, [[0, 0, found.shape[1], found.shape[0]]])
         assert placement.scale == pytest.approx((found.shape[0] / size[0], found.shape[1] / size[1]))
 
