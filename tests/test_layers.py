@@ -99,7 +99,7 @@ def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str
 
 
 @pytest.mark.parametrize(
-    "module", ["assign", "data", "metrics", "doctor", "doctor.__main__", "evaluate", "compare.__main__"]
+    "module", ["assign", "data", "detector", "metrics", "doctor", "doctor.__main__", "evaluate", "compare.__main__"]
 )
 def test_importing_these_loads_no_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"anchorloc.{module}")

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
 from anchorloc.assign import Assigner, SingleObjectAssigner
-from anchorloc.detector import Batch, Collate, Detector, Predictions, SingleBoxLocalizer, TaskAlignedAssigner
+from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.structures import AnchorGrid, Detections, Sample, Size
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from anchorloc.config.settings import Config
+    from anchorloc.detector import Batch, Collate, Detector, Predictions
 
 
 @dataclass(frozen=True)
@@ -122,5 +123,7 @@ class SingleBoxMethod:
 
 
 def _collate(method: AnchorMethod | SingleBoxMethod) -> Collate:
+    from anchorloc.detector.batch import Collate
+
     config = method.config
     return Collate(method.generator, method.assigner, config.multiple, config.detector.fill)

@@ -1,24 +1,42 @@
-"""Everything in torch that trains: batch, backbone, pyramid, head, coder, losses, decoder, optimizers."""
+"""Everything that trains: network, losses, assignment by predictions, decoder, optimizers.
 
-from anchorloc.detector.backbone import ResidualBackbone
-from anchorloc.detector.batch import Batch, Collate, pad_to_multiple
-from anchorloc.detector.box_losses import CIoULoss, DIoULoss, GIoULoss, MSELoss, SmoothL1Loss
-from anchorloc.detector.class_losses import FocalLoss, HardNegativeLoss, QualityFocalLoss
-from anchorloc.detector.coder import DeltaCoder
-from anchorloc.detector.decode import Candidates, Decoder
-from anchorloc.detector.head import Head
-from anchorloc.detector.level_head import LevelHead
-from anchorloc.detector.losses import Criterion
-from anchorloc.detector.model import Detector, DetectorSettings
-from anchorloc.detector.optimizer import SGD, AdamW, CombinedOptimizer, Muon
-from anchorloc.detector.path_aggregation import PathAggregation
-from anchorloc.detector.predictions import Predictions
-from anchorloc.detector.pyramid import FeaturePyramid
-from anchorloc.detector.single_box import SingleBoxLocalizer
-from anchorloc.detector.ssd_pyramid import SSDLitePyramid, SSDPyramid
-from anchorloc.detector.task_aligned import TaskAlignedAssigner
-from anchorloc.detector.timm_backbone import TimmBackbone
-from anchorloc.detector.torchvision_backbone import TorchvisionBackbone
+A component is a choice in the config, so importing this package loads no torch: a file `*_settings.py` has the fields
+and checks of components, and their methods import the torch code from the file beside it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from anchorloc.detector.backbone_settings import ResidualBackbone, TimmBackbone, TorchvisionBackbone
+from anchorloc.detector.coder_settings import DeltaCoder
+from anchorloc.detector.decoder_settings import Decoder
+from anchorloc.detector.detector_settings import DetectorSettings
+from anchorloc.detector.head_settings import Head, LevelHead
+from anchorloc.detector.loss_settings import (
+    CIoULoss,
+    Criterion,
+    DIoULoss,
+    FocalLoss,
+    GIoULoss,
+    HardNegativeLoss,
+    MSELoss,
+    QualityFocalLoss,
+    SmoothL1Loss,
+)
+from anchorloc.detector.optimizer_settings import SGD, AdamW, Muon
+from anchorloc.detector.padding import pad_to_multiple
+from anchorloc.detector.pyramid_settings import FeaturePyramid, PathAggregation, SSDLitePyramid, SSDPyramid
+from anchorloc.detector.single_box_settings import SingleBoxLocalizer
+from anchorloc.detector.task_aligned_settings import TaskAlignedAssigner
+
+if TYPE_CHECKING:
+    from anchorloc.detector.batch import Batch, Collate
+    from anchorloc.detector.decode import Candidates
+    from anchorloc.detector.model import Detector
+    from anchorloc.detector.optimizer import CombinedOptimizer
+    from anchorloc.detector.predictions import Predictions
 
 __all__ = [
     "SGD",
@@ -55,3 +73,18 @@ __all__ = [
     "TorchvisionBackbone",
     "pad_to_multiple",
 ]
+
+_ON_FIRST_USE = {  # they load torch
+    "Batch": "batch",
+    "Candidates": "decode",
+    "Collate": "batch",
+    "CombinedOptimizer": "optimizer",
+    "Detector": "model",
+    "Predictions": "predictions",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)

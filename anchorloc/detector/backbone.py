@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from anchorloc.detector.backbone_settings import ResidualBackbone
 from anchorloc.detector.layers import Backbone, ConvNormAct
 
 
-@dataclass(frozen=True)
-class ResidualBackbone:
-    """A small ResNet (arXiv:1512.03385) for training from random weights in little time.
+class ResidualNetwork(Backbone):
+    """The module of a `ResidualBackbone`."""
 
-    The stem keeps most of the work at stride 4 and coarser, where 3×3 convolutions fill a CPU best.
-    """
-
-    channels: tuple[int, ...] = (32, 64, 128, 160)  # channels at stride 4, 8, 16, 32, ...
-    blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks at each stride
-    first_stride: int = 4  # stride of the finest map that the pyramid gets, in pixels
-
-    def __post_init__(self) -> None:
-        if len(self.channels) != len(self.blocks):
-            raise ValueError(f"need one number of blocks per stage, got {self.channels} and {self.blocks}")
-        if min(self.channels, default=0) < 2 or min(self.blocks) < 1:
-            raise ValueError(f"need 2 channels and 1 block a stage at least, got {self.channels} and {self.blocks}")
-        if self.first_stride not in [4 << stage for stage in range(len(self.channels))]:
-            raise ValueError(f"first_stride must be the stride of a stage (4, 8, ...), got {self.first_stride}")
-
-    def __call__(self, *, pretrained: bool = True) -> Backbone:
-        """Build the module, randomly initialized: there are no weights to load."""
-        return _ResidualNetwork(self)
-
-
-class _ResidualNetwork(Backbone):
     def __init__(self, settings: ResidualBackbone) -> None:
         super().__init__()
         narrow = settings.channels[0] // 2
@@ -52,6 +29,7 @@ class _ResidualNetwork(Backbone):
         self.strides = tuple(strides[self.skipped :])
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the maps from `first_stride` on, fine to coarse."""
         maps = []
         features = self.stem(images)
         for stage in self.stages:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anchorloc.detector.padding import pad_to_multiple
 from anchorloc.structures import IMAGENET_MEAN, AnchorGrid, Assignment, Color, Sample, Size
 
 Generator = Callable[[Size], AnchorGrid]
@@ -90,12 +91,6 @@ class Collate:
             slot[image.shape[0] :] = fill
             slot[: image.shape[0], image.shape[1] :] = fill
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
-
-
-def pad_to_multiple(size: Sequence[int], multiple: int) -> Size:
-    """Return (height, width) rounded up to multiples of `multiple`."""
-    height, width = (-(-side // multiple) * multiple for side in size)
-    return height, width
 
 
 def _join(parts: Sequence[np.ndarray], dtype: type, columns: int | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Box losses.
+"""The formulas of the box losses.
 
 GIoU is torchvision's. Its CIoU is NaN for a box without height, and its DIoU adds 1e-7 to every divisor, so those two
 are written here.
@@ -7,73 +7,42 @@ are written here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
-from anchorloc.detector.coder import Coder
-
 _MIN_DIVISOR = 1e-7  # square pixels or pixels: smallest divisor, for boxes without area
 
 
-@dataclass(frozen=True)
-class SmoothL1Loss:
-    """Huber loss of the offsets (Fast R-CNN, arXiv:1504.08083), summed over the four."""
-
-    beta: float = 1 / 9  # error below which the loss is quadratic; 0 gives L1
-
-    def __post_init__(self) -> None:
-        if self.beta < 0:
-            raise ValueError(f"beta must not be negative, got {self.beta}")
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
-        """Return the (P,) loss."""
-        return F.smooth_l1_loss(deltas, coder.encode(boxes, anchors), beta=self.beta, reduction="none").sum(dim=1)
+def smooth_l1_loss(deltas: Tensor, targets: Tensor, beta: float) -> Tensor:
+    """Return the (P,) Huber loss of offsets (P, 4); see `SmoothL1Loss`."""
+    return F.smooth_l1_loss(deltas, targets, beta=beta, reduction="none").sum(dim=1)
 
 
-@dataclass(frozen=True)
-class MSELoss:
-    """Squared error of the offsets (R-CNN, arXiv:1311.2524, appendix C), summed over the four."""
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
-        """Return the (P,) loss."""
-        return F.mse_loss(deltas, coder.encode(boxes, anchors), reduction="none").sum(dim=1)
+def mse_loss(deltas: Tensor, targets: Tensor) -> Tensor:
+    """Return the (P,) squared error of offsets (P, 4); see `MSELoss`."""
+    return F.mse_loss(deltas, targets, reduction="none").sum(dim=1)
 
 
-@dataclass(frozen=True)
-class GIoULoss:
-    """1 - GIoU of decoded and true box (arXiv:1902.09630)."""
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
-        """Return the (P,) loss."""
-        return generalized_box_iou_loss(coder.decode(deltas, anchors), boxes)  # type: ignore[no-any-return]
+def giou_loss(found: Tensor, boxes: Tensor) -> Tensor:
+    """Return the (P,) loss of decoded boxes (P, 4); see `GIoULoss`."""
+    return generalized_box_iou_loss(found, boxes)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class DIoULoss:
-    """1 - IoU + the distance of the centers, squared, in diagonals of the enclosing box (arXiv:1911.08287)."""
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
-        """Return the (P,) loss."""
-        found = coder.decode(deltas, anchors)
-        return 1 - paired_iou(found, boxes) + center_distance(found, boxes)
+def diou_loss(found: Tensor, boxes: Tensor) -> Tensor:
+    """Return the (P,) loss of decoded boxes (P, 4); see `DIoULoss`."""
+    return 1 - paired_iou(found, boxes) + center_distance(found, boxes)
 
 
-@dataclass(frozen=True)
-class CIoULoss:
-    """DIoU with a term for the aspect ratio (arXiv:1911.08287, section 3.3)."""
-
-    def __call__(self, deltas: Tensor, boxes: Tensor, anchors: Tensor, coder: Coder) -> Tensor:
-        """Return the (P,) loss."""
-        found = coder.decode(deltas, anchors)
-        iou = paired_iou(found, boxes)
-        shape = angle_difference(found, boxes)
-        with torch.no_grad():
-            weight = shape / (1 - iou + shape).clamp(min=_MIN_DIVISOR)
-        return 1 - iou + center_distance(found, boxes) + weight * shape
+def ciou_loss(found: Tensor, boxes: Tensor) -> Tensor:
+    """Return the (P,) loss of decoded boxes (P, 4); see `CIoULoss`."""
+    iou = paired_iou(found, boxes)
+    shape = angle_difference(found, boxes)
+    with torch.no_grad():
+        weight = shape / (1 - iou + shape).clamp(min=_MIN_DIVISOR)
+    return 1 - iou + center_distance(found, boxes) + weight * shape
 
 
 def paired_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:

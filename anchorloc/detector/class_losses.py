@@ -1,13 +1,12 @@
-"""Classification losses.
+"""The formulas of the classification losses.
 
-Each loss returns a sum over the B images of a batch. Ignored anchors are left out.
+A total is a sum over the B images of a batch. Ignored anchors are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,83 +17,37 @@ from anchorloc.detector.batch import Batch
 PIECE = 1 << 16  # logits
 
 
-@dataclass(frozen=True)
-class FocalLoss:
-    """Focal loss (arXiv:1708.02002): cross-entropy with less weight on easy anchors."""
-
-    alpha: float = 0.25  # weight of positives, against 1 - alpha of the background
-    gamma: float = 2.0  # exponent that lowers the weight of easy anchors
-    background_class: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1 or self.gamma < 0:
-            raise ValueError(f"need 0 <= alpha <= 1 and gamma >= 0, got {self.alpha} and {self.gamma}")
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the elementwise loss of `logits` for `targets`, which are above 0 at the class of a positive."""
-        targets = (targets > 0).to(logits.dtype)
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        missing = (targets - logits.sigmoid()).abs()
-        return (self.alpha * targets + (1 - self.alpha) * (1 - targets)) * missing**self.gamma * cross_entropy
-
-    def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over the logits (B, A, C); `quality` (P,) is unused."""
-        return _total(self, logits, batch, torch.ones_like(quality), self.gamma, 1 - self.alpha)
+def focal_loss(logits: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Return the elementwise loss; see `FocalLoss`."""
+    targets = (targets > 0).to(logits.dtype)
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    missing = (targets - logits.sigmoid()).abs()
+    return (alpha * targets + (1 - alpha) * (1 - targets)) * missing**gamma * cross_entropy
 
 
-@dataclass(frozen=True)
-class QualityFocalLoss:
-    """Quality focal loss (arXiv:2006.04388): the score of a positive learns the IoU of its predicted box."""
-
-    beta: float = 2.0  # exponent that lowers the weight of anchors whose score is near its target
-    background_class: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.beta < 0:
-            raise ValueError(f"beta must not be negative, got {self.beta}")
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the elementwise loss of `logits` for `targets`, the IoU at the class of a positive, else 0."""
-        cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        return (targets - logits.sigmoid()).abs() ** self.beta * cross_entropy
-
-    def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over the logits (B, A, C); `quality` (P,) is the target score of each positive."""
-        return _total(self, logits, batch, quality, self.beta)
+def quality_focal_loss(logits: Tensor, targets: Tensor, beta: float) -> Tensor:
+    """Return the elementwise loss; see `QualityFocalLoss`."""
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (targets - logits.sigmoid()).abs() ** beta * cross_entropy
 
 
-@dataclass(frozen=True)
-class HardNegativeLoss:
-    """Cross-entropy over classes and background on the positives and the hardest negatives of each image.
-
-    There are `negative_to_positive_ratio` negatives per positive (SSD, arXiv:1512.02325, section 2.2). An image without
-    a positive has no loss.
-    """
-
-    negative_to_positive_ratio: float = 3.0  # hard negatives per positive of an image
-    background_class: ClassVar[bool] = True  # needs a head with a logit of the background
-
-    def __post_init__(self) -> None:
-        if self.negative_to_positive_ratio < 0:
-            raise ValueError(f"negative_to_positive_ratio must not be negative, got {self.negative_to_positive_ratio}")
-
-    def total(self, logits: Tensor, batch: Batch, quality: Tensor) -> Tensor:
-        """Return the sum over the positives and hard negatives among the logits (B, A, 1 + C); `quality` is unused."""
-        images, anchors, _ = logits.shape
-        classes = torch.zeros(images * anchors, dtype=torch.int64, device=logits.device)
-        classes[batch.positives] = batch.labels + 1
-        losses = F.cross_entropy(logits.flatten(0, 1), classes, reduction="none")
-        wrong = losses.detach().clone()
-        wrong[batch.positives] = wrong[batch.ignored] = -torch.inf
-        count = torch.bincount(batch.positives // anchors, minlength=images)  # positives of each image
-        order = wrong.view(images, anchors).argsort(dim=1, descending=True)
-        rank = torch.arange(anchors, device=logits.device)
-        hard = torch.zeros(images, anchors, dtype=torch.bool, device=logits.device)
-        hard.scatter_(1, order, rank < (self.negative_to_positive_ratio * count)[:, None])
-        return losses[batch.positives].sum() + losses[hard.flatten() & wrong.isfinite()].sum()
+def hard_negative_total(logits: Tensor, batch: Batch, negative_to_positive_ratio: float) -> Tensor:
+    """Return the sum over the positives and hard negatives among the logits (B, A, 1 + C); see `HardNegativeLoss`."""
+    images, anchors, _ = logits.shape
+    classes = torch.zeros(images * anchors, dtype=torch.int64, device=logits.device)
+    classes[batch.positives] = batch.labels + 1
+    losses = F.cross_entropy(logits.flatten(0, 1), classes, reduction="none")
+    wrong = losses.detach().clone()
+    wrong[batch.positives] = wrong[batch.ignored] = -torch.inf
+    count = torch.bincount(batch.positives // anchors, minlength=images)  # positives of each image
+    order = wrong.view(images, anchors).argsort(dim=1, descending=True)
+    rank = torch.arange(anchors, device=logits.device)
+    hard = torch.zeros(images, anchors, dtype=torch.bool, device=logits.device)
+    hard.scatter_(1, order, rank < (negative_to_positive_ratio * count)[:, None])
+    return losses[batch.positives].sum() + losses[hard.flatten() & wrong.isfinite()].sum()
 
 
-def _total(
+def focal_total(
     loss: Callable[[Tensor, Tensor], Tensor],
     logits: Tensor,
     batch: Batch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,34 +21,21 @@ class Coder(Protocol):
         """Return (..., 4) boxes."""
 
 
-@dataclass(frozen=True)
-class DeltaCoder:
-    """Offsets of a box from its anchor: center shift in anchor sizes, log of the size ratio (R-CNN, arXiv:1311.2524).
+def encode_deltas(boxes: Tensor, anchors: Tensor, weights: Sequence[float]) -> Tensor:
+    """Return the (N, 4) deltas that take `anchors` (N, 4) to `boxes` (N, 4); see `DeltaCoder`."""
+    center, size = _center_size(boxes.float())
+    anchor_center, anchor_size = _center_size(anchors.float())
+    deltas = torch.cat([(center - anchor_center) / anchor_size, torch.log(size / anchor_size)], dim=-1)
+    return deltas * deltas.new_tensor(weights)
 
-    The tensor twin of `anchorloc.boxes.encode_boxes` and `decode_boxes`; always computed in float32.
-    """
 
-    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # factors on the offsets dx, dy, dw, dh
-    max_ratio: float = 1000 / 16  # maximum ratio of a decoded side to the anchor's side (default: torchvision's)
-
-    def __post_init__(self) -> None:
-        if min(*self.weights, self.max_ratio) <= 0:
-            raise ValueError(f"weights and max_ratio must be above 0, got {self.weights} and {self.max_ratio}")
-
-    def encode(self, boxes: Tensor, anchors: Tensor) -> Tensor:
-        """Return the (N, 4) deltas that take `anchors` (N, 4) to `boxes` (N, 4) of positive size."""
-        center, size = _center_size(boxes.float())
-        anchor_center, anchor_size = _center_size(anchors.float())
-        deltas = torch.cat([(center - anchor_center) / anchor_size, torch.log(size / anchor_size)], dim=-1)
-        return deltas * deltas.new_tensor(self.weights)
-
-    def decode(self, deltas: Tensor, anchors: Tensor) -> Tensor:
-        """Return the (..., 4) boxes that `deltas` (..., 4) make of `anchors` (..., 4)."""
-        deltas = deltas.float() / deltas.new_tensor(self.weights, dtype=torch.float32)
-        anchor_center, anchor_size = _center_size(anchors.float())
-        center = anchor_center + deltas[..., :2] * anchor_size
-        half = 0.5 * anchor_size * torch.exp(deltas[..., 2:].clamp(max=math.log(self.max_ratio)))
-        return torch.cat([center - half, center + half], dim=-1)
+def decode_deltas(deltas: Tensor, anchors: Tensor, weights: Sequence[float], max_ratio: float) -> Tensor:
+    """Return the (..., 4) boxes that `deltas` (..., 4) make of `anchors` (..., 4); see `DeltaCoder`."""
+    deltas = deltas.float() / deltas.new_tensor(weights, dtype=torch.float32)
+    anchor_center, anchor_size = _center_size(anchors.float())
+    center = anchor_center + deltas[..., :2] * anchor_size
+    half = 0.5 * anchor_size * torch.exp(deltas[..., 2:].clamp(max=math.log(max_ratio)))
+    return torch.cat([center - half, center + half], dim=-1)
 
 
 @dataclass(frozen=True)

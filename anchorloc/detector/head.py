@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from anchorloc.detector.head_settings import NORM_GROUPS, Head
 from anchorloc.detector.layers import flatten_level
 from anchorloc.detector.level_head import init_class_prior, init_last_layer
 from anchorloc.detector.predictions import Predictions
 
-GROUPS = 32
 
+class HeadModule(nn.Module):
+    """The module of a `Head`."""
 
-@dataclass(frozen=True)
-class Head:
-    """RetinaNet's two towers (arXiv:1708.02002), shared over levels but for their batch normalization.
-
-    Convolutions are shared, statistics are not: a level's own mean and variance are what evaluation will see
-    (RTMDet, arXiv:2212.07784). Group normalization has no statistics and is shared too.
-    """
-
-    channels: int = 64  # channels of the towers
-    depth: int = 2  # convolutions per tower
-    prior: float = 0.01  # score of every anchor and class before training
-    norm: Literal["batch", "group", "none"] = "batch"  # normalization of the towers; group has 32 groups
-    # (arXiv:1803.08494)
-    background_class: bool = False  # add a logit of the background; scores are then a softmax over classes
-    depthwise: bool = False  # build towers of depthwise 3×3 and 1×1 convolutions, for CPUs (arXiv:1704.04861)
-    iou_branch: bool = False  # predict the IoU of each box; scores are then the geometric mean of class score and IoU
-    # (arXiv:1912.05992)
-
-    def __post_init__(self) -> None:
-        if self.channels < 1 or self.depth < 0:
-            raise ValueError(f"need channels >= 1 and depth >= 0, got {self.channels} and {self.depth}")
-        if not 0 < self.prior < 1:
-            raise ValueError(f"prior must be above 0 and below 1, got {self.prior}")
-        if self.norm == "group" and self.channels % GROUPS:
-            raise ValueError(f"channels must be a multiple of {GROUPS} for group normalization, got {self.channels}")
-
-    def __call__(self, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> nn.Module:
-        """Build the module; its widths follow from the anchors of a cell at each level.
-
-        Raises:
-            ValueError: the levels have different channels.
-        """
-        if len(set(inputs)) > 1:
-            raise ValueError(
-                f"detector.head is shared by all levels, but their channels are {list(inputs)}; use kind: LevelHead"
-            )
-        return _Head(self, inputs, shapes_per_level, classes)
-
-
-class _Head(nn.Module):
     def __init__(self, settings: Head, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> None:
         super().__init__()
         self.background_class = settings.background_class
@@ -121,5 +81,5 @@ def _convolution(inputs: int, outputs: int, bias: bool, depthwise: bool) -> nn.M
 
 def _norm(settings: Head) -> nn.Module:
     if settings.norm == "group":
-        return nn.GroupNorm(GROUPS, settings.channels)
+        return nn.GroupNorm(NORM_GROUPS, settings.channels)
     return nn.BatchNorm2d(settings.channels) if settings.norm == "batch" else nn.Identity()

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from anchorloc.detector.head_settings import LevelHead
 from anchorloc.detector.layers import ConvNormAct, flatten_level
 from anchorloc.detector.predictions import Predictions
 
 
-@dataclass(frozen=True)
-class LevelHead:
-    """SSD's head (arXiv:1512.02325): at each level a convolution for the classes and one for the offsets, no more.
+class LevelHeadModule(nn.Module):
+    """The module of a `LevelHead`."""
 
-    Levels may have any channels and any number of anchors a cell.
-    """
-
-    depthwise: bool = False  # use a depthwise 3×3 and a 1×1 convolution, as in SSDLite (arXiv:1801.04381)
-    background_class: bool = True  # add a logit of the background; scores are then a softmax over classes
-    prior: float = 0.01  # score of every anchor and class before training
-
-    def __post_init__(self) -> None:
-        if not 0 < self.prior < 1:
-            raise ValueError(f"prior must be above 0 and below 1, got {self.prior}")
-
-    def __call__(self, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int) -> nn.Module:
-        """Build the module; its widths follow from the anchors of a cell at each level."""
-        return _LevelHead(self, inputs, shapes_per_level, classes)
-
-
-class _LevelHead(nn.Module):
     def __init__(
         self, settings: LevelHead, inputs: Sequence[int], shapes_per_level: Sequence[int], classes: int
     ) -> None:

@@ -1,95 +1,50 @@
-"""AdamW, SGD and Muon, and their parameter groups."""
+"""AdamW, SGD and Muon on the weights of a network, and their parameter groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from anchorloc.detector.optimizer_settings import SGD, AdamW, Muon
+
 LAST = ("head.logits", "head.deltas", "head.quality")  # the last layers of a network
 
 
-@dataclass(frozen=True)
-class AdamW:
-    """AdamW (arXiv:1711.05101); norms and biases do not decay."""
-
-    learning_rate: float = 1e-3  # peak rate: after warm-up, before it falls to 0 along half a cosine
-    weight_decay: float = 0.02  # weight decay; norms and biases have none
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def __call__(self, model: nn.Module) -> CombinedOptimizer:
-        """Return the optimizer of the trainable weights of `model`."""
-        return CombinedOptimizer([_adamw(_groups(_trainable(model), self))])
+def adamw(settings: AdamW, model: nn.Module) -> CombinedOptimizer:
+    """Return AdamW for the trainable weights of `model`."""
+    return CombinedOptimizer([_torch_adamw(_groups(_trainable(model), settings))])
 
 
-@dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent with momentum; norms and biases do not decay."""
-
-    learning_rate: float = 0.01  # peak rate: after warm-up, before it falls to 0 along half a cosine
-    weight_decay: float = 1e-4  # weight decay; norms and biases have none
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
-    momentum: float = 0.9  # momentum of the gradients
-
-    def __post_init__(self) -> None:
-        _check(self)
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"need 0 <= momentum < 1, got {self.momentum}")
-
-    def __call__(self, model: nn.Module) -> CombinedOptimizer:
-        """Return the optimizer of the trainable weights of `model`."""
-        groups = _groups(_trainable(model), self)
-        return CombinedOptimizer([torch.optim.SGD(groups, momentum=self.momentum, fused=_can_fuse(groups))])
+def sgd(settings: SGD, model: nn.Module) -> CombinedOptimizer:
+    """Return SGD for the trainable weights of `model`."""
+    groups = _groups(_trainable(model), settings)
+    return CombinedOptimizer([torch.optim.SGD(groups, momentum=settings.momentum, fused=_can_fuse(groups))])
 
 
-@dataclass(frozen=True)
-class Muon:
-    """Muon (Jordan et al., 2024): the momentum of each hidden kernel, made orthogonal, so that all directions of a
-    layer learn equally fast. Its steps have the size of AdamW's (arXiv:2502.16982), which takes the other weights:
-    input and output layers, depthwise kernels, norms and biases.
-    """
-
-    learning_rate: float = 5e-3  # peak rate: after warm-up, before it falls to 0 along half a cosine
-    weight_decay: float = 0.02  # weight decay; norms and biases have none
-    backbone_lr_multiplier: float = 1.0  # learning rate of the backbone, as a multiple of learning_rate
-    momentum: float = 0.95  # momentum of the gradients
-    iterations: int = 3  # Newton-Schulz iterations per step
-
-    def __post_init__(self) -> None:
-        _check(self)
-        if not 0 <= self.momentum < 1 or not 1 <= self.iterations < 100:
-            raise ValueError(
-                f"need 0 <= momentum < 1 and 1 <= iterations < 100, got {self.momentum} and {self.iterations}"
-            )
-
-    def __call__(self, model: nn.Module) -> CombinedOptimizer:
-        """Return the optimizer of the trainable weights of `model`, whose memory format must be final."""
-        named = _trainable(model)
-        hidden = [(name, weight) for name, weight in named if _is_hidden(name, weight)]
-        rest = [(name, weight) for name, weight in named if not _is_hidden(name, weight)]
-        if not hidden:
-            return CombinedOptimizer([_adamw(_groups(rest, self))])
-        kernels = [weight for _, weight in hidden]
-        matrices = {id(weight): nn.Parameter(as_matrix(weight.detach())) for weight in kernels}
-        groups = [
-            {**group, "params": [matrices[id(weight)] for weight in group["params"]]} for group in _groups(hidden, self)
-        ]
-        muon = torch.optim.Muon(
-            groups,
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            ns_steps=self.iterations,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        return CombinedOptimizer(
-            [muon, _adamw(_groups(rest, self))], [(weight, matrices[id(weight)]) for weight in kernels]
-        )
+def muon(settings: Muon, model: nn.Module) -> CombinedOptimizer:
+    """Return Muon and AdamW for the trainable weights of `model`, whose memory format must be final."""
+    named = _trainable(model)
+    hidden = [(name, weight) for name, weight in named if _is_hidden(name, weight)]
+    rest = [(name, weight) for name, weight in named if not _is_hidden(name, weight)]
+    if not hidden:
+        return CombinedOptimizer([_torch_adamw(_groups(rest, settings))])
+    kernels = [weight for _, weight in hidden]
+    matrices = {id(weight): nn.Parameter(as_matrix(weight.detach())) for weight in kernels}
+    groups = [
+        {**group, "params": [matrices[id(weight)] for weight in group["params"]]} for group in _groups(hidden, settings)
+    ]
+    first = torch.optim.Muon(
+        groups,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        ns_steps=settings.iterations,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    views = [(weight, matrices[id(weight)]) for weight in kernels]
+    return CombinedOptimizer([first, _torch_adamw(_groups(rest, settings))], views)
 
 
 class CombinedOptimizer:
@@ -152,19 +107,9 @@ def _groups(named: list[tuple[str, nn.Parameter]], settings: AdamW | SGD | Muon)
     return [{"params": weights, "lr": rate, "weight_decay": decay} for (rate, decay), weights in groups.items()]
 
 
-def _adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+def _torch_adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, fused=_can_fuse(groups))
 
 
 def _can_fuse(groups: list[dict[str, Any]]) -> bool:
     return groups[0]["params"][0].device.type in ("cpu", "cuda")
-
-
-def _check(settings: AdamW | SGD | Muon) -> None:
-    if not settings.learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {settings.learning_rate}")
-    if settings.weight_decay < 0 or settings.backbone_lr_multiplier < 0:
-        raise ValueError(
-            f"weight_decay and backbone_lr_multiplier must not be negative, got {settings.weight_decay} "
-            f"and {settings.backbone_lr_multiplier}"
-        )

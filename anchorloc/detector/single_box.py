@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,74 +10,57 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anchorloc.detector.batch import Batch
-from anchorloc.detector.box_losses import MSELoss, SmoothL1Loss
 from anchorloc.detector.coder import NormalizedCoder
 from anchorloc.detector.decode import to_original, with_area
-from anchorloc.detector.model import Detector, DetectorSettings
+from anchorloc.detector.detector_settings import DetectorSettings
+from anchorloc.detector.model import Detector
 from anchorloc.detector.predictions import Predictions
+from anchorloc.detector.single_box_settings import SingleBoxLocalizer
 from anchorloc.structures import AnchorGrid, Detections, Sample
 
 CODER = NormalizedCoder()
 
 
-@dataclass(frozen=True)
-class SingleBoxLocalizer:
-    """Pool the last map, apply one hidden layer, and predict a normalized box and class logits.
+def build(settings: SingleBoxLocalizer, detector: DetectorSettings, classes: int, pretrained: bool) -> Detector:
+    """Return the network of a `SingleBoxLocalizer` on the backbone and colors of `detector`."""
+    backbone = detector.backbone(pretrained=pretrained)
+    head = _Head(backbone.channels[-1] * settings.pool**2, settings.hidden, classes)
+    return Detector(backbone, _Pool(settings.pool), head, detector.mean, detector.std)
 
-    The rest of the engine sees a network with one anchor, the whole image, which is assigned to the one object.
+
+def losses(
+    settings: SingleBoxLocalizer, predictions: Predictions, batch: Batch, images: float | None
+) -> dict[str, Tensor]:
+    """Return the losses of `batch` by name; see `SingleBoxLocalizer.losses`."""
+    logits, deltas = (values[:, 0][batch.positives] for values in (predictions.logits, predictions.deltas))
+    count = max(1.0, batch.weight if images is None else images)
+    box = settings.box(deltas, batch.boxes, batch.anchors, CODER).sum()
+    return {
+        "classification": F.cross_entropy(logits, batch.labels, reduction="sum") / count,
+        "box": settings.box_weight * box / count,
+    }
+
+
+def decode(predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
+    """Return the one box of each image, in original pixels; its score is the probability of its class.
+
+    A box without area inside its image is no detection.
     """
-
-    pool: int = 1  # cells per side that the last map is averaged to; 1 is global pooling
-    hidden: int = 256  # units of the hidden layer
-    box: SmoothL1Loss | MSELoss = SmoothL1Loss()  # loss of center and size, as fractions of the image
-    box_weight: float = 10.0  # weight of the box loss; the class loss has 1
-
-    def __post_init__(self) -> None:
-        if self.pool < 1 or self.hidden < 1 or self.box_weight < 0:
-            raise ValueError(
-                f"need pool >= 1, hidden >= 1 and box_weight >= 0, got {self.pool}, {self.hidden} and {self.box_weight}"
+    logits, deltas = predictions.logits[:, 0].detach(), predictions.deltas[:, 0].detach()
+    scores, labels = logits.softmax(dim=-1).max(dim=-1)
+    boxes = CODER.decode(deltas, torch.from_numpy(grid.boxes).to(deltas.device))
+    return [
+        with_area(
+            Detections(
+                to_original(box[None].cpu().numpy(), sample),
+                score[None].cpu().numpy(),
+                label[None].cpu().numpy(),
+                np.array([-1]),  # no anchor
+                sample.image_id,
             )
-
-    def __call__(self, settings: DetectorSettings, classes: int, *, pretrained: bool = True) -> Detector:
-        """Build the network on the backbone and colors of `settings`."""
-        backbone = settings.backbone(pretrained=pretrained)
-        head = _Head(backbone.channels[-1] * self.pool**2, self.hidden, classes)
-        return Detector(backbone, _Pool(self.pool), head, settings.mean, settings.std)
-
-    def losses(self, predictions: Predictions, batch: Batch, images: float | None = None) -> dict[str, Tensor]:
-        """Return {"classification": (), "box": ()}; an image whose object was cropped away has no part in them.
-
-        Args:
-            images: what to divide by, where several processes share a batch; else those with an object.
-        """
-        logits, deltas = (values[:, 0][batch.positives] for values in (predictions.logits, predictions.deltas))
-        count = max(1.0, batch.weight if images is None else images)
-        box = self.box(deltas, batch.boxes, batch.anchors, CODER).sum()
-        return {
-            "classification": F.cross_entropy(logits, batch.labels, reduction="sum") / count,
-            "box": self.box_weight * box / count,
-        }
-
-    def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
-        """Return the one box of each image, in original pixels; its score is the probability of its class.
-
-        A box that has no area inside the image is no detection.
-        """
-        logits, deltas = predictions.logits[:, 0].detach(), predictions.deltas[:, 0].detach()
-        scores, labels = logits.softmax(dim=-1).max(dim=-1)
-        boxes = CODER.decode(deltas, torch.from_numpy(grid.boxes).to(deltas.device))
-        return [
-            with_area(
-                Detections(
-                    to_original(box[None].cpu().numpy(), sample),
-                    score[None].cpu().numpy(),
-                    label[None].cpu().numpy(),
-                    np.array([-1]),  # no anchor
-                    sample.image_id,
-                )
-            )
-            for box, score, label, sample in zip(boxes, scores, labels, samples, strict=True)
-        ]
+        )
+        for box, score, label, sample in zip(boxes, scores, labels, samples, strict=True)
+    ]
 
 
 class _Pool(nn.Module):

@@ -2,88 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.assign import Assigner, ATSSAssigner, centers_inside
+from anchorloc.assign import centers_inside
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.box_losses import paired_iou
-from anchorloc.detector.coder import DeltaCoder
+from anchorloc.detector.coder_settings import DeltaCoder
 from anchorloc.detector.predictions import Predictions
+from anchorloc.detector.task_aligned_settings import TaskAlignedAssigner
 from anchorloc.structures import AnchorGrid
 
 
-@dataclass(frozen=True)
-class TaskAlignedAssigner:
-    """Task alignment learning (TOOD, arXiv:2108.07755, section 3.2).
+@torch.no_grad()
+def reassign(
+    settings: TaskAlignedAssigner, predictions: Predictions, batch: Batch, grid: AnchorGrid, coder: DeltaCoder
+) -> Batch:
+    """Return `batch` with its positives chosen anew; see `TaskAlignedAssigner`.
 
-    Of the anchors with their center in a box, the `topk` of greatest score**alpha * IoU**beta are its positives, by
-    the score and the decoded box that they predict now. (MMDetection takes the best of all anchors first, then keeps
-    the ones with their center in the box.)
-
-    The score of a positive learns its alignment: that product, scaled so that the best positive of a box learns the
-    greatest IoU among them. Its box loss is weighted by the alignment. An anchor that several boxes claim goes to the
-    one that its decoded box overlaps most.
-
-    The `initial` assigner chooses the ignored anchors, before the network runs, and what the lab shows.
+    Letters: M boxes of all images (no crowds), Q pairs of a box and an anchor with its center in it, T of them
+    among the best of their box, P positives.
     """
+    device = predictions.deltas.device
+    targets = [sample.target for sample in batch.samples]
+    numpy_boxes = np.concatenate([target.boxes[~target.crowd] for target in targets]).astype(np.float32)  # (M, 4)
+    numpy_labels = np.concatenate([target.labels[~target.crowd] for target in targets])  # (M,)
+    numpy_images = np.repeat(np.arange(len(targets)), [(~target.crowd).sum() for target in targets])  # (M,)
+    numpy_rows, numpy_anchors = centers_inside(grid, numpy_boxes)  # (Q,) box of a pair, and anchor in its image
+    boxes = torch.from_numpy(numpy_boxes).to(device)  # (M, 4)
+    labels = torch.from_numpy(numpy_labels).to(device)  # (M,)
+    images = torch.from_numpy(numpy_images).to(device)  # (M,) place in the batch
+    pair_box = torch.from_numpy(numpy_rows).to(device)  # (Q,) 0..M-1
+    pair_index = torch.from_numpy(numpy_anchors).to(device) + images[pair_box] * len(grid)  # (Q,) 0..B*A-1
+    pair_anchor = torch.from_numpy(grid.boxes[numpy_anchors]).to(device)  # (Q, 4) xyxy
 
-    topk: int = 13  # maximum number of positive anchors per box
-    alpha: float = 1.0  # exponent of the score
-    beta: float = 6.0  # exponent of the IoU
-    initial: Assigner = ATSSAssigner()  # assigner that chooses the ignored anchors
+    decoded = coder.decode(predictions.deltas.flatten(0, 1)[pair_index], pair_anchor)  # (Q, 4)
+    iou = paired_iou(decoded, boxes[pair_box])  # (Q,)
+    score = predictions.scores().flatten(0, 1)[pair_index, labels[pair_box]]  # (Q,)
+    metric = score**settings.alpha * iou**settings.beta  # (Q,)
 
-    def __post_init__(self) -> None:
-        if self.topk < 1 or min(self.alpha, self.beta) < 0:
-            raise ValueError(
-                f"need topk >= 1 and alpha and beta of at least 0, got {self.topk}, {self.alpha} and {self.beta}"
-            )
+    best_of_box = _best(metric, pair_box, settings.topk)  # (T,) places among the Q pairs
+    best_of_box = best_of_box[(metric * iou)[best_of_box] > 0]  # no positive without overlap
+    best_of_anchor = _best(iou[best_of_box], pair_index[best_of_box], 1)  # (P,) places among the T
+    kept = best_of_box[best_of_anchor]  # (P,) places among the Q pairs, by ascending anchor
 
-    @torch.no_grad()
-    def __call__(self, predictions: Predictions, batch: Batch, grid: AnchorGrid, coder: DeltaCoder) -> Batch:
-        """Return `batch` with its positives chosen anew; ignored anchors stay ignored unless they become positive.
-
-        Letters: M boxes of all images (no crowds), Q pairs of a box and an anchor with its center in it, T of them
-        among the best of their box, P positives.
-        """
-        device = predictions.deltas.device
-        targets = [sample.target for sample in batch.samples]
-        numpy_boxes = np.concatenate([target.boxes[~target.crowd] for target in targets]).astype(np.float32)  # (M, 4)
-        numpy_labels = np.concatenate([target.labels[~target.crowd] for target in targets])  # (M,)
-        numpy_images = np.repeat(np.arange(len(targets)), [(~target.crowd).sum() for target in targets])  # (M,)
-        numpy_rows, numpy_anchors = centers_inside(grid, numpy_boxes)  # (Q,) box of a pair, and anchor in its image
-        boxes = torch.from_numpy(numpy_boxes).to(device)  # (M, 4)
-        labels = torch.from_numpy(numpy_labels).to(device)  # (M,)
-        images = torch.from_numpy(numpy_images).to(device)  # (M,) place in the batch
-        pair_box = torch.from_numpy(numpy_rows).to(device)  # (Q,) 0..M-1
-        pair_index = torch.from_numpy(numpy_anchors).to(device) + images[pair_box] * len(grid)  # (Q,) 0..B*A-1
-        pair_anchor = torch.from_numpy(grid.boxes[numpy_anchors]).to(device)  # (Q, 4) xyxy
-
-        decoded = coder.decode(predictions.deltas.flatten(0, 1)[pair_index], pair_anchor)  # (Q, 4)
-        iou = paired_iou(decoded, boxes[pair_box])  # (Q,)
-        score = predictions.scores().flatten(0, 1)[pair_index, labels[pair_box]]  # (Q,)
-        metric = score**self.alpha * iou**self.beta  # (Q,)
-
-        best_of_box = _best(metric, pair_box, self.topk)  # (T,) places among the Q pairs
-        best_of_box = best_of_box[(metric * iou)[best_of_box] > 0]  # no positive without overlap
-        best_of_anchor = _best(iou[best_of_box], pair_index[best_of_box], 1)  # (P,) places among the T
-        kept = best_of_box[best_of_anchor]  # (P,) places among the Q pairs, by ascending anchor
-
-        row, positives = pair_box[kept], pair_index[kept]  # (P,) box, and anchor in the batch
-        most_metric = _greatest(metric[kept], row, len(boxes))  # (M,)
-        most_iou = _greatest(iou[kept], row, len(boxes))  # (M,)
-        return replace(
-            batch,
-            positives=positives,
-            anchors=pair_anchor[kept],
-            boxes=boxes[row],
-            labels=labels[row],
-            ignored=batch.ignored[~torch.isin(batch.ignored, positives)],
-            alignment=metric[kept] / most_metric[row] * most_iou[row],
-        )
+    row, positives = pair_box[kept], pair_index[kept]  # (P,) box, and anchor in the batch
+    most_metric = _greatest(metric[kept], row, len(boxes))  # (M,)
+    most_iou = _greatest(iou[kept], row, len(boxes))  # (M,)
+    return replace(
+        batch,
+        positives=positives,
+        anchors=pair_anchor[kept],
+        boxes=boxes[row],
+        labels=labels[row],
+        ignored=batch.ignored[~torch.isin(batch.ignored, positives)],
+        alignment=metric[kept] / most_metric[row] * most_iou[row],
+    )
 
 
 def _best(values: Tensor, groups: Tensor, count: int) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,50 +10,44 @@ from typing import Any
 from torch import Tensor, nn
 
 from anchorloc.checkpoint import load_weights
+from anchorloc.detector.backbone_settings import TimmBackbone
 from anchorloc.detector.layers import Backbone, freeze_norms, try_network
 from anchorloc.errors import InputError
 
 
-@dataclass(frozen=True)
-class TimmBackbone:
-    """A network of timm (`pip install "anchorloc[timm]"`) by name, its last map of each stride."""
+def build(settings: TimmBackbone, pretrained: bool) -> Backbone:
+    """Return the module of a `TimmBackbone`, with its weights loaded if `pretrained`.
 
-    name: str = "resnet18"  # name of the network, as in timm.list_models(pretrained=True)
-    weights: str = "default"  # default (downloaded), none (random), or a file
-    strides: tuple[int, ...] = (8, 16, 32)  # strides of the maps that the pyramid gets, in pixels
-    frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
+    Raises:
+        InputError: timm is not installed, or the network, its weights or a stride do not exist.
+    """
+    places = _places(_network(settings).feature_info, settings)
+    network = _network(settings, pretrained and settings.weights == "default", out_indices=places)
+    if pretrained and settings.weights not in ("default", "none"):
+        _load(network, load_weights(Path(settings.weights)), settings)
+    return _Features(network, settings)
 
-    def __call__(self, *, pretrained: bool = True) -> Backbone:
-        """Build the module and load its weights if `pretrained`.
 
-        Raises:
-            InputError: timm is not installed, or the network, its weights or a stride do not exist.
-        """
-        places = self._places(self._network().feature_info)
-        network = self._network(pretrained and self.weights == "default", out_indices=places)
-        if pretrained and self.weights not in ("default", "none"):
-            _load(network, load_weights(Path(self.weights)), self)
-        return _Features(network, self)
+def _places(maps: Any, settings: TimmBackbone) -> list[int]:
+    """Return the index of the map of each stride among the maps of the network."""
+    found = {int(stride): place for stride, place in zip(maps.reduction(), maps.out_indices, strict=True)}
+    if missing := [stride for stride in settings.strides if stride not in found]:
+        raise InputError(f"{settings.name} has no map of stride {missing[0]}; it has {sorted(found)}")
+    return [found[stride] for stride in settings.strides]
 
-    def _places(self, maps: Any) -> list[int]:
-        """Return the index of the map of each stride among the maps of the network."""
-        found = {int(stride): place for stride, place in zip(maps.reduction(), maps.out_indices, strict=True)}
-        if missing := [stride for stride in self.strides if stride not in found]:
-            raise InputError(f"{self.name} has no map of stride {missing[0]}; it has {sorted(found)}")
-        return [found[stride] for stride in self.strides]
 
-    def _network(self, pretrained: bool = False, **options: Any) -> Any:
-        """Return the network of feature maps; with `out_indices`, without the layers after the last of them."""
-        try:
-            timm = import_module("timm")
-        except ImportError:
-            raise InputError('backbone.kind=TimmBackbone needs timm: pip install "anchorloc[timm]"') from None
-        try:
-            return timm.create_model(self.name, pretrained=pretrained, features_only=True, **options)
-        except Exception as error:  # many types: unknown name, no features, no network
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
-            raise InputError(f"timm cannot make {self.name!r} with features: {reason}{more}") from None
+def _network(settings: TimmBackbone, pretrained: bool = False, **options: Any) -> Any:
+    """Return the network of feature maps; with `out_indices`, without the layers after the last of them."""
+    try:
+        timm = import_module("timm")
+    except ImportError:
+        raise InputError('backbone.kind=TimmBackbone needs timm: pip install "anchorloc[timm]"') from None
+    try:
+        return timm.create_model(settings.name, pretrained=pretrained, features_only=True, **options)
+    except Exception as error:  # many types: unknown name, no features, no network
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
+        raise InputError(f"timm cannot make {settings.name!r} with features: {reason}{more}") from None
 
 
 class _Features(Backbone):

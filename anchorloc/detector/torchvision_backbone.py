@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -14,99 +13,82 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from anchorloc.checkpoint import load_weights
+from anchorloc.detector.backbone_settings import TorchvisionBackbone
 from anchorloc.detector.layers import SIDE, Backbone, cannot_be_run, freeze_norms, try_network
 from anchorloc.errors import InputError
 from anchorloc.files import exists
 
 
-@dataclass(frozen=True)
-class TorchvisionBackbone:
-    """A torchvision classifier without its classifier: the last map of each stride, found by running it once."""
+def build(settings: TorchvisionBackbone, pretrained: bool) -> Backbone:
+    """Return the module of a `TorchvisionBackbone`, with its weights loaded if `pretrained`.
 
-    name: str = "mobilenet_v2"  # name of the network, as in torchvision.models.list_models
-    weights: str = "default"  # default (downloaded), none (random), the name of torchvision weights, or a file
-    strides: tuple[int, ...] = (8, 16, 32)  # strides of the maps that the pyramid gets, in pixels
-    frozen_stages: int = 0  # leading stages whose weights and statistics are not trained
-    tensorflow_padding: bool = False  # pad stride-2 convolutions as TensorFlow does, for weights from there
-    nodes: tuple[str, ...] = ()  # names of the maps that the pyramid gets, fine to coarse; replaces `strides`
-    reduced_tail: bool = False  # halve the last stage, as torchvision's detectors do
-    ceil_mode: bool = False  # round sizes up in pooling, as in SSD's VGG
-    frozen_norm: bool = False  # do not train the statistics, scales and shifts of batch normalization
-    norm_eps: float | None = None  # epsilon of batch normalization; null keeps the network's own
+    Raises:
+        InputError: unknown network or weights, a file of another network, or no such stride or stage.
+    """
+    network = _network(settings, settings.weights if pretrained else "none")
+    if settings.tensorflow_padding:
+        _pad_like_tensorflow(network)
+    _speed_up(network)
+    _adjust(network, settings)
+    frozen = _freeze_stages(_stages(network)[1], settings.frozen_stages)
+    if settings.frozen_norm:
+        frozen = freeze_norms(network)
+    return _Extractor(network, _maps(network, settings), settings.name, frozen)
 
-    def __post_init__(self) -> None:
-        if self.frozen_stages < 0:
-            raise ValueError(f"frozen_stages must not be negative, got {self.frozen_stages}")
-        if self.norm_eps is not None and not 0 <= self.norm_eps <= 1:
-            raise ValueError(f"norm_eps must be from 0 to 1, got {self.norm_eps}")
-        if self.norm_eps == 0 and not self.frozen_norm:
-            raise ValueError("norm_eps=0 is for frozen_norm=true; batch normalization that learns has 1e-5")
 
-    def __call__(self, *, pretrained: bool = True) -> Backbone:
-        """Build the module and load its weights if `pretrained`.
+def _adjust(network: nn.Module, settings: TorchvisionBackbone) -> None:
+    """Apply the options that the weights were trained with (padding, epsilon)."""
+    for module in network.modules():
+        if isinstance(module, nn.MaxPool2d) and settings.ceil_mode:
+            module.ceil_mode = True
+        if isinstance(module, nn.BatchNorm2d) and settings.norm_eps is not None:
+            module.eps = settings.norm_eps
 
-        Raises:
-            InputError: unknown network or weights, a file of another network, or no such stride or stage.
-        """
-        network = self._network(self.weights if pretrained else "none")
-        if self.tensorflow_padding:
-            _pad_like_tensorflow(network)
-        _speed_up(network)
-        self._adjust(network)
-        frozen = _freeze_stages(_stages(network)[1], self.frozen_stages)
-        if self.frozen_norm:
-            frozen = freeze_norms(network)
-        return _Extractor(network, self._maps(network), self.name, frozen)
 
-    def _adjust(self, network: nn.Module) -> None:
-        """Apply the options that the weights were trained with (padding, epsilon)."""
-        for module in network.modules():
-            if isinstance(module, nn.MaxPool2d) and self.ceil_mode:
-                module.ceil_mode = True
-            if isinstance(module, nn.BatchNorm2d) and self.norm_eps is not None:
-                module.eps = self.norm_eps
+def _maps(network: nn.Module, settings: TorchvisionBackbone) -> tuple[str, ...]:
+    """Return the names of the maps."""
+    if settings.nodes:
+        return settings.nodes
+    found = _stages_by_stride(network)
+    if missing := [stride for stride in settings.strides if stride not in found]:
+        raise InputError(
+            f"{settings.name} has no map of stride {missing[0]} between its stages, but of {sorted(found)}; change "
+            "backbone.strides, or name maps inside of stages by backbone.nodes"
+        )
+    return tuple(found[stride] for stride in settings.strides)
 
-    def _maps(self, network: nn.Module) -> tuple[str, ...]:
-        """Return the names of the maps."""
-        if self.nodes:
-            return self.nodes
-        found = _stages_by_stride(network)
-        if missing := [stride for stride in self.strides if stride not in found]:
-            raise InputError(
-                f"{self.name} has no map of stride {missing[0]} between its stages, but of {sorted(found)}; change "
-                "backbone.strides, or name maps inside of stages by backbone.nodes"
-            )
-        return tuple(found[stride] for stride in self.strides)
 
-    def _network(self, weights: str) -> nn.Module:
-        if self.name not in torchvision.models.list_models(module=torchvision.models):
-            raise InputError(f"backbone.name={self.name!r} is not a torchvision classifier; see torchvision.models")
-        if weights == "none":
-            return self._build(None)
-        if Path(weights).suffix or exists(weights):
-            network = self._build(None)
-            _load_body(network, load_weights(Path(weights)), weights, self.name)
-            return network
-        try:
-            wanted = "DEFAULT" if weights == "default" else weights
-            return self._build(wanted)
-        except (URLError, OSError) as error:
-            raise InputError(
-                f"the weights of {self.name} cannot be downloaded ({error}); "
-                "set backbone.weights to a local file, or to none for random ones"
-            ) from None
-        except (KeyError, ValueError):
-            raise InputError(
-                f"backbone.weights={weights!r} is neither default, none, a file, nor weights of {self.name}"
-            ) from None
-
-    def _build(self, weights: str | None) -> nn.Module:
-        options = {"reduced_tail": True} if self.reduced_tail else {}
-        try:
-            network: nn.Module = torchvision.models.get_model(self.name, weights=weights, **options)
-        except TypeError:
-            raise InputError(f"backbone.reduced_tail is for mobilenet_v3, not for {self.name}") from None
+def _network(settings: TorchvisionBackbone, weights: str) -> nn.Module:
+    name = settings.name
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(f"backbone.name={name!r} is not a torchvision classifier; see torchvision.models")
+    if weights == "none":
+        return _classifier(settings, None)
+    if Path(weights).suffix or exists(weights):
+        network = _classifier(settings, None)
+        _load_body(network, load_weights(Path(weights)), weights, name)
         return network
+    try:
+        wanted = "DEFAULT" if weights == "default" else weights
+        return _classifier(settings, wanted)
+    except (URLError, OSError) as error:
+        raise InputError(
+            f"the weights of {name} cannot be downloaded ({error}); "
+            "set backbone.weights to a local file, or to none for random ones"
+        ) from None
+    except (KeyError, ValueError):
+        raise InputError(
+            f"backbone.weights={weights!r} is neither default, none, a file, nor weights of {name}"
+        ) from None
+
+
+def _classifier(settings: TorchvisionBackbone, weights: str | None) -> nn.Module:
+    options = {"reduced_tail": True} if settings.reduced_tail else {}
+    try:
+        network: nn.Module = torchvision.models.get_model(settings.name, weights=weights, **options)
+    except TypeError:
+        raise InputError(f"backbone.reduced_tail is for mobilenet_v3, not for {settings.name}") from None
+    return network
 
 
 class _Extractor(Backbone):

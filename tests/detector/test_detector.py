@@ -11,6 +11,7 @@ import torch
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import sigmoid_focal_loss
 
+from anchorloc import detector
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.boxes import decode_boxes, encode_boxes
@@ -110,6 +111,19 @@ def test_the_network_predicts_for_every_anchor_of_the_grid(height: int, width: i
     assert predictions.logits.shape == (2, count, 3)
     assert predictions.deltas.shape == (2, count, 4)
     assert abs(predictions.logits.sigmoid().mean().item() - 0.01) < 0.005  # the prior
+
+
+def test_every_public_name_is_found_and_no_other() -> None:
+    assert all(hasattr(detector, name) for name in detector.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Decode'"):
+        detector.Decode  # noqa: B018
+
+
+@pytest.mark.parametrize("mean", [(0.485, 0.456, 0.406), (0.5, 0.1, 1 / 3)])
+def test_the_fill_becomes_exactly_zero(mean: tuple[float, float, float]) -> None:
+    settings = DetectorSettings(TINY.backbone, TINY.pyramid, TINY.head, mean=mean)
+    model = settings(ANCHORS.strides, ANCHORS.shapes_per_level, classes=3)
+    assert model.mean.flatten().tolist() == list(settings.fill)
 
 
 def test_strides_that_do_not_fit_are_one_sentence() -> None:

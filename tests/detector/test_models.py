@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import resnet18
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.detector import (
@@ -233,7 +234,7 @@ def test_networks_without_the_maps_are_one_sentence(name: str, nodes: tuple[str,
 
 
 def test_weights_are_read_from_a_file_of_any_name(tmp_path: Path) -> None:
-    state = TorchvisionBackbone("resnet18", "none")._build(None).state_dict()
+    state = resnet18(weights=None).state_dict()
     torch.save(state, tmp_path / "weights")
     loaded = TorchvisionBackbone("resnet18", str(tmp_path / "weights"))().state_dict()
     torch.testing.assert_close(loaded["body.conv1.weight"], state["conv1.weight"])
