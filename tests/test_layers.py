@@ -99,10 +99,36 @@ def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str
 
 
 @pytest.mark.parametrize(
-    "module", ["assign", "data", "detector", "metrics", "doctor", "doctor.__main__", "evaluate", "compare.__main__"]
+    "module",
+    ["assign", "data", "detector", "metrics", "config", "doctor", "doctor.__main__", "evaluate", "compare.__main__"],
 )
 def test_importing_these_loads_no_torch(module: str) -> None:
     assert "torch" not in loaded_by(f"anchorloc.{module}")
+
+
+def test_reading_and_writing_settings_loads_no_torch(tmp_path: Path) -> None:
+    """The check is checked: building a network fails it."""
+    code = """
+import sys
+from pathlib import Path
+from anchorloc.config import list_settings, read_config, read_saved_config, to_yaml
+
+path = Path(sys.argv[1])
+for overrides in (
+    ["assign.kind=TaskAlignedAssigner", "detector.pyramid.kind=PathAggregation", "decode.soft_nms_sigma=0.5"],
+    ["task=localization", "localizer={}"],
+):
+    path.write_text(to_yaml(read_config(None, overrides)), encoding="utf-8")
+    config = read_saved_config(path, ["train.seed=1"])
+    config.method, config.method.grid((64, 64)), config.padded((60, 60)), config.detector.fill
+list(list_settings())
+if len(sys.argv) > 2:
+    config.method.build(2)
+sys.exit("torch" in sys.modules)
+"""
+    words = [sys.executable, "-c", code, str(tmp_path / "config.yaml")]
+    assert subprocess.run(words).returncode == 0
+    assert subprocess.run([*words, "build"]).returncode == 1
 
 
 def test_the_proof_sees_what_is_loaded() -> None:
