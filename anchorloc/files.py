@@ -219,7 +219,7 @@ def write_bytes(path: Path, data: bytes, backup: Path | None = None) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             if backup is not None and path.exists():
-                _keep(path, backup)
+                keep_as(path, backup)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
@@ -245,7 +245,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def _keep(path: Path, backup: Path) -> None:
+def keep_as(path: Path, backup: Path) -> None:
     """Link the file as `backup`, so that `path` stays; rename it on file systems without hard links."""
     backup.unlink(missing_ok=True)
     try:

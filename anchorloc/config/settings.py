@@ -40,6 +40,7 @@ from anchorloc.structures import Size
 
 MAX_THREADS = 512  # with thousands of threads a process takes long to end
 MAX_BATCH = 1 << 16  # images; a machine would be busy for long before its memory runs out
+AUTO_EPOCHS = 0.5  # epochs between validations, at least, with validate_every=auto
 _LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
 _DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 
@@ -57,6 +58,8 @@ class TrainSettings:
     base_batch_size: int = 0  # batch size the learning rate was tuned for; the rate is scaled linearly from it
     # (arXiv:1706.02677); 0 disables scaling
     warmup: int = 50  # steps from 0 to the full learning rate
+    rewarm: float = 0.3  # a run that is resumed with a greater length raises the learning rate, over warmup steps, to
+    # this fraction of the full rate, unless it is higher; 0 never raises it
     clip_norm: float = 10.0  # greatest norm of all gradients together; larger gradients are scaled down to it
     skip_nonfinite: int = 0  # consecutive updates to skip when a loss or gradient is NaN or infinite, before the run
     # stops
@@ -67,7 +70,8 @@ class TrainSettings:
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
     threads: int = 0  # CPU threads of torch; 0 leaves the choice to torch
     seed: int = 0  # seed of the initial weights, the augmentation and the order of images
-    validate_every: float = 0.5  # epochs between validations; the end of a run is always validated
+    validate_every: float | Literal["auto"] = "auto"  # epochs between validations; auto takes 0.5 epochs, or as many as
+    # keep validation within 10% of a length in minutes; the end of a run is always validated
     save_every: float = 10.0  # maximum minutes between checkpoints; every validation writes one too
     keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
@@ -80,22 +84,19 @@ class TrainSettings:
             raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         if not 0 <= self.seed < 1 << 63:
             raise ValueError(f"seed must be from 0 to 2**63 - 1, got {self.seed}")
-        for name in (
-            "batch_size",
-            "gradient_accumulation",
-            "validate_every",
-            "save_every",
-            "keep_checkpoints",
-            "clip_norm",
-        ):
+        for name in ("batch_size", "gradient_accumulation", "save_every", "keep_checkpoints", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not self.validation_interval > 0:
+            raise ValueError(f"validate_every must be above 0, got {self.validate_every}")
         for name in ("workers", "base_batch_size", "warmup", "skip_nonfinite", "patience", "image_cache_mb", "threads"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name, most in (("threads", MAX_THREADS), ("batch_size", MAX_BATCH)):
             if getattr(self, name) > most:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
+        if not 0 <= self.rewarm <= 1:
+            raise ValueError(f"rewarm must be from 0 to 1, got {self.rewarm}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 
@@ -104,6 +105,11 @@ class TrainSettings:
         """The length as (number, "minute" | "epoch" | "iteration")."""
         number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
         return float(number), unit.rstrip("s")
+
+    @property
+    def validation_interval(self) -> float:
+        """The epochs between validations; with validate_every=auto at least."""
+        return AUTO_EPOCHS if self.validate_every == "auto" else self.validate_every
 
     @property
     def lr_scale(self) -> float:

@@ -32,13 +32,20 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
     try:
         return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-    indices = [item for item in first["loc"] if isinstance(item, int)]
+        errors = error.errors()
+    first = errors[0]
+    indices = _indices(first)
+    alike = [other for other in errors if _indices(other) == indices]  # one for each type of a union
+    expected = " or ".join(_expected(one["type"], one.get("ctx", {}), one["msg"]) for one in alike)
     if first["type"] == "missing":
         indices.pop()  # pydantic counts the absent item
     where = path + "".join(f"[{index}]" for index in indices)
     got = repr(first["input"]) if value is not None else f"nothing; write {path}=VALUE"
-    raise ValueError(f"{where}: {_expected(first['type'], first.get('ctx', {}), first['msg'])}, got {got}")
+    raise ValueError(f"{where}: {expected.replace(' or expected ', ' or ')}, got {got}")
+
+
+def _indices(error: Any) -> list[int]:
+    return [item for item in error["loc"] if isinstance(item, int)]
 
 
 def _expected(kind: str, context: dict[str, Any], message: str) -> str:

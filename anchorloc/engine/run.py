@@ -20,7 +20,7 @@ from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
-from anchorloc.engine.state.resume_check import find_changes, identity_of
+from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
     CONFIG,
     RunLock,
@@ -29,7 +29,6 @@ from anchorloc.engine.state.run_folder import (
     remove_temporaries,
     write_config,
 )
-from anchorloc.engine.state.saving import BestValidation
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
@@ -41,7 +40,7 @@ from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.report import training_charts, write_and_print_report
-from anchorloc.text import printable
+from anchorloc.text import counted, printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
@@ -118,17 +117,29 @@ def _resume(
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
     if state is None:
-        console.print(f"{folder} has no checkpoint yet: the run starts from the beginning", markup=False)
+        console.print(f"{folder} has no checkpoint yet: the run starts from step 0", markup=False)
     else:
-        training.resume(state, warn)
-        if changes:
-            training.progress.best = BestValidation()  # the best AP so far is not comparable
+        training.resume(state, warn, changes)
+        console.print(_resume_sentence(training), highlight=False, soft_wrap=True)
     if processes.first and config != read_saved_config(saved):
         write_config(folder, config, command)
     return _run(training, console, started)
 
 
-def check_changes(folder: Path, changes: list[str], allowed: bool, console: Console) -> None:
+def _resume_sentence(training: Training) -> str:
+    """Return the step from which a restored run continues, its learning rate and its best validation."""
+    clock, settings, best = training.clock, training.config.train, training.progress.best
+    progress, annealing = clock.progress_at_resume, clock.annealing
+    rate = clock.lr_factor(progress) * settings.optimizer.learning_rate
+    rising = annealing.step + settings.warmup - clock.step if annealing.peak > annealing.start else 0
+    return (
+        f"resuming from step {clock.step} ({min(1.0, progress):.0%} of {settings.length}): learning rate {rate:.1e}"
+        + (f", rising for {counted(rising, 'step')}" if rising > 0 else "")
+        + (f", best AP {best.ap:.3f} at step {best.step}" if best.step else ", no best checkpoint yet")
+    )
+
+
+def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, console: Console) -> None:
     """Print what has changed since the run in `folder` was stopped.
 
     Raises:
@@ -141,7 +152,7 @@ def check_changes(folder: Path, changes: list[str], allowed: bool, console: Cons
             "resume with it"
         )
     for change in changes:
-        console.print(f"changed: the run was trained with {printable(change)}", markup=False, highlight=False)
+        console.print(f"changed: the run was trained with {printable(str(change))}", markup=False, highlight=False)
 
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
@@ -216,4 +227,4 @@ def _print_command(console: Console, command: str) -> None:
 
 
 def _warn(console: Console, text: str) -> None:
-    console.print(f"warning: {printable(text)}", markup=False, highlight=False)
+    console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)

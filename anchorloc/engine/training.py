@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from anchorloc.engine.build import batches, refuse_small_batches, train_loader, 
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
+from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
 from anchorloc.engine.system.display import Display, duration
 from anchorloc.engine.system.failures import (
@@ -67,7 +69,7 @@ class Training:
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         self.clock = Clock(config.train, len(train))
         self.validation_batches = validation_batches(config, val)
-        self.progress = TrainingProgress(config.train.validate_every)
+        self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
         self.identity = {
             "config": to_plain(config),
@@ -77,13 +79,15 @@ class Training:
         }
         self.saver = CheckpointSaver(folder, self.identity, self.learner, self.clock, self.progress)
 
-    def resume(self, state: dict[str, Any], warn: Callable[[str], None] = print) -> None:
-        """Restore a saved state.
+    def resume(
+        self, state: dict[str, Any], warn: Callable[[str], None] = print, changes: Sequence[Change] = ()
+    ) -> None:
+        """Restore a saved state; `changes` are the accepted differences from the run that saved it.
 
         Raises:
-            InputError: it belongs to another network or optimizer.
+            InputError: it belongs to another network or optimizer, or nothing would be learned.
         """
-        self.saver.restore(state, warn, self.processes.first)
+        self.saver.restore(state, warn, self.processes.first, changes)
 
     def run(self, display: Display) -> None:
         """Train until `train.length` or `train.patience` is reached, or a signal arrives.
@@ -110,13 +114,16 @@ class Training:
         if log is not None and self.clock.step == 0:
             self.saver.save(log)  # a folder without space for checkpoints fails now, not after hours
         while True:
-            progress, stop = self.processes.all_reduce_max(self.clock.progress, caught[0] if caught else 0)
+            progress, due, stop = self.processes.all_reduce_max(
+                self.clock.progress, self._validation_is_due(), caught[0] if caught else 0
+            )
             if stop:
                 if log is not None:
                     self.saver.save(log)
                 raise Stopped(int(stop))
-            if self._validation_is_due(progress) and not self._validate(batches(validation), display, log, caught):
-                continue
+            validates = (due or progress >= 1) and self.progress.validated < self.clock.step
+            if validates and not self._validate(batches(validation), display, log, caught):
+                continue  # a signal cut it off; the state is as before, so that a resumed run makes up for it
             if progress >= 1 or 0 < settings.patience <= self.progress.best.validations_since:
                 return
             batch = [next(stream) for _ in range(settings.gradient_accumulation)]
@@ -162,22 +169,24 @@ class Training:
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
             display.update(self.clock.progress, self._status(values))
 
-    def _validation_is_due(self, progress: float) -> bool:
-        """Decide by the saved state alone, so that a resumed run makes up for a validation that a signal cut off."""
-        due = progress >= 1 or self.clock.epoch >= self.progress.next_validation
-        return due and self.progress.validated < self.clock.step
+    def _validation_is_due(self) -> bool:
+        """Return whether to validate before the end: by the saved state alone, or by the clock in minutes."""
+        if self.clock.epoch < self.progress.next_validation:
+            return False
+        explicit = self.config.train.validate_every != "auto"
+        return explicit or self.clock.has_time_to_validate(self.progress.validations, len(self.val))
 
     def _validate(
         self, loader: Iterable[Batch], display: Display, log: MetricsLog | None, caught: Sequence[int]
     ) -> bool:
         """Score the averaged weights, keep them if they are the best, save the state.
 
-        The processes share the images; the first one scores and writes.
+        The processes share the images; the first one scores and writes. Weights of the same AP replace earlier ones.
 
         Returns:
             Whether it was completed: a signal to any process cuts it off, and a resumed run makes up for it.
         """
-        average, progress = self.learner.average.module, self.progress
+        average, progress, started = self.learner.average.module, self.progress, time.perf_counter()
         self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
         network = for_inference(copy.deepcopy(average), self.config, self.learner.device)
         mine = run_validation(network, _until(caught, loader), self.config, self.learner.device)
@@ -186,18 +195,20 @@ class Training:
             return False
         results = merge_shards(self.processes.gather(mine))
         progress.validated = self.clock.step
-        progress.next_validation = self.clock.epoch + self.config.train.validate_every
-        ap, better = self.processes.broadcast(*(self._score(results, display, log) if log is not None else (0.0, 0.0)))
-        if better:
-            progress.best = BestValidation(ap, self.clock.step)
-        else:
-            progress.best.validations_since += 1
+        progress.next_validation = self.clock.epoch + self.config.train.validation_interval
+        best = progress.best
+        if log is not None:
+            best = best.after(self._score(results, display, log), self.clock.step)
+        ap, step, since = self.processes.broadcast(best.ap, best.step, best.validations_since)
+        progress.best = BestValidation(ap, int(step), int(since))
+        progress.validations.count += 1
+        progress.validations.seconds += time.perf_counter() - started
         if log is not None:
             self.saver.save(log)
         return True
 
-    def _score(self, results: Sequence[BatchResult], display: Display, log: MetricsLog) -> tuple[float, bool]:
-        """Log and print the numbers of a validation; return the AP and whether it is the best so far."""
+    def _score(self, results: Sequence[BatchResult], display: Display, log: MetricsLog) -> float:
+        """Log and print the numbers of a validation; return the AP."""
         losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
@@ -210,14 +221,15 @@ class Training:
         others = {f"val/{name}": value for name, value in (losses | logged_localization(localization)).items()}
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
-        better = ap > self.progress.best.ap
+        best = self.progress.best
+        rank = ", best so far" if ap > best.ap else f", equal to step {best.step}" if ap == best.ap else ""
         display.log(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
-            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{', best so far' if better else ''}"
+            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{rank}"
         )
         if localization is not None:
             self._say_localization(localization, display)
-        return ap, better
+        return ap
 
     def _not_finite(self, error: NotFiniteError, names: list[str]) -> InputError | SystemExit:
         """Return what ends the run after a NaN: an error in the first process, a silent exit in the others."""

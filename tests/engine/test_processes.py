@@ -73,6 +73,7 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
     assert "error: process 0 of 2 stops because another process has ended" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.count("training for 12 iterations") == 2
+    assert done.stdout.count("resuming from step 3 (25% of 12 iterations): learning rate") == 1
     assert_same_run(whole, folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -18,12 +19,14 @@ from torch import nn
 from anchorloc import train
 from anchorloc.checkpoint import save_checkpoint
 from anchorloc.cli import run_command
+from anchorloc.config import to_plain
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
 from anchorloc.engine import training as loop
 from anchorloc.engine.state import resume, saving
 from anchorloc.engine.state.resume import load_last
+from anchorloc.engine.state.resume_check import find_changes
 from anchorloc.engine.state.run_folder import RunLock
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.signals import Stopped
@@ -255,6 +258,7 @@ def test_a_stopped_run_says_how_to_go_on(
     assert f"anchorloc train --resume --out '{tmp_path / 'my run'}'\n" in capsys.readouterr().out
     (tmp_path / "my run" / ".last.pt.0123abcd.tmp").touch()
     assert command(tmp_path / "my run", "--resume", "train.workers=1") == 0  # changes nothing
+    assert "resuming from step 3 (50% of 6 iterations): learning rate" in capsys.readouterr().out
     assert weights(tmp_path / "my run")["step"] == 6
     assert not list((tmp_path / "my run").glob("*.tmp"))
     assert not list((tmp_path / "my run").glob(".*.tmp"))
@@ -302,6 +306,190 @@ def test_changes_are_refused_by_name_unless_asked_for(
     assert command(tmp_path / "run", "--resume", "--allow-changes", *words) == 0
     assert "changed: the run was trained with" in capsys.readouterr().out
     assert command(tmp_path / "run", "--resume") == 0  # the new settings are those of the run now
+
+
+@pytest.mark.parametrize(
+    ("word", "same"),
+    [
+        ("train.length=9 iterations", True),
+        ("train.seed=1", True),
+        ("loss.box_weight=3.0", True),
+        ("assign.topk=5", True),
+        ("transform.augment.horizontal_flip=0.1", True),
+        ("data.train_images=30", True),
+        ("data.val_images=5", False),
+        ("data.seed=1", False),
+        ("transform.resize={kind: Letterbox, height: 96, width: 96}", False),
+        ("transform.multiple=64", False),
+        ("anchors.scales=[3.0]", False),
+        ("coder.max_ratio=10.0", False),
+        ("decode.nms_iou=0.5", False),
+        ("task=localization", False),
+    ],
+)
+def test_what_leaves_scores_comparable(word: str, same: bool) -> None:
+    then, now = ({"config": to_plain(small(*words))} for words in ([], [word]))
+    assert {change.ap for change in find_changes(then, now)} == {not same}
+
+
+def test_other_data_make_scores_incomparable_only_where_they_are_validated() -> None:
+    config = to_plain(small())
+    then = {"config": config, "categories": [[1, "a"]], "data": {"train": "x", "val": "y"}, "machine": {"processes": 1}}
+    for key, value, ap in (
+        ("categories", [[1, "b"]], True),
+        ("data", {"train": "z", "val": "y"}, False),
+        ("data", {"train": "x", "val": "z"}, True),
+        ("machine", {"processes": 2}, False),
+    ):
+        assert [change.ap for change in find_changes(then, {**then, key: value})] == [ap]
+
+
+def score_as(monkeypatch: pytest.MonkeyPatch, *aps: float) -> None:
+    """Let the next validations have these APs."""
+    score, left = Training._score, iter(aps)
+
+    def scored(self: Training, *rest: Any) -> float:
+        score(self, *rest)
+        return next(left)
+
+    monkeypatch.setattr(Training, "_score", scored)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_longer_run_keeps_its_best_checkpoint_and_its_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score_as(monkeypatch, 0.4, 0.5, 0.1, 0.2)
+    rates, step = [], Training.step
+
+    def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
+        rates.append(rate)
+        return step(self, batch, rate)
+
+    monkeypatch.setattr(Training, "step", stepped)
+    folder = tmp_path / "run"
+    assert command(folder, *SMALL, "train.length=6 iterations") == 0
+    best = (folder / "best.pt").read_bytes()
+    said(capsys)
+    assert command(folder, "--resume", "--allow-changes", "train.length=12 iterations") == 0
+    out = said(capsys)
+    assert (
+        "resuming from step 6 (50% of 12 iterations): learning rate 5.0e-04, rising for 2 steps, best AP 0.500" in out
+    )
+    assert "does not compare" not in out
+    assert (folder / "best.pt").read_bytes() == best
+    assert not list(folder.glob("best-*.pt"))
+    assert weights(folder)["training"]["best"] == {"ap": 0.5, "step": 6, "validations_since": 2}
+    assert rates[6:8] == pytest.approx([0.1, 0.2 * 0.5 * (1 + math.cos(math.pi / 6))])
+    assert max(rates[6:]) < 0.3
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_best_checkpoint_that_does_not_compare_is_kept_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ended: bool
+) -> None:
+    score_as(monkeypatch, 0.5, 0.1, 0.2)
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(4, terminate))
+        assert command(folder, *SMALL, "train.length=6 iterations") == 143
+    best = (folder / "best.pt").read_bytes()
+    if ended:
+        assert command(folder, "--resume") == 0
+        assert weights(folder)["training"]["best"]["step"] == 3
+    said(capsys)
+    assert command(folder, "--resume", "--allow-changes", "decode.nms_iou=0.5", "decode.max_detections=50") == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "does not compare" in line]
+    assert line == (
+        "warning: the best AP so far, 0.500 at step 3, was reached with decode.nms_iou=0.6, not 0.5 (and 1 more), and "
+        "does not compare with the coming ones; its best.pt is kept as best-00000003.pt"
+    )
+    assert (folder / "best-00000003.pt").read_bytes() == best
+    now = weights(folder, "best.pt")
+    assert (now["step"], now["config"]["decode"]["nms_iou"]) == (6, 0.5)
+    assert weights(folder)["training"]["best"] == {"ap": 0.2 if ended else 0.1, "step": 6, "validations_since": 0}
+
+
+def test_changed_validation_annotations_start_a_new_best(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    file = coco / "annotations" / "instances_val.json"
+    file.write_text(file.read_text().replace('"iscrowd": 0', '"iscrowd": 1', 1))
+    before = weights(tmp_path / "run")["training"]["best"]["step"]
+    assert command(tmp_path / "run", "--resume", "--allow-changes") == 0
+    assert "other val annotations" in (out := said(capsys))
+    assert f"its best.pt is kept as best-{before:08}.pt" in out
+    assert weights(tmp_path / "run", f"best-{before:08}.pt")["step"] == before
+
+
+def test_a_moved_data_set_keeps_its_best(
+    tmp_path: Path, coco: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(tmp_path / "run", coco, monkeypatch)
+    coco.rename(tmp_path / "moved")
+    assert command(tmp_path / "run", "--resume", "--allow-changes", f"data.root={tmp_path / 'moved'}") == 0
+    assert "does not compare" not in capsys.readouterr().out
+
+
+def test_a_run_that_patience_ended_is_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score_as(monkeypatch, 0.5, 0.4, 0.4, 0.4)
+    folder = tmp_path / "run"
+    assert command(folder, *SMALL, "train.length=60 iterations", "train.patience=1") == 0
+    assert weights(folder)["step"] == 6
+    assert command(folder, "--resume", "--allow-changes", "train.length=90 iterations") == 0
+    assert weights(folder)["step"] == 9
+    assert weights(folder, "best.pt")["step"] == 3
+
+
+def test_a_longer_run_that_is_stopped_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = small("train.length=13 iterations")
+    for name in ("whole", "parts"):
+        run(small("train.length=6 iterations"), tmp_path / name)
+    run(longer, tmp_path / "whole", resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", at_step(8, terminate))
+        with pytest.raises(Stopped):
+            run(longer, tmp_path / "parts", resume=True)
+    disturb_generators()
+    run(longer, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    annealing = weights(tmp_path / "parts")["training"]["annealing"]
+    assert annealing == {"step": 6, "progress": 6 / 13, "start": 0.0, "peak": 0.3}
+
+
+def test_a_checkpoint_without_a_schedule_is_extended_too(tmp_path: Path) -> None:
+    run(small("train.length=6 iterations"), tmp_path / "run")
+    state = weights(tmp_path / "run")
+    for key in ("annealing", "images", "validations"):
+        del state["training"][key]
+    save_checkpoint(tmp_path / "run" / "last.pt", state)
+    extended = run(small("train.length=9 iterations"), tmp_path / "run", resume=True)
+    assert (extended.clock.annealing.step, extended.clock.annealing.peak) == (6, 0.3)
+
+
+def test_an_extension_without_a_learning_rate_is_refused_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert command(folder, *SMALL, "train.length=2 iterations") == 0
+    files = {path.name: path.read_bytes() for path in folder.glob("*.*") if path.is_file()}
+    assert command(folder, "--resume", "--allow-changes", "train.length=4 iterations", "train.rewarm=0") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: the learning rate is 0 at step 2, the end of 2 iterations")
+    assert error.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in folder.glob("*.*") if path.is_file()} == files
+
+
+def test_a_smaller_batch_does_not_put_off_the_next_validation(tmp_path: Path) -> None:
+    run(small("train.length=6 iterations"), tmp_path / "run")
+    run(small("train.length=9 iterations", "train.batch_size=1"), tmp_path / "run", resume=True)
+    assert weights(tmp_path / "run")["training"]["next_validation"] == 9 / 24 + 0.5
 
 
 def test_a_setting_that_is_newer_than_the_run_is_no_change(

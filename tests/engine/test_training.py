@@ -18,9 +18,11 @@ from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
+from anchorloc.engine.state.saving import BestValidation
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.trained_model import load_model
+from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same, run, small, weights
 
@@ -58,6 +60,49 @@ def test_early_stopping_ends_a_run(tmp_path: Path) -> None:
     config = small("train.length=500 iterations", "train.patience=1", "train.optimizer={learning_rate: 1.0e-9}")
     training = run(config, tmp_path / "run")
     assert training.clock.step < 50  # nothing is learned, so the second validation is no better
+
+
+@pytest.mark.parametrize(
+    ("aps", "best", "since"),
+    [
+        ([0.1, 0.2, 0.2, 0.1], 9, 2),
+        ([0.3, 0.2, 0.1, 0.1], 3, 3),
+        ([0.0, 0.0, 0.0, 0.0], 12, 3),
+        ([0.1] * 3 + [0.2], 12, 0),
+    ],
+)
+def test_of_equal_scores_the_later_checkpoint_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aps: list[float], best: int, since: int
+) -> None:
+    """Only a greater one restarts the count of `train.patience`."""
+    left = iter(aps)
+    monkeypatch.setattr(Training, "_score", lambda *_: next(left))
+    training = run(small("train.length=12 iterations"), tmp_path / "run")
+    assert training.progress.best == BestValidation(max(aps), best, since)
+    assert weights(tmp_path / "run", "best.pt")["step"] == best
+
+
+def validated_steps(folder: Path) -> list[int]:
+    return [row["step"] for row in read_log(folder) if "val/AP" in row]
+
+
+def test_automatic_validations_of_iterations_come_every_half_epoch(tmp_path: Path) -> None:
+    """An epoch has 6 steps; the last one would be followed by that of the end at once."""
+    run(small("train.length=13 iterations", "train.validate_every=auto"), tmp_path / "run")
+    assert validated_steps(tmp_path / "run") == [3, 6, 9, 13]
+
+
+@pytest.mark.parametrize(("every", "expected"), [("auto", [7]), ("0.5", [3, 6, 7])])
+def test_minutes_are_validated_by_the_clock_unless_a_number_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: str, expected: list[int]
+) -> None:
+    monkeypatch.setattr(Clock, "has_time_to_validate", lambda *_: False)
+    monkeypatch.setattr(Clock, "progress", property(lambda self: self.step / 7))
+    training = run(small("train.length=5 minutes", f"train.validate_every={every}"), tmp_path / "run")
+    assert validated_steps(tmp_path / "run") == expected
+    saved = weights(tmp_path / "run")["training"]["validations"]
+    assert saved["count"] == training.progress.validations.count == len(expected)
+    assert saved["seconds"] > 0
 
 
 def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:

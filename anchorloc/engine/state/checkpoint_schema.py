@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 import pydantic
 import torch
@@ -43,6 +43,18 @@ class _Means(TypedDict):
     count: Count
 
 
+class _Annealing(TypedDict):
+    step: Count
+    progress: Annotated[Finite, pydantic.Field(ge=0)]
+    start: Annotated[float, pydantic.Field(ge=0, le=1)]
+    peak: Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class _Validations(TypedDict):
+    count: Count
+    seconds: Annotated[Finite, pydantic.Field(ge=0)]
+
+
 class _Training(TypedDict):
     data: dict[str, str]
     machine: dict[str, int | str]
@@ -54,6 +66,9 @@ class _Training(TypedDict):
     means: _Means
     next_validation: Finite
     validated: Count
+    validations: NotRequired[_Validations]  # this and the next two are missing in checkpoints of fdba9cb
+    annealing: NotRequired[_Annealing]
+    images: NotRequired[Annotated[int, pydantic.Field(ge=1)]]
     skipped: Count
     skipped_in_a_row: Count
     log_size: Count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from anchorloc.config import config_from_plain, to_plain
@@ -15,10 +16,37 @@ FREE_SETTINGS = (
     "train.keep_checkpoints",
     "train.skip_nonfinite",
 )
+# These leave the AP of the val split comparable: they affect training, or the val split has a fingerprint of its own.
+TRAINING_SETTINGS = (
+    "assign",
+    "data.max_pixels",
+    "data.root",
+    "data.train",
+    "data.train_images",
+    "data.val",
+    "detector.backbone.weights",
+    "detector.weights",
+    "localizer.box",
+    "localizer.box_weight",
+    "loss",
+    "train",
+    "transform.augment",
+)
 
 
-def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return a clause for each difference between two identities of a run (see `Training.identity`).
+@dataclass(frozen=True)
+class Change:
+    """A difference between two identities of a run, as a clause; `ap` if it makes their AP incomparable."""
+
+    clause: str
+    ap: bool
+
+    def __str__(self) -> str:
+        return self.clause
+
+
+def find_changes(then: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """Return the differences between two identities of a run (see `Training.identity`).
 
     Keys that `then` lacks are not compared.
     """
@@ -31,33 +59,34 @@ def identity_of(state: dict[str, Any]) -> dict[str, Any]:
     return {key: {**state, **state["training"]}[key] for key in ("config", "categories", "data", "machine")}
 
 
-def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     known = to_plain(
         config_from_plain(then["config"], "the run before")
     )  # with defaults for settings that did not exist then
     before, after = dict(flatten(known)), dict(flatten(now["config"]))
     for key in {**before, **after}:
         if before.get(key) != after.get(key) and key not in FREE_SETTINGS:
-            yield f"{key}={before.get(key)}, not {after.get(key)}"
+            training = any(key == name or key.startswith(f"{name}.") for name in TRAINING_SETTINGS)
+            yield Change(f"{key}={before.get(key)}, not {after.get(key)}", not training)
 
 
-def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     if then["categories"] != now["categories"]:
         before, after = ([f"{id} {name}" for id, name in known["categories"]] for known in (then, now))
-        yield f"the classes {before}, not {after}"
+        yield Change(f"the classes {before}, not {after}", True)
 
 
-def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     for split, fingerprint in now["data"].items():
         if then["data"].get(split) != fingerprint:
             where = now["config"]["data"].get(split, "built-in")
-            yield f"other {split} annotations (the content of {where} has changed)"
+            yield Change(f"other {split} annotations (the content of {where} has changed)", split == "val")
 
 
-def _machine(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _machine(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     for what, value in now["machine"].items():
         if then["machine"].get(what) != value:
-            yield f"{what}={then['machine'].get(what)}, not {value}"
+            yield Change(f"{what}={then['machine'].get(what)}, not {value}", False)
 
 
 def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
