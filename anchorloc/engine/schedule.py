@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from anchorloc.config import TrainSettings
 from anchorloc.errors import InputError
 
-VALIDATION_SHARE = 0.1  # of the time of a run, at most, with validate_every=auto
+VALIDATION_SHARE = 0.1  # maximum fraction of the time of a run, with validate_every=auto
 
 
 @dataclass(frozen=True)
