@@ -10,6 +10,7 @@ from anchorloc.config import TrainSettings
 from anchorloc.errors import InputError
 
 VALIDATION_SHARE = 0.1  # maximum fraction of the time of a run, with validate_every=auto
+FIRST_COST = 3.0  # assumed time per image of the first validation, divided by that of training
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Clock:
         """Return whether validate_every=auto validates `images` now: the run does not end within a quarter of an epoch.
 
         With a length in minutes, the validations, this one and the last one also take at most `VALIDATION_SHARE` of the
-        time, now and at the end. Before the first one, an image is expected to take as long as in training.
+        time, now and at the end. Before the first one, an image is expected to take `FIRST_COST` times as in training.
         """
         amount, unit = self.settings.length_and_unit
         if self.epoch * (1 / max(self.progress, 1e-9) - 1) < self.settings.validation_interval / 2:
@@ -126,7 +127,7 @@ class Clock:
             return True
         seconds = self.seconds
         trained = max(1, self.step) * self.settings.batch_size
-        cost = spent.seconds / spent.count if spent.count else seconds * images / trained
+        cost = spent.seconds / spent.count if spent.count else FIRST_COST * seconds * images / trained
         now = spent.seconds + cost <= VALIDATION_SHARE * (seconds + cost)
         return now and spent.seconds + 2 * cost <= VALIDATION_SHARE * (60 * amount + cost)
 
