@@ -26,4 +26,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    from anchorloc.startup import import_torch
+
+    import_torch()
     return getattr(import_module(f"anchorloc.predict.{_ON_FIRST_USE[name]}"), name)

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from anchorloc.errors import InputError
 from anchorloc.files import exists
+from anchorloc.startup import prepare_process
 from anchorloc.text import nearest, printable
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -29,10 +30,15 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
 
     An InputError, or a refusal of the system such as a full disk, is one line on stderr and status 2. Ctrl-C is 130;
     a closed pipe (`| head`) is a quiet 141. A character that the terminal cannot show is written as an escape.
+
+    Without `argv` the command has the process for itself, and sets threads and memory before torch is loaded.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if argv is None:
+        for sentence in prepare_process():
+            warn(sentence)
     try:
         status = command(argv)
         if sys.stdout is not None:  # None where the shell has closed it (`>&-`)

@@ -68,15 +68,15 @@ def raising(error: BaseException) -> Callable[[Sequence[str] | None], int]:
 def test_mistakes_are_one_line(
     error: BaseException, status: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(raising(error)) == status
+    assert run_command(raising(error), []) == status
     assert capsys.readouterr().err == words
 
 
 def test_bugs_keep_their_traceback_and_commands_their_status() -> None:
     with pytest.raises(KeyError):
-        run_command(raising(KeyError("x")))
+        run_command(raising(KeyError("x")), [])
     with pytest.raises(OSError, match="odd"):
-        run_command(raising(OSError(1, "odd")))
+        run_command(raising(OSError(1, "odd")), [])
     assert run_command(lambda argv: len(argv or ()), ["a", "b"]) == 2
 
 

@@ -235,7 +235,7 @@ def test_what_a_command_makes_of_an_error(
     def command(_argv: Sequence[str] | None) -> int:
         raise error
 
-    assert run_command(command) == status
+    assert run_command(command, []) == status
     assert capsys.readouterr().err == words
 
 
@@ -244,7 +244,7 @@ def test_a_bug_keeps_its_traceback() -> None:
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        run_command(command)
+        run_command(command, [])
 
 
 def test_a_closed_pipe_is_quiet() -> None:
@@ -276,7 +276,7 @@ def test_what_else_the_system_refuses_is_not_taken_for_the_output() -> None:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     with pytest.raises(OSError, match="Cannot allocate memory"):
-        run_command(fail)
+        run_command(fail, [])
 
 
 def test_a_path_that_the_system_refuses_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

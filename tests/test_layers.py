@@ -18,8 +18,8 @@ LINES = 300
 LAYERS = (
     {"errors"},
     {"text", "files"},
-    {"structures", "boxes", "cli"},
-    {"checkpoint", "assign"},
+    {"structures", "boxes", "startup"},
+    {"checkpoint", "assign", "cli"},
     {"anchors", "data", "metrics", "detector"},
     {"config"},
     {"report"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,10 +15,11 @@ from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
 from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures
+from anchorloc.startup import allowed_cores
 from anchorloc.structures import Detections
 
 RESAMPLES = 1000  # bootstrap resamples
-THREADS = min(2, os.cpu_count() or 1)
+THREADS = min(2, allowed_cores())
 
 
 def judge_files(

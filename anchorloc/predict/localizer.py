@@ -18,6 +18,7 @@ from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
+from anchorloc.startup import say_what_is_late
 from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Target
 
 NO_BOXES: Final = Target(
@@ -153,4 +154,6 @@ def load(
         model = load_from_weights(config, known) if known else load_model(path, settings)
     else:
         model = load_model(path, settings)
+    if model.device.type == "cpu":
+        say_what_is_late(torch.get_num_threads())
     return Localizer(model, tiles, batch_size)

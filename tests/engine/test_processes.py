@@ -167,6 +167,17 @@ def test_restarts_need_a_folder_to_find(monkeypatch: pytest.MonkeyPatch, capsys:
     )
 
 
+@pytest.mark.parametrize("name", ["TORCHELASTIC_MAX_RESTARTS", "TORCHELASTIC_RESTART_COUNT"])
+def test_a_variable_of_torchrun_that_is_no_number_is_one_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv(name, "many")
+    words = SMALL if name.endswith("RESTARTS") else [*SMALL, "--out", str(tmp_path / "run")]
+    assert run_command(train.main, words) == 2
+    error = f"error: {name}='many' is not a whole number; start the processes with torchrun, or unset it\n"
+    assert capsys.readouterr().err == error
+
+
 def test_a_process_without_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(InputError, match=r"process 3 of this machine has no GPU: there are 2; lower --nproc-per-node"):

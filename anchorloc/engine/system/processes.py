@@ -98,7 +98,7 @@ def restarted() -> bool:
 
 def restarts_enabled() -> bool:
     """Return whether torchrun restarts processes that die."""
-    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+    return _whole_number("TORCHELASTIC_MAX_RESTARTS") > 0
 
 
 @contextmanager
@@ -157,7 +157,15 @@ def _connection_problem(count: str, error: Exception) -> str:
 
 
 def _attempt() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    return _whole_number("TORCHELASTIC_RESTART_COUNT")
+
+
+def _whole_number(variable: str) -> int:
+    """Return the number in an environment variable of torchrun, 0 where it is not set."""
+    value = os.environ.get(variable, "0")
+    if not value.isdecimal():
+        raise InputError(f"{variable}={value!r} is not a whole number; start the processes with torchrun, or unset it")
+    return int(value)
 
 
 def _take_gpu(local_rank: int) -> None:

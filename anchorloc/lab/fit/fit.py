@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from anchorloc.lab.fit.search import ShapeSearch, ShapeSet, search_shapes, utili
 from anchorloc.lab.fit.selection import ClassGuard, select_anchors
 from anchorloc.lab.fit.shared_scales import search_scales
 from anchorloc.lab.network_views import NetworkViews
+from anchorloc.startup import allowed_cores
 from anchorloc.structures import Category, Float32Array
 
 Form = Literal["shapes", "scales"]
@@ -212,7 +212,7 @@ def _resamples(settings: FitSettings, search: ShapeSearch) -> tuple[AnchorGenera
 
 
 def _in_threads(jobs: list[Callable[[], AnchorGenerator]]) -> tuple[AnchorGenerator, ...]:
-    with ThreadPoolExecutor(min(MAX_SEARCH_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MAX_SEARCH_THREADS, allowed_cores())) as pool:
         return tuple(pool.map(lambda job: job(), jobs))
 
 

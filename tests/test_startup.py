@@ -1,0 +1,182 @@
+"""What is set before torch is loaded, and what a host program keeps."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from anchorloc import startup
+from tests.python_processes import run_command_line, run_python
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="libgomp, glibc and cgroups")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment without variables, on 8 cores without a quota; malloc is left alone."""
+    variables: dict[str, str] = {}
+    monkeypatch.setattr(startup, "os", SimpleNamespace(environ=variables))
+    monkeypatch.setattr(startup, "_affinity", lambda: 8)
+    monkeypatch.setattr(startup, "cpu_quota", lambda: None)
+    monkeypatch.setattr(startup, "keep_memory", lambda: True)
+    return variables
+
+
+def cgroup(folder: Path, membership: str, files: Mapping[str, str]) -> float | None:
+    """Return the quota that a process with this /proc/self/cgroup finds in these files."""
+    for name, text in files.items():
+        (folder / "mounts" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "mounts" / name).write_text(text)
+    (folder / "cgroup").write_text(membership)
+    return startup.cpu_quota(folder / "mounts", folder / "cgroup")
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/job\n", {"job/cpu.max": "25000 100000\n"}, 0.25),
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1.5),
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000\n", "a/b/cpu.max": "50000 100000\n"}, 0.5),
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/\n", {}, None),
+        ("0::/host/path\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("3:cpu,cpuacct:/job\n", {"cpu/job/cpu.cfs_quota_us": "75000", "cpu/job/cpu.cfs_period_us": "50000"}, 1.5),
+        ("3:cpu:/docker/1\n", {"cpu/cpu.cfs_quota_us": "25000", "cpu/cpu.cfs_period_us": "100000"}, 0.25),
+        ("3:cpu:/\n0::/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ("2:cpuset:/\n", {"cpuset/cpu.cfs_quota_us": "1", "cpuset/cpu.cfs_period_us": "100000"}, None),
+        ("0::/\n", {"cpu.max": "many 100000\n"}, None),
+        ("0::/\n", {"cpu.max": "100000 0\n"}, None),
+        ("0::/\n", {"cpu.max": ""}, None),
+        ("no cgroup\n", {}, None),
+    ],
+)
+def test_the_quota_of_a_cgroup(tmp_path: Path, membership: str, files: Mapping[str, str], cores: float | None) -> None:
+    assert cgroup(tmp_path, membership, files) == cores
+
+
+def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
+    assert startup.cpu_quota(tmp_path, tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(0.25, 1), (1.0, 1), (2.5, 2), (64.0, 8), (None, 8)])
+def test_a_process_keeps_as_many_cores_busy_as_its_quota_allows(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int
+) -> None:
+    monkeypatch.setattr(startup, "cpu_quota", lambda: quota)
+    assert startup.allowed_cores() == cores
+    assert startup.prepare_process() == []
+    assert environment == {"OMP_WAIT_POLICY": "PASSIVE"} | ({"OMP_NUM_THREADS": str(cores)} if cores < 8 else {})
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"OMP_WAIT_POLICY": "active", "OMP_NUM_THREADS": "4"},
+        {"GOMP_SPINCOUNT": "10k", "MKL_NUM_THREADS": "4"},
+        {"KMP_BLOCKTIME": "infinite", "OMP_NUM_THREADS": "4, 2"},
+        {"GOMP_SPINCOUNT": "INFINITY", "OMP_NUM_THREADS": " 1 "},
+    ],
+)
+def test_what_the_user_has_set_stays(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]
+) -> None:
+    monkeypatch.setattr(startup, "cpu_quota", lambda: 1.0)
+    environment |= chosen
+    assert startup.prepare_process() == []
+    assert environment == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OMP_NUM_THREADS", "abc"),
+        ("OMP_NUM_THREADS", ""),
+        ("OMP_NUM_THREADS", "0"),
+        ("OMP_NUM_THREADS", "-2"),
+        ("OMP_NUM_THREADS", "100000"),
+        ("MKL_NUM_THREADS", "1.5"),
+        ("OMP_WAIT_POLICY", "lazy"),
+        ("GOMP_SPINCOUNT", "-1"),
+        ("KMP_BLOCKTIME", "soon"),
+    ],
+)
+def test_a_variable_that_is_invalid_is_one_sentence_and_the_default(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setattr(startup, "cpu_quota", lambda: 2.0)
+    environment[name] = value
+    [sentence] = startup.prepare_process()
+    assert sentence.startswith(f"{name}={value!r} is ignored: it must be ")
+    assert environment == {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "2"}
+
+
+@LINUX
+@pytest.mark.parametrize(("variables", "spins"), [({}, "0"), ({"GOMP_SPINCOUNT": "123"}, "123")])
+def test_load_makes_threads_sleep_and_leaves_the_environment(variables: dict[str, str], spins: str) -> None:
+    code = (
+        "import os, anchorloc; before = dict(os.environ); anchorloc.SquareTiles; assert dict(os.environ) == before\n"
+        "from anchorloc import startup; startup.say_what_is_late(2)"
+    )
+    done = run_python(code, OMP_DISPLAY_ENV="VERBOSE", **variables)
+    assert done.returncode == 0, done.stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+    assert "torch was loaded" not in done.stderr
+
+
+@LINUX
+def test_load_uses_as_many_threads_as_the_quota_allows() -> None:
+    code = (
+        "import anchorloc; from anchorloc import startup; startup.cpu_quota = lambda: 0.25\n"
+        "startup._affinity = lambda: 8; anchorloc.SquareTiles; import torch; print(torch.get_num_threads())"
+    )
+    assert run_python(code).stdout == "1\n"
+
+
+def test_what_cannot_be_set_any_more_is_said_once(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said(threads: int) -> list[str]:
+        caplog.clear()
+        startup.say_what_is_late.cache_clear()
+        for _ in range(2):
+            startup.say_what_is_late(threads)
+        return caplog.messages
+
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(startup, "_torch_is_prepared", False)
+    assert said(1) == []
+    [sentence] = said(8)
+    assert "threads spin" in sentence
+    assert "set OMP_WAIT_POLICY=PASSIVE in the environment" in sentence
+    monkeypatch.setattr(startup, "cpu_quota", lambda: 0.25)
+    [sentence] = said(8)
+    assert "8 threads, more than the 1 core" in sentence
+    assert "OMP_WAIT_POLICY=PASSIVE and OMP_NUM_THREADS=1" in sentence
+    environment |= {"GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "8"}
+    assert said(8) == []
+    environment.clear()
+    monkeypatch.setattr(startup, "_torch_is_prepared", True)
+    assert said(8) == []
+    startup.say_what_is_late.cache_clear()
+
+
+@LINUX
+def test_malloc_keeps_memory_unless_the_user_has_chosen() -> None:
+    code = "from anchorloc.startup import keep_memory; print(keep_memory())"
+    for variable in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_"):
+        assert run_python(code, **{variable: "65536"}).stdout == "False\n"
+    assert run_python(code, GLIBC_TUNABLES="glibc.malloc.trim_threshold=65536").stdout == "False\n"
+    assert run_python(code, GLIBC_TUNABLES="glibc.pthread.rseq=0").stdout == run_python(code).stdout
+
+
+def test_a_command_says_that_a_variable_is_invalid() -> None:
+    status, _, _, errors = run_command_line("shapes", "--help", OMP_NUM_THREADS="abc")
+    assert status == 0
+    assert errors == (
+        "warning: OMP_NUM_THREADS='abc' is ignored: it must be a whole number from 1 to 999; correct it or unset it\n"
+    )
