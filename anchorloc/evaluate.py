@@ -15,8 +15,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from anchorloc.cli import (
     command_parser,
@@ -27,18 +26,24 @@ from anchorloc.cli import (
     split_words,
     warn,
 )
-from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
 from anchorloc.errors import InputError
-from anchorloc.files import new_folder
-from anchorloc.metrics.analysis import AnalysisOptions
-from anchorloc.report import Judgment, write_and_print_report
+from anchorloc.files import new_folder, refuse_missing
+from anchorloc.startup import import_torch
 from anchorloc.text import printable
+
+if TYPE_CHECKING:
+    from anchorloc.report import Judgment
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
     arguments = _parser().parse_intermixed_args(argv)
     with new_folder(arguments.out, "evaluate") as folder:
+        _check(arguments)
+        from rich.console import Console  # --help and a missing file do not wait for these
+
+        from anchorloc.report import write_and_print_report
+
         judgment = _judge(arguments)
         for warning in judgment.warnings:
             warn(warning)
@@ -49,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if judgment.unreadable else 0
 
 
-def _judge(arguments: argparse.Namespace) -> Judgment:
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that contradict each other and files that are missing, before the work."""
     files = (arguments.detections, arguments.annotations)
-    options = AnalysisOptions(arguments.precision, resamples=arguments.resamples, seed=arguments.seed, threads=THREADS)
     words = [] if arguments.checkpoint is None else [str(arguments.checkpoint), *arguments.overrides]
     paths, overrides = split_words(words)
     if any(files) and overrides and not paths:
@@ -61,12 +66,30 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
         if arguments.max_detections is not None:
             raise InputError("--max-detections needs --detections; for a checkpoint set decode.max_detections=N")
-        from anchorloc.engine.evaluation import judge_checkpoint  # imports torch, which result files do not need
-
-        return judge_checkpoint(arguments.checkpoint, arguments.overrides, options)
+        refuse_missing(arguments.checkpoint)
+        return
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    return judge_files(*files, arguments.images, arguments.max_detections or 100, options)
+    for file in files:
+        refuse_missing(file)
+
+
+def _judge(arguments: argparse.Namespace) -> Judgment:
+    from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
+    from anchorloc.metrics.analysis import AnalysisOptions
+
+    resamples = RESAMPLES if arguments.resamples is None else arguments.resamples
+    options = AnalysisOptions(arguments.precision, resamples=resamples, seed=arguments.seed, threads=THREADS)
+    if arguments.checkpoint is None:
+        limit = arguments.max_detections or 100
+        return judge_files(arguments.detections, arguments.annotations, arguments.images, limit, options)
+    from anchorloc.engine.state.saved_settings import refuse_overrides
+
+    refuse_overrides(arguments.checkpoint, arguments.overrides)
+    import_torch()
+    from anchorloc.engine.evaluation import judge_checkpoint
+
+    return judge_checkpoint(arguments.checkpoint, arguments.overrides, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +116,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resamples",
         type=non_negative_int,
-        default=RESAMPLES,
         metavar="N",
         help="bootstrap resamples for the confidence intervals; 0 disables them (default: 1000)",
     )

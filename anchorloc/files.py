@@ -104,6 +104,13 @@ def new_folder(out: Path | None, name: str) -> Iterator[Path]:
         raise
 
 
+def refuse_missing(path: Path) -> None:
+    """Raise InputError unless `path` is a regular file."""
+    if not path.is_file():  # a FIFO or a device would block or never end
+        problem = "is not a regular file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {problem}; check the path")
+
+
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """Return the content of a regular file.
 
@@ -111,9 +118,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         InputError: the file is missing, not a regular file, unreadable or larger than `limit` bytes.
     """
     try:
-        if not path.is_file():  # a FIFO or a device would block or never end
-            problem = "is not a regular file" if path.exists() else "does not exist"
-            raise InputError(f"{path} {problem}; check the path")
+        refuse_missing(path)
         size = path.stat().st_size
         if limit is not None and size > limit:
             raise InputError(f"{path} has {size:,} bytes, more than the limit of {limit:,}; split the file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from anchorloc.cli import command_parser, run_command, split_words
 from anchorloc.errors import InputError
 from anchorloc.files import exists
+from anchorloc.startup import import_torch
 
 START = time.perf_counter()
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
@@ -22,8 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, and write the report into the run folder."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_intermixed_args(words)
-    from anchorloc.config import list_settings, read_config
-    from anchorloc.engine.run import resume_run, start_run  # imports torch, which --help need not wait for
+    from anchorloc.config import list_settings, read_config  # --help does not wait for it
 
     if arguments.list:
         for key, default, meaning in list_settings():
@@ -36,8 +37,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.resume:
         if arguments.out is None:
             raise InputError("--resume needs --out DIR, the folder of the run to resume")
-        return resume_run(arguments.out, path, overrides, command, START, arguments.allow_changes)
-    return start_run(arguments.out, read_config(path, overrides), command, START)
+        from anchorloc.engine.state.run_folder import read_run_config
+
+        config = read_run_config(arguments.out, path, overrides)
+    else:
+        config = read_config(path, overrides)
+    from rich.console import Console
+
+    from anchorloc.engine.system.display import waiting
+
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # of the processes of torchrun, the first one prints
+    with waiting(console, "loading torch"):
+        import_torch()
+        from anchorloc.engine.run import resume_run, start_run
+    if arguments.resume:
+        return resume_run(arguments.out, config, command, START, arguments.allow_changes)
+    return start_run(arguments.out, config, command, START)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from anchorloc.cli import command_parser, run_command
 from anchorloc.errors import InputError
+from anchorloc.files import refuse_missing
+from anchorloc.startup import import_torch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,10 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(words)
     if arguments.address is not None and arguments.engine != "ray":
         raise InputError("--address needs --engine ray; give both")
-    from anchorloc.compare.study import run_study  # torch takes seconds to import: --help does not wait
+    refuse_missing(arguments.study)
+    from anchorloc.compare.study_file import read_study  # --help does not wait for it
+
+    study = read_study(arguments.study)
+    import_torch()
+    from anchorloc.compare.study import run_study
 
     command = shlex.join(["anchorloc", "compare", *words])
-    return run_study(arguments.study, arguments.out, arguments.engine, arguments.address, command)
+    return run_study(study, arguments.out, arguments.engine, arguments.address, command)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

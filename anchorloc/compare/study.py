@@ -16,7 +16,7 @@ from anchorloc.compare.judging import judge_study
 from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.report import print_study, write_study
 from anchorloc.compare.run_record import RunRecord, read_record
-from anchorloc.compare.study_file import Study, read_study
+from anchorloc.compare.study_file import Study
 from anchorloc.compare.study_folder import StudyFolder, open_study_folder
 from anchorloc.data import Source
 from anchorloc.engine.build import open_splits
@@ -26,14 +26,13 @@ from anchorloc.errors import InputError
 from anchorloc.text import printable
 
 
-def run_study(path: Path, out: Path, engine: str, address: str | None, command: str) -> int:
+def run_study(study: Study, out: Path, engine: str, address: str | None, command: str) -> int:
     """Train the runs of a study that `out` lacks, judge all runs, write the report and return the exit status.
 
     Raises:
-        InputError: the study file, its data or the folder cannot be used.
+        InputError: the data or the folder cannot be used.
     """
     console = Console()
-    study = read_study(path)
     train, val = _open_data(study, console)
     folder = open_study_folder(out, study, train, val)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import shlex
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from anchorloc.config import Config, read_config, read_saved_config, to_plain
+from anchorloc.config import Config, read_saved_config, to_plain
 from anchorloc.data import Source
 from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
@@ -29,7 +28,7 @@ from anchorloc.engine.state.run_folder import (
     remove_temporaries,
     write_config,
 )
-from anchorloc.engine.system.display import Display, duration
+from anchorloc.engine.system.display import Display, duration, waiting
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
@@ -40,6 +39,7 @@ from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.report import training_charts, write_and_print_report
+from anchorloc.startup import say_what_is_late
 from anchorloc.text import counted, printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
@@ -54,6 +54,7 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         InputError: settings, data or the file system do not allow it; nothing is left behind.
     """
     with process_group(config.train.device) as processes, ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())  # a program that calls this keeps its threads
         if out is None and restarts_enabled():
             raise InputError(
                 "torchrun --max-restarts needs --out, so that restarted processes find the run; give --out DIR"
@@ -64,7 +65,9 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         if processes.first:
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
-        training = Training(config, out or Path(), *open_data(config, console), processes)
+        sources = open_data(config, console)
+        with waiting(console, "building the network and loading its weights"):
+            training = Training(config, out or Path(), *sources, processes)
         for phrase in training.learner.not_loaded:
             text = f"not loaded from {config.detector.weights}: {phrase}"
             console.print(printable(text), markup=False, highlight=False)
@@ -74,24 +77,16 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         return _run(training, console, started)
 
 
-def resume_run(
-    folder: Path, path: Path | None, overrides: Sequence[str], command: str, started: float, allow_changes: bool = False
-) -> int:
-    """Resume the run in `folder` and return the exit status.
+def resume_run(folder: Path, config: Config, command: str, started: float, allow_changes: bool = False) -> int:
+    """Resume the run in `folder`, with the settings of `read_run_config`, and return the exit status.
 
-    Settings (if given), data and classes must be unchanged, unless `allow_changes`.
+    Settings, data and classes must be unchanged, unless `allow_changes`.
 
     Raises:
-        InputError: there is no run, another process writes to it, its checkpoint is damaged, or settings or data have
-            changed.
+        InputError: another process writes to it, its checkpoint is damaged, or settings or data have changed.
     """
-    saved = folder / CONFIG
-    if not saved.is_file():
-        raise InputError(
-            f"{folder} is not the folder of a run: it has no {CONFIG}; correct --out, or start a run without --resume"
-        )
-    config = read_config(path, overrides) if path else read_saved_config(saved, overrides)
     with process_group(config.train.device) as processes, ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())  # a program that calls this keeps its threads
         return _resume(folder, config, command, started, allow_changes, processes, stack)
 
 
@@ -112,7 +107,9 @@ def _resume(
     console = Console(quiet=not processes.first)
     warn = partial(_warn, console)
     state = load_last(folder, warn, processes.first)
-    training = Training(config, folder, *open_data(config, console), processes, pretrained=state is None)
+    sources = open_data(config, console)
+    with waiting(console, "building the network and loading its weights"):
+        training = Training(config, folder, *sources, processes, pretrained=state is None)
     then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
@@ -157,20 +154,25 @@ def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, consol
 
 def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     """Open both splits, check every image file, and print counts and warnings."""
-    sources = open_splits(config)
+    with waiting(console, "reading the data"):
+        sources = open_splits(config)
     for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             _warn(console, warning)
     if config.method.has_anchors:
-        console.print(coverage_sentence(NetworkViews(config, sources[0])), highlight=False)
+        with waiting(console, "matching anchors and boxes (the first run on a machine compiles kernels)"):
+            sentence = coverage_sentence(NetworkViews(config, sources[0]))
+        console.print(sentence, highlight=False)
     return sources
 
 
 def _run(training: Training, console: Console, started: float) -> int:
     """Train, then judge the best weights and write the report."""
     threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
+    if device.type == "cpu":
+        say_what_is_late(threads)
     shared = f", {training.processes.count} processes" if training.processes.count > 1 else ""
     console.print(f"training for {training.config.train.length} on {device} ({threads} threads{shared}) in {folder}")
     if training.config.train.compile:

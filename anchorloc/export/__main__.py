@@ -16,7 +16,8 @@ from pathlib import Path
 
 from anchorloc.cli import command_parser, run_command
 from anchorloc.errors import InputError
-from anchorloc.files import refuse_existing
+from anchorloc.files import refuse_existing, refuse_missing
+from anchorloc.startup import import_torch
 from anchorloc.text import printable
 
 
@@ -26,8 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out.suffix not in (".onnx", ".pt2"):
         raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
     refuse_existing(arguments.out, "FILE")
+    refuse_missing(arguments.checkpoint)
+    from anchorloc.engine.state.saved_settings import refuse_overrides  # --help does not wait for it
+    from anchorloc.predict.image_input import find_images
 
-    from anchorloc.export.model_file import export_model  # loads torch, which takes seconds
+    refuse_overrides(arguments.checkpoint, arguments.overrides)
+    if arguments.images is not None:
+        find_images([arguments.images])
+    import_torch()
+    from anchorloc.export.model_file import export_model
 
     size = None if arguments.size is None else tuple(arguments.size)
     agreement, used = export_model(arguments.checkpoint, arguments.out, arguments.images, size, arguments.overrides)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorloc.cli import command_parser, positive_int, run_command, split_words, warn
-from anchorloc.data import read_annotations
 from anchorloc.errors import InputError
-from anchorloc.files import new_folder
+from anchorloc.files import new_folder, refuse_missing
+from anchorloc.startup import import_torch
 from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
@@ -45,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(
     arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
 ) -> PredictionSummary:
-    from anchorloc.predict.folder import predict_folder  # loads torch, which takes seconds
+    refuse_missing(arguments.checkpoint)
+    from anchorloc.data import read_annotations  # --help does not wait for these
+    from anchorloc.engine.state.saved_settings import refuse_overrides
     from anchorloc.predict.image_input import find_images
-    from anchorloc.predict.localizer import load
     from anchorloc.predict.square_tiles import SquareTiles
 
     tiles = None
@@ -55,6 +56,11 @@ def _predict(
         tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
     annotations = None if arguments.annotations is None else read_annotations(arguments.annotations)
+    refuse_overrides(arguments.checkpoint, overrides)
+    import_torch()
+    from anchorloc.predict.folder import predict_folder
+    from anchorloc.predict.localizer import load
+
     localizer = load(arguments.checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
     return predict_folder(localizer, files, out, annotations, None if arguments.no_pictures else arguments.draw)
 

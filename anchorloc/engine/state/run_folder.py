@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
-from anchorloc.config import Config, to_yaml
+from anchorloc.config import Config, read_config, read_saved_config, to_yaml
 from anchorloc.errors import InputError
 from anchorloc.files import is_temporary, make_default_folder, make_folder, write_errors, write_json, write_text
 
@@ -73,6 +74,20 @@ def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[P
         lock.release()
         raise
     return folder, lock
+
+
+def read_run_config(folder: Path, path: Path | None, overrides: Sequence[str]) -> Config:
+    """Return the settings to resume the run in `folder` with: those of the config `path`, or else its own.
+
+    Raises:
+        InputError: there is no run, or the settings are invalid.
+    """
+    saved = folder / CONFIG
+    if not saved.is_file():
+        raise InputError(
+            f"{folder} is not the folder of a run: it has no {CONFIG}; correct --out, or start a run without --resume"
+        )
+    return read_config(path, overrides) if path else read_saved_config(saved, overrides)
 
 
 def write_config(folder: Path, config: Config, command: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -16,6 +18,17 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """Show what the program is doing until the block ends: a moving line in a terminal, a plain line elsewhere."""
+    if console.is_terminal:
+        with console.status(f"{what} ...", spinner="line"):
+            yield
+    else:
+        console.print(f"{what} ...", highlight=False, markup=False)
+        yield
 
 
 class Display:

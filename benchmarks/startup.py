@@ -1,0 +1,99 @@
+"""Measure the CPU seconds until a command answers: --help, a misspelt setting or option, and a missing file.
+
+    python -m benchmarks.startup               # under two minutes
+    python -m benchmarks.startup --rounds 5
+
+CPU seconds are of the whole process, user and system, so other work of the machine matters little; a row has the
+median of the rounds. The checkpoint comes from a run of one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from anchorloc.__main__ import COMMANDS
+from benchmarks.timing import RESULTS, significant, write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = (
+    "import sys; from anchorloc.__main__ import main\n"
+    "try: main()\n"
+    "except SystemExit: pass\n"
+    "print(*{'torch', 'numba'} & set(sys.modules))"
+)
+LAB = ("report", "fit", "compare", "sheet")
+CASES = [  # the words of a command
+    *(f"{name} --help" for name in COMMANDS),
+    *(f"lab {name} --help" for name in LAB),
+    "train train.sede=1",
+    "train gone.yaml",
+    "train --resume --out gone",
+    "train --resume --out run train.sede=1",
+    "evaluate run/best.pt decode.nms_io=1",
+    "evaluate gone.pt",
+    "evaluate --detections gone.json --annotations gone.json",
+    "predict run/best.pt . decode.nms_io=1",
+    "predict gone.pt .",
+    "export run/best.pt model.onnx decode.nms_io=1",
+    "export gone.pt model.onnx",
+    "compare misspelt.yaml",
+    "compare gone.yaml",
+    "lab report train.sede=1",
+    "lab report gone.yaml",
+    "lab fit train.sede=1",
+    "lab fit gone.json",
+    "lab compare misspelt.yaml gone.yaml",
+    "lab sheet train.sede=1",
+    "doctor gone.json",
+    "doctor --hlp",
+    "shapes --hlp",
+]
+TINY = [
+    "data={train_images: 2, val_images: 2, size: 96}",
+    "train={length: 1 iterations, batch_size: 2, workers: 0}",
+]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Time every command, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        run(folder, ["train", *TINY, "--out", "run"])
+        (folder / "misspelt.yaml").write_text("train: {sede: 1}\nsetings: {}\n", encoding="utf-8")
+        (folder / "1.jpg").touch()
+        rows = [case(folder, words, arguments.rounds) for words in CASES]
+    write_table(rows, RESULTS / "startup.csv", ("torch",))
+
+
+def case(folder: Path, words: str, rounds: int) -> dict[str, str]:
+    """Return the line of one command."""
+    found = [run(folder, words.split()) for _ in range(rounds)]
+    seconds = statistics.median(seconds for seconds, _ in found)
+    print(f"anchorloc {words}: {seconds:.2f} s", flush=True)
+    return {"command": f"anchorloc {words}", "CPU seconds": significant(seconds), "loads": found[0][1]}
+
+
+def run(folder: Path, words: Sequence[str]) -> tuple[float, str]:
+    """Run a command in a process; return its CPU seconds, and which of torch and numba it has loaded."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", CODE, *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return seconds, done.stdout.splitlines()[-1] if done.stdout else done.stderr
+
+
+if __name__ == "__main__":
+    main()
