@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial

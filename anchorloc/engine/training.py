@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from anchorloc.config import Config, to_plain
 from anchorloc.data import Source
 from anchorloc.detector import Batch
@@ -31,6 +33,7 @@ from anchorloc.engine.system.failures import (
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import Stopped, collected_signals
+from anchorloc.engine.system.starvation import StarvationWatch
 from anchorloc.engine.trained_model import for_inference
 from anchorloc.engine.validation import (
     BatchResult,
@@ -113,6 +116,7 @@ class Training:
         stream = batches(train_loader(self.config, self.train, self.clock.step, shard))
         if log is not None and self.clock.step == 0:
             self.saver.save(log)  # a folder without space for checkpoints fails now, not after hours
+        watch = StarvationWatch(torch.get_num_threads())
         while True:
             progress, due, stop = self.processes.all_reduce_max(
                 self.clock.progress, self._validation_is_due(), caught[0] if caught else 0
@@ -127,13 +131,17 @@ class Training:
             if progress >= 1 or 0 < settings.patience <= self.progress.best.validations_since:
                 return
             batch = [next(stream) for _ in range(settings.gradient_accumulation)]
-            if losses := self.step(batch, self.clock.lr_factor(progress)):
+            with watch:
+                losses = self.step(batch, self.clock.lr_factor(progress))
+            if losses:
                 self.progress.means.add(losses)
             else:
                 skipped = self.progress.skipped
                 display.log(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
             if log is not None:
                 self._log_step(display, log)
+                if self.learner.device.type == "cpu" and (sentence := watch.sentence()):
+                    display.log(f"warning: {sentence}")
                 if self.saver.is_due:
                     self.saver.save(log)
 
