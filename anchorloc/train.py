@@ -10,11 +10,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anchorloc.cli import command_parser, run_command, split_words
 from anchorloc.errors import InputError
-from anchorloc.files import exists
+from anchorloc.files import exists, refuse_missing
 from anchorloc.startup import import_torch
+
+if TYPE_CHECKING:
+    from anchorloc.config import Config
 
 START = time.perf_counter()
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
@@ -24,24 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train, and write the report into the run folder."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parser().parse_intermixed_args(words)
-    from anchorloc.config import list_settings, read_config  # --help does not wait for it
-
     if arguments.list:
+        from anchorloc.config import list_settings
+
         for key, default, meaning in list_settings():
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
-    path, overrides = split_settings(arguments.settings)
     command = shlex.join(["anchorloc", "train", *words])
-    if arguments.allow_changes and not arguments.resume:
-        raise InputError("--allow-changes needs --resume")
-    if arguments.resume:
-        if arguments.out is None:
-            raise InputError("--resume needs --out DIR, the folder of the run to resume")
-        from anchorloc.engine.state.run_folder import read_run_config
-
-        config = read_run_config(arguments.out, path, overrides)
-    else:
-        config = read_config(path, overrides)
+    config = _config(arguments)
     from rich.console import Console
 
     from anchorloc.engine.system.display import waiting
@@ -53,6 +47,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.resume:
         return resume_run(arguments.out, config, command, START, arguments.allow_changes)
     return start_run(arguments.out, config, command, START)
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    """Return the settings of the run; this loads no torch.
+
+    Raises:
+        InputError: options contradict each other, a file is missing, or a setting is wrong.
+    """
+    path, overrides = split_settings(arguments.settings)
+    if arguments.allow_changes and not arguments.resume:
+        raise InputError("--allow-changes needs --resume")
+    if arguments.resume and arguments.out is None:
+        raise InputError("--resume needs --out DIR, the folder of the run to resume")
+    if path is not None:
+        refuse_missing(path)
+    if arguments.resume:
+        from anchorloc.engine.state.run_folder import read_run_config  # --help does not wait for it
+
+        return read_run_config(arguments.out, path, overrides)
+    from anchorloc.config import read_config
+
+    return read_config(path, overrides)
 
 
 def parser() -> argparse.ArgumentParser:

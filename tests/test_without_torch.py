@@ -37,7 +37,6 @@ LAB = ("report", "fit", "compare", "sheet")
 HELP = [(), *((name,) for name in COMMANDS), *(("lab", name) for name in LAB)]
 MISSING = [
     ("train", "gone.yaml"),
-    ("train", "--resume", "--out", "gone"),
     ("train", "--resume", "--out", "run", "gone.yaml"),
     ("evaluate", "gone.pt"),
     ("evaluate", "gone.yaml", "detector.weights=best.pt"),
@@ -56,9 +55,9 @@ MISSING = [
     ("doctor", "val.json", "--images", "gone"),
     ("doctor", "val.json", "--val", "gone.json"),
 ]
-MISSPELT = [
-    ("trian",),
-    *((*words, "--hlp") for words in HELP[1:]),
+MISSPELT_OPTIONS = [("trian",), *((*words, "--hlp") for words in HELP[1:])]
+MISSPELT_SETTINGS = [
+    ("train", "--resume", "--out", "gone"),
     ("train", "train.sede=1"),
     ("train", "mine.yaml"),
     ("train", "--resume", "--out", "run", "train.sede=1"),
@@ -81,11 +80,22 @@ def test_help_loads_no_torch(words: Sequence[str]) -> None:
     assert output.startswith(("usage: ", "See what anchors"))
 
 
-@pytest.mark.parametrize("words", [*MISSING, *MISSPELT], ids=" ".join)
-def test_a_mistake_is_reported_without_torch(desk: Path, words: Sequence[str]) -> None:
+@pytest.mark.parametrize("words", [*MISSING, *MISSPELT_OPTIONS], ids=" ".join)
+def test_a_missing_file_or_a_wrong_option_is_reported_without_torch(desk: Path, words: Sequence[str]) -> None:
+    errors = refused(desk, words)
+    assert words not in MISSING or "gone" in errors
+
+
+@pytest.mark.parametrize("words", MISSPELT_SETTINGS, ids=" ".join)
+def test_a_wrong_setting_is_reported_without_torch(desk: Path, words: Sequence[str]) -> None:
+    assert any(name in refused(desk, words) for name in ("sede", "nms_io", "train_imags", "gone"))
+
+
+def refused(desk: Path, words: Sequence[str]) -> str:
+    """Run a command that must be refused in one line, without torch and without writing; return the line."""
     before = sorted(desk.rglob("*"))
     status, torch, _, errors = run_command_line(*words, folder=desk)
     assert (status, errors.count("\n"), errors.startswith("error: ")) == (2, 1, True), errors
-    assert words not in MISSING or "gone" in errors
     assert not torch
     assert sorted(desk.rglob("*")) == before
+    return errors

@@ -28,12 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
     refuse_existing(arguments.out, "FILE")
     refuse_missing(arguments.checkpoint)
-    from anchorloc.engine.state.saved_settings import refuse_overrides  # --help does not wait for it
-    from anchorloc.predict.image_input import find_images
+    if arguments.images is not None:
+        from anchorloc.predict.image_input import find_images  # --help does not wait for these
+
+        find_images([arguments.images])
+    from anchorloc.engine.state.saved_settings import refuse_overrides
 
     refuse_overrides(arguments.checkpoint, arguments.overrides)
-    if arguments.images is not None:
-        find_images([arguments.images])
     import_torch()
     from anchorloc.export.model_file import export_model
 

@@ -47,7 +47,6 @@ def _predict(
 ) -> PredictionSummary:
     refuse_missing(arguments.checkpoint)
     from anchorloc.data import read_annotations  # --help does not wait for these
-    from anchorloc.engine.state.saved_settings import refuse_overrides
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.square_tiles import SquareTiles
 
@@ -56,6 +55,8 @@ def _predict(
         tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
     annotations = None if arguments.annotations is None else read_annotations(arguments.annotations)
+    from anchorloc.engine.state.saved_settings import refuse_overrides
+
     refuse_overrides(arguments.checkpoint, overrides)
     import_torch()
     from anchorloc.predict.folder import predict_folder

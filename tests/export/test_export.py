@@ -85,6 +85,7 @@ def test_what_cannot_be_exported_is_one_sentence(
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anchorloc.export.onnx_file.PACKAGES", ("onnx", "no_such_package"))
+    (tmp_path / "best.pt").touch()
     with pytest.raises(InputError, match=r'needs no_such_package; .* pip install "anchorloc\[export\]"'):
         export.main([str(tmp_path / "best.pt"), str(tmp_path / "model.onnx")])
 
