@@ -81,12 +81,13 @@ def test_only_a_norm_that_a_convolution_feeds_alone_is_folded() -> None:
 
         def forward(self, images: Tensor) -> Tensor:
             both = self.conv(images)
-            return self.first(both) + self.second(both) + self.third(self.free(images))
+            total: Tensor = self.first(both) + self.second(both) + self.third(self.free(images))
+            return total
 
     network = Odd().eval()
-    for norm in (network.first, network.second, network.third):
-        nn.init.uniform_(norm.running_mean)
-        nn.init.uniform_(norm.running_var, 0.5, 2)
+    for name, value in network.named_buffers():
+        if name.endswith(("mean", "var")):
+            nn.init.uniform_(value, 0.5, 2)
     images = torch.randn(1, 3, 4, 4)
     expected = network(images)
     fold_batch_norm(network, (4, 4))
