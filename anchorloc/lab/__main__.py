@@ -31,6 +31,7 @@ from anchorloc.cli import (
     wrap_help,
 )
 from anchorloc.errors import InputError
+from anchorloc.startup import import_torch
 from anchorloc.text import did_you_mean
 
 START = time.perf_counter()
@@ -47,9 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(PARSERS[name]().parse_intermixed_args(words))
     files, overrides = split_words(options.pop("settings"))
     _check_files(name, files)
+    from anchorloc.lab.invocation import Invocation
+
+    call = Invocation(files, overrides, shlex.join(["anchorloc", "lab", name, *words]), START)
+    _ = call.configs  # a wrong setting is reported before torch is loaded
+    import_torch()
     from anchorloc.lab import commands
 
-    call = commands.Invocation(files, overrides, shlex.join(["anchorloc", "lab", name, *words]), START)
     getattr(commands, name)(call, **options)
     return 0
 

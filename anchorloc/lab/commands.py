@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anchorloc.cli import warn
-from anchorloc.config import Config, config_from_plain, read_config
+from anchorloc.config import Config
 from anchorloc.data import refuse_other_counts
 from anchorloc.errors import InputError
 from anchorloc.files import (
@@ -24,6 +22,7 @@ from anchorloc.files import (
 from anchorloc.lab.fit import FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import split_for_fit
 from anchorloc.lab.inspection import inspect_anchors, open_views, refuse_localizer
+from anchorloc.lab.invocation import Invocation
 from anchorloc.lab.network_views import training_pictures
 from anchorloc.lab.report import print_comparison, print_inspections, write_comparison, write_lab_report
 from anchorloc.lab.report.anchor_fit import anchors_block, fit_json, fit_lines
@@ -32,31 +31,9 @@ from anchorloc.lab.suggestions import build_error
 from anchorloc.text import counted, printable
 
 
-@dataclass(frozen=True)
-class Invocation:
-    """One call of a command: its existing files, its overrides, and what reports say about the call."""
-
-    files: Sequence[Path]
-    overrides: Sequence[str]
-    command: str
-    started: float  # time.perf_counter()
-
-    @property
-    def file(self) -> Path | None:
-        return self.files[0] if self.files else None
-
-    @property
-    def facts(self) -> dict[str, object]:
-        return {"command": self.command, "seconds": f"{time.perf_counter() - self.started:.1f}"}
-
-    def config(self) -> Config:
-        """Return the config of the first file, or the default config, with the overrides."""
-        return load_config(self.file, self.overrides)
-
-
 def report(call: Invocation, *, out: Path | None, passes: int) -> None:
     """Measure the anchors of a config, print the key figures, and write the report."""
-    config = call.config()
+    (config,) = _checked(call)
     with new_folder(out, "lab") as folder:
         inspections = list(inspect_anchors(open_views(config, passes)))
         print_inspections(inspections)
@@ -67,7 +44,7 @@ def report(call: Invocation, *, out: Path | None, passes: int) -> None:
 
 def fit(call: Invocation, *, out: Path | None, **options: Any) -> None:
     """Fit anchor shapes, print how they score, and write fit.json and anchors.yaml; `options` are FitSettings."""
-    config, settings = call.config(), FitSettings(**options)
+    (config,), settings = _checked(call), FitSettings(**options)
     refuse_localizer(config)
     with new_folder(out, "fit") as folder:
         split = split_for_fit(config, settings.seed)
@@ -85,7 +62,7 @@ def fit(call: Invocation, *, out: Path | None, **options: Any) -> None:
 
 def compare(call: Invocation, *, out: Path | None, passes: int) -> None:
     """Measure the anchors of several configs, and print and write the figures side by side."""
-    configs = [load_config(path, call.overrides) for path in call.files]
+    configs = _checked(call)
     if len({(config.data, config.transform.resize) for config in configs}) > 1:
         warn("the configs differ in data or image size, so the figures do not compare anchors alone")
     with new_folder(out, "compare") as folder:
@@ -102,7 +79,7 @@ def sheet(call: Invocation, *, out: Path | None, images: int, epoch: int) -> Non
     if path.suffix.lower() != ".png":
         raise InputError(f"the sheet is a PNG, so --out must end in .png, got {path}")
     refuse_existing(path)
-    config = call.config()
+    (config,) = _checked(call)
     source = config.data.open("train")
     refuse_other_counts(config.task == "localization", source, "train")
     pictures = list(training_pictures(config, source, images, epoch))
@@ -114,24 +91,12 @@ def sheet(call: Invocation, *, out: Path | None, images: int, epoch: int) -> Non
     print(f"sheet: {printable(str(path))} ({contents})")
 
 
-def load_config(path: Path | None, overrides: Sequence[str]) -> Config:
-    """Return the config at `path`, or the default config on an annotation file (.json), with overrides.
-
-    Warns if no detector can be built for the anchors.
-    """
-    if path is None or path.suffix.lower() != ".json":
-        config = read_config(path, overrides)
-    else:
-        in_annotations = path.parent.name == "annotations"  # COCO's layout: the images are beside that folder
-        root = path.parent.parent if in_annotations else path.parent
-        name = str(path.relative_to(root))
-        data = {"kind": "CocoData", "root": str(root), "train": name, "val": name}
-        config = config_from_plain({"data": data}, "the command line", overrides)
-        if not any(word.startswith("detector") for word in overrides):
-            return config  # nobody chose the default detector, so it need not fit the anchors
-    if error := build_error(config):
-        warn(f"training would refuse {path or 'these settings'}: {error}")
-    return config
+def _checked(call: Invocation) -> tuple[Config, ...]:
+    """Return the configs of a call; warn of those whose anchors fit no detector."""
+    for path, config in zip(call.files or [None], call.configs, strict=True):
+        if call.chose_network(path) and (error := build_error(config)):
+            warn(f"training would refuse {path or 'these settings'}: {error}")
+    return call.configs
 
 
 def _short_names(files: Sequence[Path]) -> list[str]:
