@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from anchorloc.engine.system.display import waiting
 
-    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # of the processes of torchrun, the first one prints
+    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process of torchrun prints
     with waiting(console, "loading torch"):
         import_torch()
         from anchorloc.engine.run import resume_run, start_run
