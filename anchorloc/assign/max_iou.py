@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +12,6 @@ from anchorloc.assign.grid_tables import boxes_and_crowd, shape_grids
 from anchorloc.structures import AnchorGrid, Assignment, IntArray
 
 MIN_FLOAT32 = 2.0**-149  # half of it rounds to 0
-CLAIM = np.dtype((np.record, [("iou", np.float32), ("row", np.int32)]))  # the box that an anchor overlaps most
 
 
 @dataclass(frozen=True)
@@ -99,16 +97,16 @@ class _Workspace(threading.local):
         self.arrays = _zeros(0)
 
 
-def _zeros(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
+def _zeros(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]:
     pages = (count + 4095) // 4096
-    return np.zeros(count, CLAIM), np.zeros(64 * pages, np.uint64), np.zeros(pages, np.bool_)
+    return np.zeros(count, np.uint64), np.zeros(64 * pages, np.uint64), np.zeros(pages, np.bool_)
 
 
 _workspace = _Workspace()
 
 
-def workspace(count: int) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[np.bool_]]:
-    """Return the arrays of this thread for at least `count` anchors: a CLAIM and a bit each, and a flag per 4096."""
+def workspace(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the arrays of this thread for at least `count` anchors: a claim and a bit each, and a flag per 4096."""
     if len(_workspace.arrays[0]) < count:
         _workspace.arrays = _zeros(count)
     return _workspace.arrays

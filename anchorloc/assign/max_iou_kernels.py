@@ -1,9 +1,9 @@
 """The loops of MaxIoUAssigner, over the tables of `anchorloc.assign.grid_tables`. Nothing is checked here.
 
 edges: (E,) float32. grids: (S,) SHAPE_GRID. boxes: (M, 4) float32. crowd: (M,) bool. positives: (M,) int64, positive
-anchors per box. claims: (A,) CLAIM, the greatest IoU of each anchor and the row of its box. marks: uint64, one bit for
-each anchor that is not plain background. pages: bool, whether any of 64 words of marks has a bit. claims, marks and
-pages are zero between calls: `collect` reads the marked anchors and clears them, so untouched anchors cost nothing.
+anchors per box. claims: (A,) uint64, the greatest claim on each anchor. marks: uint64, one bit for each anchor that is
+not plain background. pages: bool, whether any of 64 words of marks has a bit. claims, marks and pages are zero between
+calls: `collect` reads the marked anchors and clears them, so untouched anchors cost nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import numpy as np
 
 from anchorloc.boxes.jit import kernel
 
-ZERO = np.float32(0)
-HALF = np.float32(0.5)
+ZERO, HALF = np.float32(0), np.float32(0.5)
 TAKEN = np.float32(2)  # above every IoU: the anchor was given to its box by rescue
+TINY = np.float32(1e-45)  # the smallest number above 0
 NARROWER = 1 - 1e-5  # factor of a threshold: more than float32 rounding can add to an IoU
 FUDGE = 1e-3  # in cells: more than float64 rounding can move the border of a window
-ONE = np.uint64(1)
+ONE, SIX, TWELVE, HALF_WORD, LAST, LOWER = map(np.uint64, (1, 6, 12, 32, 63, 0xFFFFFFFF))
 Box = tuple[Any, Any, Any, Any]  # x1, y1, x2, y2, float32
+Best = tuple[Any, int, float]  # IoU, anchor, squared distance of the centers
 
 
 @kernel
@@ -82,44 +83,64 @@ def window(box: Box, grid: Any, needed: float) -> tuple[int, int, int, int]:
 
 
 @kernel
-def mark(marks: Any, pages: Any, anchor: int) -> None:
+def claim_of(iou: Any, row: Any) -> Any:
+    """Return one integer that is greater the greater the IoU is, then the lower the row of the box is."""
+    return np.uint64(np.float32(iou).view(np.uint32)) << HALF_WORD | (LOWER - np.uint64(row))
+
+
+@kernel
+def row_of(claim: Any) -> Any:
+    """Return the row of the box that made the claim."""
+    return np.int64(LOWER - (claim & LOWER))
+
+
+@kernel
+def mark(marks: Any, pages: Any, anchor: Any) -> None:
     """Remember that the anchor is not plain background."""
-    marks[anchor >> 6] |= ONE << np.uint64(anchor & 63)
-    pages[anchor >> 12] = True
+    place = np.uint64(anchor)
+    marks[place >> SIX] |= ONE << (place & LAST)
+    pages[place >> TWELVE] = True
 
 
 @kernel
 def share(threshold: Any) -> float:
-    """The fraction of the sum of two areas that two boxes of IoU `threshold` share: i / (a + b - i) = t gives
-    i = (a + b) * t / (1 + t)."""
+    """Return i / (a + b) for boxes of areas a and b and IoU t = i / (a + b - i): t / (1 + t)."""
     t = np.float64(threshold) * NARROWER
     return t / (1 + t)
 
 
 @kernel
 def visit(edges: Any, grids: Any, box: Box, row: int, least: Any, claims: Any, marks: Any, pages: Any) -> None:
-    """Offer the box to every anchor that it overlaps by IoU >= `least` and > 0."""
+    """Offer the box to every anchor that it overlaps by IoU >= `least` > 0.
+
+    The IoU is that of `box_iou`, in its order of operations; boxes without area give NaN here, which reaches nothing.
+    Indices are unsigned, because numba checks whether a signed one is negative.
+    """
     area, part = box_area(box), share(least)
     for s in range(len(grids)):
-        grid = grids[s]
-        top, bottom, left, right = window(box, grid, part * (np.float64(area) + grid.area))
-        x1, x2, step = grid.x1, grid.x2, grid.step
+        grid, needed = grids[s], part * (np.float64(area) + grids[s].area)
+        if not min(box[2] - box[0], grid.width) * min(box[3] - box[1], grid.height) >= needed:
+            continue  # before the call of `window`, because most grids are too small or too large
+        top, bottom, left, right = window(box, grid, needed)
+        first_x1, first_x2, step = np.uint64(grid.x1 + left), np.uint64(grid.x2 + left), np.uint64(grid.step)
         for r in range(top, bottom):
             y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
-            line = grid.first + step * r * grid.columns
-            for c in range(left, right):
-                value = box_iou(edges[x1 + c], y1, edges[x2 + c], y2, box, area)
-                anchor = line + step * c
-                if value >= least and value > claims[anchor].iou:
-                    claims[anchor].iou, claims[anchor].row = value, row
+            height, shared_height = y2 - y1, max(min(y2, box[3]) - max(y1, box[1]), ZERO)
+            anchor = np.uint64(grid.first + grid.step * (r * grid.columns + left))
+            for c in range(right - left):
+                x1, x2 = edges[first_x1 + np.uint64(c)], edges[first_x2 + np.uint64(c)]
+                inter = max(min(x2, box[2]) - max(x1, box[0]), ZERO) * shared_height
+                value = inter / ((x2 - x1) * height + area - inter)
+                if value >= least:
+                    claims[anchor] = max(claims[anchor], claim_of(value, row))
                     mark(marks, pages, anchor)
+                anchor += step
 
 
 @kernel
 def mark_crowd(edges: Any, grids: Any, box: Box, marks: Any, pages: Any) -> None:
     """Mark every anchor of which at least half lies in the crowd box."""
-    for s in range(len(grids)):
-        grid = grids[s]
+    for grid in grids:
         top, bottom, left, right = window(box, grid, 0.5 * NARROWER * grid.area)
         for r in range(top, bottom):
             y1, y2 = edges[grid.y1 + r], edges[grid.y2 + r]
@@ -131,15 +152,9 @@ def mark_crowd(edges: Any, grids: Any, box: Box, marks: Any, pages: Any) -> None
 
 
 @kernel
-def is_positive(anchor: int, least: Any, claims: Any) -> bool:
-    """Return whether the anchor is positive for its box; background has IoU 0."""
-    return bool(claims[anchor].iou >= least and claims[anchor].iou > ZERO)
-
-
-@kernel
 def only_positive(anchor: int, least: Any, claims: Any, positives: Any) -> bool:
     """Return whether the anchor is the only positive of its box; `positives` (M,) counts them per box."""
-    return is_positive(anchor, least, claims) and positives[claims[anchor].row] == 1
+    return bool(claims[anchor] >= least and positives[row_of(claims[anchor])] == 1)
 
 
 @kernel
@@ -154,8 +169,8 @@ def cells_around(box: Box, grid: Any) -> tuple[int, int, int, int]:
 @kernel
 def best_in_window(
     edges: Any, grid: Any, cells: Any, box: Box, best: Any, least: Any, positive: Any, claims: Any, positives: Any
-) -> tuple[Any, int, float]:
-    """Return the better of `best`, (IoU, anchor, squared center distance), and the best anchor in a window."""
+) -> Best:
+    """Return the better of `best` and the best anchor in a window."""
     area, (x, y) = box_area(box), box_center(box)
     iou, winner, away = best
     top, bottom, left, right = cells
@@ -174,9 +189,7 @@ def best_in_window(
 
 
 @kernel
-def best_anchor(
-    edges: Any, grids: Any, box: Box, least: Any, positive: Any, claims: Any, positives: Any
-) -> tuple[Any, int, float]:
+def best_anchor(edges: Any, grids: Any, box: Box, least: Any, positive: Any, claims: Any, positives: Any) -> Best:
     """Return IoU, index (-1: none) and squared distance of the best anchor of IoU >= `least` and > 0.
 
     Greatest IoU, then nearest center, then lowest index; skips anchors that are another box's only positive. IoU falls
@@ -184,13 +197,11 @@ def best_anchor(
     box contains the other, where rounding decides; so every cell that can reach the bound is searched.
     """
     best = (ZERO, -1, np.inf)
-    for s in range(len(grids)):
-        cells = cells_around(box, grids[s])
-        best = best_in_window(edges, grids[s], cells, box, best, least, positive, claims, positives)
-    for s in range(len(grids)):
-        needed = share(max(best[0], least)) * (np.float64(box_area(box)) + grids[s].area)
-        cells = window(box, grids[s], needed)
-        best = best_in_window(edges, grids[s], cells, box, best, least, positive, claims, positives)
+    for grid in grids:
+        best = best_in_window(edges, grid, cells_around(box, grid), box, best, least, positive, claims, positives)
+    for grid in grids:
+        needed = share(max(best[0], least)) * (np.float64(box_area(box)) + grid.area)
+        best = best_in_window(edges, grid, window(box, grid, needed), box, best, least, positive, claims, positives)
     return best
 
 
@@ -199,7 +210,7 @@ def best_anchors(edges: Any, grids: Any, boxes: Any, least: Any, claims: Any, io
     """Fill in the IoU (M,) and number (M,) of the best anchor of each box of IoU >= `least`, 0 and -1 where none is."""
     nothing = np.empty(0, np.int64)  # `positives` is not read: at TAKEN no anchor is positive
     for row in range(len(boxes)):
-        found = best_anchor(edges, grids, corners(boxes, row), least, TAKEN, claims, nothing)
+        found = best_anchor(edges, grids, corners(boxes, row), least, claim_of(TAKEN, 0), claims, nothing)
         iou[row], anchors[row] = found[0], found[1]
 
 
@@ -208,30 +219,22 @@ def rescue(
     edges: Any, grids: Any, boxes: Any, crowd: Any, positive: Any, least: Any, claims: Any, marks: Any, pages: Any
 ) -> None:
     """Give every box without a positive its best anchor of IoU >= `least` that is not another's only positive."""
-    positives = count_positives(positive, claims, marks, pages, len(boxes))
+    positives = np.zeros(len(boxes), np.int64)
+    for anchor in marked(marks, pages):
+        if claims[anchor] >= positive:
+            positives[row_of(claims[anchor])] += 1
     lost = np.flatnonzero((positives == 0) & ~crowd)
     iou, first_choice = np.zeros(len(lost), np.float32), np.zeros(len(lost), np.int64)
     best_anchors(edges, grids, boxes[lost], least, claims, iou, first_choice)
     for i in np.argsort(-iou, kind="mergesort"):
         row, anchor = lost[i], first_choice[i]
         if anchor >= 0 and only_positive(anchor, positive, claims, positives):
-            box = corners(boxes, row)
-            anchor = best_anchor(edges, grids, box, least, positive, claims, positives)[1]
+            anchor = best_anchor(edges, grids, corners(boxes, row), least, positive, claims, positives)[1]
         if anchor >= 0:
-            if is_positive(anchor, positive, claims):
-                positives[claims[anchor].row] -= 1
-            claims[anchor].iou, claims[anchor].row, positives[row] = TAKEN, row, 1
+            if claims[anchor] >= positive:
+                positives[row_of(claims[anchor])] -= 1
+            claims[anchor], positives[row] = claim_of(TAKEN, row), 1
             mark(marks, pages, anchor)
-
-
-@kernel
-def count_positives(positive: Any, claims: Any, marks: Any, pages: Any, count: int) -> Any:
-    """How many anchors each of `count` boxes has."""
-    positives = np.zeros(count, np.int64)
-    for anchor in marked(marks, pages):
-        if is_positive(anchor, positive, claims):
-            positives[claims[anchor].row] += 1
-    return positives
 
 
 @kernel
@@ -266,16 +269,13 @@ def collect(positive: Any, claims: Any, marks: Any, pages: Any, crowd: Any) -> t
     """Return the marked anchors as positive anchors, their boxes and ignored anchors, and the boxes without a
     positive, all ascending, and clear claims, marks and pages."""
     anchors = marked(marks, pages)
-    rows, ignored, found = np.empty_like(anchors), np.empty_like(anchors), crowd.copy()
-    n = m = 0
-    for anchor in anchors:
-        if is_positive(anchor, positive, claims):
-            anchors[n], rows[n], found[claims[anchor].row] = anchor, claims[anchor].row, True
-            n += 1
-        else:
-            ignored[m] = anchor
-            m += 1
-        claims[anchor].iou = ZERO
+    rows, ignored, found, n, m = np.empty_like(anchors), np.empty_like(anchors), crowd.copy(), 0, 0
+    for anchor in anchors:  # without branches: which anchors are positive is hard to predict
+        claim, claims[anchor] = claims[anchor], 0
+        anchors[n], rows[n], ignored[m] = anchor, row_of(claim), anchor
+        n += claim >= positive
+        m += claim < positive
+    found[rows[:n]] = True
     for page in np.flatnonzero(pages):
         marks[page << 6 : (page + 1) << 6] = 0
         pages[page] = False
@@ -288,13 +288,13 @@ def max_iou(
     marks: Any, pages: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """Assign by IoU; `least` is the IoU of rescue, or below 0 for none."""
-    positive, negative, least = np.float32(positive), np.float32(negative), np.float32(least)
-    floor = negative if negative > ZERO else positive
+    positive, negative, least = max(np.float32(positive), TINY), np.float32(negative), np.float32(least)
+    floor, lowest = negative if negative > ZERO else positive, claim_of(positive, LOWER)
     for row in range(len(boxes)):
         if crowd[row]:
             mark_crowd(edges, grids, corners(boxes, row), marks, pages)
         else:
             visit(edges, grids, corners(boxes, row), row, floor, claims, marks, pages)
     if least >= ZERO:
-        rescue(edges, grids, boxes, crowd, positive, least, claims, marks, pages)
-    return collect(positive, claims, marks, pages, crowd)
+        rescue(edges, grids, boxes, crowd, lowest, least, claims, marks, pages)
+    return collect(lowest, claims, marks, pages, crowd)

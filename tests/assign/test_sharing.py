@@ -71,7 +71,7 @@ def test_scratch_is_clean_after_every_call(scene: Scene) -> None:
     for assigner in ASSIGNERS:
         assigner(scene.grid, scene.boxes, scene.crowd)
         claims, marks, pages = workspace(len(scene.grid))
-        assert not claims["iou"].any()
+        assert not claims.any()
         assert not marks.any()
         assert not pages.any()
 
