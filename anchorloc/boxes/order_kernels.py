@@ -36,9 +36,12 @@ def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     A radix sort of eight bits per pass, which skips a pass if all keys have the same eight bits.
     """
     counts = np.zeros((4, 256), np.int64)
+    first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]  # faster than two indices
     for key in keys:
-        for digit in range(4):
-            counts[digit, (key >> np.uint64(32 + 8 * digit)) & BYTE] += 1
+        first[(key >> np.uint64(32)) & BYTE] += 1
+        second[(key >> np.uint64(40)) & BYTE] += 1
+        third[(key >> np.uint64(48)) & BYTE] += 1
+        fourth[key >> np.uint64(56)] += 1
     spare = np.empty_like(keys)
     for digit in range(4):
         shift, places = np.uint64(32 + 8 * digit), counts[digit]
@@ -49,8 +52,8 @@ def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
             places[value], before = before, before + places[value]
         for key in keys:
             value = (key >> shift) & BYTE
-            spare[places[value]] = key
-            places[value] += 1
+            place = places[value]
+            spare[np.uint64(place)], places[value] = key, place + 1
         keys, spare = spare, keys
     return keys
 

@@ -20,6 +20,7 @@ HALF = np.float32(0.5)
 ONE = np.float32(1)
 BLOCK = 16
 LONG = 1000  # columns from which on it pays to fill two rows at once
+VECTOR = 8  # float32 in a vector register
 
 
 @kernel
@@ -57,19 +58,28 @@ def distance(left: Any, top: Any, right: Any, bottom: Any, x1: Any, y1: Any, x2:
 def box_iou(boxes1: Table, boxes2: Table, out: NDArray[Any], eps: Any, start: int, stop: int) -> None:
     """IoU of all pairs, two rows at a time where rows are long: the columns are then read half as often.
 
+    A short row is filled in whole vectors, because LLVM does the rest of a row number by number. What spills over its
+    end is overwritten by the next row; the last rows, which have no next one, end where they should.
+
     The shared area is at most that of either box, so the union with a box that has an area is above 0, and the division
     needs no guard; a box without area shares nothing.
     """
-    x1, y1, x2, y2, area = boxes2[0], boxes2[1], boxes2[2], boxes2[3], boxes2[4]
+    flat, columns, table = out.reshape(-1), out.shape[1], boxes2
+    if columns < LONG and columns % VECTOR:
+        table = np.zeros((5, columns + VECTOR - columns % VECTOR), boxes2.dtype)
+        table[:, :columns] = boxes2[:5]
+    x1, y1, x2, y2, area = table[0], table[1], table[2], table[3], table[4]
     i = start
     while i < stop:
         left, top, right, bottom, own = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
-        row = out[i]
-        if own > ZERO and len(row) >= LONG and i + 1 < stop and boxes1[4, i + 1] > ZERO:
+        begin = i * columns
+        end = begin + table.shape[1]
+        row = flat[begin : end if end <= stop * columns else begin + columns]
+        if own > ZERO and columns >= LONG and i + 1 < stop and boxes1[4, i + 1] > ZERO:
             i += 1
             left2, top2, right2, bottom2, own2 = boxes1[0, i], boxes1[1, i], boxes1[2, i], boxes1[3, i], boxes1[4, i]
             row2 = out[i]
-            for j in range(len(row)):
+            for j in range(columns):
                 inter = shared(left, right, x1[j], x2[j]) * shared(top, bottom, y1[j], y2[j])
                 inter2 = shared(left2, right2, x1[j], x2[j]) * shared(top2, bottom2, y1[j], y2[j])
                 row[j], row2[j] = inter / (own + area[j] - inter), inter2 / (own2 + area[j] - inter2)

@@ -25,8 +25,10 @@ from anchorloc.boxes import (
     complete_box_iou,
     distance_box_iou,
     generalized_box_iou,
+    overlap_kernels,
     paired_box_iou,
 )
+from anchorloc.boxes.tables import box_tables
 from tests.boxes.box_strategies import FLOATS, GRID, boxes, coordinates, finite, many, two_sets, whole
 
 Array = NDArray[Any]
@@ -263,6 +265,23 @@ def test_out_and_threads_change_nothing(sets: tuple[Array, Array], threads: int)
         np.testing.assert_array_equal(out, measure(first, second))
     for found, expected in zip(best_overlap(first, second, threads), best_overlap(first, second), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@given(st.integers(1, 40), st.integers(0, 6), st.integers(0, 6), FLOATS)
+def test_a_part_of_the_rows_writes_no_others(columns: int, start: int, stop: int, dtype: Any) -> None:
+    """A short row of whole vectors spills into the next one, which must belong to the same part."""
+    rng = np.random.default_rng(columns)
+    corners, sides = rng.uniform(0, 50, (6 + columns, 2)), rng.exponential(30, (6 + columns, 2))
+    sides[2] = 0  # a box without area
+    rows = np.concatenate([corners, corners + sides], axis=1).astype(dtype)
+    first, second = rows[:6], rows[6:]
+    out = np.full((6, columns), 7, dtype)
+    overlap_kernels.box_iou(*box_tables(first, second), out, dtype(0), start, stop)
+    expected = np.full((6, columns), 7, dtype)
+    part = first[start:stop]
+    pairs = paired_box_iou(part.repeat(columns, axis=0), np.tile(second, (len(part), 1)))
+    expected[start:stop] = pairs.reshape(len(part), columns)
+    np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize(
