@@ -2,7 +2,9 @@
 
 Every library gets float32 boxes in the layout it is fastest with, made before the clock starts (pycocotools and
 cython_bbox take float64 only). All must give the same matrix, except cython_bbox, which counts a box of 0 to 10 as 11
-wide. "fill" writes one constant into the same matrix: no code that writes its result can be faster.
+wide. "fill" writes one constant into the same matrix: no code that writes its result can be faster. "bar" is the most
+times the fill that one thread of ours should take. "GB/s" is the size of the matrix by the time, and for the fill the
+bandwidth of the machine. Peers that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import cython_bbox
 import numpy as np
-import powerboxes
 import pycocotools.mask
 import torch
 import torchvision
@@ -25,11 +26,7 @@ from anchorloc.boxes import box_convert, box_iou
 
 from .timing import RESULTS, Call, median_seconds, significant, write_table
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # supervision warns about OpenCV, which is not needed here
-    import supervision
-
-SIZES = [(1000, 1000), (20_000, 100), (5000, 5000)]
+BARS = {(1000, 1000): 2, (20_000, 100): 2, (5000, 5000): 1.2}  # most times the fill, by size
 OURS = "anchorloc, out=, 1 thread"
 FILL = "fill the matrix"
 
@@ -57,18 +54,29 @@ def contenders(boxes1: NDArray[np.float32], boxes2: NDArray[np.float32]) -> dict
         return call
 
     threads = range(1, (os.cpu_count() or 1) + 1)
-    return {
+    calls: dict[str, Call] = {
         OURS: lambda: box_iou(boxes1, boxes2, out=out),
         **{f"anchorloc, out=, {count} threads": partial(box_iou, boxes1, boxes2, out, count) for count in threads[1:]},
         "anchorloc, new matrix": lambda: box_iou(boxes1, boxes2),
         FILL: lambda: out.fill(1),
         **{f"torchvision, {count} threads": torchvision_iou(count) for count in threads},
-        "powerboxes": lambda: powerboxes.iou_distance(boxes1, boxes2),
-        "powerboxes, parallel": lambda: powerboxes.parallel_iou_distance(boxes1, boxes2),
-        "supervision": lambda: supervision.box_iou_batch(boxes1, boxes2),
         "pycocotools": lambda: pycocotools.mask.iou(*xywh, crowd),
-        "cython_bbox": lambda: cython_bbox.bbox_overlaps(*doubles),
     }
+    with suppress(ImportError):
+        import powerboxes
+
+        calls["powerboxes"] = lambda: powerboxes.iou_distance(boxes1, boxes2)
+        calls["powerboxes, parallel"] = lambda: powerboxes.parallel_iou_distance(boxes1, boxes2)
+    with suppress(ImportError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # supervision warns about OpenCV, which is not needed here
+        import supervision
+
+        calls["supervision"] = lambda: supervision.box_iou_batch(boxes1, boxes2)
+    with suppress(ImportError):
+        import cython_bbox
+
+        calls["cython_bbox"] = lambda: cython_bbox.bbox_overlaps(*doubles)
+    return calls
 
 
 def check(calls: dict[str, Call]) -> None:
@@ -95,6 +103,8 @@ def rows_of(size: tuple[int, int], rounds: int) -> list[dict[str, object]]:
             "milliseconds": significant(1e3 * seconds, 4),
             "times anchorloc": significant(seconds / times[OURS]),
             "times fill": significant(seconds / times[FILL]),
+            "bar": BARS[size] if name == OURS else "",
+            "GB/s": significant(4e-9 * size[0] * size[1] / seconds),
         }
         for name, seconds in times.items()
     ]
@@ -105,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.box_iou", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
     rounds = parser.parse_args().rounds
-    rows = [row for size in SIZES for row in rows_of(size, rounds)]
+    rows = [row for size in BARS for row in rows_of(size, rounds)]
     peers = ("torch", "torchvision", "powerboxes", "supervision", "pycocotools", "cython_bbox")
     write_table(rows, RESULTS / "box_iou.csv", peers)
 

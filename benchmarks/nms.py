@@ -4,7 +4,8 @@ The boxes are clustered, as a detector gives them: eight around each object. Eve
 layout it is fastest with, made before the clock starts (powerboxes needs float64 scores), and must keep the same boxes.
 torchvision's `batched_nms` shifts classes apart on up to 1000 boxes, which rounds; "decided otherwise" counts the boxes
 on which it differs. A library is left out, and its row says so, if a call would take more than `LONGEST` seconds: its
-time at the size before, scaled by the square of the boxes.
+time at the size before, scaled by the square of the boxes. powerboxes is left out if it is not installed. "times
+sort" is the time divided by that of sorting the scores with NumPy, as suppression needs them: by a stable argsort.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import powerboxes
 import torch
 import torchvision
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ COUNTS = (1000, 5000, 20_000, 100_000)
 THRESHOLDS = (0.5, 0.7)
 CLASSES = 80
 OURS = "anchorloc"
+SORT = "sort the scores"
 LONGEST = 2.0  # seconds per call
 
 Scored = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
@@ -53,12 +55,16 @@ def contenders(scored: Scored, threshold: float) -> dict[str, Call]:
     boxes, scores, _ = scored
     doubles = scores.astype(np.float64)
     tensors = torch.from_numpy(boxes), torch.from_numpy(scores)
-    return {
+    calls: dict[str, Call] = {
         OURS: lambda: nms(boxes, scores, threshold),
         **torchvision_calls(lambda: torchvision.ops.nms(*tensors, threshold)),
-        "powerboxes": lambda: powerboxes.nms(boxes, doubles, threshold, -1.0),
-        "powerboxes, R-tree": lambda: powerboxes.rtree_nms(boxes, doubles, threshold, -1.0),
     }
+    with suppress(ImportError):
+        import powerboxes
+
+        calls["powerboxes"] = lambda: powerboxes.nms(boxes, doubles, threshold, -1.0)
+        calls["powerboxes, R-tree"] = lambda: powerboxes.rtree_nms(boxes, doubles, threshold, -1.0)
+    return calls
 
 
 def batched_contenders(scored: Scored, threshold: float) -> dict[str, Call]:
@@ -95,7 +101,7 @@ def rows_of(
     differ = {name: len(np.setxor1d(rows, kept[OURS])) for name, rows in kept.items()}
     if any(differ.values()) and (function == "nms" or len(scored[0]) > 1000):
         raise AssertionError(f"{function} of {len(scored[0])} boxes at {threshold}: boxes decided otherwise: {differ}")
-    times = median_seconds(chosen, rounds)
+    times = median_seconds({SORT: lambda: np.argsort(-scored[1], kind="stable"), **chosen}, rounds)
     return [
         {
             "function": function,
@@ -105,6 +111,7 @@ def rows_of(
             "library": name,
             "milliseconds": significant(1e3 * times[name], 4) if name in times else f"about {1e3 * slow[name]:.0f}",
             "times anchorloc": significant(times[name] / times[OURS]) if name in times else "left out",
+            "times sort": significant(times[name] / times[SORT]) if name in times else "",
             "decided otherwise": differ.get(name, ""),
         }
         for name in calls

@@ -45,7 +45,7 @@ def save_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Itera
     """Write rows with equal keys as CSV to `path`, under lines of '#' with the conditions of the run.
 
     Args:
-        packages: the installed packages, beside numpy and numba, whose versions the file names.
+        packages: the packages, beside numpy and numba, whose versions the file names.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -64,7 +64,7 @@ def markdown(rows: Sequence[Mapping[str, object]]) -> str:
 
 def circumstances(packages: Iterable[str] = ()) -> dict[str, str]:
     """Return the command, commit, versions and machine of this process."""
-    versions = [f"{name} {metadata.version(name)}" for name in ("numpy", "numba", *packages)]
+    versions = [f"{name} {_version(name)}" for name in ("numpy", "numba", *packages)]
     return {
         "command": _command(),
         "commit": _commit(),
@@ -77,6 +77,13 @@ def circumstances(packages: Iterable[str] = ()) -> dict[str, str]:
 def significant(value: float, digits: int = 3) -> str:
     """Return `value` with `digits` significant digits, without an exponent where possible."""
     return f"{float(f'{value:.{digits}g}'):g}"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _loops(call: Call, sample: float) -> int:
