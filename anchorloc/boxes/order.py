@@ -31,9 +31,7 @@ def descending(scores: NDArray[Any]) -> IndexArray:
         numbers = kernels.pack_scores(np.array(scores).view(np.uint32), keys)
     if not numbers:
         raise ValueError(f"scores[{int(np.isnan(scores).argmax())}] is nan: a score must be a number")
-    keys = kernels.sort_by_upper_half(keys)
-    keys &= np.uint64(0xFFFFFFFF)
-    return keys.view(np.int64)
+    return kernels.order_by_upper_half(keys).view(np.int64)
 
 
 def by_class(classes: NDArray[Any], order: IndexArray) -> tuple[IndexArray, IndexArray]:

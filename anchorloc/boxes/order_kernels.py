@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .jit import kernel
 
-BYTE = np.uint64(255)
+BYTE, LOWER = np.uint64(255), np.uint64(0xFFFFFFFF)
 
 
 @kernel
@@ -55,6 +55,15 @@ def sort_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
             place = places[value]
             spare[np.uint64(place)], places[value] = key, place + 1
         keys, spare = spare, keys
+    return keys
+
+
+@kernel
+def order_by_upper_half(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the lower halves of the keys in the order of `sort_by_upper_half`. Overwrites `keys`."""
+    keys = sort_by_upper_half(keys)
+    for i in range(len(keys)):
+        keys[i] &= LOWER
     return keys
 
 
