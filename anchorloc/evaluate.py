@@ -67,6 +67,9 @@ def _check(arguments: argparse.Namespace) -> None:
         if arguments.max_detections is not None:
             raise InputError("--max-detections needs --detections; for a checkpoint set decode.max_detections=N")
         refuse_missing(arguments.checkpoint)
+        from anchorloc.engine.state.saved_settings import refuse_overrides  # --help does not wait for it
+
+        refuse_overrides(arguments.checkpoint, arguments.overrides)
         return
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
@@ -83,9 +86,6 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
     if arguments.checkpoint is None:
         limit = arguments.max_detections or 100
         return judge_files(arguments.detections, arguments.annotations, arguments.images, limit, options)
-    from anchorloc.engine.state.saved_settings import refuse_overrides
-
-    refuse_overrides(arguments.checkpoint, arguments.overrides)
     import_torch()
     from anchorloc.engine.evaluation import judge_checkpoint
 
