@@ -93,7 +93,7 @@ def sheet(call: Invocation, *, out: Path | None, images: int, epoch: int) -> Non
 
 def _checked(call: Invocation) -> tuple[Config, ...]:
     """Return the configs of a call; warn of those whose anchors fit no detector."""
-    for path, config in zip(call.files or [None], call.configs, strict=True):
+    for path, config in zip(call.paths, call.configs, strict=True):
         if call.chose_network(path) and (error := build_error(config)):
             warn(f"training would refuse {path or 'these settings'}: {error}")
     return call.configs

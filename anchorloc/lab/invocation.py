@@ -22,7 +22,12 @@ class Invocation:
 
     @property
     def file(self) -> Path | None:
-        return self.files[0] if self.files else None
+        return self.paths[0]
+
+    @property
+    def paths(self) -> Sequence[Path | None]:
+        """The files, or None for the default config."""
+        return self.files or (None,)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -35,7 +40,7 @@ class Invocation:
         Raises:
             InputError: a file or an override is wrong.
         """
-        return tuple(_read(path, self.overrides) for path in self.files or [None])
+        return tuple(_read(path, self.overrides) for path in self.paths)
 
     def chose_network(self, path: Path | None) -> bool:
         """Return whether somebody chose the network: an annotation file alone has none that must fit the anchors."""
