@@ -161,7 +161,7 @@ def _scale(image: Pixels, size: Size, exact: bool) -> Pixels:
     if exact:
         return (interpolate(image, size) + 0.5).astype(np.uint8)
     height, width = size
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _crop_and_resize(shrunk: Pixels, placement: Placement, exact: bool) -> Pixels:
@@ -199,4 +199,4 @@ def _recolor(image: Pixels, strength: float, random: Random) -> Pixels:
     mix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
     shift = brightness * (1 - contrast) * 127.5 + 0.5  # Pillow rounds down
     matrix = np.column_stack([mix, [shift] * 3]).ravel().tolist()
-    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("RGB", tuple(matrix)))
+    return np.array(Image.fromarray(np.ascontiguousarray(image)).convert("RGB", tuple(matrix)))

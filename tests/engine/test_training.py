@@ -21,7 +21,7 @@ from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.saving import BestValidation
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import SINGLE_PROCESS
-from anchorloc.engine.trained_model import load_model
+from anchorloc.engine.trained_model import for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same, run, small, weights
@@ -110,7 +110,8 @@ def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
     model = load_model(tmp_path / "run" / "last.pt", ["decode.nms_iou=0.3"])
     assert model.config.decode.nms_iou == 0.3
     assert [category.name for category in model.categories] == ["ellipse", "rectangle", "triangle", "cross"]
-    assert_same(dict(model.network.state_dict()), dict(training.learner.average.module.state_dict()))
+    average = for_inference(training.learner.average.module, training.config, torch.device("cpu"))
+    assert_same(dict(model.network.state_dict()), dict(average.state_dict()))
     with pytest.raises(InputError, match="does not fit the network"):
         load_model(tmp_path / "run" / "last.pt", ["detector.head.channels=24"])
 
