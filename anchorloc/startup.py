@@ -14,9 +14,9 @@ import re
 import sys
 from collections.abc import Collection
 from functools import cache
-from pathlib import Path
 from typing import Final
 
+from anchorloc.cgroups import cpu_quota
 from anchorloc.text import counted
 
 WAITING: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # a user who sets one has chosen
@@ -102,21 +102,6 @@ def allowed_cores() -> int:
     return _affinity() if quota is None else max(1, min(_affinity(), int(quota)))
 
 
-def cpu_quota(mounts: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> float | None:
-    """Return how many cores the cgroups (version 1 or 2) of this process may use, or None without a limit."""
-    try:
-        lines = groups.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    quotas = []
-    for controllers, group in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        place = mounts / ("cpu" if controllers else "") / group.lstrip("/")
-        quotas += [_quota(folder) for folder in (place, *place.parents)]  # a container may see the limit at the mount
-    return min((quota for quota in quotas if quota is not None), default=None)
-
-
 def keep_memory() -> bool:
     """Let malloc keep the memory of one step for the next, which saves page faults; return whether it does.
 
@@ -147,16 +132,3 @@ def _is_set(names: Collection[str]) -> bool:
 
 def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _quota(folder: Path) -> float | None:
-    """Return the quota of one cgroup in cores."""
-    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((folder / name).read_text(encoding="ascii") for name in names).split()
-            cores = int(quota) / int(period)
-        except (OSError, ValueError, ZeroDivisionError):  # ValueError: "max" is no limit
-            continue
-        if cores > 0:  # -1 is no limit
-            return cores
-    return None

@@ -17,7 +17,7 @@ LINES = 300
 
 LAYERS = (
     {"errors"},
-    {"text", "files"},
+    {"text", "files", "cgroups"},
     {"structures", "boxes", "startup"},
     {"checkpoint", "assign", "cli"},
     {"anchors", "data", "metrics", "detector"},

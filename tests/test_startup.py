@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,38 +24,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(startup, "cpu_quota", lambda: None)
     monkeypatch.setattr(startup, "keep_memory", lambda: True)
     return variables
-
-
-def cgroup(folder: Path, membership: str, files: Mapping[str, str]) -> float | None:
-    """Return the quota that a process with this /proc/self/cgroup finds in these files."""
-    for name, text in files.items():
-        (folder / "mounts" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "mounts" / name).write_text(text)
-    (folder / "cgroup").write_text(membership)
-    return startup.cpu_quota(folder / "mounts", folder / "cgroup")
-
-
-@pytest.mark.parametrize(
-    ("membership", "files", "cores"),
-    [
-        ("0::/job\n", {"job/cpu.max": "25000 100000\n"}, 0.25),
-        ("0::/a/b\n", {"a/cpu.max": "150000 100000\n", "a/b/cpu.max": "max 100000\n"}, 1.5),
-        ("0::/a/b\n", {"a/cpu.max": "150000 100000\n", "a/b/cpu.max": "50000 100000\n"}, 0.5),
-        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
-        ("0::/\n", {}, None),
-        ("0::/host/path\n", {"cpu.max": "200000 100000\n"}, 2.0),
-        ("3:cpu,cpuacct:/job\n", {"cpu/job/cpu.cfs_quota_us": "75000", "cpu/job/cpu.cfs_period_us": "50000"}, 1.5),
-        ("3:cpu:/docker/1\n", {"cpu/cpu.cfs_quota_us": "25000", "cpu/cpu.cfs_period_us": "100000"}, 0.25),
-        ("3:cpu:/\n0::/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ("2:cpuset:/\n", {"cpuset/cpu.cfs_quota_us": "1", "cpuset/cpu.cfs_period_us": "100000"}, None),
-        ("0::/\n", {"cpu.max": "many 100000\n"}, None),
-        ("0::/\n", {"cpu.max": "100000 0\n"}, None),
-        ("0::/\n", {"cpu.max": ""}, None),
-        ("no cgroup\n", {}, None),
-    ],
-)
-def test_the_quota_of_a_cgroup(tmp_path: Path, membership: str, files: Mapping[str, str], cores: float | None) -> None:
-    assert cgroup(tmp_path, membership, files) == cores
 
 
 def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:

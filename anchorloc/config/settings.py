@@ -75,7 +75,8 @@ class TrainSettings:
     save_every: float = 10.0  # maximum minutes between checkpoints; every validation writes one too
     keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
-    image_cache_mb: int = 1024  # MiB of memory for decoded images; 0 disables the cache
+    image_cache_mb: int = 1024  # maximum MiB of memory for decoded images, train and val each, and at most an eighth of
+    # the memory of the machine or its cgroup; 0 disables the cache
 
     def __post_init__(self) -> None:
         if not _LENGTH.fullmatch(self.length) or self.length_and_unit[0] <= 0:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, check_same_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
@@ -24,6 +25,7 @@ from anchorloc.structures import Sample, Size
 from anchorloc.text import counted
 
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
+CACHE_SHARE = 1 / 8  # of the memory of the machine or its cgroup, for each of the caches of train and val
 MAX_VALIDATION_BATCH = 16  # images, so that a large train.batch_size cannot exhaust memory
 
 
@@ -102,8 +104,7 @@ def train_loader(config: Config, source: Source, start: int, shard: tuple[int, i
     Each step takes `train.gradient_accumulation` batches from it.
     """
     settings = config.train
-    cache_bytes = settings.image_cache_mb << 20
-    samples = config.samples(source, training=True, cache_bytes=cache_bytes)
+    samples = config.samples(source, training=True, cache_bytes=cache_bytes(settings.image_cache_mb))
     weights = settings.sampling(source)
     order = TrainBatchSampler(
         len(source), settings.batch_size, settings.seed, start, shard, settings.gradient_accumulation, weights
@@ -122,9 +123,20 @@ def validation_loader(
     config: Config, source: Source, order: Sequence[Sequence[int]], shard: tuple[int, int] = (0, 1)
 ) -> DataLoader[Loaded]:
     """Return a loader of the batches `order`, which `validation_batches` gives; `shard` is (rank, count)."""
-    cache_bytes = config.train.image_cache_mb << 20
-    samples = config.samples(source, training=False, cache_bytes=cache_bytes)
+    samples = config.samples(source, training=False, cache_bytes=cache_bytes(config.train.image_cache_mb))
     return _loader(config, samples, ValidationBatchSampler(order, shard))
+
+
+def cache_bytes(megabytes: int) -> int:
+    """Return the memory for one image cache: the setting in MiB, but at most CACHE_SHARE of what processes may use.
+
+    The processes that torchrun started on this machine share it.
+    """
+    limit = memory_limit()
+    stated = os.environ.get("LOCAL_WORLD_SIZE", "")
+    processes = max(1, int(stated)) if stated.isdecimal() else 1
+    wanted = megabytes << 20
+    return wanted if limit is None else min(wanted, int(limit * CACHE_SHARE) // processes)
 
 
 @dataclass(frozen=True, eq=False)

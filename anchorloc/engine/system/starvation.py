@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from anchorloc.startup import cpu_quota
+from anchorloc.cgroups import cpu_quota
 from anchorloc.text import counted
 
 STEPS = 20  # steps that are judged together
