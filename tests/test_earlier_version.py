@@ -72,7 +72,7 @@ def test_settings_are_translated() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_finds_what_it_found(name: str) -> None:
-    """fdba9cb took anchors of the padding and boxes without area for detections too; today evaluation and `load` agree."""
+    """fdba9cb used anchors of the padding and kept boxes without area; today evaluation and `load` agree."""
     model = load_model(FOLDERS / name / "best.pt")
     source, method = model.config.data.open("val"), model.config.method
     samples = model.config.samples(source, training=False)
