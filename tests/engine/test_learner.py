@@ -70,8 +70,8 @@ def test_a_compiled_network_is_one_graph_that_learns_the_same(compile_by: Callab
 def test_a_compiled_mobilenet_takes_batches_of_several_sizes_in_bfloat16(compile_by: Callable[[Any], None]) -> None:
     compile_by("aot_eager")
     words = [
-        "detector.backbone={kind: TorchvisionBackbone, name: mobilenet_v2, strides: [8, 16, 32], weights: none}",
-        "anchors.strides=[8, 16, 32]",
+        "detector.backbone={kind: TorchvisionBackbone, name: mobilenet_v2, strides: [8], weights: none}",
+        "anchors.strides=[8, 16]",  # few layers compile fast
         "train.precision=bfloat16",
     ]
     plain, compiled = learner(*words), learner(*words, "train.compile=true")
