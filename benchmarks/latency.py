@@ -106,8 +106,8 @@ def random_checkpoint(path: Path) -> Path:
         images = torch.from_numpy(np.stack([scenes.image(index)[:288] for index in range(4)])).permute(0, 3, 1, 2)
         logits = network.eval()(images).logits
         for layer in network.head.logits:  # type: ignore[union-attr]
-            layer.weight.mul_(0.8 / logits.std())  # type: ignore[union-attr]
-            torch.nn.init.constant_(layer.bias, -5.5)  # type: ignore[arg-type]
+            layer.weight.mul_(0.8 / logits.std())
+            torch.nn.init.constant_(layer.bias, -5.5)
     state = {"config": to_plain(config), "categories": [[k, f"class {k}"] for k in range(CLASSES)], "step": 0}
     save_checkpoint(path, {**state, "model": network.state_dict()})
     return path

@@ -11,7 +11,7 @@ from anchorloc.cgroups import cpu_quota, memory_limit
 from anchorloc.engine import build
 from anchorloc.engine.build import cache_bytes
 
-MACHINE = memory_limit(Path("/nowhere"), Path("/nowhere"))  # its whole memory, where the system tells
+MACHINE = memory_limit(Path("/nowhere"), Path("/nowhere"))  # its whole memory, where the system knows
 
 
 def cgroup(folder: Path, membership: str, files: Mapping[str, str]) -> tuple[Path, Path]:
@@ -76,3 +76,7 @@ def test_a_cache_takes_at_most_its_share(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     assert cache_bytes(64) == expected
     assert cache_bytes(0) == 0
+
+
+def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
+    assert cpu_quota(tmp_path, tmp_path / "nothing") is None

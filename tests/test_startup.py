@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,10 +23,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(startup, "cpu_quota", lambda: None)
     monkeypatch.setattr(startup, "keep_memory", lambda: True)
     return variables
-
-
-def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
-    assert startup.cpu_quota(tmp_path, tmp_path / "nothing") is None
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(0.25, 1), (1.0, 1), (2.5, 2), (64.0, 8), (None, 8)])

@@ -25,7 +25,7 @@ from anchorloc.structures import Sample, Size
 from anchorloc.text import counted
 
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
-CACHE_SHARE = 1 / 8  # of the memory of the machine or its cgroup, for each of the caches of train and val
+CACHE_SHARE = 1 / 8  # fraction of the memory of the machine or its cgroup, for each of the caches of train and val
 MAX_VALIDATION_BATCH = 16  # images, so that a large train.batch_size cannot exhaust memory
 
 
