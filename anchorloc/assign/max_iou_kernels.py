@@ -113,7 +113,7 @@ def share(threshold: Any) -> float:
 def visit(edges: Any, grids: Any, box: Box, row: int, least: Any, claims: Any, marks: Any, pages: Any) -> None:
     """Offer the box to every anchor that it overlaps by IoU >= `least` > 0.
 
-    The IoU is that of `box_iou`, in its order of operations; boxes without area give NaN here, which reaches nothing.
+    The IoU equals `box_iou`, in its order of operations; boxes without area give NaN here, which reaches nothing.
     Indices are unsigned, because numba checks whether a signed one is negative.
     """
     area, part = box_area(box), share(least)

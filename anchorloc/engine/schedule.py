@@ -10,7 +10,7 @@ from anchorloc.config import TrainSettings
 from anchorloc.errors import InputError
 
 VALIDATION_SHARE = 0.1  # maximum fraction of the time of a run, with validate_every=auto
-FIRST_COST = 3.0  # assumed time per image of the first validation, divided by that of training
+FIRST_COST = 3.0  # assumed time per image of the first validation, as a multiple of a training image
 
 
 @dataclass(frozen=True)

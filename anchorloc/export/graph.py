@@ -29,8 +29,8 @@ class DecodedModule(nn.Module):
     """Map padded images (B, 3, H, W) and their sizes (B, 2), height and width without padding, to clipped boxes
     (B, A, 4) in pixels and scores (B, C, A).
 
-    Scores at or below the threshold are 0, and so are those of anchors whose center is in the padding, those of boxes
-    without area, and those beyond the `topk_candidates` best of an image or level, as in `Decoder`.
+    As in `Decoder`, a score is 0 at or below the threshold, for an anchor whose center is in the padding, for a box
+    without area, and beyond the `topk_candidates` best of an image or level.
     """
 
     def __init__(self, network: Detector, config: Config, size: Size) -> None:

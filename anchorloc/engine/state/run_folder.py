@@ -77,7 +77,7 @@ def create_run_folder(out: Path | None, config: Config, command: str) -> tuple[P
 
 
 def read_run_config(folder: Path, path: Path | None, overrides: Sequence[str]) -> Config:
-    """Return the settings to resume the run in `folder` with: those of the config `path`, or else its own.
+    """Return the settings to resume the run in `folder` with: the config `path`, or else its own.
 
     Raises:
         InputError: there is no run, or the settings are invalid.
