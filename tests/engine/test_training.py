@@ -87,7 +87,7 @@ def validated_steps(folder: Path) -> list[int]:
 
 
 def test_automatic_validations_of_iterations_come_every_half_epoch(tmp_path: Path) -> None:
-    """An epoch has 6 steps; the last one would be followed by that of the end at once."""
+    """An epoch has 6 steps; the validation at the end would follow the last periodic one at once."""
     run(small("train.length=13 iterations", "train.validate_every=auto"), tmp_path / "run")
     assert validated_steps(tmp_path / "run") == [3, 6, 9, 13]
 
