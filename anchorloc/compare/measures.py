@@ -15,7 +15,7 @@ from anchorloc.compare.report import Measures
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source
 from anchorloc.detector import TaskAlignedAssigner
-from anchorloc.engine.inference import full_precision
+from anchorloc.engine.inference import inference_precision
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.ceiling import ceiling
@@ -80,7 +80,7 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
         with _clocked(model.device, times, "match"):
             config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
     batch = batch.to(model.device)
-    with _clocked(model.device, times, "network"), full_precision():
+    with _clocked(model.device, times, "network"), inference_precision(config):
         predictions = model.network(batch.images)
     if not config.method.has_anchors:
         with _clocked(model.device, times, "decode"):

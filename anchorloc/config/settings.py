@@ -66,6 +66,8 @@ class TrainSettings:
     ema: float = 0.995  # decay of the averaged weights, which are validated and kept; 0 disables averaging
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # number type of the forward pass; auto takes bfloat16
     # where the device is fast at it
+    inference_precision: Literal["float32", "tf32"] = "float32"  # number type of products on a GPU in validation and in
+    # use; tf32 is faster and rounds scores in the third digit; other devices always take float32
     compile: bool = False  # compile the network with torch.compile, which takes a minute or more at the start
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
     threads: int = 0  # CPU threads of torch; 0 leaves the choice to torch

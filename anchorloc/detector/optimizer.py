@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anchorloc.detector.muon import Float32Muon
 from anchorloc.detector.optimizer_settings import SGD, AdamW, Muon
 
 LAST = ("head.logits", "head.deltas", "head.quality")  # the last layers of a network
@@ -36,13 +37,7 @@ def muon(settings: Muon, model: nn.Module) -> CombinedOptimizer:
     groups = [
         {**group, "params": [matrices[id(weight)] for weight in group["params"]]} for group in _groups(hidden, settings)
     ]
-    first = torch.optim.Muon(
-        groups,
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        ns_steps=settings.iterations,
-        adjust_lr_fn="match_rms_adamw",
-    )
+    first = Float32Muon(groups, lr=settings.learning_rate, momentum=settings.momentum, ns_steps=settings.iterations)
     views = [(weight, matrices[id(weight)]) for weight in kernels]
     return CombinedOptimizer([first, _torch_adamw(_groups(rest, settings))], views)
 

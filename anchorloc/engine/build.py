@@ -19,7 +19,7 @@ from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, check_same_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
-from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches
+from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample, Size
 from anchorloc.text import counted
@@ -105,18 +105,28 @@ def train_loader(config: Config, source: Source, start: int, shard: tuple[int, i
     """
     settings = config.train
     samples = config.samples(source, training=True, cache_bytes=cache_bytes(settings.image_cache_mb))
-    weights = settings.sampling(source)
     order = TrainBatchSampler(
-        len(source), settings.batch_size, settings.seed, start, shard, settings.gradient_accumulation, weights
+        len(source),
+        settings.batch_size,
+        settings.seed,
+        start,
+        shard,
+        settings.gradient_accumulation,
+        weights=settings.sampling(source),
+        shapes=shape_ranks(_padded_sizes(config, source)),
     )
     return _loader(config, samples, order)
 
 
 def validation_batches(config: Config, source: Source) -> list[list[int]]:
     """Return the images of each validation batch: all of one padded size, so that none is padded for another."""
-    resize = config.transform.resize
-    sizes = (config.padded(resize(source.size(index))[0]) for index in range(len(source)))
-    return equal_size_batches(sizes, min(MAX_VALIDATION_BATCH, config.train.micro_batch()))
+    return equal_size_batches(_padded_sizes(config, source), min(MAX_VALIDATION_BATCH, config.train.micro_batch()))
+
+
+def _padded_sizes(config: Config, source: Source) -> Iterator[Size]:
+    """Yield the size of each image as the network gets it without augmentation."""
+    for index in range(len(source)):
+        yield config.padded(config.transform.resize(source.size(index))[0])
 
 
 def validation_loader(

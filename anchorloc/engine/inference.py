@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ def detect_batch(
     """Return the detections of each image; `on_predictions` gets the network's output and the batch."""
     model.eval()
     batch = batch.to(device)
-    with torch.inference_mode(), full_precision():
+    with torch.inference_mode(), inference_precision(config):
         predictions = model(batch.images)
         if on_predictions is not None:
             on_predictions(predictions, batch)
@@ -31,17 +32,20 @@ def detect_batch(
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Run the forward pass of inference in float32, without the TF32 that a GPU's convolutions take by default.
+def inference_precision(config: Config) -> Iterator[None]:
+    """Run the forward pass of inference in float32, on a GPU without TF32 unless `train.inference_precision` is tf32.
 
     So validation, `evaluate`, `predict`, `load` and an exported model agree.
     """
-    allowed = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    backends: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = config.train.inference_precision == "tf32"
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = allowed
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 def autocast(config: Config, device: torch.device) -> AbstractContextManager[object]:

@@ -91,10 +91,12 @@ def for_inference(network: Detector, config: Config, device: torch.device) -> De
 def model_facts(model: TrainedModel) -> dict[str, object]:
     """Return what a report says of the model: a name and a value for each line."""
     weights = sum(parameter.numel() for parameter in model.network.parameters())
+    device = model.device.type
+    precision = model.config.train.inference_precision if device == "cuda" else "float32"  # only there it has a choice
     facts = {
         "weights of the network": f"{weights:,}",
         "trained steps": model.step,
-        "inference": f"float32 on {model.device.type}",
+        "inference": f"{precision} on {device}",
     }
     if not model.config.method.has_anchors:
         return {**facts, "localizer": "single box"}

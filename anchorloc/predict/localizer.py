@@ -12,7 +12,7 @@ import torch
 
 from anchorloc.config import read_config
 from anchorloc.engine.batch_samplers import equal_size_batches
-from anchorloc.engine.inference import full_precision
+from anchorloc.engine.inference import inference_precision
 from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
@@ -113,7 +113,7 @@ class Localizer:
         """Return the candidates of samples of one size, before NMS."""
         config, device = self.model.config, self.model.device
         images = config.method.collate().pad([sample.image for sample in samples]).to(device)
-        with torch.inference_mode(), full_precision():
+        with torch.inference_mode(), inference_precision(config):
             predictions = self.model.network(images)
         grid = config.method.grid((images.shape[2], images.shape[3]))
         return config.method.candidates(predictions, grid, samples)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from anchorloc.detector import SGD, AdamW, Muon
+from anchorloc.detector.muon import COEFFICIENTS, Float32Muon, orthogonalized
 from anchorloc.engine.build import build_detector
 from tests.engine.small_runs import small
 
@@ -58,6 +62,41 @@ def test_muon_steps_are_orthogonal_and_as_long_as_adamws() -> None:
     singular = torch.linalg.svdvals(update)
     assert singular.min() > 0.5 * singular.max()  # near 0 for a random matrix
     assert update.pow(2).mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
+@pytest.mark.parametrize("shape", [(8, 72), (72, 8), (16, 16), (1, 5), (5, 1)])
+@pytest.mark.parametrize("iterations", [1, 3, 5])
+def test_orthogonalizing_moves_each_singular_value_along_the_polynomial(
+    shape: tuple[int, int], iterations: int
+) -> None:
+    torch.manual_seed(iterations)
+    scales = torch.logspace(0, -3, shape[0], dtype=torch.float64)  # singular values of very different size
+    matrix = torch.randn(*shape, dtype=torch.float64) * scales[:, None]
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / matrix.norm()
+    a, b, c = COEFFICIENTS
+    for _ in range(iterations):
+        values = a * values + b * values**3 + c * values**5
+    found = orthogonalized(matrix.float(), iterations)
+    torch.testing.assert_close(found.double(), left @ values.diag() @ right, rtol=0, atol=2e-3)
+    assert not orthogonalized(torch.zeros(shape), iterations).any()
+
+
+def test_muon_takes_the_steps_of_torch_except_for_its_rounding_to_bfloat16() -> None:
+    torch.manual_seed(0)
+    start = torch.randn(12, 30)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    settings: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.3, "momentum": 0.9, "ns_steps": 3}
+    torchs = partial(torch.optim.Muon, adjust_lr_fn="match_rms_adamw")
+    kinds: list[tuple[nn.Parameter, Any]] = [(ours, Float32Muon), (theirs, torchs)]
+    for weight, kind in kinds:
+        optimizer = kind([weight], **settings)
+        torch.manual_seed(1)
+        for _ in range(4):
+            weight.grad = torch.randn_like(weight)
+            optimizer.step()
+    moved = (theirs - start).norm()
+    assert (ours - theirs).norm() < 0.02 * moved
 
 
 def test_sgd_takes_the_steps_of_its_formula() -> None:

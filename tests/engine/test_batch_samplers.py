@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorloc.engine.batch_samplers import (
+    WINDOW,
     TrainBatchSampler,
     ValidationBatchSampler,
     equal_size_batches,
     in_image_order,
+    shape_ranks,
 )
 
 
@@ -29,6 +33,49 @@ def test_the_order_can_be_entered_anywhere() -> None:
     whole = list(islice(TrainBatchSampler(10, 4, seed=3), 20))
     assert list(islice(TrainBatchSampler(10, 4, seed=3, start=7), 13)) == whole[7:]
     assert list(islice(TrainBatchSampler(10, 4, seed=4), 20)) != whole
+
+
+@given(
+    st.lists(st.sampled_from([(32, 64), (64, 32), (64, 64)]), min_size=1, max_size=40),
+    st.integers(1, 5),
+    st.integers(0, 30),
+    st.integers(1, 2),
+    st.booleans(),
+)
+def test_sorting_by_shape_keeps_every_image_of_an_epoch_and_every_entry(
+    sizes: list[tuple[int, int]], batch_size: int, start: int, count: int, weighted: bool
+) -> None:
+    ranks, images = shape_ranks(sizes), len(sizes)
+    assert (ranks is None) == (len(set(sizes)) == 1)
+    weights = np.ones(images) if weighted else None
+    sampler = partial(TrainBatchSampler, images, batch_size, seed=3, weights=weights, shapes=ranks)
+    steps = 2 * WINDOW * -(-images // batch_size)
+    whole = list(islice(sampler(), steps + start))
+    assert list(islice(sampler(start=start), steps)) == whole[start:]
+    shards = [list(islice(sampler(shard=(rank, count)), steps)) for rank in range(count)]
+    assert [sorted(chain(*parts)) for parts in zip(*shards, strict=True)] == [sorted(one) for one in whole[:steps]]
+    window = max(1, min(WINDOW, images // batch_size)) * batch_size
+    complete = (steps * batch_size // window) * window // images  # epochs that are over, windows included
+    flat = [key for batch in whole[: steps * batch_size // window * window // batch_size] for key in batch]
+    for epoch in range(complete):
+        assert sorted(index for turn, index in flat if turn == epoch) == list(range(images))
+
+
+def test_batches_of_mixed_shapes_have_few_shapes() -> None:
+    sizes = [(32, 64), (64, 32)] * 40
+    ranks = shape_ranks(sizes)
+    assert ranks is not None
+    mixed = [
+        sum(
+            len({sizes[index] for _, index in batch}) > 1
+            for batch in islice(TrainBatchSampler(80, 4, 0, shapes=of), 80)
+        )
+        for of in (None, ranks)
+    ]
+    assert mixed[0] > 60  # seven of eight batches of a random order
+    assert mixed[1] <= 10  # at most one of a window
+    order = [ranks[batch[0][1]] for batch in islice(TrainBatchSampler(80, 4, 0, shapes=ranks), 80)]
+    assert order != sorted(order)
 
 
 def test_processes_share_each_batch() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import anchorloc
+from anchorloc.config import read_config
 from anchorloc.data import CocoData, Subset
 from anchorloc.engine.evaluation import detect
+from anchorloc.engine.inference import inference_precision
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.export.model_file import export_model
 from anchorloc.predict.localizer import NO_BOXES
@@ -115,3 +119,12 @@ def assert_equal(found: Detections, expected: Detections) -> None:
             (found.labels == expected.labels[row]) & (abs(found.scores - expected.scores[row]) < 1e-4)
         )
         assert np.abs(found.boxes[alike] - expected.boxes[row]).max(axis=1).min(initial=np.inf) < 1e-2
+
+
+def test_a_gpu_takes_tf32_only_if_a_setting_says_so() -> None:
+    backends: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [backend.allow_tf32 for backend in backends]
+    for name, allowed in (("float32", False), ("tf32", True)):
+        with inference_precision(read_config(None, [f"train.inference_precision={name}"])):
+            assert [backend.allow_tf32 for backend in backends] == [allowed, allowed]
+    assert [backend.allow_tf32 for backend in backends] == before
