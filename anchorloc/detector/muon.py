@@ -48,7 +48,7 @@ def orthogonalized(matrix: Tensor, iterations: int) -> Tensor:
         gram = factor @ gram @ factor
         factor = _factor(gram)
         whole = factor @ whole
-    found = whole @ wide
+    found: Tensor = whole @ wide
     return found if matrix.shape[0] <= matrix.shape[1] else found.T
 
 
