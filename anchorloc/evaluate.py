@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         help="override a setting of the checkpoint, e.g. decode.nms_iou=0.5",
     )
     parser.add_argument("--detections", type=Path, metavar="JSON", help="score this file of COCO results")
-    parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO annotations with the ground truth")
+    parser.add_argument("--annotations", type=Path, metavar="PATH", help="labels with the ground truth, in any format")
     parser.add_argument("--images", type=Path, metavar="DIR", help="show images from this folder in the report")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="new folder for the report (default: runs/evaluate-DATE-TIME)"

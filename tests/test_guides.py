@@ -6,8 +6,6 @@ import doctest
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -40,7 +38,7 @@ SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
 RUN = ["README.md", "anchors.md", "doctor.md", "models.md", "report.md", "training.md"]
 ELSEWHERE = {"predict.md"}  # test_predict_command.py and test_export.py run it
-SINGLE_PROCESS = {"comparing.md", "getting-started.md", "scaling.md"}  # by tests of their own below
+SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
 
 
 @pytest.fixture
@@ -173,6 +171,15 @@ def test_no_page_with_commands_is_left_out() -> None:
     assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS}
 
 
+def test_the_commands_of_formats_run(desk: Path) -> None:
+    write_labels(Path("photos"), Path("train.json"))
+    shutil.copytree("labelme", "labels")
+    shutil.copytree("photos", "labels", dirs_exist_ok=True)
+    for words in commands("formats.md"):
+        run(words)
+    exec(blocks("formats.md", "python")[0], {})
+
+
 def test_comparing_is_read(desk: Path) -> None:
     """Both commands and the study of the page; tests/compare runs studies, and Ray."""
     (desk / "studies").mkdir()
@@ -188,19 +195,17 @@ def test_getting_started(desk: Path) -> None:
     """Three label formats give the same boxes, and the other commands run on them."""
     write_labels(Path("photos"), Path("train.json"))
     Path("mine.yaml").write_text(blocks("getting-started.md", "yaml")[0])
+    convert, *others = commands("getting-started.md")
     converted = []
-    for words in commands("getting-started.md"):
-        if words[0] == "uvx":
-            kind = words[words.index("--format") + 1]
-            shutil.rmtree("labels", ignore_errors=True)
-            shutil.copytree(kind, "labels")
-            code = "from globox.cli import main; main()"
-            subprocess.run([sys.executable, "-W", "ignore", "-c", code, *words[2:]], check=True, capture_output=True)
-            converted.append(boxes_of(json.loads(Path("all.json").read_text())))
-        else:
-            run(words)
-    assert len(converted) == 3
+    for kind in ("voc", "yolo", "labelme"):
+        for folder in ("labels", "coco"):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(kind, "labels")
+        run(convert)
+        converted.append(boxes_of(json.loads(Path("coco/annotations/instances_all.json").read_text())))
     assert converted[0] == converted[1] == converted[2] == boxes_of(json.loads(Path("train.json").read_text()))
+    for words in others:
+        run(words)
     exec(blocks("getting-started.md", "python")[0], {})
     document = json.loads(blocks("getting-started.md", "json")[0])
     Path("three.json").write_text(json.dumps(document))
@@ -208,13 +213,13 @@ def test_getting_started(desk: Path) -> None:
 
 
 def write_labels(photos: Path, annotations: Path) -> None:
-    """Write JPEGs, and their boxes in whole pixels into folders named as globox names the formats."""
+    """Write JPEGs, and their boxes in whole pixels into a folder of each format."""
     document = json.loads(annotations.read_text())
     names = {one["id"]: one["name"] for one in document["categories"]}
     order = sorted(names.values())
-    Path("classes.txt").write_text("\n".join(order))
-    for kind in ("pascalvoc", "yolov5", "labelme"):
+    for kind in ("voc", "yolo", "labelme"):
         Path(kind).mkdir()
+    Path("yolo/classes.txt").write_text("\n".join(order))
     for number, image in enumerate(document["images"]):
         stem = "a" if number == 0 else Path(image["file_name"]).stem
         Image.open(photos / image["file_name"]).convert("RGB").save(photos / f"{stem}.jpg")
@@ -230,11 +235,11 @@ def write_labels(photos: Path, annotations: Path) -> None:
             x, y, w, h = one["bbox"]
             name = names[one["category_id"]]
             thing = add(voc, "object", {"name": name})
-            add(thing, "bndbox", {"xmin": x, "ymin": y, "xmax": x + w, "ymax": y + h})
+            add(thing, "bndbox", {"xmin": x + 1, "ymin": y + 1, "xmax": x + w, "ymax": y + h})
             yolo.append(f"{order.index(name)} {(x + w / 2) / width} {(y + h / 2) / height} {w / width} {h / height}")
             shapes.append({"label": name, "shape_type": "rectangle", "points": [[x + w, y], [x, y + h]]})
-        ElementTree.ElementTree(voc).write(f"pascalvoc/{stem}.xml")
-        Path(f"yolov5/{stem}.txt").write_text("\n".join(yolo))
+        ElementTree.ElementTree(voc).write(f"voc/{stem}.xml")
+        Path(f"yolo/{stem}.txt").write_text("\n".join(yolo))
         page = {"imagePath": f"{stem}.jpg", "imageWidth": width, "imageHeight": height, "shapes": shapes}
         Path(f"labelme/{stem}.json").write_text(json.dumps(page))
     for stray in photos.glob("*.png"):

@@ -58,6 +58,8 @@ def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) ->
     plain = copy.deepcopy(plain)
     for override in overrides:
         _apply(plain, override)
+    if isinstance(plain.get("data"), str):  # data=PATH
+        plain["data"] = {"kind": "LabelData", "path": plain["data"]}
     config: Config = _read_component(Config, plain, Config(), "", _Origin(origin, tuple(overrides)))
     return config
 

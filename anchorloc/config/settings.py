@@ -15,6 +15,7 @@ from anchorloc.data import (
     ClassBalancedSampling,
     CocoData,
     EvenSampling,
+    LabelData,
     Letterbox,
     OneShapeData,
     RepeatFactorSampling,
@@ -131,7 +132,7 @@ class Config:
     task: Literal["detection", "localization"] = (
         "detection"  # detection: any number of objects per image; localization: exactly one
     )
-    data: ShapesData | OneShapeData | CocoData = ShapesData()
+    data: ShapesData | OneShapeData | CocoData | LabelData = ShapesData()
     transform: Transform = Transform()
     anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)

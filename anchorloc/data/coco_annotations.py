@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from anchorloc.data.coco_reader import (
     read_images,
     take_objects,
 )
+from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
 from anchorloc.text import counted, short_repr
@@ -64,6 +66,14 @@ class CocoAnnotations:
         """The id of the annotation in a row of the file, or the row if the annotations have no ids."""
         return id_at(self.annotation_ids, row)
 
+    def with_categories(self, categories: tuple[Category, ...]) -> Self:
+        """Return these annotations with the categories of another source, which have the same names."""
+        labels = {category.name: label for label, category in enumerate(categories)}
+        new = np.array([labels[category.name] for category in self.categories], np.int64)
+        said = "the classes have other ids or another order than in train; they are matched by name"
+        annotated = replace(self.annotated, labels=new[self.annotated.labels])
+        return replace(self, categories=categories, annotated=annotated, warnings=(*self.warnings, said))
+
     def has_trainable_box(self) -> bool:
         """Return whether some box has an area inside its image; crowd boxes do not count."""
         sizes = np.repeat(self.images.sizes, np.diff(self.starts), axis=0)  # (M, 2)
@@ -76,18 +86,42 @@ def read_annotations(path: Path) -> CocoAnnotations:
     Raises:
         InputError: the file breaks the data policy; the message names file, item and value.
     """
-    document = read_json(path, skip=UNUSED_KEYS)
+    return parse_annotations(read_json(path, skip=UNUSED_KEYS), path)
+
+
+def parse_annotations(document: Any, path: Path) -> CocoAnnotations:
+    """Check a COCO document, whose lists are taken out of it; `path` is named in errors.
+
+    Raises:
+        InputError: it breaks the data policy.
+    """
     image_items = take_objects(document, "images", path)
     category_items = take_objects(document, "categories", path)
     box_items = take_objects(document, "annotations", path)
     categories, images = read_categories(category_items, path), read_images(image_items, path)
     labels = {category.id: label for label, category in enumerate(categories)}
     columns = read_boxes(box_items, images.ids, labels, path)
+    if are_shares(columns.boxes, images.sizes[columns.images]):
+        raise InputError(
+            f"{path}: its boxes lie within 0 to 1, as shares of the image, but boxes are in pixels; convert them with "
+            f"`anchorloc doctor {path} --fix OUT --fix-shares`"
+        )
     order = np.argsort(columns.images, kind="stable")
     in_file_order = Target(columns.boxes, columns.labels, columns.crowd, columns.area, np.arange(len(order)))
     starts = np.searchsorted(columns.images[order], np.arange(len(images.sizes) + 1))
-    warnings = (*_odd_boxes(columns, images), *_missing_keys(columns))
+    warnings = (*_odd_boxes(columns, images), *_optional_keys(columns))
     return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, columns.ids, warnings)
+
+
+def are_shares(boxes: FloatArray, sizes: FloatArray | IntArray) -> bool:
+    """Return whether 98% of boxes (M, 4) lie within 0 to 1, as shares of an image do and pixels hardly can.
+
+    Args:
+        boxes: xyxy.
+        sizes: (M, 2) height and width of the image of each; in an image under 10 px pixels can.
+    """
+    inside = (np.abs(boxes) <= 1.001).all(axis=1)
+    return bool(len(boxes) and inside.mean() >= 0.98 and float(np.max(sizes)) > 10)
 
 
 def clip_boxes(boxes: FloatArray, sizes: IntArray | FloatArray) -> FloatArray:
@@ -119,8 +153,8 @@ def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:
     return sentences
 
 
-def _missing_keys(columns: BoxColumns) -> list[str]:
-    """Report the annotations without an optional key."""
+def _optional_keys(columns: BoxColumns) -> list[str]:
+    """Report the annotations without an optional key, and those with one that changes scoring."""
     sentences = []
     for number, key, default in (
         (columns.without_crowd, "iscrowd", "0"),
@@ -128,4 +162,7 @@ def _missing_keys(columns: BoxColumns) -> list[str]:
     ):
         if number:
             sentences.append(f"{counted(number, 'annotation has', 'annotations have')} no {key}; {default} is assumed")
+    if columns.difficult:
+        objects = counted(columns.difficult, "object is", "objects are")
+        sentences.append(f"{objects} marked as difficult: trained on, and neither right nor wrong in scoring")
     return sentences

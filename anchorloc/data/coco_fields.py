@@ -9,6 +9,7 @@ from anchorloc.errors import ItemError
 from anchorloc.text import short_repr
 
 MAX_COORDINATE = 1e7  # pixels
+IGNORED_AREA = 1e11  # square pixels, beyond all ranges of COCO's scoring, which ignores such an object one to one
 Id = int | str
 
 
@@ -43,6 +44,14 @@ def checked_box(box: Any) -> tuple[float, float, float, float]:
     if width < 0 or height < 0:
         raise ItemError(f"bbox {short_repr(box)} has a negative width or height; correct or remove it")
     return x, y, x + width, y + height
+
+
+def is_difficult(item: dict[str, Any]) -> bool:
+    """Return whether an annotation is difficult, as Pascal VOC's: neither right nor wrong if it is found or missed."""
+    difficult = item.get("difficult")
+    if difficult not in (None, 0, 1):
+        raise ItemError(f"difficult {short_repr(difficult)} is neither 0 nor 1")
+    return bool(difficult)
 
 
 def area_of(value: Any, box: tuple[float, float, float, float]) -> float:

@@ -11,7 +11,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anchorloc.data.coco_fields import Id, area_of, checked_box, checked_id, index_of, is_crowd, whole_pixels
+from anchorloc.data.coco_fields import (
+    IGNORED_AREA,
+    Id,
+    area_of,
+    checked_box,
+    checked_id,
+    index_of,
+    is_crowd,
+    is_difficult,
+    whole_pixels,
+)
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size
@@ -72,6 +82,7 @@ class BoxColumns:
     ids: Ids  # (M,) as in the file, or rows from 0 if some annotation has no id
     without_crowd: int  # annotations without "iscrowd"
     without_area: int  # annotations without "area"
+    difficult: int  # annotations that scoring ignores one to one
 
 
 def id_at(ids: Ids, index: int) -> Id:
@@ -156,7 +167,8 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
     def add(item: dict[str, Any]) -> None:
         box = checked_box(item.get("bbox"))
         numbers.extend(box)
-        numbers.append(area_of(item.get("area"), box))
+        area = area_of(item.get("area"), box)
+        numbers.append(IGNORED_AREA if is_difficult(item) else area)
         indices.append(index_of(item.get("image_id"), images, "image_id", "correct the id, or list the image"))
         indices.append(index_of(item.get("category_id"), labels, "category_id", "correct the id, or list the category"))
         indices.append(is_crowd(item))
@@ -173,6 +185,7 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
         ids=_annotation_ids(items, path),
         without_crowd=sum(item.get("iscrowd") is None for item in items),
         without_area=sum(item.get("area") is None for item in items),
+        difficult=sum(bool(item.get("difficult")) for item in items),
     )
 
 

@@ -65,6 +65,17 @@ class Source(Annotations, Protocol):
         """
 
 
+def same_categories(train: Annotations, val: Annotations) -> tuple[Category, ...] | None:
+    """Return the categories of train if val has the same names under other ids or in another order, else None.
+
+    Two categories of one name in a split decide nothing, so there is no answer then.
+    """
+    names = [[category.name for category in source.categories] for source in (train, val)]
+    if train.categories == val.categories or any(len(set(some)) < len(some) for some in names):
+        return None
+    return train.categories if sorted(names[0]) == sorted(names[1]) else None
+
+
 def check_same_categories(train: Annotations, val: Annotations) -> None:
     """Raise InputError if the categories of the two splits differ."""
     if train.categories == val.categories:

@@ -7,7 +7,7 @@
     anchorloc doctor all.json --split data --group-by patient
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
-With --fix too, the findings and the status describe the input. Existing files are never overwritten.
+With --fix, the findings describe the input, and the status the fixed copy. Existing files are never overwritten.
 """
 
 from __future__ import annotations
@@ -15,31 +15,43 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from anchorloc.cli import command_parser, positive_float, run_command
+from anchorloc.data import read, write
+from anchorloc.data.formats import READERS, WRITERS
 from anchorloc.doctor import (
-    Severity,
+    CocoDocument,
+    Rule,
     diagnose,
     findings_csv,
     findings_json,
+    json_rows,
     print_diagnosis,
     print_fixes,
+    print_left,
+    print_rules,
     print_splits,
     read_document,
+    read_documents,
     repair,
     split_document,
     write_json_rows,
     write_splits,
 )
+from anchorloc.doctor.box_format import divide_boxes, exchange_sizes, multiply_shares, xyxy_to_xywh
+from anchorloc.doctor.repair import Conversion
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
-from anchorloc.text import counted, printable
+from anchorloc.text import did_you_mean, printable
 
 MAX_FOLDS = 100
+STDOUT = Path("-")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,24 +60,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(arguments)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
-    documents = [read_document(arguments.annotations, arguments.images, whole=writes)]
+    documents, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
+    for sentence in sentences if arguments.json != STDOUT else ():
+        print(printable(sentence))
     if arguments.val is not None:
-        documents.append(read_document(arguments.val, arguments.val_images or arguments.images))
+        _refuse_several(documents, "--val")
+        val = read_document(arguments.val, arguments.val_images or arguments.images)
+        documents = [replace(documents[0], split="train"), replace(val, split="val")]
+    elif writes:
+        _refuse_several(documents, "--fix and --split")
     diagnosis = diagnose(documents, arguments.stride, arguments.decode)
+    diagnosis.findings.keep(arguments.only, arguments.skip)
     status = 0 if diagnosis.findings.clean else 1
-    print_diagnosis(diagnosis, console)
-    if arguments.json is not None:
+    if arguments.json == STDOUT:
+        sys.stdout.write(json_rows(findings_json(diagnosis)))
+    else:
+        print_diagnosis(diagnosis, console)
+    if arguments.json not in (None, STDOUT):
         write_json_rows(arguments.json, findings_json(diagnosis))
     if arguments.csv is not None:
         write_text(arguments.csv, findings_csv(diagnosis))
     if arguments.fix is not None:
-        diagnosis, counts = repair(diagnosis, arguments.stride, arguments.decode, arguments.fix_xyxy)
+        conversion = _conversion(arguments)
+        diagnosis, counts = repair(
+            diagnosis, arguments.stride, arguments.decode, conversion, drop_missing=arguments.drop_missing
+        )
         write_json_rows(arguments.fix, diagnosis.documents[0].content)
         print(f"\nwrote {printable(str(arguments.fix))}:")
         print_fixes(counts, console)
-        warnings = len(diagnosis.findings.by_severity(Severity.WARNING))
-        left = counted(warnings, "kind of warning", "kinds of warnings") if warnings else "no warnings"
-        print(f"it has no errors and {left}")
+        print_left(diagnosis, counts, console)
+        status = 0 if diagnosis.findings.clean else 1
+    if arguments.convert is not None:
+        kind, out = arguments.convert
+        write(read(arguments.annotations, arguments.format, arguments.images), kind, Path(out))
+        print(f"\nwrote the labels as {kind}: {printable(out)}")
     if arguments.split is not None:
         files = split_document(
             diagnosis, arguments.fractions, arguments.folds, arguments.group_by, arguments.group_by_name, arguments.seed
@@ -76,11 +104,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _conversion(arguments: argparse.Namespace) -> tuple[Conversion, str, str] | None:
+    """Return the conversion that the options ask for, with the words of the summary."""
+    if arguments.fix_xyxy:
+        return xyxy_to_xywh, "box", "converted from x1, y1, x2, y2 to x, y, width, height"
+    if arguments.fix_swapped:
+        return exchange_sizes, "image", "width and height exchanged"
+    if arguments.fix_shares:
+        return multiply_shares, "box", "multiplied by the size of its image"
+    if arguments.fix_scale:
+        return partial(divide_boxes, factor=arguments.fix_scale), "box", f"divided by {arguments.fix_scale:g}"
+    return None
+
+
+def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
+    """Raise InputError if the labels have splits already."""
+    if len(documents) > 1:
+        splits = ", ".join(document.split for document in documents)
+        raise InputError(f"{options} need one file, but the labels have {splits}; give the file of one of them")
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other and outputs that exist, before the work."""
     for option in ("json", "csv", "fix"):
         path = getattr(arguments, option)
-        if path is None:
+        if path is None or path == STDOUT:
             continue
         refuse_existing(path, f"--{option}")
         if not path.parent.is_dir():
@@ -89,6 +137,11 @@ def _check(arguments: argparse.Namespace) -> None:
         folder = getattr(arguments, option)
         if folder is not None and not folder.is_dir():
             raise InputError(f"--{option.replace('_', '-')} {folder} does not exist; give an existing folder")
+    if arguments.convert is not None:
+        kind, out = arguments.convert
+        if kind not in WRITERS:
+            raise InputError(f"--convert {kind} cannot be written; choose one of {', '.join(WRITERS)}")
+        refuse_filled(Path(out), "folder for --convert")
     if arguments.group_by_name is not None:
         compile_group_pattern(arguments.group_by_name)
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
@@ -100,8 +153,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError("--split makes its own val file; leave out --val")
     elif arguments.folds or arguments.group_by or arguments.group_by_name:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
-    if arguments.fix_xyxy and arguments.fix is None:
-        raise InputError("--fix-xyxy needs --fix OUT")
+    for option in ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "drop_missing"):
+        if getattr(arguments, option) and arguments.fix is None:
+            raise InputError(f"--{option.replace('_', '-')} needs --fix OUT")
     if arguments.decode and arguments.images is None and arguments.val_images is None:
         raise InputError("--decode needs --images DIR")
     if arguments.val_images is not None and arguments.val is None:
@@ -115,7 +169,16 @@ def _check(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("doctor", __doc__)
     parser.add_argument(
-        "annotations", type=Path, metavar="ANNOTATIONS", help="COCO JSON file to check; with --val, the train file"
+        "annotations",
+        type=Path,
+        metavar="LABELS",
+        help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("auto", *READERS),
+        default="auto",
+        help="format of the labels (default: auto, which looks into them)",
     )
     checks = parser.add_argument_group("checks")
     checks.add_argument("--images", type=Path, metavar="DIR", help="images folder; check the image files too")
@@ -127,6 +190,13 @@ def _parser() -> argparse.ArgumentParser:
         "--decode", action="store_true", help="decode all pixels, not only headers; finds damaged files"
     )
     checks.add_argument(
+        "--only", type=_rules, default=(), metavar="RULES", help="report only these rules, separated by commas"
+    )
+    checks.add_argument(
+        "--skip", type=_rules, default=(), metavar="RULES", help="report all but these rules, separated by commas"
+    )
+    checks.add_argument("--rules", action=_PrintRules, help="print every rule and exit")
+    checks.add_argument(
         "--stride",
         type=positive_float,
         default=8.0,
@@ -134,11 +204,32 @@ def _parser() -> argparse.ArgumentParser:
         help="report boxes smaller than PX pixels, the finest stride in original pixels (default: 8)",
     )
     outputs = parser.add_argument_group("outputs")
-    outputs.add_argument("--json", type=Path, metavar="OUT", help="write every finding to this JSON file")
+    outputs.add_argument(
+        "--json", type=Path, metavar="OUT", help="write every finding to this JSON file; - is standard output"
+    )
     outputs.add_argument("--csv", type=Path, metavar="OUT", help="write every finding to this CSV file")
     outputs.add_argument("--fix", type=Path, metavar="OUT", help="write a fixed copy of the annotations to this file")
     outputs.add_argument(
+        "--convert",
+        nargs=2,
+        metavar=("FORMAT", "DIR"),
+        help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
+    )
+    outputs.add_argument(
+        "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
+    )
+    reading = outputs.add_mutually_exclusive_group()
+    reading.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
+    )
+    reading.add_argument(
+        "--fix-swapped", action="store_true", help="exchange width and height of the images; needs --fix"
+    )
+    reading.add_argument(
+        "--fix-shares", action="store_true", help="multiply boxes by the size of their image; needs --fix"
+    )
+    reading.add_argument(
+        "--fix-scale", type=positive_float, metavar="FACTOR", help="divide boxes by this factor; needs --fix"
     )
     split = parser.add_argument_group("splitting")
     split.add_argument("--split", type=Path, metavar="DIR", help="split the file into train.json and val.json in DIR")
@@ -165,6 +256,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser
+
+
+class _PrintRules(argparse.Action):
+    """Print the rules and exit, as --help does."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print_rules(Console(highlight=False))
+        parser.exit()
+
+
+def _rules(text: str) -> tuple[str, ...]:
+    keys = {rule.key for rule in Rule}
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if unknown := [word for word in words if word not in keys]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a rule; {did_you_mean(unknown[0], sorted(keys))}")
+    return words
 
 
 def _folds(text: str) -> int:

@@ -46,21 +46,24 @@ def check_images(document: CocoDocument, table: AnnotationTable, findings: Findi
 
 def check_categories(train: _Annotated, val: _Annotated, findings: Findings) -> None:
     """Report categories that only one file has, and classes that have boxes in only one file."""
+    names = [[category.name for category in table.categories] for _, table in (train, val)]
+    same_names = sorted(names[0]) == sorted(names[1]) and len(set(names[0])) == len(names[0])
+    rule = Rule.OTHER_IDS if same_names else Rule.CATEGORIES_DIFFER
     for (document, table), (_, other), name in ((train, val, "val"), (val, train, "train")):
         reporter = Reporter(findings, document, "categories")
         for row, category in zip(table.category_rows, table.categories, strict=True):
             if category not in other.categories:
                 difference = _difference(category, other, name)
-                reporter.add(Rule.CATEGORIES_DIFFER, row, f"{short_repr(category.name)}, {difference}")
+                reporter.add(rule, row, f"{short_repr(category.name)}, {difference}")
     boxes = [dict(zip(table.categories, table.class_counts().tolist(), strict=True)) for _, table in (train, val)]
-    for (document, table), here, there, rule in (
+    for (document, table), here, there, absent in (
         (train, boxes[0], boxes[1], Rule.ABSENT_FROM_VAL),
         (val, boxes[1], boxes[0], Rule.ABSENT_FROM_TRAIN),
     ):
         reporter = Reporter(findings, document, "categories")
         for row, category in zip(table.category_rows, table.categories, strict=True):
             if here[category] and there.get(category) == 0:
-                reporter.add(rule, row, f"{short_repr(category.name)}: {counted(here[category], 'box')}")
+                reporter.add(absent, row, f"{short_repr(category.name)}: {counted(here[category], 'box')}")
 
 
 def _difference(category: Category, table: AnnotationTable, split: str) -> str:

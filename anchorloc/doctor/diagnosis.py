@@ -20,7 +20,7 @@ from anchorloc.doctor.rules import Rule
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """The findings in one document, or in train and val."""
+    """The findings in one document, or in train and its val and test."""
 
     findings: Findings
     documents: Sequence[CocoDocument]
@@ -29,10 +29,10 @@ class Diagnosis:
 
 
 def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool = False) -> Diagnosis:
-    """Check one document, or train and val, and the image files of a document that has a folder.
+    """Check one document, or train and its val and test, and the image files of a document that has a folder.
 
     Args:
-        documents: one document, or train and val.
+        documents: one document, or train first and then val and test.
         stride: the smallest stride of the network in pixels of the images; smaller boxes are reported.
         decode: decode all pixels, not only the headers.
     """
@@ -54,9 +54,9 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
     names = [name for table in tables for name in table.names if name is not None]
     check_unlisted(documents, names, findings)
     check_duplicate_images(list(zip(documents, files, strict=True)), findings)
-    if len(documents) == 2:
-        train, val = zip(documents, tables, strict=True)
-        check_categories(train, val, findings)
-        compared = all(document.folder is not None for document in documents)
-        check_shared_images(train, val, findings, files_compared=compared)
+    train, *others = zip(documents, tables, strict=True)
+    compared = all(document.folder is not None for document in documents)
+    for other in others:
+        check_categories(train, other, findings)
+        check_shared_images(train, other, findings, files_compared=compared)
     return Diagnosis(findings, documents, tables, files)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anchorloc.data import read
+from anchorloc.data.formats import find_kind
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
 from anchorloc.text import json_type, short_repr
@@ -24,6 +26,7 @@ class CocoDocument:
     content: Mapping[str, Any]
     folder: Path | None = None  # images folder; None: the image files are not checked
     nan_literals: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
+    split: str = ""  # train, val or test, where there are several
 
     def items(self, name: str) -> list[Any]:
         """Return the list "images", "categories" or "annotations"; empty if the file lacks it."""
@@ -84,6 +87,35 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
     return CocoDocument(path, content, folder, tuple(nan_literals))
 
 
+def read_documents(
+    path: Path, folder: Path | None = None, whole: bool = False, kind: str = "auto"
+) -> tuple[list[CocoDocument], tuple[str, ...]]:
+    """Read the labels of a file or folder in any format: a document for each split, train first.
+
+    COCO files are taken as they are; other formats are read strictly, so that a file that is no label file is refused.
+
+    Args:
+        folder: as for `read_document`; None takes the images folder of the labels, except for a single COCO file.
+
+    Returns:
+        The documents, and sentences on how the labels were read.
+
+    Raises:
+        InputError: as `read_document`, or as `anchorloc.data.read`.
+    """
+    if (path.is_file() and kind in ("auto", "coco") and find_kind(path) == "coco") or not path.exists():
+        return [read_document(path, folder, whole)], ()
+    data = read(path, kind, folder)
+    several = len(data.splits) > 1
+    documents = []
+    for split, labels in data.splits.items():
+        document = CocoDocument(labels.path, labels.document, labels.folder)
+        if data.format == "COCO":
+            document = read_document(labels.path, labels.folder, whole)
+        documents.append(replace(document, split=split if several else ""))
+    return documents, (data.describe(), *data.notes)
+
+
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with one line per list item, so that `diff` can compare two versions.
 
@@ -91,12 +123,22 @@ def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:
         InputError: the file system refuses, or a number is NaN or infinite, which JSON does not allow.
     """
     try:
-        parts = [f"{json.dumps(key)}: {_rows(value)}" for key, value in content.items()]
+        text = json_rows(content)
     except (ValueError, RecursionError):
         raise InputError(
             f"{path} cannot be written: a number is NaN or infinite, or a value nests too deep; correct the annotations"
         ) from None
-    write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
+    write_text(path, text)
+
+
+def json_rows(content: Mapping[str, Any]) -> str:
+    """Return a JSON object with one line per list item.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    parts = [f"{json.dumps(key)}: {_rows(value)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _rows(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -47,6 +47,12 @@ class Findings:
     def rows(self, rule: Rule, list_name: str) -> set[int]:
         """Return the rows of a list that break a rule."""
         return {case.row for case in self.cases.get(rule, ()) if case.list_name == list_name}
+
+    def keep(self, only: Collection[str], skip: Collection[str]) -> None:
+        """Forget the cases of rules that are not in `only`, unless that is empty, or are in `skip`; both have keys."""
+        for rule in [rule for rule in self.cases if (only and rule.key not in only) or rule.key in skip]:
+            del self.cases[rule]
+            self.summaries.pop(rule, None)
 
     @property
     def clean(self) -> bool:

@@ -6,24 +6,26 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from anchorloc.data.coco_fields import Id
+from anchorloc.data.formats.coco_folder import name_of_url
+from anchorloc.data.formats.image_finder import near_names
 from anchorloc.doctor.box_checks import ROUNDING, overshoot
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.document import NOUNS, CocoDocument
+from anchorloc.doctor.explanations import is_explained
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
 from anchorloc.structures import Size
 
 REFERENCES = {"images": ("image_id", Rule.UNKNOWN_IMAGE), "categories": ("category_id", Rule.UNKNOWN_CATEGORY)}
 REMOVED = {
-    "images": (Rule.BAD_ITEM, Rule.BAD_FILE_NAME, Rule.NO_FILE, Rule.UNREADABLE),
+    "images": (Rule.BAD_ITEM, Rule.BAD_FILE_NAME, Rule.UNREADABLE),
     "categories": (Rule.BAD_ITEM,),
-    "annotations": (Rule.BAD_ITEM, Rule.BAD_BOX, Rule.FAR_BOX, Rule.NEGATIVE_BOX, Rule.EMPTY_BOX, Rule.OUTSIDE_BOX),
+    "annotations": (Rule.BAD_ITEM, Rule.BAD_BOX, Rule.FAR_BOX, Rule.NEGATIVE_BOX, Rule.EMPTY_BOX),
 }
 RENUMBERED = (Rule.BAD_ID, Rule.MIXED_IDS, Rule.SAME_ANNOTATION_ID, Rule.ID_ZERO, Rule.NO_ANNOTATION_ID)
 
@@ -90,19 +92,52 @@ class EditableDocument:
             self.counts[what, action] += number
 
 
-def fix_images(editable: EditableDocument, diagnosis: Diagnosis) -> None:
-    """Take sizes from the image files if the boxes fit them, and remove images that cannot be used."""
+def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: bool) -> set[int]:
+    """Take names and sizes from the image files, and remove images that cannot be used.
+
+    Returns:
+        The rows of the images whose size has changed.
+    """
     sizes = {file.row: file.size for file in diagnosis.files[0]}
+    resized: set[int] = set()
     for rule, fixable in ((Rule.BAD_SIZE, set(sizes)), (Rule.SIZE_DIFFERS, _rows_that_fit(diagnosis, sizes))):
         found = editable.findings.rows(rule, "images")
         for row in sorted(found & fixable):
             height, width = sizes[row]
             editable.edit("images", [row], rule.title, "size taken from the file", _setter(height=height, width=width))
+            resized.add(row)
         editable.remove("images", found - fixable, rule.title)
     _fix_ids(editable, "images")
-    for rule in REMOVED["images"]:
+    _name_from_urls(editable)
+    _rename(editable)
+    for rule in (*REMOVED["images"], *([Rule.NO_FILE] if drop_missing else [])):
         editable.remove_by_rule("images", rule)
     _merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
+    return resized
+
+
+def _name_from_urls(editable: EditableDocument) -> None:
+    """Give images without a file_name the one at the end of their coco_url, as LVIS means it."""
+    rows = editable.findings.rows(Rule.BAD_FILE_NAME, "images")
+    for row in sorted(rows - editable.removed["images"]):
+        item = editable.lists["images"][row]
+        name = name_of_url(item.get("coco_url")) if item.get("file_name") is None else ""
+        if name:
+            editable.edit("images", [row], Rule.BAD_FILE_NAME.title, "taken from coco_url", _setter(file_name=name))
+            cases = editable.findings.cases[Rule.BAD_FILE_NAME]
+            cases[:] = [case for case in cases if case.row != row]
+
+
+def _rename(editable: EditableDocument) -> None:
+    """Give images without a file the name of the one that is meant, if there is one for each of them."""
+    rows = sorted(editable.findings.rows(Rule.NO_FILE, "images") - editable.removed["images"])
+    if not rows or editable.document.folder is None:
+        return
+    names = near_names([str(editable.lists["images"][row].get("file_name")) for row in rows], editable.document.folder)
+    for row, name in zip(rows, names, strict=False):
+        editable.edit("images", [row], Rule.NO_FILE.title, "renamed", _setter(file_name=name))
+    if names:  # they are there
+        editable.findings.cases.pop(Rule.NO_FILE)
 
 
 def fix_categories(editable: EditableDocument) -> None:
@@ -110,9 +145,7 @@ def fix_categories(editable: EditableDocument) -> None:
     _fix_ids(editable, "categories")
     for rule in REMOVED["categories"]:
         editable.remove_by_rule("categories", rule)
-    editable.edit_by_rule(
-        "categories", Rule.BAD_CATEGORY_NAME, "named after the id", lambda item: {"name": str(item["id"])}
-    )
+    _name(editable)
     _merge(editable, "categories", Rule.SAME_CATEGORY_ID, "name")
 
 
@@ -127,15 +160,21 @@ def fix_references(editable: EditableDocument) -> None:
             _renumber(editable, name, key)
 
 
-def fix_boxes(editable: EditableDocument, diagnosis: Diagnosis) -> None:
-    """Remove boxes that cannot be used, clip those that leave their image, and set area and iscrowd."""
+def fix_boxes(editable: EditableDocument, diagnosis: Diagnosis, resized: Collection[int]) -> None:
+    """Remove boxes that cannot be used, clip those that leave their image, and set area and iscrowd.
+
+    Boxes outside stay as they are if one reading of the file explains them, or if this pass has changed the size of
+    their image: the next pass judges them by it.
+    """
     for rule in REMOVED["annotations"]:
         editable.remove_by_rule("annotations", rule)
     table = diagnosis.tables[0]
     sizes = dict(zip(table.rows.tolist(), table.box_sizes.tolist(), strict=True))
-    for row in sorted(editable.findings.rows(Rule.PARTLY_OUTSIDE, "annotations")):
-        if not isfinite(max(sizes[row])):
-            continue  # this pass takes the size of the image from its file; the next pass clips by it
+    in_resized = set(table.rows[np.isin(table.image_rows[table.images], sorted(resized))].tolist())
+    judged = set() if is_explained(editable.findings) else set(sizes) - in_resized
+    outside = editable.findings.rows(Rule.OUTSIDE_BOX, "annotations") & judged
+    editable.remove("annotations", outside, Rule.OUTSIDE_BOX.title)
+    for row in sorted(editable.findings.rows(Rule.PARTLY_OUTSIDE, "annotations") & judged):
         editable.edit("annotations", [row], Rule.PARTLY_OUTSIDE.title, "clipped", partial(_clipped, sizes[row]))
     for rule in (Rule.BAD_AREA, Rule.NO_AREA):
         editable.edit_by_rule("annotations", rule, "area set to width x height", _box_area)
@@ -152,6 +191,21 @@ def renumber_annotations(editable: EditableDocument) -> None:
         for number, (row, item) in enumerate(editable.items("annotations"), start=1):
             editable.lists["annotations"][row] = {**item, "id": number}
         editable.counts["annotation", "renumbered from 1"] = len(editable.items("annotations"))
+
+
+def _name(editable: EditableDocument) -> None:
+    """Name categories: a number as its text, else the id, unless another category has that name."""
+    taken = {item["name"] for _, item in editable.items("categories") if type(item.get("name")) is str}
+    rows = sorted(editable.findings.rows(Rule.BAD_CATEGORY_NAME, "categories") - editable.removed["categories"])
+    items = [(row, editable.lists["categories"][row]) for row in rows]
+    for row, item in sorted(items, key=lambda pair: type(pair[1].get("name")) not in (int, float)):  # numbers first
+        is_number = type(item.get("name")) in (int, float)
+        new = str(item["name"] if is_number else item["id"])
+        while new in taken:
+            new = f"{new} (id {item['id']})"
+        taken.add(new)
+        action = "number written as text" if is_number else "named after the id"
+        editable.edit("categories", [row], Rule.BAD_CATEGORY_NAME.title, action, _setter(name=new))
 
 
 def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, Size]) -> set[int]:

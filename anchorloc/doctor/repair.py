@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from anchorloc.doctor.box_format import xyxy_to_xywh
+from collections.abc import Callable
+
+from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.fixes import (
@@ -16,50 +18,71 @@ from anchorloc.doctor.fixes import (
 )
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.errors import InputError
+from anchorloc.text import first_few
 
 MAX_PASSES = 12  # a fix can uncover another fault, such as a missing file once the id is valid; 2 or 3 are usual
 
 
-def repair(diagnosis: Diagnosis, stride: float, decode: bool, from_xyxy: bool = False) -> tuple[Diagnosis, FixCounts]:
+Conversion = Callable[[CocoDocument, AnnotationTable], tuple[CocoDocument, int]]
+
+
+def repair(
+    diagnosis: Diagnosis,
+    stride: float,
+    decode: bool,
+    conversion: tuple[Conversion, str, str] | None = None,
+    drop_missing: bool = False,
+) -> tuple[Diagnosis, FixCounts]:
     """Fix the first document of a diagnosis, and return the diagnosis of the result and the number of each fix.
 
     Args:
         diagnosis: of one document, or of train and val.
         stride: as for `diagnose`.
         decode: as for `diagnose`.
-        from_xyxy: read the boxes as x1, y1, x2, y2 and convert them first.
+        conversion: what to do first, with the noun and the action of the summary; None does nothing.
+        drop_missing: remove the images whose files are missing, with their boxes.
 
     Raises:
         InputError: an error is left that no fix removes, such as a file without categories.
     """
     document, converted = diagnosis.documents[0], 0
-    if from_xyxy:
-        document, converted = xyxy_to_xywh(document, diagnosis.tables[0])
-    if from_xyxy or len(diagnosis.documents) > 1:  # fixes of one file cannot remove findings between train and val
+    if conversion is not None:
+        document, converted = conversion[0](document, diagnosis.tables[0])
+    if (
+        conversion is not None or len(diagnosis.documents) > 1
+    ):  # fixes of one file cannot remove findings between train and val
         diagnosis = diagnose([document], stride, decode)
     counts = FixCounts()
     for _ in range(MAX_PASSES):
         before, hidden = counts.total(), bool(diagnosis.findings.rows(Rule.BAD_ID, "images"))
-        document = _fix_once(diagnosis, counts)
+        document = _fix_once(diagnosis, counts, drop_missing)
         if counts.total() == before:
             break
         diagnosis = diagnose([document], stride, decode and hidden)  # a bad id has hidden its image so far
     errors = diagnosis.findings.by_severity(Severity.ERROR)
     if errors:
-        raise InputError(f"{document.path} cannot be fixed: {errors[0][0].title}; {errors[0][0].advice}")
-    if converted:
-        counts["box", "converted from x1, y1, x2, y2 to x, y, width, height"] = converted
+        raise InputError(f"{document.path} cannot be fixed: {_why(errors[0][0], counts)}")
+    if conversion is not None and converted:
+        counts[conversion[1], conversion[2]] = converted
     return diagnosis, counts
 
 
-def _fix_once(diagnosis: Diagnosis, counts: FixCounts) -> CocoDocument:
+def _why(rule: Rule, counts: FixCounts) -> str:
+    """Return what is wrong and what to do; for a file that the fixes have emptied, what they removed."""
+    removed = [f"{number:,} {what}" for (what, action), number in counts.items() if action.startswith("removed")]
+    if rule is Rule.NO_IMAGES and any(what.startswith("image") for what, _ in counts):
+        return f"no image would be left, after the removal of {first_few(removed)}; correct these first"
+    return f"{rule.title}; {rule.advice}"
+
+
+def _fix_once(diagnosis: Diagnosis, counts: FixCounts, drop_missing: bool) -> CocoDocument:
     editable = EditableDocument(diagnosis.documents[0], diagnosis.findings, counts)
     missing_lists = diagnosis.findings.cases.get(Rule.NO_LIST, [])
     if missing_lists:
         counts[Rule.NO_LIST.title, "written as []"] += len(missing_lists)
-    fix_images(editable, diagnosis)
+    resized = fix_images(editable, diagnosis, drop_missing)
     fix_categories(editable)
     fix_references(editable)
-    fix_boxes(editable, diagnosis)
+    fix_boxes(editable, diagnosis, resized)
     renumber_annotations(editable)
     return editable.finish()

@@ -55,7 +55,7 @@ class Rule(Enum):
     SAME_ANNOTATION_ID = ("same-annotation-id", _ERROR,
         "annotation with the id of another annotation", "make ids unique; --fix renumbers all annotations")
     BAD_CATEGORY_NAME = ("bad-category-name", _ERROR,
-        "category without a name", "add a name; --fix uses the id as the name")
+        "category without a name", "add a name; --fix writes a number as its text, else the id")
     BAD_FILE_NAME = ("bad-file-name", _ERROR,
         "image whose file_name is missing or leaves the images folder",
         "use a path relative to the images folder; --fix removes the image")
@@ -79,7 +79,8 @@ class Rule(Enum):
     IGNORE_FLAG = ("ignore-flag", _ERROR,
         "annotation with ignore set but not iscrowd", "pycocotools silently drops ignore; --fix sets iscrowd to 1")
     NO_FILE = ("no-file", _ERROR,
-        "image without a file in the images folder", "add the files; --fix removes the images")
+        "image without a file in the images folder",
+        "add the files, or remove the images by --fix OUT --drop-missing")
     UNREADABLE = ("unreadable", _ERROR,
         "image whose file cannot be read", "replace the files; --fix removes the images")
     SIZE_DIFFERS = ("size-differs", _ERROR,
@@ -87,11 +88,17 @@ class Rule(Enum):
         "--fix uses the file's size if the boxes fit it, or removes the image")
     CATEGORIES_DIFFER = ("categories-differ", _ERROR,
         "category that differs between train and val", "give both files the same categories")
+    LIKE_NORMALIZED = ("like-normalized", _ERROR,
+        "file whose boxes look normalized to 0..1", "check some boxes; if so, --fix OUT --fix-shares converts them")
 
     LIKE_XYXY = ("like-xyxy", _WARNING,
         "file whose boxes look like x1, y1, x2, y2", "check some boxes; if so, --fix OUT --fix-xyxy converts them")
-    LIKE_NORMALIZED = ("like-normalized", _WARNING,
-        "file whose boxes look normalized to 0..1", "multiply them by the width and height of the image")
+    SWAPPED_SIZES = ("swapped-sizes", _WARNING,
+        "file whose boxes fit if width and height are exchanged",
+        "check some boxes; if so, --fix OUT --fix-swapped exchanges them")
+    OTHER_SCALE = ("other-scale", _WARNING,
+        "file whose boxes seem to be drawn on larger images",
+        "check some boxes; if so, --fix OUT --fix-scale FACTOR divides them")
     NOTHING_TO_LEARN = ("nothing-to-learn", _WARNING,
         "file without a box to train on", "training refuses the file; annotate some objects")
     EMPTY_BOX = ("empty-box", _WARNING,
@@ -149,6 +156,8 @@ class Rule(Enum):
         "file whose format differs from its suffix", "read by content")
     UNLISTED = ("unlisted", _INFO,
         "file in the images folder that no image names", "not used")
+    OTHER_IDS = ("other-ids", _INFO,
+        "category with another id in val than in train", "the classes are matched by name")
     SHARED_ID = ("shared-id", _INFO,
         "image of val with an image id of train", "make ids unique before you merge the files")
     # fmt: on

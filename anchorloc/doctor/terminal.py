@@ -58,6 +58,30 @@ def print_fixes(counts: FixCounts, console: Console) -> None:
         _line(console, f"{count:>7,}  {what if count == 1 else plural(what)}: {action}")
 
 
+def print_rules(console: Console) -> None:
+    """Print every rule: its key, its severity, and what is done about it."""
+    for rule in Rule:
+        _line(console, f"{rule.key:<20}{rule.severity.name.lower():<13}{rule.title}")
+        _line(console, f"{'':<20}→ {rule.advice}", "dim")
+
+
+def print_left(diagnosis: Diagnosis, counts: FixCounts, console: Console) -> None:
+    """Print what a fixed copy lost for good, and the warnings that it still has."""
+    lost = sum(number for (what, action), number in counts.items() if "box" in what and action.startswith("removed"))
+    if lost:
+        shown = "what it shows" if lost == 1 else "what they show"
+        _line(console, f"{counted(lost, 'box is', 'boxes are')} gone; {shown} is background from now on")
+    warnings = diagnosis.findings.by_severity(Severity.WARNING)
+    if not warnings:
+        _line(console, "it has no errors and no warnings")
+        return
+    _line(console, f"it has no errors and {counted(len(warnings), 'kind of warning', 'kinds of warnings')}:")
+    for rule, cases in warnings[:MAX_EXAMPLES]:
+        _line(console, f"{len(cases):>7,}  {rule.counted(len(cases))}")
+    if len(warnings) > MAX_EXAMPLES:
+        _line(console, f"{INDENT}and {counted(len(warnings) - MAX_EXAMPLES, 'kind')} more")
+
+
 def print_splits(files: Sequence[SplitFile], console: Console) -> None:
     """Print the images, groups, boxes and the boxes of the largest classes of each file."""
     classes = files[0].table.class_names
@@ -104,7 +128,7 @@ def _print_rule(console: Console, rule: Rule, cases: Sequence[Case], diagnosis: 
 
 
 def _prefixes(diagnosis: Diagnosis) -> Sequence[str]:
-    return ("train ", "val ") if len(diagnosis.documents) > 1 else ("",)
+    return [document.split and f"{document.split} " for document in diagnosis.documents]
 
 
 def _examples(cases: Sequence[Case], prefix_of: dict[int, str]) -> str:

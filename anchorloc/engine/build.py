@@ -17,7 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
-from anchorloc.data import Samples, Source, check_same_categories, refuse_other_counts
+from anchorloc.data import (
+    CocoAnnotations,
+    Samples,
+    Source,
+    check_same_categories,
+    refuse_other_counts,
+    same_categories,
+)
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
@@ -75,6 +82,9 @@ def open_splits(config: Config) -> tuple[Source, Source]:
             exactly one object.
     """
     train, val = config.data.open("train"), config.data.open("val")
+    categories = same_categories(train, val)
+    if categories is not None and isinstance(val, CocoAnnotations):
+        val = val.with_categories(categories)
     check_same_categories(train, val)
     for split, source in (("train", train), ("val", val)):
         refuse_other_counts(config.task == "localization", source, split)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anchorloc.data import Annotations, CocoSource, Source, read_annotations, read_results
+from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, evaluate
@@ -34,7 +34,7 @@ def judge_files(
     Raises:
         InputError: a file breaks the data policy, or the folder is missing.
     """
-    truth = read_annotations(annotations)
+    truth = read_truth(annotations)
     found = read_results(detections, truth)
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]

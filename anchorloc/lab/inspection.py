@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anchorloc.config import Config
-from anchorloc.data import CocoData, check_same_categories
+from anchorloc.data import CocoData, LabelData, check_same_categories
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
@@ -38,7 +38,7 @@ def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
         InputError: the data cannot be read, its splits have different classes, or there are no anchors.
     """
     refuse_localizer(config)
-    if isinstance(config.data, CocoData) and config.data.train == config.data.val:
+    if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
         return {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
     train, val = config.data.open("train"), config.data.open("val")
     check_same_categories(train, val)

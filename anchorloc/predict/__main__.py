@@ -46,7 +46,7 @@ def _predict(
     arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
 ) -> PredictionSummary:
     refuse_missing(arguments.checkpoint)
-    from anchorloc.data import read_annotations  # --help does not wait for these
+    from anchorloc.data import read_truth  # --help does not wait for these
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.square_tiles import SquareTiles
 
@@ -54,7 +54,7 @@ def _predict(
     if arguments.tile is not None:
         tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
-    annotations = None if arguments.annotations is None else read_annotations(arguments.annotations)
+    annotations = None if arguments.annotations is None else read_truth(arguments.annotations)
     from anchorloc.engine.state.saved_settings import refuse_overrides
 
     refuse_overrides(arguments.checkpoint, overrides)
@@ -103,7 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures")
     parser.add_argument(
-        "--annotations", type=Path, metavar="JSON", help="COCO file to take image ids from, matched by file name"
+        "--annotations",
+        type=Path,
+        metavar="PATH",
+        help="labels in any format to take image ids from, matched by file name",
     )
     return parser
 

@@ -72,6 +72,19 @@ def repeat(items: str, row: int, **changes: Any) -> Change:
     return lambda content: content[items].append({**content[items][row], **changes})
 
 
+def shares(content: dict[str, Any]) -> None:
+    for item in content["annotations"]:
+        x, y, w, h = item["bbox"]
+        item["bbox"] = [x / 640, y / 480, w / 640, h / 480]
+
+
+def exchanged(content: dict[str, Any]) -> None:
+    for item in content["images"]:
+        item.update(width=480, height=640)
+    for item, left in zip(content["annotations"], (530, 520), strict=False):
+        item["bbox"][0] = left
+
+
 # Rule: a change that breaks it, the item that the case names, and a fragment of its value.
 FOUND: dict[str, tuple[Change, str, str]] = {
     "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
@@ -95,6 +108,10 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "bad-area": (annotation(0, area=-1), "annotation 11 (1.png)", "area -1"),
     "bad-crowd": (annotation(0, iscrowd=2), "annotation 11 (1.png)", "iscrowd 2"),
     "ignore-flag": (annotation(0, ignore=1), "annotation 11 (1.png)", "ignore 1"),
+    "like-normalized": (shares, "a.json", "6 boxes lie within 0 to 1"),
+    "swapped-sizes": (exchanged, "a.json", "6 with width and height exchanged"),
+    "other-scale": (
+        lambda c: [i.update(width=160, height=120) for i in c["images"]], "a.json", "6 divided by 4"),
     "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
     "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
     "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),

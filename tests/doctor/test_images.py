@@ -110,7 +110,9 @@ def test_each_oddity_of_a_file_is_found(odd: Path, decode: bool) -> None:
 
 def test_a_set_fixed_with_its_images_passes_the_checks_of_training(odd: Path) -> None:
     diagnosis = diagnose([read_document(odd / "a.json", odd / "images", whole=True)], decode=True)
-    fixed, counts = repair(diagnosis, 8, True)
+    with pytest.raises(InputError, match="cannot be fixed: image without a file"):
+        repair(diagnosis, 8, True)
+    fixed, counts = repair(diagnosis, 8, True, drop_missing=True)
     write_json_rows(odd / "b.json", fixed.documents[0].content)
     source = CocoSource(**vars(read_annotations(odd / "b.json")), folder=odd / "images", max_pixels=MAX_PIXELS)
     assert len(source) == 9

@@ -1,0 +1,184 @@
+"""Read COCO files as tools export them: which files are the splits, where the images are, what is written otherwise.
+
+Roboflow: _annotations.coco.json beside the images in train, valid and test, and a root category of id 0
+(https://docs.roboflow.com). Label Studio: result.json and images/. CVAT: annotations/instances_SUBSET.json and
+images/SUBSET. LVIS: no file_name, but coco_url (https://www.lvisdataset.org/dataset). VIA: ids of images as texts
+(https://gitlab.com/vgg/via). coco-annotator: a category without names of its own (https://github.com/jsbroks/coco-annotator).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from anchorloc.data.formats.image_finder import is_file, near_names
+from anchorloc.data.formats.labels import POLYGONS, LabeledData, Labels, Notes, around, split_of
+from anchorloc.errors import InputError
+from anchorloc.files import read_json
+from anchorloc.text import first_few, short_repr
+
+FORMAT = "COCO"
+SKIPPED = ("keypoints", "caption")
+FROM_URL = "images without file_name: {}; the end of coco_url is used"
+NEAR_NAME = "file names that are written otherwise than the files are called: {}"
+TEXT_IDS = "ids written as texts: {}; they are read as numbers"
+NUMBER_NAMES = "class names that are numbers: {}; they are read as their text"
+NO_SIZE = "images without width and height: {}; they are read from the files"
+
+
+def read_coco(source: Path, images: Path | None = None) -> LabeledData:
+    """Read a COCO file, or those of a folder.
+
+    Raises:
+        InputError: there is none, several could be meant, or the images are not found.
+    """
+    notes = Notes()
+    splits = {split: _read_file(path, split, notes, images) for split, path in _files(source).items()}
+    for labels in splits.values():
+        if not is_coco(labels.document):
+            raise InputError(f"{labels.path} has no lists images, annotations and categories; give a COCO file")
+    return LabeledData(FORMAT, splits, notes.sentences())
+
+
+def read_coco_file(path: Path, images: Path | None = None) -> tuple[Labels, tuple[str, ...]]:
+    """Read a COCO file, whose lists may be missing; return its labels and what was not read as written.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    notes = Notes()
+    labels = _read_file(path, "all", notes, images)
+    return labels, notes.sentences()
+
+
+def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
+    document = read_json(path, skip=(*SKIPPED, "segmentation"))
+    if not is_coco(document):
+        return Labels(path, document, images or path.parent)
+    if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
+        document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
+    return _normalized(path, document, split, notes, images)
+
+
+def is_coco(document: Any) -> bool:
+    """Return whether a parsed JSON file has the lists of a COCO annotation file."""
+    return isinstance(document, dict) and all(
+        isinstance(document.get(key), list) for key in ("images", "annotations", "categories")
+    )
+
+
+def coco_files(folder: Path) -> list[Path]:
+    """Return the JSON files of a folder where tools put COCO files, those in folders of images left out."""
+    found = [*folder.glob("*.json"), *folder.glob("annotations/*.json"), *folder.glob("*/_annotations.coco.json")]
+    return sorted(path for path in found if not path.name.startswith(("captions_", "person_keypoints_", ".")))
+
+
+def _files(source: Path) -> dict[str, Path]:
+    """Return the file of each split."""
+    if source.is_file():
+        return {"all": source}
+    files = coco_files(source)
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        split = split_of(path.stem) or (split_of(path.parent.name) if path.parent != source else None)
+        by_split.setdefault(split or "all", []).append(path)
+    chosen = {split: by_split[split] for split in ("train", "val", "test") if split in by_split} or by_split
+    several = next((paths for paths in chosen.values() if len(paths) > 1), None)
+    if several is not None or not chosen:
+        shown = first_few([str(path.relative_to(source)) for path in several or files]) or "none"
+        raise InputError(
+            f"{source} needs one COCO file, or one for each of train, val and test, but has {shown}; give the file"
+        )
+    return {split: paths[0] for split, paths in chosen.items()}
+
+
+def _normalized(path: Path, document: dict[str, Any], split: str, notes: Notes, given: Path | None) -> Labels:
+    """Return the labels with what tools write otherwise brought into COCO's form."""
+    images = [item for item in document["images"] if isinstance(item, dict)]
+    annotations = [item for item in document["annotations"] if isinstance(item, dict)]
+    _name_from_urls(images, notes)
+    for category in document["categories"]:
+        if isinstance(category, dict) and type(category.get("name")) in (int, float):
+            notes.add(NUMBER_NAMES, repr(category["name"]))
+            category["name"] = str(category["name"])
+    _ids_as_numbers([*document["categories"], *images], annotations, notes)
+    for item in annotations:
+        if item.get("bbox") is None or item["bbox"] == []:
+            points = polygon_points(item.get("segmentation"))
+            if points:
+                left, top, right, bottom = around(points)
+                item["bbox"] = [left, top, right - left, bottom - top]
+                notes.add(POLYGONS, f"annotation {short_repr(item.get('id'))}")
+    folder, some = (given, True) if given else _images_folder(path, images, split)
+    if some:
+        _name_as_on_disk(images, folder, notes)
+    for item in annotations:
+        item.pop("segmentation", None)
+    return Labels(path, document, folder)
+
+
+def polygon_points(segmentation: Any) -> list[tuple[float, float]]:
+    """Return the points of a COCO polygon, a list of lists of x, y, or one flat list; empty if it is none."""
+    if not isinstance(segmentation, list):
+        return []
+    lists = segmentation if segmentation and isinstance(segmentation[0], list) else [segmentation]
+    values = [value for one in lists if isinstance(one, list) for value in one]
+    if len(values) < 4 or len(values) % 2 or not all(type(value) in (int, float) for value in values):
+        return []
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def name_of_url(url: Any) -> str:
+    """Return the folder and file at the end of a URL; "" if it has none."""
+    if type(url) is not str:
+        return ""
+    try:
+        parts = PurePosixPath(unquote(urlsplit(url).path)).parts
+    except ValueError:  # not an address
+        return ""
+    return "/".join(part for part in parts[-2:] if part != "/")
+
+
+def _name_from_urls(images: list[dict[str, Any]], notes: Notes) -> None:
+    for item in images:
+        if item.get("file_name") is None and (name := name_of_url(item.get("coco_url"))):
+            item["file_name"] = name
+            notes.add(FROM_URL, name)
+
+
+def _ids_as_numbers(listed: list[Any], annotations: list[dict[str, Any]], notes: Notes) -> None:
+    """Turn references that are digits into numbers where all listed ids are numbers, as VIA writes them."""
+    if not all(isinstance(item, dict) and type(item.get("id")) is int for item in listed):
+        return
+    for item in annotations:
+        for key in ("image_id", "category_id"):
+            value = item.get(key)
+            if type(value) is str and value.isdecimal() and len(value) < 19:
+                item[key] = int(value)
+                notes.add(TEXT_IDS, f"{key} {value!r}")
+
+
+def _images_folder(path: Path, images: list[dict[str, Any]], split: str) -> tuple[Path, bool]:
+    """Return the folder below which most of the first images are, and whether the images may be there."""
+    names = [item["file_name"].replace("\\", "/") for item in images[:50] if type(item.get("file_name")) is str]
+    root = path.parent.parent if path.parent.name == "annotations" else path.parent
+    parts = [path.stem, path.stem.removeprefix("instances_"), split, path.parent.name]
+    inside = [base / part for base in (root, root / "images") for part in parts]
+    folders = [path.parent, root, root / "images", *inside]
+    count = Counter({folder: sum(is_file(folder / name) for name in names) for folder in dict.fromkeys(folders)})
+    best, found = count.most_common(1)[0] if names else (root, 0)
+    if found:
+        return best, True
+    return (root / "images", True) if (root / "images").is_dir() else (root, False)
+
+
+def _name_as_on_disk(images: list[dict[str, Any]], folder: Path, notes: Notes) -> None:
+    """Rename images that are missing to the only file of their base name, if there is one for each of them."""
+    named = [item for item in images if type(item.get("file_name")) is str]
+    missing = [item for item in named if not is_file(folder / item["file_name"])]
+    names = near_names([item["file_name"] for item in missing], folder) if missing else []
+    for item, name in zip(missing, names, strict=False):
+        notes.add(NEAR_NAME, f"{short_repr(item['file_name'])} is {name}")
+        item["file_name"] = name

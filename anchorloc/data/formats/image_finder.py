@@ -1,0 +1,169 @@
+"""Find the image files of a folder, their sizes, and the file that a label file names."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote
+
+from anchorloc.data.formats.labels import Notes
+from anchorloc.data.images import MAX_PIXELS, SUFFIXES, read_header
+from anchorloc.errors import InputError, ItemError
+from anchorloc.structures import Size
+from anchorloc.text import printable, short_repr
+
+KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+FOREIGN: Final = frozenset(
+    (".heic", ".heif", ".jxl", ".dcm", ".dicom", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".rw2", ".orf", ".svg")
+)
+NOT_READ: Final = "files of a format that is not read: {}; convert them to JPEG or PNG"
+THREADS: Final = 8  # reading a header waits for the disk most of the time
+
+
+def find_image_files(folder: Path, notes: Notes | None = None) -> list[Path]:
+    """Return the image files below a folder, sorted by name; hidden ones are left out.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    found = []
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}; check its permissions")
+
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            suffix = Path(name).suffix.lower()
+            if name.startswith("."):
+                continue
+            if suffix in KNOWN:
+                found.append(Path(parent, name))
+            elif suffix in FOREIGN and notes is not None:
+                notes.add(NOT_READ, name)
+    return found
+
+
+def shown_sizes(paths: Sequence[Path]) -> list[Size]:
+    """Return the (height, width) of image files as viewers show them, turned by their EXIF orientation.
+
+    Raises:
+        InputError: a file is not an image.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(shown_size, paths))
+
+
+def shown_size(path: Path) -> Size:
+    """Return the (height, width) of one image file, as `shown_sizes` does."""
+    try:
+        header = read_header(path, MAX_PIXELS * 16)  # the limit of the data decides later
+    except ItemError as error:
+        raise InputError(f"{path} {error}") from None
+    height, width = header.size
+    return (width, height) if header.orientation >= 5 else (height, width)
+
+
+class ImageFolder:
+    """The image files of a folder, found by the name that a label file gives.
+
+    A name is tried as it is, then with both kinds of slashes, then in any letter case, Unicode form and URL quoting,
+    then by its last part, as long as one file has it.
+    """
+
+    def __init__(self, folder: Path, notes: Notes | None = None) -> None:
+        self.folder = folder
+        self.paths = find_image_files(folder, notes)
+        self.names = {path.relative_to(folder).as_posix(): path for path in self.paths}
+        self._by_last: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        self._by_key: dict[str, list[str]] = {}
+        for name in self.names:
+            self._by_key.setdefault(_key(name), []).append(name)
+            self._by_last.setdefault(_key(PurePosixPath(name).name), []).append(name)
+            self._by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
+
+    def find(self, name: str, beside: str = "", stem: str = "") -> str:
+        """Return the name, below the folder, of the file that a label file calls `name`.
+
+        Args:
+            beside: the folder of the label file, below the images folder; "" is the images folder itself.
+            stem: the name of the label file without its suffix, which its image may share.
+
+        Raises:
+            ItemError: there is no such file, or several.
+        """
+        plain = name.replace("\\", "/")
+        wanted = [name, plain, _joined(beside, plain)]
+        for one in wanted:
+            if one in self.names:
+                return one
+        last = _key(PurePosixPath(plain).name)
+        for candidates in (
+            self._by_key.get(_key(plain), []),
+            self._by_last.get(last, []),
+            self._by_stem.get(stem, []) if stem else [],
+        ):
+            near = [one for one in candidates if PurePosixPath(one).parent == PurePosixPath(beside or ".")]
+            for some in (candidates, near):
+                if len(some) == 1:
+                    return some[0]
+        if self._by_last.get(last):
+            several = ", ".join(self._by_last[last][:3])
+            raise ItemError(f"names the image {short_repr(name)}, which is several files in {self.folder}: {several}")
+        raise ItemError(f"names the image {short_repr(name)}, which is not below {printable(str(self.folder))}")
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a file; a name that is too long or has a null byte is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, as `is_file` does."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def near_names(names: Sequence[str], folder: Path) -> list[str]:
+    """Return the names, below `folder`, of the files that are meant; none unless each name has its own file."""
+    if not folder.is_dir():
+        return []
+    files = ImageFolder(folder)
+    try:
+        found = [files.find(name) for name in names]
+    except ItemError:
+        return []
+    return found if len(set(found)) == len(names) else []
+
+
+def common_folder(paths: Iterable[Path]) -> Path:
+    """Return the deepest folder that holds all files."""
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _key(name: str) -> str:
+    """Return a name without what tools and file systems change: case, Unicode form, URL quoting, blanks around it."""
+    return unicodedata.normalize("NFC", unquote(name.replace("\\", "/"))).strip().casefold()
+
+
+def _joined(folder: str, name: str) -> str:
+    """Return a name relative to `folder`, with its .. resolved; "" if it leaves all folders."""
+    parts: list[str] = [part for part in PurePosixPath(folder).parts if part != "."]
+    for part in PurePosixPath(name).parts:
+        if part == "..":
+            if not parts:
+                return ""
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)

@@ -1,0 +1,173 @@
+"""Labels of any format as COCO documents, one for each split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from anchorloc.errors import ItemError
+from anchorloc.structures import Size
+from anchorloc.text import counted, short_repr
+
+SPLITS: Final = {  # split: the names that tools give it, as parts of file and folder names
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The labels of one split."""
+
+    path: Path  # the file or folder that was read
+    document: dict[str, Any]  # COCO: images, categories and annotations
+    folder: Path  # the images folder, to which file_name is relative
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledData:
+    """The labels of a data set in any format; all splits have the same categories."""
+
+    format: str  # name of the format, as `FORMATS` lists it
+    splits: dict[str, Labels]  # by "train", "val" or "test"; a single unnamed split is "all"
+    notes: tuple[str, ...] = ()  # one sentence on each thing that was not read as written
+
+    def describe(self) -> str:
+        """Return one line: the format, and the numbers of classes and images."""
+        first = next(iter(self.splits.values()))
+        classes = counted(len(first.document["categories"]), "class")
+        images = [(name, len(one.document["images"])) for name, one in self.splits.items()]
+        shown = ", ".join(f"{number:,}" + ("" if name == "all" else f" {name}") for name, number in images)
+        return f"{self.format}: {classes}, {shown} {'image' if sum(number for _, number in images) == 1 else 'images'}"
+
+
+@dataclass(eq=False)
+class Notes:
+    """What was not read as written: the number and an example of each kind."""
+
+    found: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, kind: str, example: str) -> None:
+        """Count one more of a kind; `kind` is a sentence with {} for the number."""
+        number, first = self.found.get(kind, (0, example))
+        self.found[kind] = number + 1, first
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return a sentence on each kind."""
+        return tuple(f"{kind.format(f'{count:,}')} (first: {example})" for kind, (count, example) in self.found.items())
+
+
+POLYGONS: Final = "polygons without a box: {}; the box around their points is used"
+ROTATED: Final = "rotated rectangles: {}; the upright box around each is loose"
+NO_AREA: Final = "points and lines, which have no box: {}; they are left out"
+
+
+class Builder:
+    """Collect the images and boxes of a split.
+
+    Args:
+        categories: ids by name, shared by all splits of a data set; names are added as they appear.
+    """
+
+    def __init__(self, categories: dict[str, int]) -> None:
+        self.categories = categories
+        self.images: list[dict[str, Any]] = []
+        self.annotations: list[dict[str, Any]] = []
+
+    def add_image(self, name: str, size: Size) -> int:
+        """Add an image by its name below the images folder; return its id."""
+        self.images.append({"id": len(self.images) + 1, "file_name": name, "width": size[1], "height": size[0]})
+        return len(self.images)
+
+    def add_box(self, image: int, category: str, box: Box, *, difficult: bool = False) -> None:
+        """Add an xyxy box in pixels.
+
+        Raises:
+            ItemError: a number is not finite, or a corner is on the wrong side.
+        """
+        left, top, right, bottom = box
+        if not all(map(math.isfinite, box)):
+            raise ItemError(f"has a box that is not finite: {short_repr(box)}")
+        if right < left or bottom < top:
+            raise ItemError(f"has a box whose second corner is left of or above the first: {short_repr(box)}")
+        annotation = {
+            "id": len(self.annotations) + 1,
+            "image_id": image,
+            "category_id": self.category(category),
+            "bbox": [left, top, right - left, bottom - top],
+            "area": (right - left) * (bottom - top),
+            "iscrowd": 0,
+        }
+        self.annotations.append(annotation | ({"difficult": 1} if difficult else {}))
+
+    def category(self, name: str) -> int:
+        """Return the id of a class.
+
+        Raises:
+            ItemError: the name is empty.
+        """
+        if not name.strip():
+            raise ItemError("has a class without a name")
+        return self.categories.setdefault(name, len(self.categories) + 1)
+
+    def document(self) -> dict[str, Any]:
+        """Return the COCO document."""
+        categories = [{"id": number, "name": name} for name, number in self.categories.items()]
+        return {"images": self.images, "categories": categories, "annotations": self.annotations}
+
+
+def sorted_categories(builders: Sequence[Builder]) -> None:
+    """Renumber the classes of builders that share them by name, so that ids do not depend on the order of files."""
+    categories = builders[0].categories
+    number = {name: place + 1 for place, name in enumerate(sorted(categories))}
+    by_id = {old: number[name] for name, old in categories.items()}
+    for builder in builders:
+        for annotation in builder.annotations:
+            annotation["category_id"] = by_id[annotation["category_id"]]
+    categories.clear()
+    categories.update(number)
+
+
+def around(points: Sequence[tuple[float, float]]) -> Box:
+    """Return the box around points (x, y)."""
+    columns, rows = zip(*points, strict=True)
+    return min(columns), min(rows), max(columns), max(rows)
+
+
+def number(text: Any, what: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        ItemError: it is not one.
+    """
+    try:
+        value = float(text)
+    except (TypeError, ValueError, OverflowError):
+        raise ItemError(f"has {what} {short_repr(text)}, which is not a number") from None
+    if isinstance(text, bool) or not math.isfinite(value):
+        raise ItemError(f"has {what} {short_repr(text)}, which is not a finite number")
+    return value
+
+
+def rotated(center: tuple[float, float], size: tuple[float, float], degrees: float) -> list[tuple[float, float]]:
+    """Return the corners of a rectangle that is rotated clockwise about its center."""
+    angle = math.radians(degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    corners = [(x * size[0] / 2, y * size[1] / 2) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    return [(center[0] + x * cosine - y * sine, center[1] + x * sine + y * cosine) for x, y in corners]
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a file or folder name speaks of: train, val, test, or None.
+
+    >>> split_of("instances_train2017"), split_of("valid"), split_of("contest")
+    ('train', 'val', None)
+    """
+    words = "".join(letter if letter.isalpha() else " " for letter in name.lower()).split()
+    found = {split for split, names in SPLITS.items() if any(word in names for word in words)}
+    return found.pop() if len(found) == 1 else None

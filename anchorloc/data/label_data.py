@@ -1,0 +1,94 @@
+"""Data sets in the format of any tool that `read` knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from anchorloc.data.coco import CocoSource
+from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
+from anchorloc.data.formats import Labels, find_kind, read
+from anchorloc.data.formats.coco_folder import read_coco_file
+from anchorloc.data.images import MAX_PIXELS
+from anchorloc.data.source import Split
+from anchorloc.data.tiles import TiledSource, Tiles
+from anchorloc.errors import InputError
+
+Part = Literal["train", "val", "test", "all"]
+
+
+@dataclass(frozen=True)
+class LabelData:
+    """A file or folder of labels in the format of COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV, with its images."""
+
+    path: Path  # file or folder of the labels; data=PATH is short for it
+    format: Literal["auto", "coco", "yolo", "voc", "labelme", "cvat", "csv"] = "auto"  # auto looks which it is
+    images: Path | None = None  # folder of the images, where it is not that of the labels
+    train: Part = "train"  # part to train on; "all" is the only part of data without splits
+    val: Part = "val"  # part to validate on
+    max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
+    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+
+    def open(self, split: Split) -> LabelSource | TiledSource:
+        """Read a split; image files are opened later, when their pixels are needed.
+
+        Raises:
+            InputError: a file is damaged or breaks the data policy, or there is no such split or no box to train on.
+        """
+        data, part = read(self.path, self.format, self.images), self.train if split == "train" else self.val
+        if part not in data.splits:
+            found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
+            raise InputError(
+                f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
+            )
+        source = label_source(data.splits[part], (data.describe(), *data.notes), self.max_pixels)
+        if split == "train" and not source.has_trainable_box():
+            raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
+        return self.tiles(source) if self.tiles and split == "train" else source
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSource(CocoSource):
+    """One split of a `LabelData`: a `Source`."""
+
+    content: str  # SHA-256 of the labels
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the labels as a COCO document."""
+        return self.content
+
+
+def label_source(labels: Labels, notes: tuple[str, ...] = (), max_pixels: int = MAX_PIXELS) -> LabelSource:
+    """Check the labels of a split; `notes` come before its warnings.
+
+    Raises:
+        InputError: they break the data policy.
+    """
+    content = hashlib.sha256(json.dumps(labels.document, sort_keys=True, default=str).encode("utf-8", "replace"))
+    columns = vars(_annotations(labels, notes))
+    return LabelSource(**columns, folder=labels.folder, max_pixels=max_pixels, content=content.hexdigest())
+
+
+def _annotations(labels: Labels, notes: Sequence[str]) -> CocoAnnotations:
+    annotations = parse_annotations(labels.document, labels.path)
+    return replace(annotations, warnings=(*notes, *annotations.warnings))
+
+
+def read_truth(path: Path) -> CocoAnnotations:
+    """Read the annotations to score against: a file, or the val split of a folder, or its only split.
+
+    Raises:
+        InputError: there is none, or it breaks the data policy.
+    """
+    if path.is_file() and find_kind(path) == "coco":
+        return _annotations(*read_coco_file(path))
+    data = read(path)
+    split: str | None = next((name for name in ("val", "all") if name in data.splits), None)
+    if split is None and len(data.splits) > 1:
+        raise InputError(f"{path} has {' and '.join(data.splits)}, but no val split; give the file of one of them")
+    return _annotations(data.splits[split or next(iter(data.splits))], data.notes)

@@ -1,0 +1,59 @@
+"""One explanation for many boxes outside their images, so that no mend cuts or removes sound labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from anchorloc.data.coco_annotations import has_size
+from anchorloc.doctor.annotation_table import AnnotationTable
+from anchorloc.doctor.box_checks import ROUNDING, overshoot
+from anchorloc.doctor.findings import Findings
+from anchorloc.doctor.rules import Rule
+from anchorloc.structures import BoolArray, Float64Array
+
+ENOUGH: Final = 0.9  # fraction of the boxes that an explanation must put inside
+FEW: Final = 0.6  # fraction of the boxes inside as written, from which on each of the others has its own mistake
+CARELESS: Final = 0.02  # fraction of the image's side; so far outside, a box may be drawn carelessly
+FACTORS: Final = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+EXPLAINED: Final = (Rule.LIKE_XYXY, Rule.LIKE_NORMALIZED, Rule.SWAPPED_SIZES, Rule.OTHER_SCALE)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A reading of a file that puts nearly all of its boxes inside their images."""
+
+    rule: Rule
+    words: str  # the counts
+
+
+def explain_outside(table: AnnotationTable) -> Explanation | None:
+    """Return the first reading that puts `ENOUGH` of the boxes inside, if under `FEW` are inside as written."""
+    usable = np.isfinite(table.box_sizes).all(axis=1) & has_size(table.boxes)
+    boxes, sizes = table.boxes[usable], table.box_sizes[usable]
+    total = len(boxes)
+    written = int((overshoot(boxes, sizes) <= CARELESS * np.tile(sizes[:, ::-1], 2)).all(axis=1).sum())
+    if not total or written >= FEW * total:
+        return None
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)  # the four numbers of the file
+    readings: list[tuple[Rule, str, BoolArray]] = [
+        (Rule.SWAPPED_SIZES, "with width and height exchanged", _inside(boxes, sizes[:, ::-1])),
+        (Rule.LIKE_XYXY, "as x1, y1, x2, y2", _inside(corners, sizes) & has_size(corners)),
+        *((Rule.OTHER_SCALE, f"divided by {factor:g}", _inside(boxes, factor * sizes)) for factor in FACTORS),
+    ]
+    for rule, words, inside in readings:
+        if (number := int(inside.sum())) >= ENOUGH * total:
+            return Explanation(rule, f"inside: {written:,} of {total:,} as written, {number:,} {words}")
+    return None
+
+
+def is_explained(findings: Findings) -> bool:
+    """Return whether one reading explains the boxes outside, or all boxes: then none is cut or removed for it."""
+    return any(rule in findings.cases for rule in EXPLAINED)
+
+
+def _inside(boxes: Float64Array, sizes: Float64Array) -> BoolArray:
+    """Return which boxes (M, 4) lie in images of (M, 2) sizes."""
+    return np.asarray((overshoot(boxes, sizes) <= ROUNDING).all(axis=1), np.bool_)

@@ -1,0 +1,187 @@
+"""Labels of other tools: golden folders, what is said of them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from anchorloc.data import LabelData, read, read_truth
+from anchorloc.data.coco_fields import IGNORED_AREA
+from anchorloc.data.formats import READERS, find_kind
+from anchorloc.data.formats.yolo import label_path
+from anchorloc.errors import InputError
+from anchorloc.metrics import evaluate
+from anchorloc.structures import Detections
+from benchmarks.fuzz_files import mutate_bytes
+from tests.data.formats.golden import BLUE, FOLDERS, RED, A, B, boxes_by_name, photo, text, ultralytics, voc
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_golden_folder_is_read(tmp_path: Path, name: str) -> None:
+    make, said = FOLDERS[name]
+    source = make(tmp_path / "labels")
+    data = read(source)
+    assert data.describe() == said
+    found = boxes_by_name(data)
+    assert dict(found["a.jpg"]).keys() == {"red", "blue"}
+    for category, box in (("red", RED), ("blue", BLUE)):
+        np.testing.assert_allclose(dict(found["a.jpg"])[category], box, atol=1e-9)
+    assert not found.get("b.jpg")
+    for labels in data.splits.values():
+        for image in labels.document["images"]:
+            assert (labels.folder / image["file_name"]).is_file()
+            size = {"a.jpg": A, "b.jpg": B}[image["file_name"].rpartition("/")[2]]
+            assert (image["width"], image["height"]) == size
+    assert find_kind(source) == next(kind for kind, reader in READERS.items() if data.format in _formats(reader))
+
+
+def _formats(reader: Callable[..., object]) -> set[str]:
+    return {sys.modules[reader.__module__].FORMAT}
+
+
+def test_a_data_set_of_another_tool_trains_and_is_scored(tmp_path: Path) -> None:
+    data = LabelData(ultralytics(tmp_path))
+    train, val = data.open("train"), data.open("val")
+    assert train.categories == val.categories
+    assert [category.name for category in train.categories] == ["blue", "red"]
+    assert train.image(0).shape == (80, 100, 3)
+    assert any("Ultralytics YOLO: 2 classes" in warning for warning in train.warnings)
+    assert train.fingerprint != val.fingerprint
+    with pytest.raises(InputError, match=r"no test split, but train, val; make one by `anchorloc doctor .* --split"):
+        LabelData(tmp_path, val="test").open("val")
+
+
+def test_difficult_objects_are_neither_right_nor_wrong(tmp_path: Path) -> None:
+    """As VOC's devkit scores: a detection of one is no false positive, and missing it lowers no recall."""
+    voc(tmp_path)
+    truth = read_truth(tmp_path / "Annotations/a.xml")
+    target = truth.target(0)
+    assert not target.crowd.any()
+    assert sorted(target.area.tolist()) == [30 * 40, IGNORED_AREA]
+    assert any("1 object is marked as difficult" in warning for warning in truth.warnings)
+    labels = {category.name: label for label, category in enumerate(truth.categories)}
+    red = Detections(np.array([RED]), np.array([0.5]), np.array([labels["red"]]), np.array([0]), truth.image_id(0))
+    both = Detections(
+        np.array([BLUE, RED]), np.array([0.9, 0.5]), np.array([labels["blue"], labels["red"]]), np.zeros(2, int), 1
+    )
+    for found in (red, both):
+        assert evaluate([target], [found], truth.categories).summary.ap == pytest.approx(1.0)
+
+
+def test_a_label_file_lies_in_labels_where_its_image_lies_in_images() -> None:
+    assert label_path(Path("/d/images/x/images/a.b.jpg")) == Path("/d/images/x/labels/a.b.txt")
+    assert label_path(Path("/d/photos/a.JPG")) == Path("/d/photos/a.txt")
+
+
+def test_what_was_not_read_as_written_is_counted(tmp_path: Path) -> None:
+    notes = {name: " ".join(read(make(tmp_path / name)).notes) for name, (make, _) in FOLDERS.items()}
+    assert "polygons without a box: 1; the box around their points is used (first: a.txt)" in notes["ultralytics"]
+    assert "images without a label file: 1; they are background (first: b.txt)" in notes["ultralytics"]
+    assert "paths that begin with ../ and do not exist: 2; they were read without it" in notes["roboflow-yolo"]
+    assert f"images are read from {tmp_path / 'roboflow-yolo'}" in notes["roboflow-yolo"]
+    assert "points and lines, which have no box: 1" in notes["labelme"]
+    assert "images without file_name: 2; the end of coco_url is used (first: val2017/a.jpg)" in notes["lvis"]
+    assert "ids written as texts: 2" in notes["via-coco"]
+    assert "file names that are written otherwise" in notes["label-studio-coco"]
+
+
+def test_rotated_rectangles_are_counted(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    box = '<box label="red" xtl="30" ytl="30" xbr="50" ybr="40" rotation="90.0"/>'
+    head = '<annotations><image id="0" name="a.jpg" width="100" height="80">'
+    text(tmp_path / "annotations.xml", f"{head}{box}</image></annotations>")
+    data = read(tmp_path)
+    assert "rotated rectangles: 1; the upright box around each is loose" in data.notes[0]
+    np.testing.assert_allclose(boxes_by_name(data)["a.jpg"][0][1], [35, 25, 45, 45], atol=1e-9)
+
+
+WRONG: dict[str, tuple[str, str, str]] = {  # name: (file, content, what the error says)
+    "pixels": ("labels/train/a.txt", "0 25 40 30 40", r"a\.txt, line 1, has 25, which is not a fraction of the image"),
+    "class": (
+        "labels/train/a.txt",
+        "0 .5 .5 .1 .1\n2 .5 .5 .1 .1",
+        r"line 2, has the class '2', which is none of the 2",
+    ),
+    "word": ("labels/train/a.txt", "0 .5 .5 x .1", r"line 1, has the value 'x', which is not a number"),
+    "short": ("labels/train/a.txt", "0 .5 .5 .1", r"line 1, has 4 values; a box has 5, a polygon 7 or more"),
+    "names": ("data.yaml", "train: images/train\nnames: {1: a}", r"the keys of names are 1, not 0, 1, 2"),
+    "no-images": ("data.yaml", "train: nowhere\nnames: [a]", r"names 'nowhere', which does not exist below"),
+    "not-yaml": ("data.yaml", "names: [a\ntrain: b: c", r"looked for data\.yaml, obj\.data|is not YAML"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
+    file, content, said = WRONG[name]
+    ultralytics(tmp_path)
+    text(tmp_path / file, content)
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, "yolo")
+
+
+def test_a_folder_without_labels_or_boxes_is_refused(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    with pytest.raises(InputError, match=r"has no labels that are read, and 1 image; looked for COCO's JSON"):
+        read(tmp_path)
+    with pytest.raises(InputError, match=r"does not exist; check the path"):
+        read(tmp_path / "none")
+    with pytest.raises(InputError, match=r"the format 'yol' is unknown; did you mean 'yolo'"):
+        read(tmp_path, "yol")
+    text(tmp_path / "classes.txt", "red\n")
+    with pytest.raises(InputError, match=r"was read as Ultralytics YOLO and has 1 image and 0 boxes"):
+        read(tmp_path)
+
+
+def test_a_path_in_a_label_file_cannot_leave_the_folder(tmp_path: Path) -> None:
+    photo(tmp_path / "secret.jpg", A)
+    photo(tmp_path / "set/b.jpg", B)
+    text(tmp_path / "set/labels.csv", "../secret.jpg,1,2,3,4,red\n")
+    with pytest.raises(InputError, match=r"line 1, names the image '\.\./secret\.jpg', which is not below"):
+        read(tmp_path / "set")
+    shapes = [{"label": "red", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"}]
+    content = {"shapes": shapes, "imagePath": "..\\..\\secret.jpg", "imageHeight": 80, "imageWidth": 100}
+    (tmp_path / "set/labels.csv").unlink()
+    text(tmp_path / "set/x.json", json.dumps(content))
+    with pytest.raises(InputError, match="which is not below"):
+        read(tmp_path / "set")
+
+
+def test_classes_of_one_name_are_matched_where_ids_differ(tmp_path: Path) -> None:
+    source = FOLDERS["roboflow-coco"][0](tmp_path)
+    path = source / "valid/_annotations.coco.json"
+    document = json.loads(path.read_text())
+    document["categories"] = [{"id": 7, "name": "red"}, {"id": 9, "name": "blue"}]
+    document["annotations"] = [
+        {"id": 1, "image_id": 2, "category_id": 9, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}
+    ]
+    path.write_text(json.dumps(document))
+    data = LabelData(source)
+    train, val = data.open("train"), data.open("val")
+    mapped = val.with_categories(train.categories)  # type: ignore[union-attr]
+    assert mapped.categories == train.categories
+    assert [mapped.categories[label].name for label in mapped.target(0).labels] == ["blue"]
+    assert "matched by name" in mapped.warnings[-1]
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_mutated_files_raise_nothing_but_the_projects_error(tmp_path: Path, name: str) -> None:
+    make, _ = FOLDERS[name]
+    source = make(tmp_path / "set")
+    files = [path for path in sorted((tmp_path / "set").rglob("*")) if path.is_file() and path.suffix != ".jpg"]
+    contents = {path: path.read_bytes() for path in files}
+    chance, refused = Random(name), 0
+    for _ in range(60):
+        path = chance.choice(files)
+        path.write_bytes(mutate_bytes(contents[path], chance))
+        try:
+            read(source)
+        except InputError:
+            refused += 1
+        path.write_bytes(contents[path])
+    assert 0 < refused < 60

@@ -1,0 +1,68 @@
+"""What `write` writes, `read` reads again: every class and box, to 1e-6 of the image side."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anchorloc.data import LabeledData, Labels, read, write
+from anchorloc.data.formats import WRITERS
+from anchorloc.errors import InputError
+from tests.data.formats.golden import boxes_by_name, photo, ultralytics
+
+WIDTH, HEIGHT = 97, 53
+corners = st.tuples(*[st.floats(0, 1)] * 4).filter(lambda c: abs(c[0] - c[2]) > 1e-3 and abs(c[1] - c[3]) > 1e-3)
+objects = st.lists(st.tuples(st.sampled_from(["a cell", "<b> & 'c'", "ü"]), corners), min_size=1, max_size=4)
+splits = st.one_of(st.fixed_dictionaries({"all": objects}), st.fixed_dictionaries({"train": objects, "val": objects}))
+
+
+def labeled(folder: Path, drawn: dict[str, Any]) -> LabeledData:
+    """Return labels of one photograph for each split."""
+    names = sorted({category for some in drawn.values() for category, _ in some})
+    categories = [{"id": number + 1, "name": name} for number, name in enumerate(names)]
+    found = {}
+    for split, some in drawn.items():
+        photo(folder / f"{split} 1.png", (WIDTH, HEIGHT))
+        annotations = []
+        for number, (category, (x1, y1, x2, y2)) in enumerate(some, 1):
+            left, right = sorted((x1 * WIDTH, x2 * WIDTH))
+            top, bottom = sorted((y1 * HEIGHT, y2 * HEIGHT))
+            box = [left, top, right - left, bottom - top]
+            ids = {"id": number, "image_id": 1, "category_id": names.index(category) + 1}
+            annotations.append(ids | {"bbox": box, "area": box[2] * box[3], "iscrowd": 0})
+        images = [{"id": 1, "file_name": f"{split} 1.png", "width": WIDTH, "height": HEIGHT}]
+        found[split] = Labels(folder, {"images": images, "categories": categories, "annotations": annotations}, folder)
+    return LabeledData("COCO", found)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@settings(max_examples=15)
+@given(splits)
+def test_writing_and_reading_gives_the_same_boxes(kind: str, drawn: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        data = labeled(Path(temporary, "photos"), drawn)
+        write(data, kind, Path(temporary, "out"))
+        if kind in ("coco", "cvat"):  # they hold no images
+            (Path(temporary, "photos")).rename(Path(temporary, "out", "images"))
+        again = read(Path(temporary, "out"))
+        assert len(again.splits) == len(drawn)
+        before, after = boxes_by_name(data), boxes_by_name(again)
+        assert before.keys() == after.keys()
+        for name in before:
+            assert [category for category, _ in before[name]] == [category for category, _ in after[name]]
+            for (_, box), (_, found) in zip(before[name], after[name], strict=True):
+                np.testing.assert_allclose(found, box, rtol=0, atol=1e-6 * min(WIDTH, HEIGHT))
+
+
+def test_a_filled_folder_and_an_unknown_format_are_refused(tmp_path: Path) -> None:
+    data = read(ultralytics(tmp_path / "set"))
+    with pytest.raises(InputError, match="exists and is not an empty folder; give another folder for --convert"):
+        write(data, "coco", tmp_path / "set")
+    with pytest.raises(InputError, match="'tfrecord' cannot be written; choose one of coco, yolo"):
+        write(data, "tfrecord", tmp_path / "out")

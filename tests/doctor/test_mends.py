@@ -1,0 +1,187 @@
+"""A mend never destroys what may be sound: each case has one reading that keeps the labels, or says what was lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from anchorloc.cli import run_command
+from anchorloc.data import CocoData
+from anchorloc.doctor import CocoDocument, diagnose, repair
+from anchorloc.doctor.__main__ import main
+from anchorloc.errors import InputError
+from tests.doctor.doctor_cases import keys
+
+WIDTH, HEIGHT = 96, 64
+BOXES = [[66, 8, 24, 30], [4, 30, 24, 30], [40, 5, 50, 20], [70, 40, 20, 20]]
+
+
+def content(boxes: Sequence[Sequence[float]], size: tuple[int, int] = (WIDTH, HEIGHT), **image: Any) -> dict[str, Any]:
+    annotations = [
+        {"id": row, "image_id": 1, "category_id": 1, "bbox": list(box), "area": box[2] * box[3], "iscrowd": 0}
+        for row, box in enumerate(boxes, start=1)
+    ]
+    images = [{"id": 1, "file_name": "a.png", "width": size[0], "height": size[1], **image}]
+    return {"images": images, "categories": [{"id": 1, "name": "cell"}], "annotations": annotations}
+
+
+def written(folder: Path, document: dict[str, Any], *options: str) -> tuple[int, dict[str, Any] | None]:
+    """Run --fix; return the exit status and the copy."""
+    path, out = folder / "in.json", folder / "out.json"
+    path.write_text(json.dumps(document))
+    out.unlink(missing_ok=True)
+    status = run_command(main, [str(path), "--fix", str(out), *options])
+    return status, json.loads(out.read_text()) if out.exists() else None
+
+
+def boxes(document: dict[str, Any] | None) -> list[list[float]]:
+    assert document is not None
+    return [annotation["bbox"] for annotation in document["annotations"]]
+
+
+def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content(BOXES, (HEIGHT, WIDTH))
+    status, fixed = written(tmp_path, document)
+    assert (status, boxes(fixed)) == (1, BOXES)
+    printed = capsys.readouterr().out
+    assert "inside: 1 of 4 as written, 4 with width and height exchanged" in printed
+    assert "1  file whose boxes fit if width and height are exchanged" in printed.split("wrote")[1]
+    status, fixed = written(tmp_path, document, "--fix-swapped")
+    assert (status, boxes(fixed)) == (0, BOXES)
+    assert fixed is not None
+    assert (fixed["images"][0]["width"], fixed["images"][0]["height"]) == (WIDTH, HEIGHT)
+
+
+def test_no_box_is_judged_by_a_size_that_the_same_pass_changes(tmp_path: Path) -> None:
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    status, fixed = written(tmp_path, content(BOXES, (HEIGHT, WIDTH)), "--images", str(tmp_path), "--stride", "1")
+    assert (status, boxes(fixed)) == (0, BOXES)
+
+
+def test_one_scale_is_named_and_not_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doubled = [[2 * value for value in box] for box in BOXES]
+    status, fixed = written(tmp_path, content(doubled))
+    assert (status, boxes(fixed)) == (1, doubled)
+    assert "inside: 0 of 4 as written, 4 divided by 2" in capsys.readouterr().out
+    status, fixed = written(tmp_path, content(doubled), "--fix-scale", "2", "--stride", "1")
+    assert (status, boxes(fixed)) == (0, BOXES)
+
+
+def test_corners_are_named_from_one_box_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, fixed = written(tmp_path, content([[50, 40, 90, 60]]))
+    assert (status, boxes(fixed)) == (1, [[50, 40, 90, 60]])
+    assert "1 as x1, y1, x2, y2" in capsys.readouterr().out
+    status, fixed = written(tmp_path, content([[50, 40, 90, 60]]), "--fix-xyxy")
+    assert (status, boxes(fixed)) == (0, [[50, 40, 40, 20]])
+
+
+def test_shares_are_refused_by_training_and_converted_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content([[0.25, 0.5, 0.5, 0.25]])
+    assert written(tmp_path, document) == (2, None)
+    assert (
+        "cannot be fixed: file whose boxes look normalized to 0..1; check some boxes; if so" in capsys.readouterr().err
+    )
+    data = CocoData(tmp_path, train="in.json", val="in.json")
+    with pytest.raises(InputError, match=r"lie within 0 to 1, as shares of the image.*--fix-shares"):
+        data.open("train")
+    status, fixed = written(tmp_path, document, "--fix-shares")
+    assert (status, boxes(fixed)) == (0, [[24, 32, 48, 16]])
+
+
+def test_a_single_box_that_leaves_its_image_is_still_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, fixed = written(tmp_path, content([*BOXES, [-5, 5, 20, 20], [200, 5, 20, 20]]))
+    assert (status, boxes(fixed)) == (0, [*BOXES, [0, 5, 15, 20]])
+    assert "1 box is gone; what it shows is background from now on" in capsys.readouterr().out
+
+
+def test_names_that_are_numbers_become_their_text_and_no_name_is_doubled(tmp_path: Path) -> None:
+    document = content(BOXES)
+    names: list[Any] = [1, 10, None, "2", None]
+    document["categories"] = [
+        {"id": number, "name": name} for number, name in zip((10, 1, 2, 3, 7), names, strict=True)
+    ]
+    _, fixed = written(tmp_path, document)
+    assert fixed is not None
+    assert {one["id"]: one["name"] for one in fixed["categories"]} == {10: "1", 1: "10", 2: "2 (id 2)", 3: "2", 7: "7"}
+
+
+@pytest.mark.parametrize("stated", ["Images\\A.PNG", "a%2Epng", " a.png ", "export/A.png"])
+def test_a_file_of_a_near_name_is_found_and_said(
+    tmp_path: Path, stated: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photos" / "a.png")
+    document = content(BOXES, file_name=stated)
+    _, fixed = written(tmp_path, document, "--images", str(tmp_path / "photos"))
+    assert fixed is not None
+    assert fixed["images"][0]["file_name"] == "a.png"
+    assert "renamed" in capsys.readouterr().out
+
+
+def test_a_missing_file_is_not_mended_by_removal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    options = ("--images", str(tmp_path / "photos"))
+    assert written(tmp_path, content(BOXES), *options) == (2, None)
+    assert "cannot be fixed: image without a file in the images folder; add the files" in capsys.readouterr().err
+    document = content(BOXES)
+    document["images"].append({"id": 2, "file_name": "b.png", "width": WIDTH, "height": HEIGHT})
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photos" / "b.png")
+    status, fixed = written(tmp_path, document, *options, "--drop-missing")
+    assert (status, boxes(fixed)) == (1, [])
+    printed = capsys.readouterr().out
+    assert "4 boxes are gone" in printed or "annotations of a removed image: removed" in printed
+    assert "1  file without a box to train on" in printed.split("wrote")[1]
+
+
+def test_names_come_from_coco_url_and_a_refusal_names_what_emptied_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content(BOXES)
+    del document["images"][0]["file_name"]
+    assert written(tmp_path, document) == (2, None)
+    said = "no image would be left, after the removal of 1 image whose file_name is missing"
+    assert said in capsys.readouterr().err
+    document["images"][0]["coco_url"] = "http://images.cocodataset.org/val2017/a.jpg"
+    status, fixed = written(tmp_path, document)
+    assert status == 0
+    assert fixed is not None
+    assert fixed["images"][0]["file_name"] == "val2017/a.jpg"
+
+
+ANY_BOX = st.tuples(st.integers(-30, 150), st.integers(-30, 150), st.integers(0, 120), st.integers(0, 120))
+INSIDE = st.tuples(st.integers(0, 60), st.integers(0, 40), st.integers(1, 36), st.integers(1, 24))
+
+
+@given(st.lists(st.one_of(INSIDE, INSIDE, ANY_BOX), min_size=1, max_size=12), st.sampled_from([1, 2]))
+def test_no_sound_box_is_absent_or_changed_unless_it_is_counted(
+    drawn: list[tuple[int, int, int, int]], scale: int
+) -> None:
+    document = content([[scale * value for value in box] for box in drawn])
+    diagnosis = diagnose([CocoDocument(Path("a.json"), document)])
+    before = {row: list(item["bbox"]) for row, item in enumerate(document["annotations"])}
+    sound = [
+        box
+        for x, y, width, height in before.values()
+        for box in [[x, y, width, height]]
+        if x >= 0 and y >= 0 and x + width <= WIDTH and y + height <= HEIGHT and width and height
+    ]
+    try:
+        fixed, counts = repair(diagnosis, 8, False)
+    except InputError:
+        return  # nothing is written
+    after = [item["bbox"] for item in fixed.documents[0].items("annotations")]
+    for box in sound:
+        assert box in after
+    changed = sum(number for (_, action), number in counts.items() if action in ("removed", "clipped"))
+    assert sum(box not in after for box in before.values()) <= changed
+    if {"other-scale", "swapped-sizes", "like-xyxy"} & keys(diagnosis):
+        assert all(box in after for box in before.values() if box[2] and box[3])
