@@ -45,7 +45,7 @@ class LabelData:
             raise InputError(
                 f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
             )
-        source = label_source(data.splits[part], (data.describe(), *data.notes), self.max_pixels)
+        source = label_source(data.splits[part], data.notes, self.max_pixels, data.describe())
         if split == "train" and not source.has_trainable_box():
             raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
         return self.tiles(source) if self.tiles and split == "train" else source
@@ -56,6 +56,7 @@ class LabelSource(CocoSource):
     """One split of a `LabelData`: a `Source`."""
 
     content: str  # SHA-256 of the labels
+    description: str  # the format, and the numbers of classes and images of the data set
 
     @property
     def fingerprint(self) -> str:
@@ -63,7 +64,9 @@ class LabelSource(CocoSource):
         return self.content
 
 
-def label_source(labels: Labels, notes: tuple[str, ...] = (), max_pixels: int = MAX_PIXELS) -> LabelSource:
+def label_source(
+    labels: Labels, notes: Sequence[str] = (), max_pixels: int = MAX_PIXELS, description: str = ""
+) -> LabelSource:
     """Check the labels of a split; `notes` come before its warnings.
 
     Raises:
@@ -71,7 +74,9 @@ def label_source(labels: Labels, notes: tuple[str, ...] = (), max_pixels: int = 
     """
     content = hashlib.sha256(json.dumps(labels.document, sort_keys=True, default=str).encode("utf-8", "replace"))
     columns = vars(_annotations(labels, notes))
-    return LabelSource(**columns, folder=labels.folder, max_pixels=max_pixels, content=content.hexdigest())
+    return LabelSource(
+        **columns, folder=labels.folder, max_pixels=max_pixels, content=content.hexdigest(), description=description
+    )
 
 
 def _annotations(labels: Labels, notes: Sequence[str]) -> CocoAnnotations:

@@ -52,6 +52,7 @@ from anchorloc.text import did_you_mean, printable
 
 MAX_FOLDS = 100
 STDOUT = Path("-")
+CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,9 +154,12 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError("--split makes its own val file; leave out --val")
     elif arguments.folds or arguments.group_by or arguments.group_by_name:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
-    for option in ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "drop_missing"):
-        if getattr(arguments, option) and arguments.fix is None:
-            raise InputError(f"--{option.replace('_', '-')} needs --fix OUT")
+    given = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
+    names = [f"--{option.replace('_', '-')}" for option in given]
+    if given and arguments.fix is None:
+        raise InputError(f"{names[0]} needs --fix OUT")
+    if len(set(given) & set(CONVERSIONS)) > 1:
+        raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
     if arguments.decode and arguments.images is None and arguments.val_images is None:
         raise InputError("--decode needs --images DIR")
     if arguments.val_images is not None and arguments.val is None:
@@ -218,17 +222,16 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument(
         "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
     )
-    reading = outputs.add_mutually_exclusive_group()
-    reading.add_argument(
+    outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
     )
-    reading.add_argument(
+    outputs.add_argument(
         "--fix-swapped", action="store_true", help="exchange width and height of the images; needs --fix"
     )
-    reading.add_argument(
+    outputs.add_argument(
         "--fix-shares", action="store_true", help="multiply boxes by the size of their image; needs --fix"
     )
-    reading.add_argument(
+    outputs.add_argument(
         "--fix-scale", type=positive_float, metavar="FACTOR", help="divide boxes by this factor; needs --fix"
     )
     split = parser.add_argument_group("splitting")

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.data import Source
+from anchorloc.data import LabelSource, Source
 from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
@@ -157,6 +157,8 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
     """Open both splits, check every image file, and print counts and warnings."""
     with waiting(console, "reading the data"):
         sources = open_splits(config)
+    if isinstance(sources[1], LabelSource):
+        console.print(printable(sources[1].description), markup=False, highlight=False)
     for split, source in zip(("train", "val"), sources, strict=True):
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")

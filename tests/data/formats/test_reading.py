@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from anchorloc.data import LabelData, read, read_truth
+from anchorloc.data import LabelData, LabelSource, read, read_truth
 from anchorloc.data.coco_fields import IGNORED_AREA
 from anchorloc.data.formats import READERS, find_kind
 from anchorloc.data.formats.yolo import label_path
@@ -51,7 +51,9 @@ def test_a_data_set_of_another_tool_trains_and_is_scored(tmp_path: Path) -> None
     assert train.categories == val.categories
     assert [category.name for category in train.categories] == ["blue", "red"]
     assert train.image(0).shape == (80, 100, 3)
-    assert any("Ultralytics YOLO: 2 classes" in warning for warning in train.warnings)
+    assert isinstance(train, LabelSource)
+    assert train.description == "Ultralytics YOLO: 2 classes, 1 train, 1 val images"
+    assert any("polygons without a box: 1" in warning for warning in train.warnings)
     assert train.fingerprint != val.fingerprint
     with pytest.raises(InputError, match=r"no test split, but train, val; make one by `anchorloc doctor .* --split"):
         LabelData(tmp_path, val="test").open("val")
