@@ -158,7 +158,7 @@ def _check(arguments: argparse.Namespace) -> None:
     names = [f"--{option.replace('_', '-')}" for option in given]
     if given and arguments.fix is None:
         raise InputError(f"{names[0]} needs --fix OUT")
-    if len(set(given) & set(CONVERSIONS)) > 1:
+    if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
     if arguments.decode and arguments.images is None and arguments.val_images is None:
         raise InputError("--decode needs --images DIR")
