@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -68,7 +69,7 @@ def folders(parent: Path, boxes: int) -> dict[str, Path]:
     document: dict[str, list[dict[str, Any]]] = {"images": [], "categories": [], "annotations": []}
     document["categories"] = [{"id": number, "name": f"class {number}"} for number in range(1, CLASSES + 1)]
     for image in range(1, boxes // PER_IMAGE + 1):
-        (images / f"{image:06}.png").symlink_to(pixel)
+        os.link(pixel, images / f"{image:06}.png")
         document["images"].append({"id": image, "file_name": f"{image:06}.png", "width": SIDE, "height": SIDE})
         for _ in range(PER_IMAGE):
             left, top = chance.randrange(SIDE - 60), chance.randrange(SIDE - 60)

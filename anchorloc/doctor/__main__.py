@@ -154,9 +154,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError("--split makes its own val file; leave out --val")
     elif arguments.folds or arguments.group_by or arguments.group_by_name:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
-    given = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
-    names = [f"--{option.replace('_', '-')}" for option in given]
-    if given and arguments.fix is None:
+    chosen = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
+    names = [f"--{option.replace('_', '-')}" for option in chosen]
+    if chosen and arguments.fix is None:
         raise InputError(f"{names[0]} needs --fix OUT")
     if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
