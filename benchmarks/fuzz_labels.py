@@ -11,6 +11,8 @@ and the file is restored.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -56,7 +58,7 @@ def labeled_folders(parent: Path) -> dict[str, Path]:
         if kind != "coco":
             folders[kind] = parent / kind
             write(data, kind, folders[kind])
-    (parent / "cvat" / "images").symlink_to(images)
+    shutil.copytree(images, parent / "cvat" / "images", copy_function=os.link)
     folders["csv"] = parent / "csv"
     write_table(data.splits["train"], parent / "csv")
     return folders
@@ -74,7 +76,7 @@ def write_table(labels: Labels, folder: Path) -> None:
         lines.append(",".join(map(str, cells)) + "\n")
     (folder / "labels.csv").write_text("".join(lines), encoding="utf-8")
     for name in files.values():
-        (folder / name).symlink_to(labels.folder / name)
+        os.link(labels.folder / name, folder / name)
 
 
 def fuzz(kind: str, folder: Path, number: int, seed: int) -> Counter[str]:

@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -83,7 +84,7 @@ def folders(parent: Path, boxes: int) -> dict[str, Path]:
         found[kind] = parent / kind
         write(data, kind, found[kind])
     for kind in ("coco", "cvat"):
-        (found[kind] / "images").symlink_to(images)
+        shutil.copytree(images, found[kind] / "images", copy_function=os.link)
     found["csv"] = parent / "csv"
     write_table(data.splits["all"], found["csv"])
     return found

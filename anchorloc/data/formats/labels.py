@@ -91,19 +91,23 @@ class Builder:
             ItemError: a number is not finite, or a corner is on the wrong side.
         """
         left, top, right, bottom = box
-        if not all(map(math.isfinite, box)):
+        width, height = right - left, bottom - top
+        area = width * height
+        if not math.isfinite(area):
             raise ItemError(f"has a box that is not finite: {short_repr(box)}")
-        if right < left or bottom < top:
+        if width < 0 or height < 0:
             raise ItemError(f"has a box whose second corner is left of or above the first: {short_repr(box)}")
-        annotation = {
+        annotation: dict[str, Any] = {
             "id": len(self.annotations) + 1,
             "image_id": image,
-            "category_id": self.category(category),
-            "bbox": [left, top, right - left, bottom - top],
-            "area": (right - left) * (bottom - top),
+            "category_id": self.categories.get(category) or self.category(category),
+            "bbox": [left, top, width, height],
+            "area": area,
             "iscrowd": 0,
         }
-        self.annotations.append(annotation | ({"difficult": 1} if difficult else {}))
+        if difficult:
+            annotation["difficult"] = 1
+        self.annotations.append(annotation)
 
     def category(self, name: str) -> int:
         """Return the id of a class.

@@ -12,7 +12,7 @@ from anchorloc.data.formats.image_finder import find_image_files
 from anchorloc.data.formats.labelme import read_labelme
 from anchorloc.data.formats.labels import LabeledData
 from anchorloc.data.formats.table import read_table
-from anchorloc.data.formats.voc import parse_xml, read_voc, xml_files
+from anchorloc.data.formats.voc import read_voc, root_tag, xml_files
 from anchorloc.data.formats.yolo import find_description, read_yolo
 from anchorloc.errors import InputError
 from anchorloc.files import MAX_JSON_BYTES, read_bytes
@@ -75,7 +75,7 @@ def _kind_of_file(path: Path) -> str:
     if suffix == ".json":
         return "labelme" if _has_keys(path, LABELME_KEYS) else "coco"
     if suffix == ".xml":
-        return "cvat" if parse_xml(path, 1 << 30).tag == "annotations" else "voc"
+        return "cvat" if root_tag(path) == "annotations" else "voc"
     if suffix in (".yaml", ".yml", ".data", ".txt", ".names"):
         return "yolo"
     if suffix == ".csv":

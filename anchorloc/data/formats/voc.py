@@ -77,6 +77,15 @@ def parse_xml(path: Path, limit: int = MAX_XML_BYTES) -> Node:
         raise InputError(f"{path} is not XML: {error}; correct it or export it again") from None
 
 
+def root_tag(path: Path) -> str:
+    """Return the tag of the first element of an XML file; "" if it is not XML."""
+    try:
+        with path.open("rb") as file:
+            return str(next(ElementTree.iterparse(file, events=("start",)))[1].tag)
+    except (ElementTree.ParseError, ValueError, LookupError, OSError, StopIteration):
+        return ""
+
+
 def text_of(node: Node, name: str) -> str:
     """Return the text of a child; "" if there is none."""
     return (node.findtext(name) or "").strip()
