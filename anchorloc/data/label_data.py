@@ -27,7 +27,7 @@ class LabelData:
 
     path: Path  # file or folder of the labels; data=PATH is short for it
     format: Literal["auto", "coco", "yolo", "voc", "labelme", "cvat", "csv"] = "auto"  # auto looks which it is
-    images: Path | None = None  # folder of the images, where it is not that of the labels
+    images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
     max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
@@ -45,7 +45,7 @@ class LabelData:
             raise InputError(
                 f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
             )
-        source = label_source(data.splits[part], data.notes, self.max_pixels, data.describe())
+        source = label_source(data.splits[part], data.notes, self.max_pixels, f"{data.describe()}; {data.place()}")
         if split == "train" and not source.has_trainable_box():
             raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
         return self.tiles(source) if self.tiles and split == "train" else source
@@ -56,7 +56,7 @@ class LabelSource(CocoSource):
     """One split of a `LabelData`: a `Source`."""
 
     content: str  # SHA-256 of the labels
-    description: str  # the format, and the numbers of classes and images of the data set
+    description: str  # the format, the numbers of classes and images of the data set, and where the images are
 
     @property
     def fingerprint(self) -> str:

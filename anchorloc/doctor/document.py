@@ -113,7 +113,7 @@ def read_documents(
         if data.format == "COCO":
             document = read_document(labels.path, labels.folder, whole)
         documents.append(replace(document, split=split if several else ""))
-    return documents, (data.describe(), *data.notes)
+    return documents, (f"{data.describe()}; {data.place()}", *data.notes)
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ NO_SIZE = "images without width and height: {}; they are read from the files"
 
 
 def read_coco(source: Path, images: Path | None = None) -> LabeledData:
-    """Read a COCO file, or those of a folder.
+    """Read a COCO file, or the COCO files of a folder.
 
     Raises:
         InputError: there is none, several could be meant, or the images are not found.

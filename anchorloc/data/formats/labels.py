@@ -45,6 +45,11 @@ class LabeledData:
         shown = ", ".join(f"{number:,}" + ("" if name == "all" else f" {name}") for name, number in images)
         return f"{self.format}: {classes}, {shown} {'image' if sum(number for _, number in images) == 1 else 'images'}"
 
+    def place(self) -> str:
+        """Return where the images are read from."""
+        folders = dict.fromkeys(str(one.folder) for one in self.splits.values())
+        return f"images are read from {' and '.join(folders)}"
+
 
 @dataclass(eq=False)
 class Notes:

@@ -39,7 +39,7 @@ def read(source: str | Path, kind: str = "auto", images: str | Path | None = Non
     Args:
         source: the file or folder.
         kind: coco, yolo, voc, labelme, cvat or csv; auto looks which it is.
-        images: the folder of the images, where it is not that of the labels.
+        images: the folder of the images, if they do not lie beside the labels.
 
     Raises:
         InputError: the format is none of these, a file is missing or damaged, or there is no image or no box.

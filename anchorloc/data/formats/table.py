@@ -40,7 +40,7 @@ ORDERS: Final = {  # without a header, by the number of cells
 
 
 def read_table(source: Path, images: Path | None = None) -> LabeledData:
-    """Read a CSV file, or those of a folder whose names speak of train, val and test.
+    """Read a CSV file, or the files of a folder that are named after train, val and test.
 
     Raises:
         InputError: a file is damaged, lacks a column, or names an image that is not there.

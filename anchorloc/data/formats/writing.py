@@ -27,7 +27,7 @@ SUBSETS: Final = {"train": "Train", "val": "Validation", "test": "Test"}  # CVAT
 Item = dict[str, Any]
 
 
-def write(data: LabeledData, kind: str, out: Path) -> None:
+def write(data: LabeledData, kind: str, out: str | Path) -> None:
     """Write labels into the new folder `out`: coco, yolo, voc, labelme or cvat.
 
     Raises:
@@ -35,9 +35,10 @@ def write(data: LabeledData, kind: str, out: Path) -> None:
     """
     if kind not in WRITERS:
         raise InputError(f"{kind!r} cannot be written; choose one of {', '.join(WRITERS)}")
-    refuse_filled(out, "folder for --convert")
-    make_folder(out)
-    WRITERS[kind](data, out)
+    folder = Path(out)
+    refuse_filled(folder, "folder for --convert")
+    make_folder(folder)
+    WRITERS[kind](data, folder)
 
 
 def _write_coco(data: LabeledData, out: Path) -> None:

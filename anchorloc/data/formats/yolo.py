@@ -63,7 +63,7 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
             file = label_path(image) if images is None else _given_label_path(root, name)
             _read_labels(file, builder.add_image(name.as_posix(), size), names, builder, size, notes, keypoints)
         splits[split] = Labels(source, builder.document(), folder)
-    return LabeledData(FORMAT, splits, (f"images are read from {folder}", *notes.sentences()))
+    return LabeledData(FORMAT, splits, notes.sentences())
 
 
 def label_path(image: Path) -> Path:
