@@ -154,6 +154,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError("--split makes its own val file; leave out --val")
     elif arguments.folds or arguments.group_by or arguments.group_by_name:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
+    if (arguments.only or arguments.skip) and (arguments.fix is not None or arguments.split is not None):
+        raise InputError("--fix and --split need every finding; leave out --only and --skip")
     chosen = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
     names = [f"--{option.replace('_', '-')}" for option in chosen]
     if chosen and arguments.fix is None:

@@ -183,6 +183,7 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("options", "words"),
     [
         (["--fix-xyxy"], "needs --fix"),
+        (["--fix", "b.json", "--skip", "unknown-image"], "need every finding; leave out --only and --skip"),
         (["--fix", "b.json", "--fix-shares", "--fix-scale", "2"], "are two readings of the same boxes; give one"),
         (["--convert", "tfrecord", "out"], "--convert tfrecord cannot be written; choose one of coco, yolo"),
         (["--folds", "3"], "need --split"),

@@ -25,7 +25,6 @@ FROM_URL = "images without file_name: {}; the end of coco_url is used"
 NEAR_NAME = "file names that are written otherwise than the files are called: {}"
 TEXT_IDS = "ids written as texts: {}; they are read as numbers"
 NUMBER_NAMES = "class names that are numbers: {}; they are read as their text"
-NO_SIZE = "images without width and height: {}; they are read from the files"
 
 
 def read_coco(source: Path, images: Path | None = None) -> LabeledData:
