@@ -18,6 +18,7 @@ from anchorloc.data.formats.labels import (
     number,
     rotated,
     split_of,
+    whole_size,
 )
 from anchorloc.data.formats.voc import Node, parse_xml, text_of, xml_files
 from anchorloc.errors import InputError, ItemError
@@ -91,10 +92,7 @@ def _size(node: Node, path: Path) -> Size:
     words = node.get("height"), node.get("width")
     if None in words:
         return shown_size(path)
-    height, width = (number(word, "the size") for word in words)
-    if height != int(height) or width != int(width) or min(height, width) < 1:
-        raise ItemError(f"has the size {words[1]} x {words[0]}, which is not in whole pixels")
-    return int(height), int(width)
+    return whole_size(*words)
 
 
 def _box(shape: Node, name: str, notes: Notes) -> Box | None:

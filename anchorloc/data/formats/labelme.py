@@ -19,6 +19,7 @@ from anchorloc.data.formats.labels import (
     number,
     sorted_categories,
     split_of,
+    whole_size,
 )
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
@@ -92,10 +93,7 @@ def _size(content: dict[str, Any], path: Path) -> Size:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     if height is None or width is None:
         return shown_size(path)
-    values = number(height, "imageHeight"), number(width, "imageWidth")
-    if any(value < 1 or value != int(value) for value in values):
-        raise ItemError(f"has the size {short_repr(width)} x {short_repr(height)}, which is not in whole pixels")
-    return int(values[0]), int(values[1])
+    return whole_size(height, width)
 
 
 def _box(shape: Any, path: Path, notes: Notes) -> Box | None:

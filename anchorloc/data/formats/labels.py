@@ -163,6 +163,18 @@ def number(text: Any, what: str) -> float:
     return value
 
 
+def whole_size(height: Any, width: Any) -> Size:
+    """Return a declared (height, width).
+
+    Raises:
+        ItemError: it is not in whole pixels.
+    """
+    values = number(height, "the height"), number(width, "the width")
+    if any(value < 1 or value != int(value) for value in values):
+        raise ItemError(f"has the size {short_repr(width)} x {short_repr(height)}, which is not in whole pixels")
+    return int(values[0]), int(values[1])
+
+
 def rotated(center: tuple[float, float], size: tuple[float, float], degrees: float) -> list[tuple[float, float]]:
     """Return the corners of a rectangle that is rotated clockwise about its center."""
     angle = math.radians(degrees)

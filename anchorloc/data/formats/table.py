@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
-from anchorloc.data.formats.labels import Builder, LabeledData, Labels, Notes, number, sorted_categories, split_of
+from anchorloc.data.formats.labels import (
+    Builder,
+    LabeledData,
+    Labels,
+    Notes,
+    number,
+    sorted_categories,
+    split_of,
+    whole_size,
+)
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_bytes
 from anchorloc.structures import Size
-from anchorloc.text import first_few, short_repr
+from anchorloc.text import first_few
 
 FORMAT = "CSV"
 MAX_BYTES = 1 << 30
@@ -138,8 +147,4 @@ def _read_line(
 def _size(cells: Sequence[str], columns: dict[str, int], path: Path) -> Size:
     if "height" not in columns or "width" not in columns:
         return shown_size(path)
-    words = cells[columns["height"]], cells[columns["width"]]
-    height, width = (number(word, "the size") for word in words)
-    if height != int(height) or width != int(width) or min(height, width) < 1:
-        raise ItemError(f"has the size {short_repr(words[1])} x {short_repr(words[0])}, which is not in whole pixels")
-    return int(height), int(width)
+    return whole_size(cells[columns["height"]], cells[columns["width"]])

@@ -24,6 +24,7 @@ from anchorloc.data.formats.labels import (
     rotated,
     sorted_categories,
     split_of,
+    whole_size,
 )
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_bytes
@@ -155,10 +156,7 @@ def _size(root: Node, path: Path) -> Size:
     words = [text_of(node, name) for name in ("height", "width")] if node is not None else []
     if not words or any(word in ("", "0") for word in words):
         return shown_size(path)
-    height, width = (number(word, "the size") for word in words)
-    if height != int(height) or width != int(width) or min(height, width) < 1:
-        raise ItemError(f"has the size {words[1]} x {words[0]}, which is not in whole pixels")
-    return int(height), int(width)
+    return whole_size(*words)
 
 
 def _box(node: Node, path: Path, notes: Notes) -> Box:
