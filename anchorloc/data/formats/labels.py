@@ -31,7 +31,7 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class LabeledData:
-    """The labels of a data set in any format; all splits have the same categories."""
+    """The labels of a data set in any format; the splits of COCO files may have different categories."""
 
     format: str  # name of the format, as `FORMATS` lists it
     splits: dict[str, Labels]  # by "train", "val" or "test"; a single unnamed split is "all"
