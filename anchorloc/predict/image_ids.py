@@ -12,7 +12,10 @@ from anchorloc.data.coco_reader import id_at
 from anchorloc.data.label_data import ImageList
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Size
-from anchorloc.text import counted, short_repr
+from anchorloc.text import counted, short_repr, shorten
+
+NOT_LISTED = "files left out, because the annotations do not list them"
+NO_FILE = "images of the annotations that are not among the files"
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,15 @@ def pick_listed(
             f"no file, such as {short_repr(files[0][1])}, is among the images of {listed.path}, such as "
             f"{short_repr(names[0])}; give the folder of their images"
         )
-    sentences = []
-    if rest := len(files) - len(picked):
-        files_are = counted(rest, "file is", "files are")
-        sentences.append(f"{files_are} left out, because the annotations do not list them")
-    if absent := len(names) - len(picked):
-        images_have = counted(absent, "image has", "images have")
-        sentences.append(f"{images_have} no results, because the annotations list them and no file has their name")
+    used = {one.path for one in picked}
+    rest = [name for path, name in files if path not in used]
+    ids = {one.image_id for one in picked}
+    absent = [name for row, name in enumerate(names) if id_at(listed.images.ids, row) not in ids]
+    sentences = [
+        f"{what}: {len(some):,} (first: {shorten(some[0])})"
+        for what, some in ((NOT_LISTED, rest), (NO_FILE, absent))
+        if some
+    ]
     return picked, sentences
 
 
