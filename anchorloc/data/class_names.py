@@ -9,7 +9,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Category
 from anchorloc.text import first_few, short_repr
 
-Sides = tuple[str, str]  # what the two lists belong to, such as "train" and "val"
+Sides = tuple[str, str]  # names of two lists, such as "train" and "val"
 
 
 def match_names(given: Sequence[Category], known: Sequence[Category], sides: Sides) -> list[int | None]:
