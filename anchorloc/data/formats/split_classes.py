@@ -32,19 +32,18 @@ def with_one_list(data: LabeledData) -> LabeledData:
     return replace(data, splits=splits)
 
 
-def names_by_id(data: LabeledData) -> dict[Any, str]:
-    """Return the class names by id, for a format that has no ids.
+def names_by_id(data: LabeledData, *, unique: bool = True) -> dict[Any, str]:
+    """Return the class names by id.
 
     Raises:
-        InputError: several classes have one name.
+        InputError: several classes have one name, which must be `unique`.
     """
     labels = next(iter(data.splits.values()))
-    categories = _categories(labels)
-    for name, some in doubled_names(categories).items():
+    for name, some in doubled_names(_categories(labels)).items() if unique else ():
         ids = first_few([short_repr(category.id) for category in some])
         raise InputError(
             f"{labels.path} has several categories named {short_repr(name)}, with the ids {ids}, and this format has "
-            "names alone; give each category its own name, or convert to coco"
+            "names alone; give each category its own name, or convert to coco or yolo"
         )
     return {item["id"]: item["name"] for item in labels.document["categories"]}
 

@@ -50,7 +50,7 @@ def _write_coco(data: LabeledData, out: Path) -> None:
 
 
 def _write_yolo(data: LabeledData, out: Path) -> None:
-    names = names_by_id(data)
+    names = names_by_id(data, unique=False)
     place = {category: number for number, category in enumerate(names)}
     description: Item = {"names": dict(enumerate(names.values()))}
     for split, labels in data.splits.items():

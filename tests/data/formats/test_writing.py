@@ -86,8 +86,11 @@ def test_a_name_of_two_classes_is_written_where_ids_decide(tmp_path: Path, kind:
     data = labeled(tmp_path / "photos", {"all": [("a", (0.1, 0.1, 0.5, 0.5)), ("b", (0.2, 0.2, 0.9, 0.9))]})
     for category in data.splits["all"].document["categories"]:
         category["name"] = "a"
-    if kind == "coco":
+    if kind in ("coco", "yolo"):
         write(data, kind, tmp_path / "out")
+        document = read(tmp_path / "out").splits["all" if kind == "coco" else "train"].document
+        assert [one["name"] for one in document["categories"]] == ["a", "a"]
+        assert [one["category_id"] for one in document["annotations"]] == [1, 2]
     else:
         with pytest.raises(InputError, match=r"has several categories named 'a', with the ids 1, 2, and this format"):
             write(data, kind, tmp_path / "out")
