@@ -71,8 +71,8 @@ def test_classes_get_the_ids_of_their_names() -> None:
     ]
     assert class_ids(MODEL, MODEL) == (MODEL, [])
     assert class_ids(MODEL, ()) == (MODEL, [])
-    said = r"of the model and the annotations differ, only in the model: 'cross' \(id 4\); give annotations with all"
-    with pytest.raises(InputError, match=said):
+    lacking = r"of the model and the annotations differ, only in the model: 'cross' \(id 4\); give annotations with all"
+    with pytest.raises(InputError, match=lacking):
         class_ids(MODEL, others[1:])
 
 
