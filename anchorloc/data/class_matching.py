@@ -38,7 +38,7 @@ def match_categories(
         return source
     places = match_all_names(categories, source.categories, sides, advice)
     labels = np.argsort(places)  # (C,) the new label of each class
-    said = f"the categories of {sides[1]} have other ids or another order than those of {sides[0]}; names match them"
+    said = f"{sides[1]} has the classes under other ids than {sides[0]}; they are matched by name"
     if isinstance(source, CocoAnnotations):
         return source.relabeled(categories, labels, said)
     if isinstance(source, TiledSource):

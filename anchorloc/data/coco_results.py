@@ -107,7 +107,7 @@ def _label_reader(categories: tuple[Category, ...], labels: dict[Id, int]) -> Ca
         if name in doubled:
             label = index_of(item.get("category_id"), labels, "category_id", ADVICE)
             if categories[label].name != name:
-                raise ItemError(f"category_name {short_repr(name)} is that of several classes; rename all but one")
+                raise ItemError(f"category_name {short_repr(name)} names several classes; rename all but one")
         return label
 
     return label_of

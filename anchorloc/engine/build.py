@@ -70,8 +70,8 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
 def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source]:
     """Open the train and the val split, and refuse splits that do not fit each other or the task.
 
-    Classes are matched by name: val gets those of train, and train those that a run began with, if these are `known`
-    and have the same names.
+    Classes are matched by name: val gets the classes of train, and train gets the `known` classes of a resumed run, if
+    their names are the same.
 
     Raises:
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not

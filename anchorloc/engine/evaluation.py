@@ -114,9 +114,7 @@ def _detect(
     """Return what `detect` does by image index, and the errors of the images that cannot be read."""
     if source.categories != model.categories:
         match_all_names(model.categories, source.categories, *CHECKPOINT_AND_DATA)
-        raise InputError(
-            "the classes of the data have other ids or another order than those of the checkpoint; use match_categories"
-        )
+        raise InputError("the data has the classes under other ids than the checkpoint; use match_categories")
     order = validation_batches(model.config, source)
     mine: list[list[tuple[Detections, Size] | InputError]] = []
     with explained_failures(model.config, processes.count):

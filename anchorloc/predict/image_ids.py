@@ -95,7 +95,7 @@ def class_ids(categories: Sequence[Category], listed: Sequence[Category]) -> tup
     known = tuple(listed or categories)
     sides, advice = ("the model", "the annotations"), "give annotations with all classes of the model"
     changed = tuple(known[place] for place in match_all_names(categories, known, sides, advice, more=True))
-    said = "class ids in the results are those of the annotations, not of the model; the classes are matched by name"
+    said = "the results have the class ids of the annotations, which differ from the model; names match the classes"
     return changed, [] if changed == tuple(categories) else [said]
 
 

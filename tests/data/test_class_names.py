@@ -88,7 +88,7 @@ def test_a_split_gets_the_classes_of_another(tmp_path: Path, tiles: Tiles | None
             mapped.categories[label].name for label in after.labels
         ]
     assert mapped.warnings[: len(train.warnings)] == train.warnings
-    assert "categories of train have other ids or another order than those of val" in str(mapped.warnings)
+    assert "train has the classes under other ids than val; they are matched by name" in str(mapped.warnings)
 
 
 def test_a_built_in_source_cannot_change_its_classes() -> None:
@@ -176,7 +176,7 @@ def test_a_doubled_name_needs_the_id_of_its_class(tmp_path: Path) -> None:
     truth = document()
     truth["categories"].append({"id": 9, "name": "dog"})
     assert labels(tmp_path, [detection(category_id=9, category_name="dog")], truth) == ([2], [])
-    with pytest.raises(InputError, match="category_name 'dog' is that of several classes; rename all but one"):
+    with pytest.raises(InputError, match="category_name 'dog' names several classes; rename all but one"):
         labels(tmp_path, [detection(category_id=3, category_name="dog")], truth)
 
 

@@ -104,7 +104,7 @@ def test_a_checkpoint_is_scored_by_name(coco: Path, tmp_path: Path) -> None:
     assert after.evaluation.summary == before.evaluation.summary
     assert [one.ap for one in after.evaluation.classes] == [one.ap for one in before.evaluation.classes]
     assert any(one.ap for one in before.evaluation.classes)
-    said = "the categories of the data have other ids or another order than those of the checkpoint; names match them"
+    said = "the data has the classes under other ids than the checkpoint; they are matched by name"
     assert said in after.warnings
     renumber(coco, "val", {value: key for key, value in OTHER.items()}, cross="plus")
     said = (

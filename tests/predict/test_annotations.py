@@ -67,7 +67,7 @@ def test_classes_get_the_ids_of_their_names() -> None:
     changed, said = class_ids(MODEL, others)
     assert [(one.id, one.name) for one in changed] == [(5, "ellipse"), (6, "rectangle"), (7, "triangle"), (9, "cross")]
     assert said == [
-        "class ids in the results are those of the annotations, not of the model; the classes are matched by name"
+        "the results have the class ids of the annotations, which differ from the model; names match the classes"
     ]
     assert class_ids(MODEL, MODEL) == (MODEL, [])
     assert class_ids(MODEL, ()) == (MODEL, [])
@@ -106,7 +106,7 @@ def test_results_have_the_ids_of_a_list_of_images(tmp_path: Path, capsys: pytest
     assert run_command(predict.main, [*words, f"--annotations={listed}", f"--out={tmp_path / 'a'}"]) == 0
     printed = capsys.readouterr().out
     assert "note: files left out, because the annotations do not list them: 1 (first: stray.png)" in printed
-    assert "note: class ids in the results are those of the annotations" in printed
+    assert "note: the results have the class ids of the annotations" in printed
     (images / "stray.png").unlink()
     assert run_command(predict.main, [*words, f"--out={tmp_path / 'b'}"]) == 0
     assert "annotations" not in capsys.readouterr().out

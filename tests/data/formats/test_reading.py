@@ -169,9 +169,7 @@ def test_classes_of_one_name_are_matched_where_ids_differ(tmp_path: Path) -> Non
     mapped = match_categories(val, train.categories)
     assert mapped.categories == train.categories
     assert [mapped.categories[label].name for label in mapped.target(0).labels] == ["blue"]
-    assert mapped.warnings[-1] == (
-        "the categories of val have other ids or another order than those of train; names match them"
-    )
+    assert mapped.warnings[-1] == "val has the classes under other ids than train; they are matched by name"
 
 
 @pytest.mark.parametrize("name", FOLDERS)
