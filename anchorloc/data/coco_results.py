@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,25 @@ def read_results(path: Path, source: Annotations, notes: list[str] | None = None
         InputError: the file is not such a list, or a detection has an image or a category that `source` lacks, an
             invalid box, or a score outside [0, 1].
     """
+    images = [source.image_id(index) for index in range(len(source))]
+    table = _read_table(path, images, source.categories, notes)
+    starts = np.searchsorted(table[:, 0], np.arange(len(images) + 1))
+    return [_detections(table[start:end], images[index]) for index, (start, end) in enumerate(pairwise(starts))]
+
+
+def _read_table(
+    path: Path, image_ids: Sequence[Id], categories: tuple[Category, ...], notes: list[str] | None
+) -> Float64Array:
+    """Return the detections (N, COLUMNS) by image and descending score."""
     content = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
     items = _scored_annotations(content) or content
     if not isinstance(items, list):
         raise InputError(f"{path} contains {json_type(content)}, not a list of detections; give a COCO result file")
-    labels: dict[Id, int] = {category.id: label for label, category in enumerate(source.categories)}
+    labels: dict[Id, int] = {category.id: label for label, category in enumerate(categories)}
     if items is not content:
-        labels = _labels_of_categories(content, path, source)
-    images = {source.image_id(index): index for index in range(len(source))}
-    label_of = _label_reader(source.categories, labels)
+        labels = _labels_of_categories(content, path, categories)
+    images = {image_id: index for index, image_id in enumerate(image_ids)}
+    label_of = _label_reader(categories, labels)
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
@@ -58,15 +68,11 @@ def read_results(path: Path, source: Annotations, notes: list[str] | None = None
 
     table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
     pairs = zip(items, table[:, 1].astype(np.int64).tolist(), strict=True)
-    other = sum(item.get("category_id") not in (None, source.categories[label].id) for item, label in pairs)
+    other = sum(item.get("category_id") not in (None, categories[label].id) for item, label in pairs)
     if other and notes is not None:
         detections = counted(other, "detection has", "detections have")
         notes.append(f"{detections} another category_id than the class of that name in the annotations; names decide")
-    table = table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
-    starts = np.searchsorted(table[:, 0], np.arange(len(source) + 1))
-    return [
-        _detections(table[start:end], source.image_id(index)) for index, (start, end) in enumerate(pairwise(starts))
-    ]
+    return table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
 
 
 def _scored_annotations(content: Any) -> list[Any]:
@@ -77,15 +83,15 @@ def _scored_annotations(content: Any) -> list[Any]:
     return items
 
 
-def _labels_of_categories(content: dict[str, Any], path: Path, source: Annotations) -> dict[Id, int]:
+def _labels_of_categories(content: dict[str, Any], path: Path, categories: tuple[Category, ...]) -> dict[Id, int]:
     """Return the label of each category id of a document of detections that lists its categories."""
     listed = read_categories(take_objects(content, "categories", path), path)
-    labels = match_names(listed, source.categories, SIDES)
+    labels = match_names(listed, categories, SIDES)
     used = [item.get("category_id") for item in content["annotations"] if type(item) is dict]
     ids = {value for value in used if type(value) in (int, str)}
     known = any(label is not None for label in labels)
     unknown = [one for one, label in zip(listed, labels, strict=True) if label is None and (one.id in ids or not known)]
-    match_all_names(unknown, source.categories, SIDES, ADVICE, more=True)  # refuses those
+    match_all_names(unknown, categories, SIDES, ADVICE, more=True)  # refuses those
     return {one.id: label for one, label in zip(listed, labels, strict=True) if label is not None}
 
 

@@ -13,8 +13,8 @@ from anchorloc.data.class_names import drop_root
 from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
-from anchorloc.data.formats import Labels, find_kind, read
-from anchorloc.data.formats.coco_folder import read_coco_file
+from anchorloc.data.formats import LabeledData, Labels, find_kind, read
+from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.images import MAX_PIXELS
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
@@ -96,7 +96,9 @@ def read_truth(path: Path) -> CocoAnnotations:
     Raises:
         InputError: there is none, or it breaks the data policy.
     """
-    return _annotations(*_scored_split(path))
+    if path.is_file() and find_kind(path) == "coco":
+        return _annotations(*read_coco_file(path))
+    return _annotations(*_scored_split(path, read(path)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,23 +112,21 @@ class ImageList:
 
 
 def read_image_list(path: Path) -> ImageList:
-    """Read the images and classes of labels as `read_truth` finds them; COCO's annotations are neither read nor needed.
+    """Read the images and classes of the labels that `read_truth` finds; COCO's annotations are not read or needed.
 
     Raises:
         InputError: there are no images, or an image or a class breaks the data policy.
     """
-    labels, notes = _scored_split(path, boxes=False)
+    is_coco = path.is_file() and find_kind(path) == "coco"
+    labels, notes = _scored_split(path, read_coco_images(path) if is_coco else read(path))
     images = read_images(take_objects(labels.document, "images", labels.path), labels.path)
     listed = take_objects(labels.document, "categories", labels.path)
     categories = read_categories(listed, labels.path) if listed else ()
     return ImageList(labels.path, images, categories, tuple(notes))
 
 
-def _scored_split(path: Path, *, boxes: bool = True) -> tuple[Labels, Sequence[str]]:
-    """Return the labels of a file, or of the val or only split of a folder, and what was not read as written."""
-    if path.is_file() and find_kind(path) == "coco":
-        return read_coco_file(path, boxes=boxes)
-    data = read(path)
+def _scored_split(path: Path, data: LabeledData) -> tuple[Labels, Sequence[str]]:
+    """Return the val split of `data` or its only split, and what was not read as written."""
     split: str | None = next((name for name in ("val", "all") if name in data.splits), None)
     if split is None and len(data.splits) > 1:
         raise InputError(f"{path} has {' and '.join(data.splits)}, but no val split; give the file of one of them")

@@ -86,8 +86,8 @@ def test_boxes_of_annotations_are_neither_read_nor_needed(tmp_path: Path) -> Non
         assert (found.images.names.tolist(), [(one.id, one.name) for one in found.categories]) == wanted
     assert read_image_list(write_document(path, listing(["a.png"]))).categories == ()
     for content, said in (
-        ([], "contains a list"),
-        ({"images": {}}, "has no list 'images'"),
+        ([], "has no lists images and categories"),
+        ({"images": {}}, "has no lists images and categories"),
         (listing([]), "no images"),
     ):
         with pytest.raises(InputError, match=said):

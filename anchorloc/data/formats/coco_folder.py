@@ -41,20 +41,31 @@ def read_coco(source: Path, images: Path | None = None) -> LabeledData:
     return LabeledData(FORMAT, splits, notes.sentences())
 
 
-def read_coco_file(path: Path, images: Path | None = None, *, boxes: bool = True) -> tuple[Labels, tuple[str, ...]]:
+def read_coco_file(path: Path, images: Path | None = None) -> tuple[Labels, tuple[str, ...]]:
     """Read a COCO file, whose lists may be missing; return its labels and what was not read as written.
-
-    Args:
-        path: the file.
-        images: the folder of the images, if it is known.
-        boxes: read the annotations; otherwise they are taken as an empty list, whatever the file has.
 
     Raises:
         InputError: it is not JSON.
     """
     notes = Notes()
-    labels = _read_file(path, "all", notes, images) if boxes else _read_images(path, notes, images)
+    labels = _read_file(path, "all", notes, images)
     return labels, notes.sentences()
+
+
+def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
+    """Read the images and categories of a COCO file, with or without annotations, which are left out.
+
+    Raises:
+        InputError: it is not JSON, or has no list of images.
+    """
+    notes = Notes()
+    document = read_json(path, skip=(*SKIPPED, "annotations"), nan_literals=[])  # NaN in a box does not matter here
+    if isinstance(document, dict):
+        document["annotations"] = []
+        document.setdefault("categories", [])
+    if not is_coco(document):
+        raise InputError(f"{path} has no lists images and categories; give the annotations, or images.json of predict")
+    return LabeledData(FORMAT, {"all": _normalized(path, document, "all", notes, images)}, notes.sentences())
 
 
 def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
@@ -64,16 +75,6 @@ def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Lab
     if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
         document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
     return _normalized(path, document, split, notes, images)
-
-
-def _read_images(path: Path, notes: Notes, images: Path | None) -> Labels:
-    document = read_json(path, skip=(*SKIPPED, "segmentation", "annotations"), nan_literals=[])  # NaN may be in a box
-    if isinstance(document, dict):
-        document["annotations"] = []
-        document.setdefault("categories", [])  # a list of images may have none
-    if not is_coco(document):
-        return Labels(path, document, images or path.parent)
-    return _normalized(path, document, "all", notes, images)
 
 
 def is_coco(document: Any) -> bool:
