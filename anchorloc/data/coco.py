@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
+from anchorloc.data.class_names import drop_root
+from anchorloc.data.coco_annotations import UNUSED_KEYS, CocoAnnotations, parse_annotations
 from anchorloc.data.image_paths import locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import digest
+from anchorloc.files import digest, read_json
 from anchorloc.structures import Pixels
 from anchorloc.text import counted, first_few, short_repr
 
@@ -27,6 +28,7 @@ class CocoData:
     val_images: str | None = None  # folder of the val images (default: images)
     max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def open(self, split: Split) -> CocoSource | TiledSource:
         """Read the annotations of a split; image files are opened later, when their pixels are needed.
@@ -35,7 +37,11 @@ class CocoData:
             InputError: the file breaks the data policy, or has no box to train on.
         """
         root = Path(self.root)
-        annotations = read_annotations(root / (self.train if split == "train" else self.val))
+        path = root / (self.train if split == "train" else self.val)
+        document = read_json(path, skip=UNUSED_KEYS)
+        if self.drop_root:
+            drop_root(document)
+        annotations = parse_annotations(document, path)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
         folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)

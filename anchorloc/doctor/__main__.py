@@ -23,6 +23,7 @@ from rich.console import Console
 
 from anchorloc.cli import command_parser, positive_float, run_command
 from anchorloc.data import read, write
+from anchorloc.data.class_names import drop_root
 from anchorloc.data.formats import READERS, WRITERS
 from anchorloc.doctor import (
     CocoDocument,
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.fix is not None:
         conversion = _conversion(arguments)
         diagnosis, counts = repair(
-            diagnosis, arguments.stride, arguments.decode, conversion, drop_missing=arguments.drop_missing
+            diagnosis, arguments.stride, arguments.decode, conversion, arguments.drop_missing, arguments.drop_root
         )
         write_json_rows(arguments.fix, diagnosis.documents[0].content)
         print(f"\nwrote {printable(str(arguments.fix))}:")
@@ -93,7 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 0 if diagnosis.findings.clean else 1
     if arguments.convert is not None:
         kind, out = arguments.convert
-        write(read(arguments.annotations, arguments.format, arguments.images), kind, Path(out))
+        data = read(arguments.annotations, arguments.format, arguments.images)
+        for labels in data.splits.values() if arguments.drop_root else ():
+            drop_root(labels.document)
+        write(data, kind, Path(out))
         print(f"\nwrote the labels as {kind}: {printable(out)}")
     if arguments.split is not None:
         files = split_document(
@@ -156,9 +160,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
     if (arguments.only or arguments.skip) and (arguments.fix is not None or arguments.split is not None):
         raise InputError("--fix and --split need every finding; leave out --only and --skip")
-    chosen = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
+    chosen = [option for option in (*CONVERSIONS, "drop_missing", "drop_root") if getattr(arguments, option)]
     names = [f"--{option.replace('_', '-')}" for option in chosen]
-    if chosen and arguments.fix is None:
+    if arguments.fix is None and (chosen[1:] or (chosen and not (arguments.drop_root and arguments.convert))):
         raise InputError(f"{names[0]} needs --fix OUT")
     if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
@@ -223,6 +227,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     outputs.add_argument(
         "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
+    )
+    outputs.add_argument(
+        "--drop-root", action="store_true", help="with --fix or --convert, remove the root category of Roboflow"
     )
     outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
