@@ -19,6 +19,7 @@ from anchorloc.data import LabelSource, Source
 from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
+from anchorloc.engine.planning import plan_run
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
@@ -36,20 +37,26 @@ from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.trained_model import TrainedModel, for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
+from anchorloc.files import new_folder, write_json
 from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions
+from anchorloc.plan import Plan, PlanRequest, plan_rows, plan_table
 from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.startup import say_what_is_late
 from anchorloc.text import counted, printable
 
+PLAN = "plan.json"  # the choices of a plan, with their reasons
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
-def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
+def start_run(
+    out: Path | None, config: Config, command: str, started: float, request: PlanRequest | None = None
+) -> int:
     """Train in a new folder and return the exit status; `started` is the time at which the process began.
 
-    A process that torchrun started in place of one that died resumes the run in `out`.
+    With `request`, `config` gives the data, and the plan the settings. A process that torchrun started in place of one
+    that died resumes the run in `out`.
 
     Raises:
         InputError: settings, data or the file system do not allow it; nothing is left behind.
@@ -67,6 +74,11 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
         sources = open_data(config, console)
+        plan = None
+        if request is not None:
+            plan = show_plan(request, sources, console)
+            config = plan.config
+        say_coverage(config, sources[0], console)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), *sources, processes)
         for phrase in training.learner.not_loaded:
@@ -75,7 +87,38 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
         if processes.first:
             training.saver.folder, lock = create_run_folder(out, config, command)
             stack.callback(lock.release)
+            if plan is not None:
+                write_json(training.saver.folder / PLAN, plan_rows(plan.choices))
         return _run(training, console, started)
+
+
+def write_plan(out: Path | None, config: Config, command: str, request: PlanRequest) -> int:
+    """Print the plan of a run, write it and its config into a new folder, and return the exit status.
+
+    Raises:
+        InputError: settings, data or the file system do not allow it.
+    """
+    console = Console()
+    with new_folder(out, "plan") as folder:
+        plan = show_plan(request, open_data(config, console), console)
+        write_config(folder, plan.config, command)
+        write_json(folder / PLAN, plan_rows(plan.choices))
+    console.print("train with it:", highlight=False)
+    _print_command(console, shlex.join(["anchorloc", "train", str(folder / CONFIG)]))
+    return 0
+
+
+def show_plan(request: PlanRequest, sources: tuple[Source, Source], console: Console) -> Plan:
+    """Return the plan of a run, and print it in a table."""
+    with waiting(console, "choosing the settings"):
+        plan = plan_run(request, *sources, partial(_warn, console))
+    console.print(plan_table(plan))
+    if plan.steps is not None:
+        epochs = (plan.images_seen or 0.0) / len(sources[0])
+        console.print(
+            f"about {plan.steps:,.0f} steps, {epochs:.1f} epochs, in {plan.config.train.length}", highlight=False
+        )
+    return plan
 
 
 def resume_run(folder: Path, config: Config, command: str, started: float, allow_changes: bool = False) -> int:
@@ -109,6 +152,7 @@ def _resume(
     warn = partial(_warn, console)
     state = load_last(folder, warn, processes.first)
     sources = open_data(config, console)
+    say_coverage(config, sources[0], console)
     with waiting(console, "building the network and loading its weights"):
         training = Training(config, folder, *sources, processes, pretrained=state is None)
     then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
@@ -164,11 +208,15 @@ def open_data(config: Config, console: Console) -> tuple[Source, Source]:
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
             _warn(console, warning)
+    return sources
+
+
+def say_coverage(config: Config, train: Source, console: Console) -> None:
+    """Print how many boxes have an anchor."""
     if config.method.has_anchors:
         with waiting(console, "matching anchors and boxes (the first run on a machine compiles kernels)"):
-            sentence = coverage_sentence(NetworkViews(config, sources[0]))
+            sentence = coverage_sentence(NetworkViews(config, train))
         console.print(sentence, highlight=False)
-    return sources
 
 
 def _run(training: Training, console: Console, started: float) -> int:
