@@ -15,10 +15,11 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.data import LabelSource, Source
+from anchorloc.data import CocoData, LabelData, LabelSource, Source
 from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
+from anchorloc.engine.outcome import outcome_sentence
 from anchorloc.engine.planning import plan_run
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
@@ -271,7 +272,16 @@ def _report(training: Training, console: Console, started: float) -> None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)
         _print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
+    if sentence := outcome_sentence(history, _checked_by_doctor(training.config)):
+        console.print(printable(sentence), highlight=False, markup=False)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
+
+
+def _checked_by_doctor(config: Config) -> str:
+    """Return what `anchorloc doctor` takes for the data of a config; "" for built-in shapes."""
+    if isinstance(config.data, LabelData):
+        return shlex.quote(str(config.data.path))
+    return shlex.quote(str(config.data.root / config.data.train)) if isinstance(config.data, CocoData) else ""
 
 
 def _print_command(console: Console, command: str) -> None:
