@@ -44,12 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process of torchrun prints
     with waiting(console, "loading torch"):
         import_torch()
-        from anchorloc.engine.run import resume_run, start_run, write_plan
+        from anchorloc.engine.preparation import write_plan
+        from anchorloc.engine.run import resume_run, start_run
     if arguments.plan and request is not None:
         return write_plan(arguments.out, config, command, request)
     if arguments.resume:
         return resume_run(arguments.out, config, command, START, arguments.allow_changes)
-    return start_run(arguments.out, config, command, START, request)
+    return start_run(arguments.out, config, command, START, request, arguments.force)
 
 
 def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"
     )
+    parser.add_argument("--force", action="store_true", help="train even if no box has an anchor")
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser

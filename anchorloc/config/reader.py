@@ -66,12 +66,12 @@ def with_overrides(plain: Any, origin: str, overrides: Sequence[str] = ()) -> di
     if not isinstance(plain, dict):
         found = {str: "text", list: "a list", type(None): "nothing", bool: "true or false"}.get(type(plain), "a number")
         raise InputError(f"{origin} contains {found}, not settings; write `key: value` lines")
-    plain = copy.deepcopy(plain)
+    settings: dict[str, Any] = copy.deepcopy(plain)
     for override in overrides:
-        _apply(plain, override)
-    if isinstance(plain.get("data"), str):  # data=PATH
-        plain["data"] = {"kind": "LabelData", "path": plain["data"]}
-    return plain
+        _apply(settings, override)
+    if isinstance(settings.get("data"), str):  # data=PATH
+        settings["data"] = {"kind": "LabelData", "path": settings["data"]}
+    return settings
 
 
 def to_plain(config: object) -> Any:

@@ -9,7 +9,7 @@ from anchorloc.data.formats import LabeledData, Labels, read, write
 from anchorloc.data.label_data import LabelData, LabelSource, read_truth
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
 from anchorloc.data.samples import Samples
-from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling, class_presence
+from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import OneShapeData, ShapesData
 from anchorloc.data.source import (
     Annotations,
@@ -52,7 +52,6 @@ __all__ = [
     "Transform",
     "ZoomOut",
     "check_same_categories",
-    "class_presence",
     "plan_canvas",
     "randomness",
     "read",

@@ -7,7 +7,7 @@ from typing import Any
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 RISE = 0.01  # AP: a smaller change in the last quarter of a run is noise
-LAST_PART = 0.75  # of the steps
+LAST_PART = 0.75  # fraction of the steps, from which the end is judged
 
 
 def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
@@ -25,8 +25,8 @@ def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
     if max(score[2] for score in scores) < POOR_AP50:
         check = f"; check with `anchorloc doctor {data}`, and" if data else ", and"
         return (
-            f"Next to nothing was learned: AP50 is {ap50:.3f} after {step:,} steps. Labels may not fit the images{check} "
-            "see whether the loss falls."
+            f"Next to nothing was learned: AP50 is {ap50:.3f} after {step:,} steps. Labels may not fit the "
+            f"images{check} see whether the loss falls."
         )
     earlier = [one[1] for one in scores if one[0] <= LAST_PART * step]
     if best - ap > RISE:

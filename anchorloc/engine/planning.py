@@ -25,9 +25,9 @@ from anchorloc.plan import Facts, Machine, Plan, PlanRequest, fingerprint, make_
 
 TRIAL_SIDE = 256  # pixels: training is timed on square images of this side
 TRIAL_STEPS = 3  # after one to warm up
-STEP_SHARE = 0.8  # of the time of a run; the rest is validation, reading and checkpoints
+STEP_SHARE = 0.8  # steps take this fraction of a run; validation, reading and checkpoints take the rest
 FITTED_TO = 0.8  # share of the train images that anchors are fitted to; the rest scores them
-LEAST_FITTED = 20  # boxes: fewer tell nothing about other boxes
+LEAST_FITTED = 20  # boxes: a fit to fewer does not carry over to other boxes
 
 
 def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[str], None]) -> Plan:

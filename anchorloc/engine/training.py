@@ -76,6 +76,7 @@ class Training:
         self.validation_batches = validation_batches(config, val)
         self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
+        self.concerns: list[str] = []  # warnings that a poor report repeats
         self.identity = {
             "config": to_plain(config),
             "categories": [[category.id, category.name] for category in train.categories],
@@ -179,6 +180,7 @@ class Training:
             values = {**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
         if self.clock.step == COUNTED_AT and (warning := self._few_steps()):
+            self.concerns.append(warning)
             display.log(f"warning: {warning}")
         display.update(self.clock.progress, self._status())
 

@@ -3,8 +3,8 @@
 from anchorloc.plan.choice import Choice, Facts
 from anchorloc.plan.fingerprint import Fingerprint, fingerprint
 from anchorloc.plan.machine import Machine, this_machine
+from anchorloc.plan.plan_table import plan_rows, plan_table
 from anchorloc.plan.planner import Plan, PlanRequest, make_plan, read_request
-from anchorloc.plan.table import plan_rows, plan_table
 
 __all__ = [
     "Choice",

@@ -32,7 +32,7 @@ class Facts:
     machine: Machine
     seconds: float | None  # for training; None where train.length is in epochs or iterations
     pretrained: bool  # whether the weights of the network can be had
-    images_per_second: Callable[[Config], float]  # of training
+    images_per_second: Callable[[Config], float]  # in training
     fit: Callable[[Config], AnchorGenerator | None]  # anchors fitted to the boxes; None if these are not better
 
     def images_seen(self, config: Config) -> float | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.data import Annotations, class_presence
+from anchorloc.data import Annotations
+from anchorloc.data.sampling import class_presence
 from anchorloc.structures import Float64Array, Size
 
 SHARES = (10, 50, 90)  # percentiles of the sides of boxes

@@ -10,7 +10,7 @@ from typing import Any
 
 from anchorloc.config import Config, config_from_plain, read_yaml, with_overrides
 from anchorloc.plan.choice import Choice, Facts
-from anchorloc.plan.rules import PLANNED, RULES
+from anchorloc.plan.planning_rules import PLANNED, RULES
 
 AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config

@@ -23,7 +23,7 @@ def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
     [
         ((0.1, 0.2, 0.3, 0.4), "AP was still rising, from 0.300 to 0.400"),
         ((0.1, 0.3, 0.305, 0.306), "AP has leveled off at 0.306"),
-        ((0.1, 0.4, 0.3, 0.25), "AP reached 0.400 at step 200, which best.pt holds, and fell to 0.250"),
+        ((0.1, 0.4, 0.3, 0.25), "AP was 0.400 at step 200, which best.pt holds, and fell to 0.250"),
         ((0.3,), "AP is 0.300 after 100 steps, with too few validations"),
         ((0.0, 0.0), "Next to nothing was learned: AP50 is 0.000 after 200 steps"),
     ],

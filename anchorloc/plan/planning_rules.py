@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from anchorloc.config import Config, to_plain
 from anchorloc.data import ShortestSide
@@ -22,10 +22,10 @@ MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
 MIN_STEPS, EPOCHS, MOST_IMAGES = 150, 5, 3000  # a run should see EPOCHS epochs, within these bounds
 SIDE_STEP: Final = 32  # pixels between the sizes that are tried
 BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
-BYTES_PER_PIXEL: Final = 2500  # of the input, for activations and gradients (python -m benchmarks.memory)
-MEMORY_SHARE: Final = 0.4  # of the memory, for activations and gradients; the rest is for the loader and the cache
+BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gradients (python -m benchmarks.memory)
+MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
 RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
-WARMUP_SHARE: Final = 0.1  # of the steps
+WARMUP_SHARE: Final = 0.1  # fraction of the steps
 REACH: Final = 8.0  # strides: a level serves objects up to this side
 Rule = Callable[[Facts, Config], Iterator[Choice]]
 
@@ -36,7 +36,7 @@ def network(facts: Facts, config: Config) -> Iterator[Choice]:
     channels = 256 if on_gpu else 96
     if facts.pretrained:
         name = "resnet50" if on_gpu else "mobilenet_v2"
-        backbone = {"kind": "TorchvisionBackbone", "name": name, "strides": [8, 16, 32]}
+        backbone: dict[str, Any] = {"kind": "TorchvisionBackbone", "name": name, "strides": [8, 16, 32]}
         yield Choice("detector.backbone", backbone, f"pretrained, and fast on a {_device(facts)}", "machine")
     else:
         backbone = {"kind": "ResidualBackbone", "first_stride": 8}

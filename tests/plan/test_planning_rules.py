@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,8 @@ from anchorloc.config import Config
 from anchorloc.data import RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
-from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan
-from anchorloc.plan.rules import PLANNED
+from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
+from anchorloc.plan.planning_rules import PLANNED
 
 GIB = 1 << 30
 CPU = Machine("cpu", cores=2, memory=16 * GIB)
@@ -30,7 +31,7 @@ PHOTOS = Fingerprint(
     height_to_width=(0.5, 2.0),
     rarest=0.3,
 )
-PIXELS_PER_SECOND = 1e6  # of training on the made-up machine
+PIXELS_PER_SECOND = 1e6  # in training on the made-up machine
 
 
 def facts(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 10, pretrained: bool = True) -> Facts:
@@ -133,9 +134,7 @@ def test_part_of_a_group_that_is_given_joins_what_is_chosen() -> None:
     assert (config.transform.augment.vertical_flip, config.transform.augment.horizontal_flip) == (0.5, 0.5)
 
 
-def test_auto_chooses_one_key_and_leaves_the_others(tmp_path) -> None:
-    from anchorloc.plan import read_request
-
+def test_auto_chooses_one_key_and_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: photos\ntrain: {batch_size: auto, validate_every: auto}\n")
     config, request = read_request(tmp_path / "mine.yaml", ["transform.resize=auto"])
     assert request is not None
@@ -149,9 +148,7 @@ def test_auto_chooses_one_key_and_leaves_the_others(tmp_path) -> None:
     )
 
 
-def test_a_config_without_auto_needs_no_plan(tmp_path) -> None:
-    from anchorloc.plan import read_request
-
+def test_a_config_without_auto_needs_no_plan(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: photos\n")
     assert read_request(tmp_path / "mine.yaml", [])[1] is None
     with pytest.raises(InputError, match="nonsense"):
