@@ -26,6 +26,7 @@ BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gra
 MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
 RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
 WARMUP_SHARE: Final = 0.1  # fraction of the steps
+FIT: Final = True  # fit the shapes of anchors to the boxes
 REACH: Final = 8.0  # strides: a level serves objects up to this side
 Rule = Callable[[Facts, Config], Iterator[Choice]]
 
@@ -116,7 +117,7 @@ def anchors(facts: Facts, config: Config) -> Iterator[Choice]:
 
 def fitted_anchors(facts: Facts, config: Config) -> Iterator[Choice]:
     """Fit the shapes to the boxes under the assigner in use."""
-    found = facts.fit(config)
+    found = facts.fit(config) if FIT else None
     if found is not None:
         value = {"kind": "AnchorGenerator", **to_plain(found)}
         yield Choice("anchors", value, "fitted to the boxes, better on held-out ones", "data")
