@@ -97,8 +97,8 @@ def _can_be_had(config: Config, warn: Callable[[str], None]) -> bool:
         InputError: weights that the user named cannot be loaded.
     """
     backbone = config.detector.backbone
-    if not isinstance(backbone, TorchvisionBackbone):
-        backbone = TorchvisionBackbone()
+    if not isinstance(backbone, TorchvisionBackbone) or backbone.weights == "none":
+        return False
     try:
         backbone(pretrained=True)
     except InputError as error:

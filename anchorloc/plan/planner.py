@@ -43,7 +43,8 @@ class PlanRequest:
     @property
     def config(self) -> Config:
         """What is given, with defaults for the rest."""
-        return self.with_choices({} if self.keys is not None else PRETRAINED)
+        chosen = self.keys is None or "detector.backbone" in self.keys
+        return self.with_choices(PRETRAINED if chosen else {})
 
     def with_choices(self, chosen: Mapping[str, Any]) -> Config:
         """Return what is given, with `chosen` settings for the rest.
