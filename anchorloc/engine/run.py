@@ -15,10 +15,9 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.data import CocoData, LabelData
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
-from anchorloc.engine.outcome import POOR_AP50, outcome_sentence
+from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
 from anchorloc.engine.preparation import PLAN, check_prospects, open_data, print_command, show_plan, warn
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
@@ -215,8 +214,16 @@ def _report(training: Training, console: Console, started: float) -> None:
     judgment = replace(
         judgment,
         title=f"{folder.name}: validation",
+        heading=run_heading(
+            training.config, (len(training.train), len(val)), training.clock.step, training.learner.device.type
+        ),
         charts=training_charts(history),
-        facts={**judgment.facts, "training": duration(trained), "from start to report": total},
+        facts={
+            **judgment.facts,
+            "training": duration(trained),
+            "from start to report": total,
+            "settings": changed_settings(training.config),
+        },
         warnings=[*val.warnings, *judgment.warnings, *(training.concerns if poor else ())],
     )
     page = write_and_print_report(folder, judgment, console)
@@ -224,13 +231,7 @@ def _report(training: Training, console: Console, started: float) -> None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)
         print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
-    if sentence := outcome_sentence(history, _checked_by_doctor(training.config)):
+    labels = data_path(training.config)
+    if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
         console.print(printable(sentence), highlight=False, markup=False)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
-
-
-def _checked_by_doctor(config: Config) -> str:
-    """Return what `anchorloc doctor` takes for the data of a config; "" for built-in shapes."""
-    if isinstance(config.data, LabelData):
-        return shlex.quote(str(config.data.path))
-    return shlex.quote(str(config.data.root / config.data.train)) if isinstance(config.data, CocoData) else ""

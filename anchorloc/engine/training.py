@@ -17,6 +17,7 @@ from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
+from anchorloc.engine.outcome import FEW_STEPS
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
 from anchorloc.engine.state.resume_check import Change
@@ -50,7 +51,7 @@ from anchorloc.report.localization import collapse_sentence
 from anchorloc.text import about
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
-FEW_STEPS, COUNTED_AT = 100, 10  # a run of fewer steps learns little; they are estimated after this many
+COUNTED_AT = 10  # steps, after which the number that fits into the time is estimated
 COLLAPSE_FROM = 0.2  # progress from which collapsed boxes are worth a warning
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from anchorloc.engine.outcome import outcome_sentence
+from anchorloc.config import Config, read_config
+from anchorloc.engine.outcome import changed_settings, outcome_sentence
 
 
 def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
@@ -30,6 +31,21 @@ def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
 )
 def test_the_sentence_follows_the_validations(scores: tuple[float, ...], expected: str) -> None:
     assert outcome_sentence(history(*scores), "").startswith(expected)
+
+
+def test_a_short_run_is_to_be_longer() -> None:
+    assert outcome_sentence([{"step": 6, "val/AP": 0.0, "val/AP50": 0.0}], "photos") == (
+        "AP50 is 0.000 after 6 steps, which are few: train longer."
+    )
+
+
+def test_the_settings_that_differ_are_listed() -> None:
+    config = read_config(None, ["train.batch_size=4", "transform.resize={kind: Letterbox}"])
+    assert changed_settings(config).split(", ") == [
+        *("transform.resize.kind=Letterbox", "transform.resize.height=320", "transform.resize.width=320"),
+        "train.batch_size=4",
+    ]
+    assert changed_settings(Config()) == ""
 
 
 def test_a_run_that_learned_nothing_names_the_doctor() -> None:
