@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import reprlib
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -105,6 +106,13 @@ def percent(fraction: float) -> str:
     if rounded == "100.0%":
         return "100%" if fraction == 1 else ">99.9%"
     return ("0%" if fraction == 0 else "<0.1%") if rounded == "0.0%" else rounded
+
+
+def about(number: float) -> str:
+    """Return a number above 0, rounded to two digits, such as 180 or 7,600."""
+    digits = 1 - math.floor(math.log10(number))
+    rounded = round(number, digits)
+    return f"{rounded:,.{max(0, digits)}f}"
 
 
 def three_decimals(value: float | None) -> str:

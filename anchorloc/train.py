@@ -1,4 +1,4 @@
-"""Train a detector or localizer: on the built-in shapes without arguments, on your own data with a config."""
+"""Train a detector or localizer: on the built-in shapes without arguments, on your own data without a config."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from anchorloc.startup import import_torch
 
 if TYPE_CHECKING:
     from anchorloc.config import Config
+    from anchorloc.plan import PlanRequest
 
 START = time.perf_counter()
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
     command = shlex.join(["anchorloc", "train", *words])
-    config = _config(arguments)
+    config, request = _config(arguments)
     from rich.console import Console
 
     from anchorloc.engine.system.display import waiting
@@ -43,14 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process of torchrun prints
     with waiting(console, "loading torch"):
         import_torch()
+        from anchorloc.engine.preparation import write_plan
         from anchorloc.engine.run import resume_run, start_run
+    if arguments.plan and request is not None:
+        return write_plan(arguments.out, config, command, request)
     if arguments.resume:
         return resume_run(arguments.out, config, command, START, arguments.allow_changes)
-    return start_run(arguments.out, config, command, START)
+    return start_run(arguments.out, config, command, START, request, arguments.force)
 
 
-def _config(arguments: argparse.Namespace) -> Config:
-    """Return the settings of the run; this loads no torch.
+def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
+    """Return the settings of the run, and what a plan is asked to choose; this loads no torch.
 
     Raises:
         InputError: options contradict each other, a file is missing, or a setting is wrong.
@@ -60,28 +64,36 @@ def _config(arguments: argparse.Namespace) -> Config:
         raise InputError("--allow-changes needs --resume")
     if arguments.resume and arguments.out is None:
         raise InputError("--resume needs --out DIR, the folder of the run to resume")
-    if path is not None:
+    if arguments.resume and arguments.plan:
+        raise InputError("--resume keeps the settings of the run; leave out --plan")
+    if path is not None and not path.is_dir():
         refuse_missing(path)
     if arguments.resume:
         from anchorloc.engine.state.run_folder import read_run_config  # --help does not wait for it
 
-        return read_run_config(arguments.out, path, overrides)
-    from anchorloc.config import read_config
+        return read_run_config(arguments.out, path, overrides), None
+    from anchorloc.plan import read_request
 
-    return read_config(path, overrides)
+    return read_request(path, overrides, plan=arguments.plan)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = command_parser("train", __doc__)
     parser.add_argument(
-        "settings", nargs="*", metavar="CONFIG | key=value", help="a YAML file, and overrides such as train.seed=1"
+        "settings",
+        nargs="*",
+        metavar="DATA | CONFIG | key=value",
+        help="labeled images of any format, for which settings are chosen, or a YAML file with settings; and overrides "
+        "such as train.seed=1",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATE-TIME)")
     parser.add_argument("--resume", action="store_true", help="resume the run in the folder given by --out")
     parser.add_argument(
         "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"
     )
+    parser.add_argument("--force", action="store_true", help="train even if no box has an anchor")
+    parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser
 

@@ -36,7 +36,7 @@ TINY = [
 ]
 SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
-RUN = ["README.md", "anchors.md", "doctor.md", "models.md", "report.md", "training.md"]
+RUN = ["README.md", "anchors.md", "doctor.md", "models.md", "plan.md", "report.md", "training.md"]
 ELSEWHERE = {"predict.md"}  # test_predict_command.py and test_export.py run it
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
 
@@ -70,6 +70,9 @@ def prepare(page: str) -> None:
         Path("runs/mine").mkdir(parents=True)
         data = "data={train_images: 2, val_images: 4, size: 96}"
         save_random(Path("runs/mine/best.pt"), data)
+    elif page == "plan.md":
+        for split in ("train", "val"):
+            Path(f"path/to/data/annotations/{split}.json").unlink()
     elif page == "doctor.md":
         whole = json.loads(Path("train.json").read_text())
         for number, image in enumerate(whole["images"]):

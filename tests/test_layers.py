@@ -24,6 +24,7 @@ LAYERS = (
     {"config"},
     {"report"},
     {"doctor", "lab"},
+    {"plan"},
     {"engine"},
     {"predict"},
     {"export"},

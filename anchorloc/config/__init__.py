@@ -1,9 +1,18 @@
 """The tree of settings, and its reading and writing as YAML."""
 
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
-from anchorloc.config.reader import config_from_plain, list_settings, read_config, read_saved_config, to_plain, to_yaml
+from anchorloc.config.reader import (
+    config_from_plain,
+    list_settings,
+    read_config,
+    read_saved_config,
+    to_plain,
+    to_yaml,
+    with_overrides,
+)
 from anchorloc.config.renamed import translated
 from anchorloc.config.settings import MAX_THREADS, Config, TrainSettings
+from anchorloc.config.yaml import read_yaml
 
 __all__ = [
     "MAX_THREADS",
@@ -15,7 +24,9 @@ __all__ = [
     "list_settings",
     "read_config",
     "read_saved_config",
+    "read_yaml",
     "to_plain",
     "to_yaml",
     "translated",
+    "with_overrides",
 ]

@@ -52,16 +52,26 @@ def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) ->
     Raises:
         InputError: naming `origin` or the override, the dotted key and the value.
     """
+    plain = with_overrides(plain, origin, overrides)
+    config: Config = _read_component(Config, plain, Config(), "", _Origin(origin, tuple(overrides)))
+    return config
+
+
+def with_overrides(plain: Any, origin: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a copy of nested settings with `key=value` overrides written into it; nothing else is checked.
+
+    Raises:
+        InputError: `plain` holds no settings, or an override cannot be read.
+    """
     if not isinstance(plain, dict):
         found = {str: "text", list: "a list", type(None): "nothing", bool: "true or false"}.get(type(plain), "a number")
         raise InputError(f"{origin} contains {found}, not settings; write `key: value` lines")
-    plain = copy.deepcopy(plain)
-    _expand_data_path(plain)
+    settings: dict[str, Any] = copy.deepcopy(plain)
+    _expand_data_path(settings)
     for override in overrides:
-        _apply(plain, override)
-        _expand_data_path(plain)
-    config: Config = _read_component(Config, plain, Config(), "", _Origin(origin, tuple(overrides)))
-    return config
+        _apply(settings, override)
+        _expand_data_path(settings)
+    return settings
 
 
 def to_plain(config: object) -> Any:

@@ -23,10 +23,9 @@ class ResidualNetwork(Backbone):
             )
             for i, (width, blocks) in enumerate(zip(settings.channels, settings.blocks, strict=True))
         )
-        strides = [4 << i for i in range(len(settings.channels))]
-        self.skipped = strides.index(settings.first_stride)
+        self.strides = settings.strides
+        self.skipped = len(settings.channels) - len(self.strides)
         self.channels = settings.channels[self.skipped :]
-        self.strides = tuple(strides[self.skipped :])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps from `first_stride` on, fine to coarse."""

@@ -28,6 +28,11 @@ class ResidualBackbone:
         if self.first_stride not in [4 << stage for stage in range(len(self.channels))]:
             raise ValueError(f"first_stride must be the stride of a stage (4, 8, ...), got {self.first_stride}")
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The strides of the maps that the pyramid gets, in pixels."""
+        return tuple(4 << stage for stage in range(len(self.channels)) if 4 << stage >= self.first_stride)
+
     def __call__(self, *, pretrained: bool = True) -> Backbone:
         """Build the module, randomly initialized: there are no weights to load."""
         from anchorloc.detector.backbone import ResidualNetwork

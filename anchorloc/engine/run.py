@@ -15,10 +15,10 @@ import torch
 from rich.console import Console
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.data import LabelSource, Source
-from anchorloc.engine.build import open_splits
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
+from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
+from anchorloc.engine.preparation import PLAN, check_prospects, open_data, print_command, show_plan, warn
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
@@ -36,21 +36,29 @@ from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.trained_model import TrainedModel, for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
-from anchorloc.lab.findings import coverage_sentence
-from anchorloc.lab.network_views import NetworkViews
+from anchorloc.files import write_json
 from anchorloc.metrics.analysis import AnalysisOptions
+from anchorloc.plan import PlanRequest, plan_rows
 from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.startup import say_what_is_late
-from anchorloc.structures import Category, categories_of
+from anchorloc.structures import categories_of
 from anchorloc.text import counted, printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
-def start_run(out: Path | None, config: Config, command: str, started: float) -> int:
+def start_run(
+    out: Path | None,
+    config: Config,
+    command: str,
+    started: float,
+    request: PlanRequest | None = None,
+    force: bool = False,
+) -> int:
     """Train in a new folder and return the exit status; `started` is the time at which the process began.
 
-    A process that torchrun started in place of one that died resumes the run in `out`.
+    With `request`, `config` gives the data, and the plan the settings. `force` trains even if no box has an anchor. A
+    process that torchrun started in place of one that died resumes the run in `out`.
 
     Raises:
         InputError: settings, data or the file system do not allow it; nothing is left behind.
@@ -68,14 +76,22 @@ def start_run(out: Path | None, config: Config, command: str, started: float) ->
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
         sources = open_data(config, console)
+        plan = None
+        if request is not None:
+            plan = show_plan(request, sources, console)
+            config = plan.config
+        concerns = check_prospects(config, sources[0], console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), *sources, processes)
+        training.concerns.extend(concerns)
         for phrase in training.learner.not_loaded:
             text = f"not loaded from {config.detector.weights}: {phrase}"
             console.print(printable(text), markup=False, highlight=False)
         if processes.first:
             training.saver.folder, lock = create_run_folder(out, config, command)
             stack.callback(lock.release)
+            if plan is not None:
+                write_json(training.saver.folder / PLAN, plan_rows(plan.choices))
         return _run(training, console, started)
 
 
@@ -107,18 +123,19 @@ def _resume(
         stack.callback(RunLock(folder).release)
         remove_temporaries(folder)
     console = Console(quiet=not processes.first)
-    warn = partial(_warn, console)
-    state = load_last(folder, warn, processes.first)
+    state = load_last(folder, partial(warn, console), processes.first)
     sources = open_data(config, console, () if state is None else categories_of(state["categories"]))
+    concerns = check_prospects(config, sources[0], console, force=True)
     with waiting(console, "building the network and loading its weights"):
         training = Training(config, folder, *sources, processes, pretrained=state is None)
+    training.concerns.extend(concerns)
     then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
     if state is None:
         console.print(f"{folder} has no checkpoint yet: the run starts from step 0", markup=False)
     else:
-        training.resume(state, warn, changes)
+        training.resume(state, partial(warn, console), changes)
         console.print(_resume_sentence(training), highlight=False, soft_wrap=True)
     if processes.first and config != read_saved_config(saved):
         write_config(folder, config, command)
@@ -154,24 +171,6 @@ def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, consol
         console.print(f"changed: the run was trained with {printable(str(change))}", markup=False, highlight=False)
 
 
-def open_data(config: Config, console: Console, known: Sequence[Category] = ()) -> tuple[Source, Source]:
-    """Open both splits, check every image file, and print counts and warnings; `known` is as for `open_splits`."""
-    with waiting(console, "reading the data"):
-        sources = open_splits(config, known)
-    if isinstance(sources[1], LabelSource):
-        console.print(printable(sources[1].description), markup=False, highlight=False)
-    for split, source in zip(("train", "val"), sources, strict=True):
-        boxes = sum(len(source.target(index)) for index in range(len(source)))
-        console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
-        for warning in (*source.warnings, *source.check_images()):
-            _warn(console, warning)
-    if config.method.has_anchors:
-        with waiting(console, "matching anchors and boxes (the first run on a machine compiles kernels)"):
-            sentence = coverage_sentence(NetworkViews(config, sources[0]))
-        console.print(sentence, highlight=False)
-    return sources
-
-
 def _run(training: Training, console: Console, started: float) -> int:
     """Train, then judge the best weights and write the report."""
     threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
@@ -186,7 +185,7 @@ def _run(training: Training, console: Console, started: float) -> int:
             training.run(display)
     except Stopped as stopped:
         console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
-        _print_command(console, resume_command(folder))
+        print_command(console, resume_command(folder))
         return stopped.exit_status
     _report(training, console, started)
     return 0
@@ -212,25 +211,28 @@ def _report(training: Training, console: Console, started: float) -> None:
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
     total = duration(time.perf_counter() - started)
+    poor = (judgment.evaluation.summary.ap50 or 0.0) < POOR_AP50
     judgment = replace(
         judgment,
         title=f"{folder.name}: validation",
+        heading=run_heading(
+            training.config, (len(training.train), len(val)), training.clock.step, training.learner.device.type
+        ),
         charts=training_charts(history),
-        facts={**judgment.facts, "training": duration(trained), "from start to report": total},
-        warnings=[*val.warnings, *judgment.warnings],
+        facts={
+            **judgment.facts,
+            "training": duration(trained),
+            "from start to report": total,
+            "settings": changed_settings(training.config),
+        },
+        warnings=[*val.warnings, *judgment.warnings, *(training.concerns if poor else ())],
     )
     page = write_and_print_report(folder, judgment, console)
     if judgment.analysis is None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)
-        _print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
+        print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
+    labels = data_path(training.config)
+    if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
+        console.print(printable(sentence), highlight=False, markup=False)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
-
-
-def _print_command(console: Console, command: str) -> None:
-    """Print a command as one line, which can be copied however long it is."""
-    console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _warn(console: Console, text: str) -> None:
-    console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)

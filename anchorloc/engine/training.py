@@ -17,6 +17,7 @@ from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
+from anchorloc.engine.outcome import FEW_STEPS
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
 from anchorloc.engine.state.resume_check import Change
@@ -47,8 +48,10 @@ from anchorloc.engine.validation import (
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
+from anchorloc.text import about
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
+COUNTED_AT = 10  # steps, after which the number that fits into the time is estimated
 COLLAPSE_FROM = 0.2  # progress from which collapsed boxes are worth a warning
 
 
@@ -74,6 +77,7 @@ class Training:
         self.validation_batches = validation_batches(config, val)
         self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
+        self.concerns: list[str] = []  # warnings that a poor report repeats
         self.identity = {
             "config": to_plain(config),
             "categories": [[category.id, category.name] for category in train.categories],
@@ -139,7 +143,7 @@ class Training:
                 skipped = self.progress.skipped
                 display.log(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
             if log is not None:
-                self._log_step(display, log)
+                self._after_step(display, log)
                 if self.learner.device.type == "cpu" and (sentence := watch.sentence()):
                     display.log(f"warning: {sentence}")
                 if self.saver.is_due:
@@ -167,7 +171,8 @@ class Training:
         self.clock.step += 1
         return losses
 
-    def _log_step(self, display: Display, log: MetricsLog) -> None:
+    def _after_step(self, display: Display, log: MetricsLog) -> None:
+        """Show the progress, and log the means of the last steps from time to time."""
         if self.clock.step % LOG_EVERY == 0:
             settings = self.config.train
             rate = self.clock.lr_factor(self.clock.progress) * settings.optimizer.learning_rate
@@ -175,7 +180,10 @@ class Training:
             counted = {"skipped": self.progress.skipped} if settings.skip_nonfinite else {}
             values = {**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
-            display.update(self.clock.progress, self._status(values))
+        if self.clock.step == COUNTED_AT and (warning := self._few_steps()):
+            self.concerns.append(warning)
+            display.log(f"warning: {warning}")
+        display.update(self.clock.progress, self._status())
 
     def _validation_is_due(self) -> bool:
         """Return whether to validate before the end: by the saved state alone, or by the clock in minutes."""
@@ -230,7 +238,7 @@ class Training:
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         best = self.progress.best
-        rank = ", best so far" if ap > best.ap else f", equal to step {best.step}" if ap == best.ap else ""
+        rank = ", best so far" if ap > max(0.0, best.ap) else f", equal to step {best.step}" if ap == best.ap else ""
         display.log(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{rank}"
@@ -253,12 +261,29 @@ class Training:
             self.collapse_warned = True
             display.log(f"warning: {collapse_sentence(found)}")
 
-    def _status(self, values: dict[str, float]) -> str:
-        left = self.clock.seconds * (1 / max(self.clock.progress, 1e-6) - 1)
+    def _few_steps(self) -> str:
+        """Return a warning if the time allows too few steps, else ""."""
+        settings, steps = self.config.train, self.clock.step / max(self.clock.progress, 1e-6)
+        if settings.length_and_unit[1] != "minute" or steps >= FEW_STEPS:
+            return ""
         return (
-            f"step {self.clock.step} loss {values.get('loss', math.nan):.3f} lr {values['lr']:.1e} "
-            f"{values['images_per_second']:.0f} img/s, {duration(max(0.0, left))} left"
+            f"only about {about(steps)} steps fit into {settings.length}, and under {FEW_STEPS} teach little; raise "
+            "train.length, or lower train.batch_size or the size of the images"
         )
+
+    def _status(self) -> str:
+        """Return the progress of the run in at most 64 characters, which fit beside a bar."""
+        clock, best = self.clock, self.progress.best
+        progress = min(1.0, max(clock.progress, 1e-6))
+        left = clock.seconds * (1 / progress - 1)
+        speed = clock.step * self.config.train.batch_size / max(clock.seconds, 1e-6)
+        parts = [
+            f"step {clock.step} of about {about(max(clock.step, clock.step / progress))}",
+            f"epoch {clock.epoch:.1f}",
+            f"{duration(left)} left",
+            f"{speed:.{0 if speed >= 10 else 1}f} images/s",
+        ]
+        return ", ".join([*parts, *([f"best AP {best.ap:.3f}"] if best.ap > 0 else [])])
 
 
 def _until(caught: Sequence[int], loader: Iterable[Batch]) -> Iterator[Batch]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anchorloc.lab.anchor_coverage import AnchorCoverage, fraction_true, measure_coverage
+from anchorloc.lab.anchor_coverage import AnchorCoverage, fraction_true
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.network_views import NetworkViews
@@ -36,13 +36,12 @@ def ceiling_findings(views: NetworkViews, limit: Ceiling) -> list[Finding]:
     return list(_decoder_misses(views, limit))
 
 
-def coverage_sentence(views: NetworkViews, max_images: int = 1000) -> str:
-    """Return in one line how many boxes have a positive anchor; at most `max_images` images are looked at."""
-    coverage = measure_coverage(views.subset(max_images), rescue_curve=False)
+def coverage_sentence(coverage: AnchorCoverage, images: int) -> str:
+    """Return how many boxes have a positive anchor; `images` are in the split, some of which were looked at."""
     boxes = len(coverage.boxes)
-    where = f" in {coverage.images:,} of the images" if coverage.images < len(views) else ""
+    where = f" in {coverage.images:,} of the images" if coverage.images < images else ""
     share = f" ({percent(coverage.assigned)})" if coverage.unassigned else ""
-    return f"anchors: {boxes - coverage.unassigned:,} of {boxes:,} boxes{where} have a positive anchor{share}"
+    return f"{boxes - coverage.unassigned:,} of {boxes:,} boxes{where} have a positive anchor{share}"
 
 
 def _no_weak_group(coverage: AnchorCoverage) -> Finding:

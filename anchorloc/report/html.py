@@ -14,13 +14,22 @@ from anchorloc.text import percent, shorten, three_decimals
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def render(template: str, title: str, facts: Mapping[str, object], warnings: Sequence[str], **values: Any) -> str:
+def render(
+    template: str,
+    title: str,
+    facts: Mapping[str, object],
+    warnings: Sequence[str],
+    *,
+    heading: str = "",
+    **values: Any,
+) -> str:
     """Return a page; `template` is a path in the package that extends report/base.html."""
     return (
         _environment()
         .get_template(template)
         .render(
             title=shorten(title),
+            heading=shorten(heading, 500),
             facts={shorten(str(key)): shorten(str(value), 500) for key, value in facts.items()},
             warnings=[shorten(warning, 1000) for warning in warnings],
             version=__version__,

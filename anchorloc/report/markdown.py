@@ -19,6 +19,7 @@ def render_markdown(judgment: Judgment) -> str:
     numbers = evaluation.summary.named()
     parts = [
         f"# {escape(judgment.title)}",
+        escape(judgment.heading),
         size_line(evaluation),
         markdown_table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
         operating_sentence(evaluation) or "",

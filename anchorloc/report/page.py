@@ -27,6 +27,7 @@ def render_page(judgment: Judgment) -> str:
         judgment.title,
         judgment.facts,
         judgment.all_warnings,
+        heading=judgment.heading,
         sizes=size_line(evaluation),
         numbers=_numbers(evaluation, analysis),
         a=None if analysis is None else sections(analysis, evaluation),

@@ -37,7 +37,7 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar = Progress(
-            BarColumn(bar_width=16),  # fits 80 columns with the text
+            BarColumn(bar_width=8),  # fits 80 columns with the text
             TextColumn("{task.percentage:3.0f}% {task.fields[text]}"),
             console=console,
             disable=not console.is_terminal,

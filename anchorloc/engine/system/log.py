@@ -112,7 +112,8 @@ class _EventFile:
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         numbers = {name: value for name, value in values.items() if isinstance(value, float | int)}
-        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        tags = {name: name if name.startswith("val/") else f"train/{name}" for name in numbers}
+        scalars = [Summary.Value(tag=tags[name], simple_value=value) for name, value in numbers.items()]
         self._add(Event(step=step, summary=Summary(value=scalars)))
 
     def sync(self) -> None:

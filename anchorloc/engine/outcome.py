@@ -1,0 +1,94 @@
+"""Say in plain words what a run has reached, and what to try next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anchorloc.config import Config, to_plain
+from anchorloc.data import CocoData, LabelData
+
+POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
+FEW_STEPS = 100  # a run of fewer steps learns little
+RISE = 0.01  # AP: a smaller change in the last quarter of a run is noise
+LAST_PART = 0.75  # fraction of the steps, from which the end is judged
+
+
+def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
+    """Return one or two sentences on a finished run.
+
+    Args:
+        history: the lines of its log.
+        data: what `anchorloc doctor` takes to check its data; "" if there is nothing to check.
+    """
+    scores = [(row["step"], row["val/AP"], row["val/AP50"]) for row in history if "val/AP" in row]
+    if not scores:
+        return ""
+    step, ap, ap50 = scores[-1]
+    best_step, best, _ = max(scores, key=lambda one: (one[1], one[0]))
+    if max(score[2] for score in scores) < POOR_AP50 and step < FEW_STEPS:
+        return f"AP50 is {ap50:.3f} after {step:,} steps, which are few: train longer."
+    if max(score[2] for score in scores) < POOR_AP50:
+        check = f"; check with `anchorloc doctor {data}`, and" if data else ", and"
+        return (
+            f"Next to nothing was learned: AP50 is {ap50:.3f} after {step:,} steps. Labels may not fit the "
+            f"images{check} see whether the loss falls."
+        )
+    earlier = [one[1] for one in scores if one[0] <= LAST_PART * step]
+    if best - ap > RISE:
+        return f"AP was {best:.3f} at step {best_step:,}, which best.pt holds, and fell to {ap:.3f}: train less long."
+    if earlier and ap - earlier[-1] > RISE:
+        return f"AP was still rising, from {earlier[-1]:.3f} to {ap:.3f} in the last part of the run: train longer."
+    if earlier:
+        return f"AP has leveled off at {ap:.3f}: larger images, more images or a larger network may raise it."
+    return f"AP is {ap:.3f} after {step:,} steps, with too few validations to see whether it was still rising."
+
+
+def run_heading(config: Config, images: Sequence[int], steps: int, device: str) -> str:
+    """Return in one line when and on what a run trained: date, data, images, time and steps, device, seed.
+
+    Args:
+        images: the numbers of train and val images.
+    """
+    train, val = images
+    resize = to_plain(config.transform.resize)
+    epochs = steps * config.train.batch_size / train
+    return " · ".join(
+        [
+            time.strftime("%Y-%m-%d"),
+            f"{data_name(config)}: {train:,} train and {val:,} val images",
+            f"{type(config.transform.resize).__name__} {' x '.join(map(str, resize.values()))}".strip(),
+            f"{config.train.length}: {steps:,} steps, {epochs:.1f} epochs on {device}",
+            f"seed {config.train.seed}",
+        ]
+    )
+
+
+def data_path(config: Config) -> Path | None:
+    """Return the labels that a config trains on; None for built-in shapes."""
+    if isinstance(config.data, LabelData):
+        return config.data.path
+    return config.data.root / config.data.train if isinstance(config.data, CocoData) else None
+
+
+def data_name(config: Config) -> str:
+    """Return what a report calls the data of a config."""
+    path = config.data.root if isinstance(config.data, CocoData) else data_path(config)
+    return "built-in shapes" if path is None else path.resolve().name
+
+
+def changed_settings(config: Config) -> str:
+    """Return the settings, the data apart, that differ from the built-in ones, as key=value."""
+    default = dict(_leaves(to_plain(Config())))
+    changed = [f"{key}={value}" for key, value in _leaves(to_plain(config)) if default.get(key, value is None) != value]
+    return ", ".join(word for word in changed if not word.startswith("data."))
+
+
+def _leaves(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,40 @@
+"""One setting that a plan chose, and what it was chosen from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.config import Config
+from anchorloc.plan.fingerprint import Fingerprint
+from anchorloc.plan.machine import Machine
+
+Basis = Literal["fixed", "data", "machine"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting, its value as in YAML, and the reason; `basis` is what another value would follow from."""
+
+    key: str  # such as transform.resize
+    value: Any
+    why: str
+    basis: Basis
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the rules look at."""
+
+    data: Fingerprint
+    machine: Machine
+    seconds: float | None  # for training; None where train.length is in epochs or iterations
+    pretrained: bool  # whether the weights of the network can be had
+    images_per_second: Callable[[Config], float]  # in training
+    fit: Callable[[Config], AnchorGenerator | None]  # anchors fitted to the boxes; None if these are not better
+
+    def images_seen(self, config: Config) -> float | None:
+        """Return how many images a run in minutes trains on, repeats counted."""
+        return None if self.seconds is None else self.seconds * self.images_per_second(config)

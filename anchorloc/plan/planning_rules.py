@@ -1,0 +1,218 @@
+"""The rules of a plan: from the data set and the machine to settings, each with its reason in words.
+
+The three kinds of settings are as in nnDetection (arXiv:2106.00817): fixed for all data, by rule from the data and the
+machine, and chosen on val after training, which are thresholds and no settings of the plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from anchorloc.config import Config, to_plain
+from anchorloc.data import ShortestSide
+from anchorloc.plan.choice import Choice, Facts
+
+WANTED_SIDE: Final = 48  # network pixels that the 10th percentile of the sides of boxes should have
+MIN_SIDE: Final = 256  # shorter side of the input, in pixels
+MAX_PIXELS: Final = {"cpu": 640 * 640, "mps": 800 * 1088, "cuda": 800 * 1088}  # input
+MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
+MIN_STEPS, EPOCHS, MOST_IMAGES = 150, 5, 3000  # a run should see EPOCHS epochs, within these bounds
+SIDE_STEP: Final = 32  # pixels between the sizes that are tried
+BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
+BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gradients (python -m benchmarks.memory)
+MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
+RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
+WARMUP_SHARE: Final = 0.1  # fraction of the steps
+FIT: Final = True  # fit the shapes of anchors to the boxes
+REACH: Final = 8.0  # strides: a level serves objects up to this side
+Rule = Callable[[Facts, Config], Iterator[Choice]]
+
+
+def network(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Choose the backbone and the head by the device, and random weights only where others cannot be had."""
+    on_gpu = facts.machine.device == "cuda"
+    channels = 256 if on_gpu else 96
+    if facts.pretrained:
+        name = "resnet50" if on_gpu else "mobilenet_v2"
+        backbone: dict[str, Any] = {"kind": "TorchvisionBackbone", "name": name, "strides": [8, 16, 32]}
+        yield Choice("detector.backbone", backbone, f"pretrained, and fast on a {_device(facts)}", "machine")
+    else:
+        backbone = {"kind": "ResidualBackbone", "first_stride": 8}
+        yield Choice("detector.backbone", backbone, "small: pretrained weights cannot be had", "machine")
+    head = {"channels": channels, "depth": 2}
+    yield Choice("detector.head", head, f"fast on a {_device(facts)}", "machine")
+
+
+def optimizer(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Train a pretrained backbone at half the rate of the rest."""
+    pace = 0.5 if facts.pretrained else 1.0
+    value = {"kind": "Muon", "learning_rate": 5e-3, "backbone_lr_multiplier": pace}
+    yield Choice("train.optimizer", value, "fewest steps to a given AP on the data sets it was tried on", "fixed")
+
+
+def batch_size(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Start from the batch of the device; a small data set still has some steps in an epoch."""
+    wanted = BATCH[facts.machine.device]
+    size = max(2, min(wanted, facts.data.images // 8)) if facts.data.images >= 2 else 1
+    why = f"as tried on a {_device(facts)}" if size == wanted else f"{facts.data.images} images make few batches"
+    yield Choice("train.batch_size", size, why, "fixed" if size == wanted else "data")
+
+
+def input_size(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Make small objects visible, as far as the image, the device and the time allow."""
+    data = facts.data
+    wanted = _whole(WANTED_SIDE / data.sides[0])
+    largest = min(
+        _whole(MAX_ENLARGED * min(data.size), math.floor),
+        _whole(math.sqrt(MAX_PIXELS[facts.machine.device] / data.elongation), math.floor),
+    )
+    least = min(MIN_SIDE, largest)
+    size = min(max(wanted, least), largest)
+    reason, basis = _size_reason(facts, size, wanted, largest)
+    while size - SIDE_STEP >= least and _is_too_slow(facts, config, size):
+        size -= SIDE_STEP
+        reason, basis = "the time allows no larger images", "machine"
+    side = data.sides[0] * size
+    value = to_plain(_resize(facts, size))
+    why = f"{reason}; small objects have {side:.0f} px"
+    yield Choice("transform.resize", {"kind": "ShortestSide", **value}, why, basis)  # type: ignore[arg-type]
+
+
+def memory(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Lower the batch until its activations fit into the memory."""
+    height, width = config.padded(config.transform.resize(facts.data.size)[0])
+    allowed = MEMORY_SHARE * facts.machine.for_training / (BYTES_PER_PIXEL * height * width)
+    size = config.train.batch_size
+    while size > max(1.0, allowed):
+        size //= 2
+    if size < config.train.batch_size:
+        gib = facts.machine.for_training / (1 << 30)
+        yield Choice("train.batch_size", size, f"more images do not fit into {gib:.0f} GiB", "machine")
+
+
+def levels(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Add coarse levels until the large objects have one."""
+    size = config.transform.resize(facts.data.size)[0]
+    large = facts.data.sides[2] * min(size)
+    coarsest = 32
+    extra = 0
+    while REACH * coarsest < large and 2 * coarsest <= max(size):
+        coarsest, extra = 2 * coarsest, extra + 1
+    value = {"kind": "FeaturePyramid", "channels": config.detector.head.channels, "extra_levels": extra}  # type: ignore[union-attr]
+    yield Choice("detector.pyramid", value, f"large objects have {large:.0f} px", "data")
+
+
+def anchors(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Fit the anchors to the boxes, or keep RetinaNet's nine where the fit gains nothing on held-out boxes."""
+    strides = config.detector.pyramid.out_strides(config.detector.backbone.strides)
+    if strides is not None:
+        shapes = {"scales": [4, 5.04, 6.35], "height_to_width": [0.5, 1, 2]}
+        yield Choice(
+            "anchors", {"kind": "AnchorGenerator", "strides": strides, **shapes}, "RetinaNet's shapes", "fixed"
+        )
+
+
+def fitted_anchors(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Fit the shapes to the boxes under the assigner in use."""
+    found = facts.fit(config) if FIT else None
+    if found is not None:
+        value = {"kind": "AnchorGenerator", **to_plain(found)}
+        yield Choice("anchors", value, "fitted to the boxes, better on held-out ones", "data")
+
+
+def augmentation(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Change few images much, and many a little."""
+    few = facts.data.images < 1000
+    value = {
+        "horizontal_flip": 0.5,
+        "scale_jitter": [0.6, 1.5] if few else [0.8, 1.25],
+        "photometric": 0.3 if few else 0.2,
+    }
+    yield Choice("transform.augment", value, f"{facts.data.images:,} images", "data")
+
+
+def sampling(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Draw images with a rare class more often."""
+    if facts.data.classes > 1 and facts.data.rarest < RARE:
+        value = {"kind": "RepeatFactorSampling", "threshold": RARE}
+        yield Choice("train.sampling", value, f"one class is in {facts.data.rarest:.1%} of the images", "data")
+
+
+def loading(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Give a GPU more workers; on a CPU the steps need the cores."""
+    most = 8 if facts.machine.device == "cuda" else 2
+    yield Choice("train.workers", min(most, facts.machine.cores), f"{facts.machine.cores} cores", "machine")
+
+
+def steps(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Shorten the warm-up and the averaging of weights in a short run."""
+    seen = facts.images_seen(config)
+    if seen is None:
+        return
+    count = seen / config.train.batch_size
+    warmup = max(5, min(50, round(WARMUP_SHARE * count)))
+    yield Choice("train.warmup", warmup, f"about {count:,.0f} steps", "machine")
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    network,
+    anchors,  # a speed can only be measured with anchors that fit the network
+    optimizer,
+    batch_size,
+    input_size,
+    memory,
+    levels,
+    anchors,
+    augmentation,
+    fitted_anchors,
+    sampling,
+    loading,
+    steps,
+)
+
+PLANNED: Final = (
+    "detector.backbone",
+    "detector.head",
+    "train.optimizer",
+    "train.batch_size",
+    "transform.resize",
+    "detector.pyramid",
+    "anchors",
+    "transform.augment",
+    "train.sampling",
+    "train.workers",
+    "train.warmup",
+)  # every key that a rule chooses
+
+
+def _resize(facts: Facts, size: int) -> ShortestSide:
+    return ShortestSide(size, max(size, _whole(size * facts.data.elongation)))
+
+
+def _is_too_slow(facts: Facts, config: Config, size: int) -> bool:
+    """Return whether a run would see too few images of this size."""
+    resized = replace(config, transform=replace(config.transform, resize=_resize(facts, size)))
+    seen = facts.images_seen(resized)
+    needed = max(MIN_STEPS * config.train.batch_size, min(EPOCHS * facts.data.images, MOST_IMAGES))
+    return seen is not None and seen < needed
+
+
+def _size_reason(facts: Facts, size: int, wanted: int, largest: int) -> tuple[str, str]:
+    if size == wanted:
+        return f"shorter side of {size} px", "data"
+    if wanted > largest:
+        height, width = facts.data.size
+        return f"the most for images of {width} x {height} px", "data"
+    return "objects are large", "data"
+
+
+def _whole(value: float, rounding: Callable[[float], int] = math.ceil) -> int:
+    """Return a side as a multiple of SIDE_STEP, at least one."""
+    return max(1, rounding(value / SIDE_STEP)) * SIDE_STEP
+
+
+def _device(facts: Facts) -> str:
+    return "GPU" if facts.machine.device != "cpu" else "CPU"

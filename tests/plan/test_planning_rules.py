@@ -1,0 +1,155 @@
+"""Which settings change with the data set, the machine and the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from anchorloc.anchors import AnchorGenerator
+from anchorloc.config import Config
+from anchorloc.data import RepeatFactorSampling, ShortestSide
+from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
+from anchorloc.errors import InputError
+from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
+from anchorloc.plan.planning_rules import PLANNED
+
+GIB = 1 << 30
+CPU = Machine("cpu", cores=2, memory=16 * GIB)
+GPU = Machine("cuda", cores=16, memory=128 * GIB, device_memory=24 * GIB)
+PHOTOS = Fingerprint(
+    images=400,
+    val_images=100,
+    classes=3,
+    boxes=2000,
+    most_boxes=20,
+    one_object=False,
+    size=(480, 640),
+    elongation=4 / 3,
+    sides=(0.15, 0.3, 0.5),
+    height_to_width=(0.5, 2.0),
+    rarest=0.3,
+)
+PIXELS_PER_SECOND = 1e6  # in training on the made-up machine
+
+
+def facts(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 10, pretrained: bool = True) -> Facts:
+    def images_per_second(config: Config) -> float:
+        height, width = config.padded(config.transform.resize(data.size)[0])
+        return PIXELS_PER_SECOND * (100 if machine.device == "cuda" else 1) / (height * width)
+
+    return Facts(data, machine, 60 * minutes, pretrained, images_per_second, lambda config: None)
+
+
+def planned(one: Facts, *overrides: str) -> Plan:
+    given = {"data": "photos", "train": {"length": "10 minutes"}}
+    return make_plan(PlanRequest(given, "the command line", overrides), one)
+
+
+def changed(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 10, **more: bool) -> set[str]:
+    """Return the settings that differ from those for 400 photos on a CPU in 10 minutes."""
+    usual, other = planned(facts()), planned(facts(data, machine, minutes, **more))
+    values = [{one.key: one.value for one in plan.choices} for plan in (usual, other)]
+    return {key for key in PLANNED if values[0].get(key) != values[1].get(key)}
+
+
+def test_every_key_of_a_choice_is_listed() -> None:
+    everything = replace(PHOTOS, rarest=0.01)
+    assert {one.key for one in planned(facts(everything)).choices} == set(PLANNED)
+
+
+def test_a_tiny_data_set_has_small_batches() -> None:
+    assert changed(replace(PHOTOS, images=24, boxes=60)) == {"train.batch_size"}
+    assert planned(facts(replace(PHOTOS, images=24))).config.train.batch_size == 3
+    assert planned(facts(replace(PHOTOS, images=1))).config.train.batch_size == 1
+
+
+def test_a_huge_data_set_is_changed_less() -> None:
+    assert changed(replace(PHOTOS, images=100_000, boxes=800_000)) == {"transform.augment"}
+
+
+def test_rare_classes_are_drawn_more_often() -> None:
+    assert changed(replace(PHOTOS, rarest=0.02)) == {"train.sampling"}
+    assert planned(facts(replace(PHOTOS, rarest=0.02))).config.train.sampling == RepeatFactorSampling(0.1)
+    assert changed(replace(PHOTOS, classes=1, rarest=0.02)) == set()  # there is no other class
+
+
+def test_many_small_objects_get_larger_images() -> None:
+    crowded = replace(PHOTOS, images=300, boxes=150_000, most_boxes=500, sides=(0.08, 0.1, 0.15))
+    assert changed(crowded) == {"transform.resize", "train.batch_size", "train.warmup"}
+    config = planned(facts(crowded)).config
+    assert config.transform.resize == ShortestSide(512, 704)
+    assert config.train.batch_size == 4  # 8 take more than 40% of 16 GiB
+
+
+def test_strips_stay_within_the_pixels_of_the_device() -> None:
+    strips = replace(PHOTOS, size=(64, 1024), elongation=16.0)
+    assert planned(facts(strips)).config.transform.resize == ShortestSide(96, 1536)
+    assert "transform.resize" in changed(strips)
+
+
+def test_large_objects_get_coarse_levels() -> None:
+    large = replace(PHOTOS, sides=(0.3, 0.6, 1.1))
+    assert changed(large) == {"transform.resize", "detector.pyramid", "anchors"}
+    config = planned(facts(large)).config
+    assert isinstance(config.anchors, AnchorGenerator)
+    assert config.anchors.strides == (8, 16, 32, 64)
+
+
+def test_a_gpu_gets_a_larger_network_and_more_workers() -> None:
+    keys = {"detector.backbone", "detector.head", "detector.pyramid", "train.batch_size", "train.workers"}
+    assert changed(machine=GPU) == keys
+    config = planned(facts(machine=GPU)).config
+    assert isinstance(config.detector.backbone, TorchvisionBackbone)
+    assert (config.detector.backbone.name, config.train.batch_size, config.train.workers) == ("resnet50", 16, 8)
+
+
+def test_little_memory_lowers_the_batch() -> None:
+    assert changed(machine=replace(CPU, memory=4 * GIB)) == {"train.batch_size"}
+    assert planned(facts(machine=replace(CPU, memory=4 * GIB))).config.train.batch_size == 4
+    assert planned(facts(machine=replace(CPU, memory=GIB))).config.train.batch_size == 1
+
+
+def test_one_minute_gets_smaller_images_and_a_short_warm_up() -> None:
+    assert changed(minutes=1) == {"transform.resize", "train.warmup"}
+
+
+def test_without_weights_a_small_network_starts_from_random_ones() -> None:
+    assert changed(pretrained=False) == {"detector.backbone", "train.optimizer"}
+    assert isinstance(planned(facts(pretrained=False)).config.detector.backbone, ResidualBackbone)
+
+
+def test_what_is_given_stays() -> None:
+    plan = planned(facts(), "train.batch_size=5", "transform.resize={kind: Letterbox, height: 128, width: 128}")
+    assert plan.config.train.batch_size == 5
+    assert plan.config.transform.resize.__class__.__name__ == "Letterbox"
+    assert not {"train.batch_size", "transform.resize"} & {one.key for one in plan.choices}
+
+
+def test_part_of_a_group_that_is_given_joins_what_is_chosen() -> None:
+    config = planned(facts(), "detector.backbone.weights=mine.pth", "transform.augment.vertical_flip=0.5").config
+    assert isinstance(config.detector.backbone, TorchvisionBackbone)
+    assert (config.detector.backbone.weights, config.detector.backbone.name) == ("mine.pth", "mobilenet_v2")
+    assert (config.transform.augment.vertical_flip, config.transform.augment.horizontal_flip) == (0.5, 0.5)
+
+
+def test_auto_chooses_one_key_and_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: photos\ntrain: {batch_size: auto, validate_every: auto}\n")
+    config, request = read_request(tmp_path / "mine.yaml", ["transform.resize=auto"])
+    assert request is not None
+    assert request.keys == ("train.batch_size", "transform.resize")
+    plan = make_plan(request, facts(replace(PHOTOS, images=24)))
+    assert {one.key for one in plan.choices} == {"train.batch_size", "transform.resize"}
+    assert plan.config == replace(
+        config,
+        transform=replace(config.transform, resize=plan.config.transform.resize),
+        train=replace(config.train, batch_size=3),
+    )
+
+
+def test_a_config_without_auto_needs_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: photos\n")
+    assert read_request(tmp_path / "mine.yaml", [])[1] is None
+    with pytest.raises(InputError, match="nonsense"):
+        read_request(tmp_path / "mine.yaml", ["nonsense=auto"])
