@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
-from anchorloc.data.image_paths import locate
+from anchorloc.data.formats.image_finder import image_names
+from anchorloc.data.formats.nearest_names import nearest_names
+from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
@@ -29,16 +31,16 @@ class CocoData:
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
     def open(self, split: Split) -> CocoSource | TiledSource:
-        """Read the annotations of a split; image files are opened later, when their pixels are needed.
+        """Read the annotations of a split, with the sizes of image files where the annotations lack them.
 
         Raises:
             InputError: the file breaks the data policy, or has no box to train on.
         """
         root = Path(self.root)
-        annotations = read_annotations(root / (self.train if split == "train" else self.val))
+        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
+        annotations = read_annotations(root / (self.train if split == "train" else self.val), folder)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
-        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
         source = CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
         return self.tiles(source) if self.tiles and split == "train" else source
 
@@ -84,10 +86,13 @@ class CocoSource(CocoAnnotations):
                 elif header.orientation != 1:
                     left.append(self.name(index))
             except ItemError as error:
-                problems.append(f"{self._describe(index)} {error}")
+                problems.append((index, error))
         if problems:
-            more = len(problems) - 1
-            raise InputError(problems[0] + (f" ({more:,} more cannot be used either)" if more else ""))
+            (index, problem), more = problems[0], len(problems) - 1
+            name = self.name(index)
+            hint = nearest_names(name, image_names(self.folder)) if is_absent(self.folder, name) else ""
+            others = f" ({more:,} more cannot be used either)" if more else ""
+            raise InputError(f"{self._describe(index)} {problem}{hint}{others}")
         return _orientation_warnings(turned, left)
 
     def _describe(self, index: int) -> str:
