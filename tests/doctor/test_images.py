@@ -133,7 +133,9 @@ def test_labels_drawn_on_another_copy_are_neither_moved_nor_removed(tmp_path: Pa
     content["annotations"][0].update(bbox=[30, 20, 30, 25], area=750)
     path = write_document(tmp_path / "a.json", content)
     diagnosis = diagnose([read_document(path, tmp_path, whole=True)])
-    with pytest.raises(InputError, match="declared size differs from its file; --fix takes the file's size if boxes fit"):
+    with pytest.raises(
+        InputError, match="declared size differs from its file; --fix takes the file's size if boxes fit"
+    ):
         repair(diagnosis, 8, False)
     sizes = {file.row: file.size for file in diagnosis.files[0]}
     scaled, count = fit_to_files(diagnosis.documents[0], diagnosis.tables[0], sizes)
