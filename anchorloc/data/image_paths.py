@@ -47,7 +47,7 @@ def locate(folder: Path, name: str) -> Path:
     except OSError as error:
         if means_absent(error):
             raise ItemError(f"does not exist in {folder}; check file_name and the images folder") from None
-        raise AccessError(f"cannot be opened in {folder}: {error.strerror or error}; check its permissions") from None
+        raise AccessError(f"cannot be read in {folder}: {error.strerror or error}; check its permissions") from None
     if not stat.S_ISREG(mode):
         raise ItemError(f"is not a regular file in {folder}; remove the image or put its file there")
     return path

@@ -128,7 +128,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     except Exception as error:  # decoders raise almost any type on damaged files
         if isinstance(error, OSError) and error.errno in REFUSALS:
             raise AccessError(
-                f"cannot be opened: {error.strerror or error}; check its permissions and the disk"
+                f"cannot be read: {error.strerror or error}; check its permissions and the disk"
             ) from None
         raise ItemError(f"cannot be decoded ({_first_line(error)}); replace the file") from None
 

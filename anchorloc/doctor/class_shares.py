@@ -14,7 +14,7 @@ from anchorloc.doctor.rules import Rule
 from anchorloc.text import percent, short_repr
 
 MIN_FACTOR: Final = 2  # between the fractions of images with a class
-CHANCE: Final = 0.001  # of a random split giving any class such a count
+CHANCE: Final = 0.001  # a split that chance makes this rarely is reported
 
 _Annotated = tuple[CocoDocument, AnnotationTable]
 

@@ -17,7 +17,7 @@ from anchorloc.text import short_repr
 
 MANY: Final = 5  # images with a box of the same numbers
 MANY_OF_ALL: Final = 0.05  # fraction of the images with boxes
-STEPS: Final = 2_000_000  # of a side of the image; edges of boxes from fractions with six digits fall on a step
+STEPS: Final = 2_000_000  # a side of the image has as many; edges given by fractions with six digits fall on one
 
 _Annotated = tuple[CocoDocument, AnnotationTable]
 _LabelSet = tuple[bytes, tuple[str, ...]]  # boxes and their classes
@@ -30,7 +30,7 @@ def check_copied_boxes(document: CocoDocument, table: AnnotationTable, findings:
         return
     _, first, inverse = np.unique(table.boxes[rows], axis=0, return_index=True, return_inverse=True)
     pairs = np.unique(np.column_stack([inverse.reshape(-1), table.images[rows]]), axis=0)  # (P, 2) box, image
-    images = np.bincount(pairs[:, 0], minlength=len(first))  # of each box
+    images = np.bincount(pairs[:, 0], minlength=len(first))  # (B,) number of images with each box
     annotated = len(np.unique(table.images))
     reporter, items = Reporter(findings, document, "annotations"), document.items("annotations")
     for box in sorted(np.flatnonzero(images >= max(MANY, MANY_OF_ALL * annotated)), key=lambda box: first[box]):

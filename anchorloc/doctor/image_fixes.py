@@ -67,7 +67,7 @@ def _rename(editable: EditableDocument) -> None:
     difference, names = near_names(missing, found, folder)
     for row, name in zip(rows, names, strict=False):
         rule = rules[row]
-        editable.edit("images", [row], rule.title, f"renamed; equal apart from {difference}", setter(file_name=name))
+        editable.edit("images", [row], "image", f"renamed, equal but for {difference}", setter(file_name=name))
         editable.findings.forget(rule, "images", row)  # it is there
 
 

@@ -16,13 +16,13 @@ from anchorloc.doctor.masks import CLOSE
 from anchorloc.doctor.rules import Rule
 from anchorloc.text import short_repr
 
-MIN_IOU: Final = 0.5  # of a box and the box around its polygon; careless clicks stay above it
+MIN_IOU: Final = 0.5  # careless clicks leave a box and the box around its polygon above it
 
 
 def check_polygons(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
     """Report boxes that lie elsewhere than the polygon of their annotation."""
     items = document.items("annotations")
-    rows: list[int] = []  # of the table
+    rows: list[int] = []  # indices in the table
     around: list[tuple[float, float, float, float]] = []
     for index in np.flatnonzero(table.has_segmentation & ~table.crowd).tolist():
         box = polygon_box(items[table.rows[index]].get("segmentation"))

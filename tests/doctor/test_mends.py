@@ -260,4 +260,4 @@ def test_a_file_that_cannot_be_opened_is_not_removed(
     assert written(tmp_path, content(BOXES), *options) == (2, None)
     printed = capsys.readouterr()
     assert "image whose file may be there but cannot be opened" in printed.err
-    assert "image 1 (a.png): cannot be opened: Permission denied" in printed.out
+    assert "image 1 (a.png): cannot be read: Permission denied" in printed.out

@@ -21,18 +21,18 @@ from anchorloc.text import short_repr
 
 FROM_URL: Final = "images without file_name: {}; the end of coco_url is used"
 SIZE_OF_FILE: Final = "images without width and height: {}; the size of the file is used"
-OTHERWISE: Final = "file names that are written otherwise than the files are called: {{}}; they are equal apart from {}"
-RULES: Final[dict[str, Callable[[str], str]]] = {  # what two names may differ by: what they have in common
+OTHERWISE: Final = "file names that are written otherwise than the files are called: {{}}; they are equal but for {}"
+RULES: Final[dict[str, Callable[[str], str]]] = {  # the first rule that serves all missing names counts
     "backslashes": with_slashes,
     "the Unicode form": lambda name: unicodedata.normalize("NFC", name),
     "letter case": str.casefold,
     "URL quoting": unquote,
     "blanks around them": str.strip,
     "folders": last_part,
-    "slashes, Unicode form, letter case, URL quoting and blanks": loosely,
-    "folders, Unicode form, letter case, URL quoting and blanks": lambda name: last_part(loosely(name)),
+    "slashes, case, form, quoting and blanks": loosely,
+    "folders, case, form, quoting and blanks": lambda name: last_part(loosely(name)),
 }
-BY_URL: Final = "what follows from coco_url"
+BY_URL: Final = "the end of coco_url"
 
 Item = dict[str, Any]
 

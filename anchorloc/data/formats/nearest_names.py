@@ -33,17 +33,17 @@ def loosely(name: str) -> str:
 
 
 def nearest_names(missing: str, there: Iterable[str]) -> str:
-    """Return what an error about a missing file adds on the names that are there, from a blank on; "" if none is near."""
-    wanted, names = last_part(loosely(missing)), sorted(there, key=last_part)
-    place = bisect_left(names, last_part(missing), key=last_part)
+    """Return the words that an error about a missing file ends with, a blank before them; "" if no name is near."""
+    wanted = last_part(loosely(missing))
+    names = sorted((last_part(loosely(name)), name) for name in there)
+    place = bisect_left(names, (wanted, ""))
     names = names[max(0, place - COMPARED // 2) : place + COMPARED // 2]
-    near = [name for name in names if last_part(loosely(name)) == wanted]
+    near = [name for last, name in names if last == wanted]
     if not near:
-        stems = {PurePosixPath(name).stem: name for name in names}
-        stem = PurePosixPath(with_slashes(missing)).stem
-        near = [stems[one] for one in difflib.get_close_matches(stem, stems, SHOWN, SIMILAR)]
+        stems = {PurePosixPath(last).stem: name for last, name in names}
+        near = [stems[one] for one in difflib.get_close_matches(PurePosixPath(wanted).stem, stems, SHOWN, SIMILAR)]
     shown = [f"{shorten(name)}{_letters(name, missing)}" for name in near[:SHOWN]]
-    return f" (the nearest {'name' if len(shown) == 1 else 'names'} there: {', '.join(shown)})" if shown else ""
+    return f" (nearest: {', '.join(shown)})" if shown else ""
 
 
 def _letters(there: str, stated: str) -> str:

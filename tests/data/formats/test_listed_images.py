@@ -49,8 +49,8 @@ RULES = {  # rule: (stated name, name of the file)
     "URL quoting": ("my%20cup.png", "my cup.png"),
     "blanks around them": (" a.png ", "a.png"),
     "folders": ("export/images/a.png", "day/a.png"),
-    "slashes, Unicode form, letter case, URL quoting and blanks": ("Day\\A.png", "day/a.png"),
-    "folders, Unicode form, letter case, URL quoting and blanks": ("export\\A.PNG", "day/a.png"),
+    "slashes, case, form, quoting and blanks": ("Day\\A.png", "day/a.png"),
+    "folders, case, form, quoting and blanks": ("export\\A.PNG", "day/a.png"),
 }
 
 
@@ -63,7 +63,7 @@ def test_one_rule_names_all_missing_files(rule: str, tmp_path: Path) -> None:
     source = opened(tmp_path)
     assert [source.name(0), source.name(1)] == [there, "b.png"]
     assert source.check_images() == ()
-    said = f"than the files are called: 1; they are equal apart from {rule} (first: "
+    said = f"than the files are called: 1; they are equal but for {rule} (first: "
     assert said in source.warnings[0]
     data = read(path, images=tmp_path / "photos")
     assert data.splits["all"].document["images"][0]["file_name"] == there
@@ -75,7 +75,7 @@ def test_the_end_of_the_url_names_files(tmp_path: Path) -> None:
     labels(tmp_path, {"file_name": "x_1.png", "coco_url": "http://host/val/a.png"})
     source = opened(tmp_path)
     assert source.name(0) == "a.png"
-    assert "equal apart from what follows from coco_url" in source.warnings[0]
+    assert "equal but for the end of coco_url" in source.warnings[0]
 
 
 def test_the_size_decides_between_files_and_against_a_file(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_size_decides_between_files_and_against_a_file(tmp_path: Path) -> No
     with pytest.raises(
         InputError,
         match=r"image 1, export/a\.png, does not exist in .*photos; check file_name and the images folder "
-        r"\(the nearest names there: new/a\.png, old/a\.png\)$",
+        r"\(nearest: new/a\.png, old/a\.png\)$",
     ):
         source.check_images()
 
@@ -99,7 +99,7 @@ def test_no_file_is_guessed_unless_each_missing_one_has_its_own(tmp_path: Path) 
     labels(tmp_path, {"file_name": "A.png"}, {"file_name": "gone.png"})
     source = opened(tmp_path)
     assert source.name(0) == "A.png"
-    with pytest.raises(InputError, match=r"\(the nearest name there: a\.png\) \(1 more cannot be used either\)"):
+    with pytest.raises(InputError, match=r"\(nearest: a\.png\) \(1 more cannot be used either\)"):
         source.check_images()
     labels(tmp_path, {"file_name": "A.png"}, {"file_name": "a.png"})  # one file, which the other image names
     assert opened(tmp_path).name(0) == "A.png"
@@ -112,11 +112,11 @@ def test_no_file_is_guessed_unless_each_missing_one_has_its_own(tmp_path: Path) 
 
 def test_names_that_look_alike_are_told_apart() -> None:
     assert nearest_names(E_ACUTE, [E_COMBINED, "b.png"]) == (
-        f" (the nearest name there: {E_COMBINED} in Unicode form NFD, stated in NFC)"
+        f" (nearest: {E_COMBINED} in Unicode form NFD, stated in NFC)"
     )
     latin, cyrillic = "scan_a.png", "scan_\u0430.png"
     assert nearest_names(latin, [cyrillic]) == (
-        f" (the nearest name there: {cyrillic}, in code points 'scan_\\u0430.png', stated as 'scan_a.png')"
+        f" (nearest: {cyrillic}, in code points 'scan_\\u0430.png', stated as 'scan_a.png')"
     )
     assert nearest_names("a.png", ["zebra.png"]) == ""
     assert unicodedata.normalize("NFD", E_ACUTE) == E_COMBINED
@@ -144,7 +144,7 @@ def test_missing_sizes_are_those_of_the_files_in_every_reader(missing: dict[str,
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (PermissionError(13, "Permission denied"), "cannot be opened in .*: Permission denied; check its permissions"),
+        (PermissionError(13, "Permission denied"), "cannot be read in .*: Permission denied; check its permissions"),
         (UnicodeEncodeError("ascii", "\u00e9", 0, 1, "ordinal"), "this system encodes file names as .*; set LC_ALL"),
     ],
 )
