@@ -28,13 +28,15 @@ def check_copied_boxes(document: CocoDocument, table: AnnotationTable, findings:
     rows = np.flatnonzero(_drawn(table))
     if not len(rows):
         return
-    _, first, inverse = np.unique(table.boxes[rows], axis=0, return_index=True, return_inverse=True)
-    pairs = np.unique(np.column_stack([inverse.reshape(-1), table.images[rows]]), axis=0)  # (P, 2) box, image
-    images = np.bincount(pairs[:, 0], minlength=len(first))  # (B,) number of images with each box
+    order = rows[np.lexsort(table.boxes[rows].T)]  # equal boxes follow each other, in the order of the file
+    begins = np.append(True, (table.boxes[order[1:]] != table.boxes[order[:-1]]).any(axis=1))
+    first, box_of = order[begins], np.cumsum(begins) - 1
+    pairs = np.unique(box_of * len(table.image_rows) + table.images[order])  # one for each box and image
+    images = np.bincount(pairs // len(table.image_rows), minlength=len(first))  # (B,) number of images with each box
     annotated = len(np.unique(table.images))
     reporter, items = Reporter(findings, document, "annotations"), document.items("annotations")
     for box in sorted(np.flatnonzero(images >= max(MANY, MANY_OF_ALL * annotated)), key=lambda box: first[box]):
-        row = int(table.rows[rows[first[box]]])
+        row = int(table.rows[first[box]])
         value = f"bbox {short_repr(items[row]['bbox'])} in {images[box]:,} of {annotated:,} images"
         reporter.add(Rule.COPIED_BOX, row, value)
 

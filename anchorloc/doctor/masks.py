@@ -20,7 +20,8 @@ def condensed(item: dict[str, Any]) -> Any:
         return bool(item["segmentation"])
     try:
         left, top, width, height = item["bbox"]
-        edges = zip(box, (left, top, left + width, top + height), strict=True)
-        return all(abs(one - other) <= CLOSE for one, other in edges) or [*box]
+        near = abs(box[0] - left) <= CLOSE and abs(box[1] - top) <= CLOSE
+        near = near and abs(box[2] - left - width) <= CLOSE and abs(box[3] - top - height) <= CLOSE
+        return near or [*box]
     except (KeyError, TypeError, ValueError, OverflowError):  # another rule reports the bbox
         return [*box]

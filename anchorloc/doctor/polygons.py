@@ -24,9 +24,10 @@ def check_polygons(document: CocoDocument, table: AnnotationTable, findings: Fin
     items = document.items("annotations")
     rows: list[int] = []  # indices in the table
     around: list[tuple[float, float, float, float]] = []
+    rows_of_file = table.rows.tolist()
     for index in np.flatnonzero(table.has_segmentation & ~table.crowd).tolist():
-        box = polygon_box(items[table.rows[index]].get("segmentation"))
-        if box is not None:
+        mask = items[rows_of_file[index]]["segmentation"]
+        if mask is not True and (box := polygon_box(mask)) is not None:  # True: `condensed` has compared them
             rows.append(index)
             around.append(box)
     if not rows:

@@ -21,6 +21,7 @@ from anchorloc.text import first_few, short_repr
 
 FORMAT = "COCO"
 SKIPPED = ("keypoints", "caption")
+_NUMBERS = {int, float}
 TEXT_IDS = "ids written as texts: {}; they are read as numbers"
 NUMBER_NAMES = "class names that are numbers: {}; they are read as their text"
 
@@ -121,7 +122,7 @@ def polygon_box(segmentation: Any) -> Box | None:
         return None
     parts = [part for part in segmentation if part != []] if isinstance(segmentation[0], list) else [segmentation]
     for part in parts:
-        if not isinstance(part, list) or len(part) < 4 or len(part) % 2 or not {*map(type, part)} <= {int, float}:
+        if type(part) is not list or len(part) < 4 or len(part) % 2 or not {*map(type, part)} <= _NUMBERS:
             return None
     if not parts:
         return None
