@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
     )
     outputs.add_argument(
-        "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
+        "--drop-missing", action="store_true", help="with --fix, remove images without a file, and their boxes"
     )
     outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"

@@ -12,15 +12,16 @@ from anchorloc.doctor.id_fixes import fix_ids, merge
 from anchorloc.doctor.rules import Rule
 from anchorloc.structures import Size
 
-REMOVED = (Rule.BAD_ITEM, Rule.BAD_FILE_NAME, Rule.UNREADABLE)
+REMOVED = (Rule.BAD_ITEM, Rule.UNREADABLE)
+MISSING = (Rule.NO_FILE, Rule.BAD_FILE_NAME)  # removed on request: their labels may be sound
 SAME_SHAPE = 0.01  # relative difference of the two scale factors of an image that was shrunk or enlarged
 
 
 def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: bool) -> set[int]:
     """Take names and sizes from the image files, and remove images that cannot be used.
 
-    An image stays as it is, for the user to decide, if nothing gives its size, or if its boxes fit the declared size
-    and not that of its file.
+    An image stays as it is, for the user to decide, if nothing gives its size or its file, or if its boxes fit the
+    declared size and not that of its file.
 
     Returns:
         The rows of the images whose size has changed.
@@ -39,7 +40,7 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
     fix_ids(editable, "images")
     _name_from_urls(editable)
     _rename(editable)
-    for rule in (*REMOVED, *([Rule.NO_FILE] if drop_missing else [])):
+    for rule in REMOVED + MISSING if drop_missing else REMOVED:
         editable.remove_by_rule("images", rule)
     merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
     return resized
@@ -58,7 +59,7 @@ def _name_from_urls(editable: EditableDocument) -> None:
 def _rename(editable: EditableDocument) -> None:
     """Give images without a file the name of the one that is meant, if one rule gives one to each of them."""
     folder = editable.document.folder
-    rules = {row: rule for rule in (Rule.NO_FILE, Rule.BAD_FILE_NAME) for row in _remaining(editable, rule)}
+    rules = {row: rule for rule in MISSING for row in _remaining(editable, rule)}
     rows = [row for row in sorted(rules) if type(editable.lists["images"][row].get("file_name")) is str]
     if not rows or folder is None:
         return

@@ -61,7 +61,7 @@ class Rule(Enum):
         "category without a name", "add a name; --fix writes a number as its text, else the id")
     BAD_FILE_NAME = ("bad-file-name", _ERROR,
         "image whose file_name is missing or leaves the images folder",
-        "use a path relative to the images folder; --fix finds or removes it")
+        "--fix finds the file with --images; --drop-missing removes the image")
     BAD_SIZE = ("bad-size", _ERROR,
         "image whose width or height is missing or invalid",
         "--fix reads them from the files; give --images")

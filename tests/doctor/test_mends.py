@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from PIL import Image
 
 from anchorloc.cli import run_command
 from anchorloc.data import CocoData
-from anchorloc.doctor import CocoDocument, diagnose, repair
+from anchorloc.doctor import CocoDocument, Rule, diagnose, repair
 from anchorloc.doctor.__main__ import main
+from anchorloc.doctor.explanations import FACTORS
 from anchorloc.errors import InputError
 from tests.doctor.doctor_cases import keys
 
@@ -149,7 +151,7 @@ def test_names_come_from_coco_url_and_a_refusal_names_what_emptied_the_file(
     document = content(BOXES)
     del document["images"][0]["file_name"]
     assert written(tmp_path, document) == (2, None)
-    said = "no image would be left, after the removal of 1 image whose file_name is missing"
+    said = "cannot be fixed: image whose file_name is missing or leaves the images folder; --fix finds the file with"
     assert said in capsys.readouterr().err
     document["images"][0]["coco_url"] = "http://images.cocodataset.org/val2017/a.jpg"
     status, fixed = written(tmp_path, document)
@@ -261,3 +263,21 @@ def test_a_file_that_cannot_be_opened_is_not_removed(
     printed = capsys.readouterr()
     assert "image whose file may be there but cannot be opened" in printed.err
     assert "image 1 (a.png): cannot be read: Permission denied" in printed.out
+
+
+@given(
+    factor=st.sampled_from(FACTORS),
+    drawn=st.lists(st.tuples(st.floats(0, 0.8), st.floats(0, 0.8)), min_size=20, max_size=40),
+)
+def test_the_scale_is_that_of_the_images_and_no_smaller_one(factor: float, drawn: list[tuple[float, float]]) -> None:
+    """Boxes up to the edges of the annotated images, five by five; one box is drawn wrong."""
+    size = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
+    shares = np.array([[x, y, 0.2, 0.2] for x, y in drawn] + [[0.8, 0.8, 0.2, 0.2]] * 5)
+    written_boxes = [[round(value, 6) for value in box] for box in (shares * size * factor).tolist()]
+    document = content([*written_boxes, [20 * WIDTH, 0, 9, 9]])
+    found = diagnose([CocoDocument(Path("a.json"), document)]).findings
+    inside = sum(x * factor + 0.2 * factor <= 1.02 and y * factor + 0.2 * factor <= 1.02 for x, y, *_ in shares)
+    if inside < 0.6 * len(document["annotations"]):
+        assert f"divided by {factor:g}" in found.cases[Rule.OTHER_SCALE][0].value
+    else:
+        assert Rule.OTHER_SCALE not in found.cases
