@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.formats.image_finder import image_names
-from anchorloc.data.formats.nearest_names import nearest_names
+from anchorloc.data.formats.nearest_names import NearestNames
 from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
 from anchorloc.data.source import Split
@@ -90,7 +90,7 @@ class CocoSource(CocoAnnotations):
         if problems:
             (index, problem), more = problems[0], len(problems) - 1
             name = self.name(index)
-            hint = nearest_names(name, image_names(self.folder)) if is_absent(self.folder, name) else ""
+            hint = NearestNames(image_names(self.folder)).hint(name) if is_absent(self.folder, name) else ""
             others = f" ({more:,} more cannot be used either)" if more else ""
             raise InputError(f"{self._describe(index)} {problem}{hint}{others}")
         return _orientation_warnings(turned, left)

@@ -10,7 +10,7 @@ import numpy as np
 
 from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.listed_images import lacks_size
-from anchorloc.data.formats.nearest_names import nearest_names
+from anchorloc.data.formats.nearest_names import NearestNames
 from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.images import FORMATS, SUFFIXES, Header, needs_turning, read_header, read_image
 from anchorloc.doctor.annotation_table import AnnotationTable
@@ -22,7 +22,7 @@ from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
 
 UNIFORM = 4  # in 256 levels; noise and compression of a single color stay below
-MAX_HINTS = 100  # missing files that are compared with the names in the folder
+MAX_HINTS = 10  # missing files that are compared with the names in the folder
 
 
 def check_image_files(
@@ -74,14 +74,14 @@ def _add_nearest_names(document: CocoDocument, findings: Findings) -> None:
     cases = findings.cases.get(Rule.NO_FILE, [])
     missing = [place for place, case in enumerate(cases) if case.document is document][:MAX_HINTS]
     try:
-        there = image_names(document.folder) if missing else []
+        nearest = NearestNames(image_names(document.folder) if missing else [])
     except InputError:  # a folder inside cannot be read
         return
     for place in missing:
         case = cases[place]
         name = document.file_name("images", case.row)
         if is_absent(document.folder, name):
-            cases[place] = case._replace(value=case.value + nearest_names(name, there))
+            cases[place] = case._replace(value=case.value + nearest.hint(name))
 
 
 def _locate(folder: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from anchorloc.data.formats.labels import Notes
-from anchorloc.data.formats.nearest_names import loosely, nearest_names, with_slashes
+from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
 from anchorloc.data.images import MAX_PIXELS, SUFFIXES, read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -117,7 +117,7 @@ class ImageFolder:
         if self._by_last.get(last):
             several = ", ".join(self._by_last[last][:3])
             raise ItemError(f"names the image {short_repr(name)}, which is several files in {self.folder}: {several}")
-        hint = nearest_names(name, self.names)
+        hint = NearestNames(self.names).hint(name)
         raise ItemError(f"names the image {short_repr(name)}, which is not below {printable(str(self.folder))}{hint}")
 
 

@@ -32,18 +32,23 @@ def loosely(name: str) -> str:
     return unicodedata.normalize("NFC", unquote(with_slashes(name))).strip().casefold()
 
 
-def nearest_names(missing: str, there: Iterable[str]) -> str:
-    """Return the words that an error about a missing file ends with, a blank before them; "" if no name is near."""
-    wanted = last_part(loosely(missing))
-    names = sorted((last_part(loosely(name)), name) for name in there)
-    place = bisect_left(names, (wanted, ""))
-    names = names[max(0, place - COMPARED // 2) : place + COMPARED // 2]
-    near = [name for last, name in names if last == wanted]
-    if not near:
-        stems = {PurePosixPath(last).stem: name for last, name in names}
-        near = [stems[one] for one in difflib.get_close_matches(PurePosixPath(wanted).stem, stems, SHOWN, SIMILAR)]
-    shown = [f"{shorten(name)}{_letters(name, missing)}" for name in near[:SHOWN]]
-    return f" (nearest: {', '.join(shown)})" if shown else ""
+class NearestNames:
+    """The names of the files of a folder, for errors about names that it lacks."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted((last_part(loosely(name)), name) for name in names)
+
+    def hint(self, missing: str) -> str:
+        """Return the words that an error about a missing file ends with, a blank before them; "" if no name is near."""
+        wanted = last_part(loosely(missing))
+        place = bisect_left(self._names, (wanted, ""))
+        names = self._names[max(0, place - COMPARED // 2) : place + COMPARED // 2]
+        near = [name for last, name in names if last == wanted]
+        if not near:
+            stems = {PurePosixPath(last).stem: name for last, name in names}
+            near = [stems[one] for one in difflib.get_close_matches(PurePosixPath(wanted).stem, stems, SHOWN, SIMILAR)]
+        shown = [f"{shorten(name)}{_letters(name, missing)}" for name in near[:SHOWN]]
+        return f" (nearest: {', '.join(shown)})" if shown else ""
 
 
 def _letters(there: str, stated: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from anchorloc.data import CocoData, CocoSource, read, read_annotations, read_truth
-from anchorloc.data.formats.nearest_names import nearest_names
+from anchorloc.data.formats.nearest_names import NearestNames
 from anchorloc.errors import InputError
 
 SIZE = (40, 30)  # (width, height)
@@ -111,14 +111,14 @@ def test_no_file_is_guessed_unless_each_missing_one_has_its_own(tmp_path: Path) 
 
 
 def test_names_that_look_alike_are_told_apart() -> None:
-    assert nearest_names(E_ACUTE, [E_COMBINED, "b.png"]) == (
+    assert NearestNames([E_COMBINED, "b.png"]).hint(E_ACUTE) == (
         f" (nearest: {E_COMBINED} in Unicode form NFD, stated in NFC)"
     )
     latin, cyrillic = "scan_a.png", "scan_\u0430.png"
-    assert nearest_names(latin, [cyrillic]) == (
+    assert NearestNames([cyrillic]).hint(latin) == (
         f" (nearest: {cyrillic}, in code points 'scan_\\u0430.png', stated as 'scan_a.png')"
     )
-    assert nearest_names("a.png", ["zebra.png"]) == ""
+    assert NearestNames(["zebra.png"]).hint("a.png") == ""
     assert unicodedata.normalize("NFD", E_ACUTE) == E_COMBINED
 
 
