@@ -15,3 +15,7 @@ class ItemError(Exception):
 
     The caller catches it and adds the file and the item.
     """
+
+
+class AccessError(ItemError):
+    """A file that may be there but cannot be opened: a permission is missing, or its name cannot be encoded."""

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
@@ -132,13 +132,16 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
 
 
 def read_json(
-    path: Path, skip: Collection[str] = (), condense: Collection[str] = (), nan_literals: list[str] | None = None
+    path: Path,
+    skip: Collection[str] = (),
+    condense: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None,
+    nan_literals: list[str] | None = None,
 ) -> Any:
     """Parse a UTF-8 JSON file, with or without a byte order mark.
 
     Args:
         skip: keys to drop from all objects while parsing, so that large values such as masks take no memory.
-        condense: keys whose value becomes True or False: whether it is empty.
+        condense: keys whose value becomes what a function makes of their object, to save memory.
         nan_literals: if given, NaN and Infinity are accepted and their names appended to this list.
 
     Raises:
@@ -160,9 +163,9 @@ def read_json(
             raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
         for key in skip:
             items.pop(key, None)
-        for key in condense:
+        for key, shorten in (condense or {}).items():
             if key in items:
-                items[key] = bool(items[key])
+                items[key] = shorten(items)
         return items
 
     def parse_int(digits: str) -> int:

@@ -115,7 +115,9 @@ def test_keys_are_skipped_and_condensed_while_parsing(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('[{"mask": [1], "points": [], "id": 1}, {"points": [2], "id": NaN}]', encoding="utf-8")
     constants: list[str] = []
-    first, second = read_json(path, skip=["mask"], condense=["points"], nan_literals=constants)
+    first, second = read_json(
+        path, skip=["mask"], condense={"points": lambda item: bool(item["points"])}, nan_literals=constants
+    )
     assert first == {"points": False, "id": 1}
     assert second["points"] is True
     assert constants == ["NaN"]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anchorloc.data.class_names import drop_root
-from anchorloc.data.coco_annotations import UNUSED_KEYS, CocoAnnotations, parse_annotations
-from anchorloc.data.image_paths import locate
+from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
+from anchorloc.data.formats.image_finder import image_names
+from anchorloc.data.formats.nearest_names import NearestNames
+from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import digest, read_json
+from anchorloc.files import digest
 from anchorloc.structures import Pixels
 from anchorloc.text import counted, first_few, short_repr
 
@@ -31,20 +32,17 @@ class CocoData:
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def open(self, split: Split) -> CocoSource | TiledSource:
-        """Read the annotations of a split; image files are opened later, when their pixels are needed.
+        """Read the annotations of a split, with the sizes of image files where the annotations lack them.
 
         Raises:
             InputError: the file breaks the data policy, or has no box to train on.
         """
         root = Path(self.root)
+        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
         path = root / (self.train if split == "train" else self.val)
-        document = read_json(path, skip=UNUSED_KEYS)
-        if self.drop_root:
-            drop_root(document)
-        annotations = parse_annotations(document, path)
+        annotations = read_annotations(path, folder, without_root=self.drop_root)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
-        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
         source = CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
         return self.tiles(source) if self.tiles and split == "train" else source
 
@@ -90,10 +88,13 @@ class CocoSource(CocoAnnotations):
                 elif header.orientation != 1:
                     left.append(self.name(index))
             except ItemError as error:
-                problems.append(f"{self._describe(index)} {error}")
+                problems.append((index, error))
         if problems:
-            more = len(problems) - 1
-            raise InputError(problems[0] + (f" ({more:,} more cannot be used either)" if more else ""))
+            (index, problem), more = problems[0], len(problems) - 1
+            name = self.name(index)
+            hint = NearestNames(image_names(self.folder)).hint(name) if is_absent(self.folder, name) else ""
+            others = f" ({more:,} more cannot be used either)" if more else ""
+            raise InputError(f"{self._describe(index)} {problem}{hint}{others}")
         return _orientation_warnings(turned, left)
 
     def _describe(self, index: int) -> str:

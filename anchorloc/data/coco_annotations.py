@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from anchorloc.data.class_names import doubled_names, root_row
+from anchorloc.data.class_names import doubled_names, drop_root, root_row
 from anchorloc.data.coco_reader import (
     BoxColumns,
     Ids,
@@ -20,6 +20,8 @@ from anchorloc.data.coco_reader import (
     read_images,
     take_objects,
 )
+from anchorloc.data.formats.labels import Notes
+from anchorloc.data.formats.listed_images import match_files, name_from_urls
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
@@ -79,13 +81,28 @@ class CocoAnnotations:
         return bool((has_size(clip_boxes(self.annotated.boxes, sizes)) & ~self.annotated.crowd).any())
 
 
-def read_annotations(path: Path) -> CocoAnnotations:
-    """Read and check a COCO annotation file; image files are not opened.
+def read_annotations(path: Path, images: Path | None = None, *, without_root: bool = False) -> CocoAnnotations:
+    """Read and check a COCO annotation file.
+
+    Args:
+        path: the file.
+        images: folder of the images; its files give names that are written otherwise, and missing sizes. Without it
+            no image file is opened.
+        without_root: leave out the root category that Roboflow exports.
 
     Raises:
         InputError: the file breaks the data policy; the message names file, item and value.
     """
-    return parse_annotations(read_json(path, skip=UNUSED_KEYS), path)
+    document, notes = read_json(path, skip=UNUSED_KEYS), Notes()
+    listed = document.get("images") if isinstance(document, dict) else None
+    if images is not None and isinstance(listed, list):
+        items = [item for item in listed if type(item) is dict]
+        name_from_urls(items, notes)
+        match_files(items, images, notes)
+    if without_root:
+        drop_root(document)
+    annotations = parse_annotations(document, path)
+    return replace(annotations, warnings=(*notes.sentences(), *annotations.warnings))
 
 
 def parse_annotations(document: Any, path: Path) -> CocoAnnotations:

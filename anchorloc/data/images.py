@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import warnings
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anchorloc.errors import ItemError
+from anchorloc.errors import AccessError, ItemError
 from anchorloc.structures import Pixels, Size
 
 # Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.
@@ -27,6 +28,7 @@ SUFFIXES = {
 FORMATS = tuple(SUFFIXES)
 MAX_PIXELS = 89_478_485  # per image; about 256 MB when decoded
 ORIENTATION = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
+REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,17 @@ class Header:
     mode: str  # Pillow's pixel mode, such as RGB
     format: str  # one of FORMATS
 
+    @property
+    def shown_size(self) -> Size:
+        """The (height, width) as viewers show the image, turned by its EXIF orientation."""
+        return self.size if self.orientation < 5 else (self.size[1], self.size[0])
+
 
 def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
     """Read the properties of an image file without decoding its pixels.
 
     Raises:
+        AccessError: the system does not let the file be read.
         ItemError: the file is not an image, has an unknown format or a damaged header, or exceeds `max_pixels`.
     """
     with _opened(path, max_pixels) as image:
@@ -57,6 +65,7 @@ def read_image(path: Path, size: Size | None = None, max_pixels: int = MAX_PIXEL
     set stay comparable. Transparent pixels become white. An animation gives its first frame.
 
     Raises:
+        AccessError: the system does not let the file be read.
         ItemError: the file is damaged or too large, cannot be converted to RGB, or differs from the declared size.
     """
     with _opened(path, max_pixels) as image:
@@ -117,6 +126,10 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise ItemError(f"is not an image of a known format ({', '.join(_formats())})") from None
     except Exception as error:  # decoders raise almost any type on damaged files
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            raise AccessError(
+                f"cannot be read: {error.strerror or error}; check its permissions and the disk"
+            ) from None
         raise ItemError(f"cannot be decoded ({_first_line(error)}); replace the file") from None
 
 

@@ -16,7 +16,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -44,8 +43,7 @@ from anchorloc.doctor import (
     write_json_rows,
     write_splits,
 )
-from anchorloc.doctor.box_format import divide_boxes, exchange_sizes, multiply_shares, xyxy_to_xywh
-from anchorloc.doctor.repair import Conversion
+from anchorloc.doctor.conversions import chosen_conversion
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
@@ -53,7 +51,7 @@ from anchorloc.text import did_you_mean, printable
 
 MAX_FOLDS = 100
 STDOUT = Path("-")
-CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale")
+CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.csv is not None:
         write_text(arguments.csv, findings_csv(diagnosis))
     if arguments.fix is not None:
-        conversion = _conversion(arguments)
+        conversion = chosen_conversion(arguments, diagnosis)
         diagnosis, counts = repair(
             diagnosis, arguments.stride, arguments.decode, conversion, arguments.drop_missing, arguments.drop_root
         )
@@ -107,19 +105,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nwrote {printable(str(arguments.split))}:")
         print_splits(files, console)
     return status
-
-
-def _conversion(arguments: argparse.Namespace) -> tuple[Conversion, str, str] | None:
-    """Return the conversion that the options ask for, with the words of the summary."""
-    if arguments.fix_xyxy:
-        return xyxy_to_xywh, "box", "converted from x1, y1, x2, y2 to x, y, width, height"
-    if arguments.fix_swapped:
-        return exchange_sizes, "image", "width and height exchanged"
-    if arguments.fix_shares:
-        return multiply_shares, "box", "multiplied by the size of its image"
-    if arguments.fix_scale:
-        return partial(divide_boxes, factor=arguments.fix_scale), "box", f"divided by {arguments.fix_scale:g}"
-    return None
 
 
 def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
@@ -166,6 +151,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"{names[0]} needs --fix OUT")
     if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
+    if arguments.fix_resized and arguments.images is None:
+        raise InputError("--fix-resized needs --images DIR")
     if arguments.decode and arguments.images is None and arguments.val_images is None:
         raise InputError("--decode needs --images DIR")
     if arguments.val_images is not None and arguments.val is None:
@@ -226,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
     )
     outputs.add_argument(
-        "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
+        "--drop-missing", action="store_true", help="with --fix, remove images without a file, and their boxes"
     )
     outputs.add_argument(
         "--drop-root", action="store_true", help="with --fix or --convert, remove the root category of Roboflow"
@@ -242,6 +229,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     outputs.add_argument(
         "--fix-scale", type=positive_float, metavar="FACTOR", help="divide boxes by this factor; needs --fix"
+    )
+    outputs.add_argument(
+        "--fix-resized",
+        action="store_true",
+        help="scale boxes of images whose files have another size than declared; needs --fix and --images",
     )
     split = parser.add_argument_group("splitting")
     split.add_argument("--split", type=Path, metavar="DIR", help="split the file into train.json and val.json in DIR")

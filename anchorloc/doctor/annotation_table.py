@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
+from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size
 
 NO_LABEL = -1
 
@@ -36,6 +37,22 @@ class AnnotationTable:
     @cached_property
     def class_names(self) -> list[str]:  # (C,)
         return [category.shown_name for category in self.categories]
+
+    def with_sizes(self, sizes: Mapping[int, Size]) -> AnnotationTable:
+        """Return the table with the sizes of files, by row, for the images of unknown size."""
+        known = [
+            sizes.get(row, size) if np.isinf(size[0]) else size
+            for row, size in zip(self.image_rows.tolist(), self.sizes.tolist(), strict=True)
+        ]
+        return replace(self, sizes=np.array(known, np.float64).reshape(-1, 2))
+
+    @classmethod
+    def empty(cls) -> AnnotationTable:
+        """Return a table without images, categories and boxes."""
+        none = np.empty(0, np.int64)
+        return cls(
+            none, np.empty((0, 2)), [], [], [], none, none, none, np.empty((0, 4)), none > 0, np.empty(0), none > 0
+        )
 
     def class_counts(self) -> IntArray:
         """Return the number of boxes of each class, (C,), crowd boxes included."""

@@ -13,6 +13,8 @@ from anchorloc.structures import BoolArray, Float64Array
 from anchorloc.text import counted, short_repr
 
 ROUNDING = 0.5  # px outside the image that rounding explains
+WHOLE = 0.95  # fraction of the image that a box covers, from which it may stand for the whole image
+THIN = 10  # times its short side; an anchor of 1:2 reaches an IoU of 0.29 with such a box
 
 
 def check_boxes(document: CocoDocument, table: AnnotationTable, findings: Findings, stride: float) -> None:
@@ -22,14 +24,28 @@ def check_boxes(document: CocoDocument, table: AnnotationTable, findings: Findin
     excess = overshoot(table.boxes, table.box_sizes).max(axis=1, initial=0)
     sides = table.boxes[:, 2:] - table.boxes[:, :2]  # (M, 2) width, height
     small = ~empty & ~table.crowd & (sides < stride).all(axis=1)
+    drawn = inside & ~table.crowd
+    whole = drawn & (covered_fraction(table.boxes, table.box_sizes) > WHOLE)
+    thin = drawn & (sides.max(axis=1, initial=0) >= THIN * sides.min(axis=1, initial=np.inf))
     reporter = Reporter(findings, document, "annotations")
     _report_boxes(reporter, table, Rule.EMPTY_BOX, empty)
     _report_boxes(reporter, table, Rule.OUTSIDE_BOX, ~empty & ~inside)
     _report_boxes(reporter, table, Rule.PARTLY_OUTSIDE, inside & (excess > ROUNDING))
+    _report_boxes(reporter, table, Rule.WHOLE_IMAGE, whole)
+    _report_boxes(reporter, table, Rule.THIN_BOX, thin)
     _report_areas(reporter, table)
     _report_small(reporter, table, sides, small)
-    if not (inside & ~table.crowd).any():
+    if not drawn.any():
         findings.add(Rule.NOTHING_TO_LEARN, document, "", -1, f"{counted(len(empty), 'box')} in all")
+    elif 2 * (crowds := int(table.crowd.sum())) > len(empty):
+        findings.add(Rule.MANY_CROWDS, document, "", -1, f"{crowds:,} of {counted(len(empty), 'box')}")
+
+
+def covered_fraction(boxes: Float64Array, sizes: Float64Array) -> Float64Array:
+    """Return the fraction (M,) of images of (M, 2) sizes that boxes (M, 4) cover; 0 in an image of unknown size."""
+    clipped = clip_boxes(boxes, sizes)
+    fraction: Float64Array = (clipped[:, 2:] - clipped[:, :2]).clip(0).prod(axis=1) / sizes.prod(axis=1)
+    return fraction
 
 
 def overshoot(boxes: Float64Array, sizes: Float64Array) -> Float64Array:

@@ -1,4 +1,4 @@
-"""Detect files whose boxes are not COCO's x, y, width, height, and convert x1, y1, x2, y2."""
+"""Detect files whose boxes are not COCO's x, y, width, height."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.explanations import explain_outside
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
-from anchorloc.errors import InputError
-from anchorloc.structures import Float64Array
 from anchorloc.text import counted
 
 MIN_OVERSHOOT = 0.02  # fraction of the image's side; a smaller overshoot may be careless annotation
@@ -79,59 +77,3 @@ def check_box_format(document: CocoDocument, table: AnnotationTable, findings: F
     if are_shares(table.boxes, table.box_sizes):
         boxes = counted(len(table.boxes), "box lies", "boxes lie")
         findings.add(Rule.LIKE_NORMALIZED, document, "", -1, f"{boxes} within 0 to 1, all but 2% at most")
-
-
-def xyxy_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
-    """Return the document with its boxes, read as x1, y1, x2, y2, written as x, y, width, height, and their number.
-
-    Raises:
-        InputError: too many boxes are invalid as x1, y1, x2, y2.
-    """
-    evidence = xyxy_evidence(table)
-    if not evidence.mostly_valid_as_xyxy:
-        raise InputError(
-            f"{document.path}: {evidence.invalid_as_xyxy:,} of {evidence.boxes:,} boxes have x2 < x1 or y2 < y1 if "
-            "read as x1, y1, x2, y2; leave out --fix-xyxy"
-        )
-    items = list(document.items("annotations"))
-    rows = table.rows.tolist()
-    for row in rows:
-        x1, y1, x2, y2 = items[row]["bbox"]
-        items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(rows)
-
-
-def exchange_sizes(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
-    """Return the document with width and height of every image exchanged, and the number of images."""
-    items = list(document.items("images"))
-    rows = table.image_rows[np.isfinite(table.sizes).all(axis=1)].tolist()
-    for row in rows:
-        items[row] = {**items[row], "width": items[row]["height"], "height": items[row]["width"]}
-    return CocoDocument(document.path, {**document.content, "images": items}, document.folder), len(rows)
-
-
-def divide_boxes(document: CocoDocument, table: AnnotationTable, factor: float) -> tuple[CocoDocument, int]:
-    """Return the document with every box divided by `factor`, and the number of boxes."""
-    return _scaled(document, table, np.full((len(table.rows), 2), 1 / factor))
-
-
-def multiply_shares(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
-    """Return the document with every box multiplied by the size of its image, and the number of boxes.
-
-    Raises:
-        InputError: an image has no size.
-    """
-    if not np.isfinite(table.box_sizes).all():
-        raise InputError(f"{document.path}: an image has no width and height, which --fix-shares needs; add them")
-    return _scaled(document, table, table.box_sizes[:, ::-1])
-
-
-def _scaled(document: CocoDocument, table: AnnotationTable, factors: Float64Array) -> tuple[CocoDocument, int]:
-    """Multiply boxes by (M, 2) factors in x and y; masks, which would no longer fit, are left out."""
-    items = list(document.items("annotations"))
-    for row, (across, down) in zip(table.rows.tolist(), factors.tolist(), strict=True):
-        x, y, width, height = items[row]["bbox"]
-        bbox = [x * across, y * down, width * across, height * down]
-        kept = {key: value for key, value in items[row].items() if key != "segmentation"}
-        items[row] = {**kept, "bbox": bbox, "area": bbox[2] * bbox[3]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(table.rows)

@@ -14,6 +14,9 @@ from anchorloc.structures import Category
 from anchorloc.text import counted, short_repr
 
 RARE = 10  # a class with this many times fewer boxes than the largest class is rare
+CROWDED = 10  # an image with this many times as many boxes as the median of images with boxes stands out
+MIN_CROWD = 20  # boxes; fewer are no crowd
+THIN = 5  # times its short side, an image hardly fills the canvas of others
 
 _Annotated = tuple[CocoDocument, AnnotationTable]
 
@@ -36,11 +39,19 @@ def check_classes(document: CocoDocument, table: AnnotationTable, findings: Find
 
 
 def check_images(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
-    """Report images without a box, and images with the file_name of another."""
+    """Report images without a box, with very many boxes, of extreme shape, or with the file_name of another."""
     reporter = Reporter(findings, document, "images")
     boxes = np.bincount(table.images, minlength=len(table.image_rows))
     for index in np.flatnonzero(boxes == 0).tolist():
         reporter.add(Rule.EMPTY_IMAGE, int(table.image_rows[index]), "no box")
+    usual = float(np.median(boxes[boxes > 0])) if boxes.any() else 0
+    for index in np.flatnonzero(boxes > max(CROWDED * usual, MIN_CROWD)).tolist():
+        value = f"{counted(int(boxes[index]), 'box')}, median {usual:g}"
+        reporter.add(Rule.CROWDED_IMAGE, int(table.image_rows[index]), value)
+    known = np.isfinite(table.sizes).all(axis=1)
+    for index in np.flatnonzero(known & (table.sizes.max(axis=1) >= THIN * table.sizes.min(axis=1))).tolist():
+        height, width = table.sizes[index]
+        reporter.add(Rule.THIN_IMAGE, int(table.image_rows[index]), f"{width:.0f} x {height:.0f} px")
     first: dict[str, int] = {}  # the row of each file_name
     for row, name in zip(table.image_rows.tolist(), table.names, strict=True):
         if name is not None and first.setdefault(name, row) != row:

@@ -11,6 +11,7 @@ from typing import Any
 
 from anchorloc.data import read
 from anchorloc.data.formats import find_kind
+from anchorloc.doctor.masks import condensed
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
 from anchorloc.text import json_type, short_repr
@@ -74,9 +75,9 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"the images folder {folder} does not exist; give an existing folder")
-    options = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
     nan_literals: list[str] = []
-    content = read_json(path, nan_literals=nan_literals, **options)
+    skip, condense = ([], {}) if whole else (["keypoints"], {"segmentation": condensed})
+    content = read_json(path, skip, condense, nan_literals)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "

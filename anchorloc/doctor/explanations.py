@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from anchorloc.structures import BoolArray, Float64Array
 ENOUGH: Final = 0.9  # fraction of the boxes that an explanation must put inside
 FEW: Final = 0.6  # fraction of the boxes inside as written, from which on each of the others has its own mistake
 CARELESS: Final = 0.02  # fraction of the image's side; so far outside, a box may be drawn carelessly
-FACTORS: Final = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+FACTORS: Final = (1.25, 4 / 3, 1.5, 1.6, 5 / 3, 2, 2.5, 3, 4, 5, 6, 8, 10)  # between usual sizes of images
 EXPLAINED: Final = (Rule.LIKE_XYXY, Rule.LIKE_NORMALIZED, Rule.SWAPPED_SIZES, Rule.OTHER_SCALE)
 
 
@@ -41,12 +42,24 @@ def explain_outside(table: AnnotationTable) -> Explanation | None:
     readings: list[tuple[Rule, str, BoolArray]] = [
         (Rule.SWAPPED_SIZES, "with width and height exchanged", _inside(boxes, sizes[:, ::-1])),
         (Rule.LIKE_XYXY, "as x1, y1, x2, y2", _inside(corners, sizes) & has_size(corners)),
-        *((Rule.OTHER_SCALE, f"divided by {factor:g}", _inside(boxes, factor * sizes)) for factor in FACTORS),
+        _scale(boxes, sizes),
     ]
     for rule, words, inside in readings:
         if (number := int(inside.sum())) >= ENOUGH * total:
             return Explanation(rule, f"inside: {written:,} of {total:,} as written, {number:,} {words}")
     return None
+
+
+def _scale(boxes: Float64Array, sizes: Float64Array) -> tuple[Rule, str, BoolArray]:
+    """Return the reading by the smallest factor that puts `ENOUGH` of the boxes inside and no fewer than the next one.
+
+    A smaller factor leaves boxes near the edges of their images outside.
+    """
+    inside = [_inside(boxes, factor * sizes) for factor in FACTORS]
+    numbers = [int(one.sum()) for one in inside]
+    enough = (number >= ENOUGH * len(boxes) and number >= after for number, after in pairwise([*numbers, 0]))
+    best = next((place for place, is_enough in enumerate(enough) if is_enough), -1)
+    return Rule.OTHER_SCALE, f"divided by {FACTORS[best]:g}", inside[best]
 
 
 def is_explained(findings: Findings) -> bool:

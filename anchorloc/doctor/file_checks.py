@@ -18,6 +18,7 @@ from anchorloc.data.coco_fields import (
     is_crowd,
     whole_pixels,
 )
+from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.doctor.annotation_table import NO_LABEL, AnnotationTable
 from anchorloc.doctor.document import NOUNS, CocoDocument
@@ -107,8 +108,10 @@ def _images(reporter: Reporter) -> tuple[list[int], list[Id], list[tuple[float, 
     sizes: list[tuple[float, float]] = []
     names: list[str | None] = []
     for row, item in objects:
-        height = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "height")
-        width = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "width") if height is not None else None
+        height = width = None
+        if reporter.document.folder is None or not lacks_size(item):  # else the size of its file is read
+            height = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "height")
+            width = reporter.check(Rule.BAD_SIZE, row, whole_pixels, item, "width") if height is not None else None
         name = reporter.check(Rule.BAD_FILE_NAME, row, _file_name, item)
         if row in ids:
             sizes.append((np.inf, np.inf) if height is None or width is None else (height, width))

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.rules import Rule, Severity
-from anchorloc.errors import ItemError
+from anchorloc.errors import AccessError, ItemError
 
 T = TypeVar("T")
 
@@ -48,11 +48,20 @@ class Findings:
         """Return the rows of a list that break a rule."""
         return {case.row for case in self.cases.get(rule, ()) if case.list_name == list_name}
 
+    def forget(self, rule: Rule, list_name: str, row: int) -> None:
+        """Remove the cases of a rule in one row, which has been fixed."""
+        cases = self.cases[rule]
+        cases[:] = [case for case in cases if (case.list_name, case.row) != (list_name, row)]
+
     def keep(self, only: Collection[str], skip: Collection[str]) -> None:
-        """Forget the cases of rules that are not in `only`, unless that is empty, or are in `skip`; both have keys."""
+        """Forget the cases of rules that are not in `only`, unless that is empty, or are in `skip`; both have keys.
+
+        A check that crashed stays: without it the other rules say less than they seem to.
+        """
         for rule in [rule for rule in self.cases if (only and rule.key not in only) or rule.key in skip]:
-            del self.cases[rule]
-            self.summaries.pop(rule, None)
+            if rule is not Rule.CRASHED_CHECK:
+                del self.cases[rule]
+                self.summaries.pop(rule, None)
 
     @property
     def clean(self) -> bool:
@@ -72,11 +81,14 @@ class Reporter:
         self.findings.add(rule, self.document, self.list_name, row, value)
 
     def check(self, rule: Rule, row: int, read: Callable[..., T], *arguments: object) -> T | None:
-        """Return what `read` returns; if it raises an ItemError, add a case and return None."""
+        """Return what `read` returns; if it raises an ItemError, add a case and return None.
+
+        A file that cannot be opened is a case of its own rule: no fix may act as if it were missing or damaged.
+        """
         try:
             return read(*arguments)
         except ItemError as error:
-            self.add(rule, row, without_advice(error))
+            self.add(Rule.NO_ACCESS if isinstance(error, AccessError) else rule, row, without_advice(error))
             return None
 
 

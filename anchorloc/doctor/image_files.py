@@ -6,15 +6,23 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from anchorloc.data.image_paths import locate
+import numpy as np
+
+from anchorloc.data.formats.image_finder import image_names
+from anchorloc.data.formats.listed_images import lacks_size
+from anchorloc.data.formats.nearest_names import NearestNames
+from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.images import FORMATS, SUFFIXES, Header, needs_turning, read_header, read_image
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, difference_hash
 from anchorloc.doctor.findings import Findings, Reporter
 from anchorloc.doctor.rules import Rule
-from anchorloc.errors import ItemError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
+
+UNIFORM = 4  # in 256 levels; noise and compression of a single color stay below
+MAX_HINTS = 10  # missing files that are compared with the names in the folder
 
 
 def check_image_files(
@@ -33,6 +41,7 @@ def check_image_files(
         file = _check_file(reporter, row, name, declared, decode)
         if file is not None:
             files.append(file)
+    _add_nearest_names(document, findings)
     return files
 
 
@@ -49,15 +58,37 @@ def _check_file(reporter: Reporter, row: int, name: str, declared: Size | None, 
     pixels = reporter.check(Rule.UNREADABLE, row, read_image, path) if decode else None
     if decode and pixels is None:
         return None
+    if pixels is not None and (np.ptp(pixels, axis=(0, 1)) < UNIFORM).all():
+        red, green, blue = pixels[0, 0].tolist()
+        reporter.add(Rule.UNIFORM_IMAGE, row, f"red {red}, green {green}, blue {blue}")
+    if declared is None and lacks_size(reporter.document.items("images")[row]):
+        height, width = header.shown_size
+        reporter.add(Rule.NO_SIZE, row, f"the file has {width} x {height} px")
     _check_header(reporter, row, header, declared, path)
-    return ImageFile(row, path, header.size, None if pixels is None else difference_hash(pixels))
+    return ImageFile(row, path, header.shown_size, None if pixels is None else difference_hash(pixels))
+
+
+def _add_nearest_names(document: CocoDocument, findings: Findings) -> None:
+    """Add to the first files that are missing the names in the folder that are nearly theirs."""
+    assert document.folder is not None
+    cases = findings.cases.get(Rule.NO_FILE, [])
+    missing = [place for place, case in enumerate(cases) if case.document is document][:MAX_HINTS]
+    try:
+        nearest = NearestNames(image_names(document.folder) if missing else [])
+    except InputError:  # a folder inside cannot be read
+        return
+    for place in missing:
+        case = cases[place]
+        name = document.file_name("images", case.row)
+        if is_absent(document.folder, name):
+            cases[place] = case._replace(value=case.value + nearest.hint(name))
 
 
 def _locate(folder: Path, name: str) -> Path:
     try:
         return locate(folder, name)
     except ItemError as error:  # every case would repeat the folder, which the user has given
-        raise ItemError(str(error).replace(f" in {folder}", "", 1)) from None
+        raise type(error)(str(error).replace(f" in {folder}", "", 1)) from None
 
 
 def _check_header(reporter: Reporter, row: int, header: Header, declared: Size | None, path: Path) -> None:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from anchorloc.doctor.annotation_table import AnnotationTable
+from anchorloc.doctor.conversions import Conversion
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
 from anchorloc.doctor.document import CocoDocument
-from anchorloc.doctor.fixes import (
-    EditableDocument,
-    FixCounts,
-    fix_boxes,
-    fix_categories,
-    fix_images,
-    fix_references,
-    renumber_annotations,
-)
+from anchorloc.doctor.editable_document import EditableDocument, FixCounts
+from anchorloc.doctor.fixes import fix_boxes, fix_categories
+from anchorloc.doctor.id_fixes import fix_references, renumber_annotations
+from anchorloc.doctor.image_fixes import fix_images
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.errors import InputError
 from anchorloc.text import first_few
 
 MAX_PASSES = 12  # a fix can uncover another fault, such as a missing file once the id is valid; 2 or 3 are usual
-
-
-Conversion = Callable[[CocoDocument, AnnotationTable], tuple[CocoDocument, int]]
 
 
 def repair(
@@ -56,6 +46,8 @@ def repair(
         diagnosis = diagnose([document], stride, decode)
     counts = FixCounts()
     for _ in range(MAX_PASSES):
+        if Rule.CRASHED_CHECK in diagnosis.findings.cases:
+            break
         before, hidden = counts.total(), bool(diagnosis.findings.rows(Rule.BAD_ID, "images"))
         document = _fix_once(diagnosis, counts, drop_missing, drop_root)
         if counts.total() == before:

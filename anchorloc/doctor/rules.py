@@ -33,6 +33,9 @@ class Rule(Enum):
         return self.title if count == 1 else plural(self.title)
 
     # fmt: off
+    CRASHED_CHECK = ("crashed-check", _ERROR,
+        "check that crashed, so that its findings are missing",
+        "a bug of anchorloc: please report this line; the other checks ran")
     NOT_JSON = ("not-json", _ERROR,
         "file with NaN or Infinity, which JSON does not allow", "write numbers instead; --fix removes such boxes")
     NO_IMAGES = ("no-images", _ERROR,
@@ -58,12 +61,12 @@ class Rule(Enum):
         "category without a name", "add a name; --fix writes a number as its text, else the id")
     BAD_FILE_NAME = ("bad-file-name", _ERROR,
         "image whose file_name is missing or leaves the images folder",
-        "use a path relative to the images folder; --fix removes the image")
+        "--fix finds the file with --images; --drop-missing removes the image")
     BAD_SIZE = ("bad-size", _ERROR,
         "image whose width or height is missing or invalid",
-        "--fix reads them from the file (with --images) or removes the image")
+        "--fix reads them from the files; give --images")
     BAD_BOX = ("bad-box", _ERROR,
-        "annotation whose bbox is not four numbers", _REMOVE)
+        "annotation whose bbox is not four numbers", "--fix takes the box of the polygon, or removes the annotation")
     FAR_BOX = ("far-box", _ERROR,
         f"box that is not finite or goes beyond {MAX_COORDINATE:,.0f} px", _REMOVE)
     NEGATIVE_BOX = ("negative-box", _ERROR,
@@ -81,11 +84,14 @@ class Rule(Enum):
     NO_FILE = ("no-file", _ERROR,
         "image without a file in the images folder",
         "add the files, or remove the images by --fix OUT --drop-missing")
+    NO_ACCESS = ("no-access", _ERROR,
+        "image whose file may be there but cannot be opened",
+        "change its permissions, or set LC_ALL=C.UTF-8; --fix never removes it")
     UNREADABLE = ("unreadable", _ERROR,
         "image whose file cannot be read", "replace the files; --fix removes the images")
     SIZE_DIFFERS = ("size-differs", _ERROR,
         "image whose declared size differs from its file",
-        "--fix uses the file's size if the boxes fit it, or removes the image")
+        "--fix takes the file's size if boxes fit; --fix-resized scales them")
     CATEGORIES_DIFFER = ("categories-differ", _ERROR,
         "category that differs between train and val", "give both files classes of the same names, each name once")
     LIKE_NORMALIZED = ("like-normalized", _ERROR,
@@ -103,6 +109,9 @@ class Rule(Enum):
         "category with the name of another category", "they count as two classes; merge them, or rename one")
     NOTHING_TO_LEARN = ("nothing-to-learn", _WARNING,
         "file without a box to train on", "training refuses the file; annotate some objects")
+    MANY_CROWDS = ("many-crowds", _WARNING,
+        "file with more crowd regions than objects",
+        "they are neither learned nor scored; set iscrowd to 0 for objects")
     EMPTY_BOX = ("empty-box", _WARNING,
         "box with zero width or height", _OUT_OF_TRAINING)
     OUTSIDE_BOX = ("outside-box", _WARNING,
@@ -114,6 +123,11 @@ class Rule(Enum):
         "NMS keeps one, the other counts as missed; remove one annotation")
     TWO_CLASSES = ("two-classes", _WARNING,
         "box that repeats a box of another class (IoU ≥ 0.95)", "unless this is intended, keep only the right class")
+    FAR_POLYGON = ("far-polygon", _WARNING,
+        "box far from the polygon of its object (IoU < 0.5)", "compare both with the image; only one of them is right")
+    COPIED_BOX = ("copied-box", _WARNING,
+        "box with the same numbers in many images",
+        "check some: a tool may have copied it, or the camera does not move")
     SMALL_BOX = ("small-box", _WARNING,
         "box smaller than the stride in width and height",
         "enlarge the images or use a finer level; --stride sets the limit")
@@ -128,10 +142,16 @@ class Rule(Enum):
     AREA_DIFFERS = ("area-differs", _WARNING,
         "annotation whose area contradicts its box",
         "AP by size uses it; --fix writes width x height if there is no mask")
+    NO_SIZE = ("no-size", _WARNING,
+        "image without width and height", "other tools need them; --fix writes the size of the file")
+    COPIED_LABELS = ("copied-labels", _WARNING,
+        "image with exactly the labels of another image", "check both images; a tool may have copied the labels")
     SAME_FILE_NAME = ("same-file-name", _WARNING,
         "image with the file_name of another image", "each entry has only some of the boxes: merge them")
     SAME_BYTES = ("same-bytes", _WARNING,
         "image that is byte-identical to another of its split", "keep one, with the boxes of both")
+    UNIFORM_IMAGE = ("uniform-image", _WARNING,
+        "image of a single color", "replace the file; boxes in it show nothing")
     ORIENTATION = ("orientation", _WARNING,
         "image with an EXIF orientation", "not every tool applies it; rotate the pixels and drop the tag")
     LEAK = ("leak", _WARNING,
@@ -144,6 +164,9 @@ class Rule(Enum):
         "class of train without a box in val", "its AP is n/a; split again")
     ABSENT_FROM_TRAIN = ("absent-from-train", _WARNING,
         "class of val without a box in train", "its AP will be 0; split again")
+    CLASS_SHARE = ("class-share", _WARNING,
+        "class at least twice or half as frequent in val as in train",
+        "val does not measure what train teaches; split again")
 
     ROOT_CATEGORY = ("root-category", _INFO,
         "root category of a Roboflow export, which is no class",
@@ -155,6 +178,16 @@ class Rule(Enum):
         "look at AP per class, or set train.sampling")
     EMPTY_IMAGE = ("empty-image", _INFO,
         "image without a box", "trained on as background")
+    CROWDED_IMAGE = ("crowded-image", _INFO,
+        "image with over 10 times as many boxes as the median",
+        "check it; scoring takes the best 100 detections of an image")
+    THIN_IMAGE = ("thin-image", _INFO,
+        "image with one side at least 5 times the other",
+        "its objects shrink with the long side; data.tiles cuts it")
+    THIN_BOX = ("thin-box", _INFO,
+        "box with one side at least 10 times the other", "few anchors fit it; see `anchorloc lab report`")
+    WHOLE_IMAGE = ("whole-image", _INFO,
+        "box over 95% of its image", "check that it is an object and not the image")
     ODD_MODE = ("odd-mode", _INFO,
         "image that is not 8-bit RGB", "converted when read")
     ODD_FORMAT = ("odd-format", _INFO,

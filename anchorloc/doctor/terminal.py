@@ -10,8 +10,8 @@ from rich.text import Text
 
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis
+from anchorloc.doctor.editable_document import FixCounts
 from anchorloc.doctor.findings import Case
-from anchorloc.doctor.fixes import FixCounts
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.doctor.split import SplitFile
 from anchorloc.text import counted, first_few, plural, printable, short_repr, shorten

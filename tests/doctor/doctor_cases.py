@@ -16,7 +16,7 @@ Changes = Iterable[tuple[tuple[Any, ...], Any]]
 def clean() -> dict[str, Any]:
     """Return two images of 640 x 480 px, two classes, six boxes; no rule is broken."""
     boxes = [(1, 7, [10, 20, 100, 50]), (1, 3, [300, 200, 80, 90]), (1, 3, [500, 400, 140, 80]),
-             (2, 7, [0, 0, 640, 480]), (2, 7, [320, 10, 20, 300]), (2, 3, [5, 300, 30, 30])]  # fmt: skip
+             (2, 7, [0, 0, 640, 400]), (2, 7, [320, 10, 40, 300]), (2, 3, [5, 300, 30, 30])]  # fmt: skip
     return {
         "info": {"year": 2026},
         "images": [{"id": number, "file_name": f"{number}.png", "height": 480, "width": 640} for number in (1, 2)],
@@ -78,6 +78,20 @@ def shares(content: dict[str, Any]) -> None:
         item["bbox"] = [x / 640, y / 480, w / 640, h / 480]
 
 
+def copied_box(content: dict[str, Any]) -> None:
+    for number in range(3, 7):
+        content["images"].append({**content["images"][0], "id": number, "file_name": f"{number}.png"})
+        box = {**content["annotations"][0], "id": 100 + number, "image_id": number}
+        other = {**box, "id": 200 + number, "bbox": [9, 9, 50 + number, 50], "area": 50 * (50 + number)}
+        content["annotations"] += [box, other]
+
+
+def copied_labels(content: dict[str, Any]) -> None:
+    content["images"].append({**content["images"][0], "id": 9, "file_name": "9.png"})
+    boxes = [item for item in content["annotations"] if item["image_id"] == 1]
+    content["annotations"] += [{**item, "id": item["id"] + 100, "image_id": 9} for item in boxes]
+
+
 def exchanged(content: dict[str, Any]) -> None:
     for item in content["images"]:
         item.update(width=480, height=640)
@@ -120,6 +134,13 @@ FOUND: dict[str, tuple[Change, str, str]] = {
         lambda c: [i.update(width=160, height=120) for i in c["images"]], "a.json", "6 divided by 4"),
     "same-category-name": (category(name="dog"), "category 3", "'dog', as category 7"),
     "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
+    "many-crowds": (
+        lambda c: [a.update(iscrowd=1) for a in c["annotations"][:4]], "a.json", "4 of 6 boxes"),
+    "far-polygon": (
+        annotation(0, segmentation=[[300, 300, 400, 300, 400, 350]]), "annotation 11 (1.png)",
+        "bbox [10, 20, 100, 50], polygon 300 to 400, 300 to 350 px"),
+    "copied-box": (copied_box, "annotation 11 (1.png)", "bbox [10, 20, 100, 50] in 5 of 6 images"),
+    "copied-labels": (copied_labels, "image 9 (9.png)", "same as image 1 (1.png)"),
     "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
     "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),
     "partly-outside": (annotation(2, bbox=[500, 400, 140.6, 80]), "annotation 13 (1.png)", "140.6, 80] in 640"),
@@ -135,4 +156,7 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "root-category": (root, "category 8", "'pets', the supercategory of all others"),
     "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
     "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),
+    "thin-image": (repeat("images", 0, id=9, file_name="9.png", height=128), "image 9 (9.png)", "640 x 128 px"),
+    "thin-box": (annotation(5, bbox=[5, 300, 300, 30], area=9000), "annotation 16 (2.png)", "[5, 300, 300, 30]"),
+    "whole-image": (annotation(3, bbox=[0, 0, 640, 460], area=294400), "annotation 14 (2.png)", "[0, 0, 640, 460]"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from PIL import Image
 from anchorloc.data import CocoSource, read_annotations
 from anchorloc.data.images import MAX_PIXELS, read_image
 from anchorloc.doctor import Diagnosis, Rule, diagnose, read_document, repair, write_json_rows
+from anchorloc.doctor.conversions import fit_to_files
 from anchorloc.doctor.duplicate_images import MAX_DISTANCE, ImageHash, difference_hash, similar_pairs
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
@@ -40,7 +41,7 @@ def listing(names: list[str], **sizes: tuple[int, int]) -> dict[str, Any]:
         for row, name in enumerate(names, start=1)
     ]  # fmt: skip
     annotations = [
-        {"id": row, "image_id": row, "category_id": 1, "bbox": [5, 5, 20, 20], "area": 400, "iscrowd": 0}
+        {"id": row, "image_id": row, "category_id": 1, "bbox": [row, 5, 20, 20], "area": 400, "iscrowd": 0}
         for row in range(1, len(names) + 1)
     ]
     return {"images": images, "categories": [{"id": 1, "name": "thing"}], "annotations": annotations}
@@ -101,6 +102,7 @@ def test_each_oddity_of_a_file_is_found(odd: Path, decode: bool) -> None:
     expected = {key: list(cases) for key, cases in EXPECTED.items()}
     if decode:
         expected["unreadable"].insert(0, ("cut.jpg", "truncated"))
+        expected["uniform-image"] = [("deep.png", "red 156, green 156, blue 156")]
     cases = found(diagnose([read_document(odd / "a.json", odd / "images")], decode=decode))
     assert cases.keys() == expected.keys()
     for key, wanted in expected.items():
@@ -124,16 +126,24 @@ def test_a_set_fixed_with_its_images_passes_the_checks_of_training(odd: Path) ->
     assert counts["annotation of a removed image", "removed"] == 5
 
 
-def test_a_size_is_not_taken_from_a_file_that_the_boxes_do_not_fit(tmp_path: Path) -> None:
-    """A shrunk copy of the annotated image: with its size every box would lie somewhere else."""
-    noise(0, (24, 32)).save(tmp_path / "a.png")
-    noise(1).save(tmp_path / "b.png")
-    content = listing(["a.png", "b.png"])
+def test_labels_drawn_on_another_copy_are_neither_moved_nor_removed(tmp_path: Path) -> None:
+    """A shrunk and an enlarged copy of the annotated image: with the size of the file the boxes would lie elsewhere."""
+    noise(0, (24, 32)).save(tmp_path / "small.png")
+    noise(1, (96, 128)).save(tmp_path / "large.png")
+    content = listing(["small.png", "large.png"])
     content["annotations"][0].update(bbox=[30, 20, 30, 25], area=750)
     path = write_document(tmp_path / "a.json", content)
-    fixed, counts = repair(diagnose([read_document(path, tmp_path, whole=True)]), 8, False)
-    assert [image["file_name"] for image in fixed.documents[0].items("images")] == ["b.png"]
-    assert counts[Rule.SIZE_DIFFERS.title, "removed"] == 1
+    diagnosis = diagnose([read_document(path, tmp_path, whole=True)])
+    with pytest.raises(
+        InputError, match="declared size differs from its file; --fix takes the file's size if boxes fit"
+    ):
+        repair(diagnosis, 8, False)
+    sizes = {file.row: file.size for file in diagnosis.files[0]}
+    scaled, count = fit_to_files(diagnosis.documents[0], diagnosis.tables[0], sizes)
+    assert count == 2
+    assert [(item["width"], item["height"]) for item in scaled.items("images")] == [(32, 24), (128, 96)]
+    assert [item["bbox"] for item in scaled.items("annotations")] == [[15, 10, 15, 12.5], [4, 10, 40, 40]]
+    assert keys(diagnose([scaled])) == set()
 
 
 def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> None:

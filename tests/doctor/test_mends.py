@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,9 @@ from PIL import Image
 
 from anchorloc.cli import run_command
 from anchorloc.data import CocoData
-from anchorloc.doctor import CocoDocument, diagnose, repair
+from anchorloc.doctor import CocoDocument, Rule, diagnose, repair
 from anchorloc.doctor.__main__ import main
+from anchorloc.doctor.explanations import FACTORS
 from anchorloc.errors import InputError
 from tests.doctor.doctor_cases import keys
 
@@ -179,7 +182,7 @@ def test_names_come_from_coco_url_and_a_refusal_names_what_emptied_the_file(
     document = content(BOXES)
     del document["images"][0]["file_name"]
     assert written(tmp_path, document) == (2, None)
-    said = "no image would be left, after the removal of 1 image whose file_name is missing"
+    said = "cannot be fixed: image whose file_name is missing or leaves the images folder; --fix finds the file with"
     assert said in capsys.readouterr().err
     document["images"][0]["coco_url"] = "http://images.cocodataset.org/val2017/a.jpg"
     status, fixed = written(tmp_path, document)
@@ -216,3 +219,96 @@ def test_no_sound_box_is_absent_or_changed_unless_it_is_counted(
     assert sum(box not in after for box in before.values()) <= changed
     if {"other-scale", "swapped-sizes", "like-xyxy"} & keys(diagnosis):
         assert all(box in after for box in before.values() if box[2] and box[3])
+
+
+def test_no_label_is_removed_for_a_size_that_nobody_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content(BOXES, width=None)
+    assert written(tmp_path, document) == (2, None)
+    assert "width or height is missing or invalid; --fix reads them from the files" in capsys.readouterr().err
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    options = ("--images", str(tmp_path), "--stride", "1")
+    status, fixed = written(tmp_path, document, *options)
+    assert (status, boxes(fixed)) == (0, BOXES)
+    printed = capsys.readouterr().out
+    assert "1  image without width and height\n         image 1 (a.png): the file has 96 x 64 px" in printed
+    assert "1  image without width and height: size taken from the file" in printed
+
+
+def test_labels_of_resized_images_are_scaled_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (WIDTH // 2, HEIGHT // 2)).save(tmp_path / "a.png")
+    options = ("--images", str(tmp_path), "--stride", "1")
+    assert written(tmp_path, content(BOXES), *options) == (2, None)
+    assert "takes the file's size if boxes fit; --fix-resized scales them" in capsys.readouterr().err
+    status, fixed = written(tmp_path, content(BOXES), *options, "--fix-resized")
+    assert (status, boxes(fixed)) == (0, [[value / 2 for value in box] for box in BOXES])
+    assert "1  image: declared and its boxes scaled to the size of its file" in capsys.readouterr().out
+    assert written(tmp_path, content(BOXES), "--fix-resized") == (2, None)
+    assert "--fix-resized needs --images DIR" in capsys.readouterr().err
+
+
+SIDES = st.tuples(st.integers(40, 200), st.integers(40, 200))
+
+
+@given(declared=SIDES, of_file=SIDES, drawn=st.lists(INSIDE, min_size=1, max_size=4))
+def test_a_size_is_only_replaced_where_no_box_moves_or_leaves(
+    declared: tuple[int, int], of_file: tuple[int, int], drawn: list[tuple[int, int, int, int]]
+) -> None:
+    """Either nothing is written, or every box that was inside by the size of the file is as it was."""
+    document = content([list(box) for box in drawn], declared)
+    with TemporaryDirectory() as folder:
+        Image.new("RGB", of_file).save(Path(folder, "a.png"))
+        try:
+            fixed, counts = repair(diagnose([CocoDocument(Path("a.json"), document, Path(folder))]), 8, False)
+        except InputError:
+            return
+    after = [item["bbox"] for item in fixed.documents[0].items("annotations")]
+    inside = [list(box) for box in drawn if box[0] + box[2] <= of_file[0] and box[1] + box[3] <= of_file[1]]
+    assert all(box in after for box in inside)
+    changed = sum(number for (_, action), number in counts.items() if action in ("removed", "clipped"))
+    assert sum(list(box) not in after for box in drawn) <= changed
+
+
+def test_annotations_without_a_bbox_get_the_box_of_their_polygon(tmp_path: Path) -> None:
+    document = content(BOXES)
+    del document["annotations"][1]["bbox"]
+    document["annotations"][1].update(segmentation=[[4, 30, 28, 30, 28, 60]], area=360)
+    document["annotations"][2].update(bbox=[], segmentation=None)
+    status, fixed = written(tmp_path, document)
+    assert (status, boxes(fixed)) == (0, [BOXES[0], [4, 30, 24, 30], BOXES[3]])
+
+
+def test_a_file_that_cannot_be_opened_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither as a missing nor as a damaged one, not even with --drop-missing."""
+    photo = tmp_path / "photos" / "a.png"
+    photo.parent.mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(photo)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("PIL.Image.open", refuse)
+    options = ("--images", str(photo.parent), "--drop-missing")
+    assert written(tmp_path, content(BOXES), *options) == (2, None)
+    printed = capsys.readouterr()
+    assert "image whose file may be there but cannot be opened" in printed.err
+    assert "image 1 (a.png): cannot be read: Permission denied" in printed.out
+
+
+@given(
+    factor=st.sampled_from(FACTORS),
+    drawn=st.lists(st.tuples(st.floats(0, 0.8), st.floats(0, 0.8)), min_size=20, max_size=40),
+)
+def test_the_scale_is_that_of_the_images_and_no_smaller_one(factor: float, drawn: list[tuple[float, float]]) -> None:
+    """Boxes up to the edges of the annotated images, five by five; one box is drawn wrong."""
+    size = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
+    shares = np.array([[x, y, 0.2, 0.2] for x, y in drawn] + [[0.8, 0.8, 0.2, 0.2]] * 5)
+    written_boxes = [[round(value, 6) for value in box] for box in (shares * size * factor).tolist()]
+    document = content([*written_boxes, [20 * WIDTH, 0, 9, 9]])
+    found = diagnose([CocoDocument(Path("a.json"), document)]).findings
+    inside = sum(x * factor + 0.2 * factor <= 1.02 and y * factor + 0.2 * factor <= 1.02 for x, y, *_ in shares)
+    if inside < 0.6 * len(document["annotations"]):
+        assert f"divided by {factor:g}" in found.cases[Rule.OTHER_SCALE][0].value
+    else:
+        assert Rule.OTHER_SCALE not in found.cases

@@ -9,20 +9,19 @@ images/SUBSET. LVIS: no file_name, but coco_url (https://www.lvisdataset.org/dat
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from anchorloc.data.formats.image_finder import is_file, near_names
-from anchorloc.data.formats.labels import POLYGONS, LabeledData, Labels, Notes, around, split_of
+from anchorloc.data.formats.image_finder import KNOWN, is_file
+from anchorloc.data.formats.labels import POLYGONS, Box, LabeledData, Labels, Notes, split_of
+from anchorloc.data.formats.listed_images import match_files, name_from_urls
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.text import first_few, short_repr
 
 FORMAT = "COCO"
 SKIPPED = ("keypoints", "caption")
-FROM_URL = "images without file_name: {}; the end of coco_url is used"
-NEAR_NAME = "file names that are written otherwise than the files are called: {}"
+_NUMBERS = {int, float}
 TEXT_IDS = "ids written as texts: {}; they are read as numbers"
 NUMBER_NAMES = "class names that are numbers: {}; they are read as their text"
 
@@ -113,54 +112,38 @@ def _normalized(path: Path, document: dict[str, Any], split: str, notes: Notes, 
     """Return the labels with what tools write otherwise brought into COCO's form."""
     images = [item for item in document["images"] if isinstance(item, dict)]
     annotations = [item for item in document["annotations"] if isinstance(item, dict)]
-    _name_from_urls(images, notes)
+    name_from_urls(images, notes)
     for category in document["categories"]:
         if isinstance(category, dict) and type(category.get("name")) in (int, float):
             notes.add(NUMBER_NAMES, repr(category["name"]))
             category["name"] = str(category["name"])
     _ids_as_numbers([*document["categories"], *images], annotations, notes)
     for item in annotations:
-        if item.get("bbox") is None or item["bbox"] == []:
-            points = polygon_points(item.get("segmentation"))
-            if points:
-                left, top, right, bottom = around(points)
-                item["bbox"] = [left, top, right - left, bottom - top]
-                notes.add(POLYGONS, f"annotation {short_repr(item.get('id'))}")
+        box = polygon_box(item.get("segmentation")) if item.get("bbox") in (None, []) else None
+        if box is not None:
+            left, top, right, bottom = box
+            item["bbox"] = [left, top, right - left, bottom - top]
+            notes.add(POLYGONS, f"annotation {short_repr(item.get('id'))}")
     folder, some = (given, True) if given else _images_folder(path, images, split)
     if some:
-        _name_as_on_disk(images, folder, notes)
+        match_files(images, folder, notes)
     for item in annotations:
         item.pop("segmentation", None)
     return Labels(path, document, folder)
 
 
-def polygon_points(segmentation: Any) -> list[tuple[float, float]]:
-    """Return the points of a COCO polygon, a list of lists of x, y, or one flat list; empty if it is none."""
-    if not isinstance(segmentation, list):
-        return []
-    lists = segmentation if segmentation and isinstance(segmentation[0], list) else [segmentation]
-    values = [value for one in lists if isinstance(one, list) for value in one]
-    if len(values) < 4 or len(values) % 2 or not all(type(value) in (int, float) for value in values):
-        return []
-    return list(zip(values[::2], values[1::2], strict=True))
-
-
-def name_of_url(url: Any) -> str:
-    """Return the folder and file at the end of a URL; "" if it has none."""
-    if type(url) is not str:
-        return ""
-    try:
-        parts = PurePosixPath(unquote(urlsplit(url).path)).parts
-    except ValueError:  # not an address
-        return ""
-    return "/".join(part for part in parts[-2:] if part != "/")
-
-
-def _name_from_urls(images: list[dict[str, Any]], notes: Notes) -> None:
-    for item in images:
-        if item.get("file_name") is None and (name := name_of_url(item.get("coco_url"))):
-            item["file_name"] = name
-            notes.add(FROM_URL, name)
+def polygon_box(segmentation: Any) -> Box | None:
+    """Return the xyxy box around a COCO polygon, a list of lists of x, y, or one flat list; None if it is none."""
+    if not isinstance(segmentation, list) or not segmentation:
+        return None
+    parts = [part for part in segmentation if part != []] if isinstance(segmentation[0], list) else [segmentation]
+    for part in parts:
+        if type(part) is not list or len(part) < 4 or len(part) % 2 or not {*map(type, part)} <= _NUMBERS:
+            return None
+    if not parts:
+        return None
+    columns, rows = [part[::2] for part in parts], [part[1::2] for part in parts]
+    return min(map(min, columns)), min(map(min, rows)), max(map(max, columns)), max(map(max, rows))
 
 
 def _ids_as_numbers(listed: list[Any], annotations: list[dict[str, Any]], notes: Notes) -> None:
@@ -186,14 +169,6 @@ def _images_folder(path: Path, images: list[dict[str, Any]], split: str) -> tupl
     best, found = count.most_common(1)[0] if names else (root, 0)
     if found:
         return best, True
-    return (root / "images", True) if (root / "images").is_dir() else (root, False)
-
-
-def _name_as_on_disk(images: list[dict[str, Any]], folder: Path, notes: Notes) -> None:
-    """Rename images that are missing to the only file of their base name, if there is one for each of them."""
-    named = [item for item in images if type(item.get("file_name")) is str]
-    missing = [item for item in named if not is_file(folder / item["file_name"])]
-    names = near_names([item["file_name"] for item in missing], folder) if missing else []
-    for item, name in zip(missing, names, strict=False):
-        notes.add(NEAR_NAME, f"{short_repr(item['file_name'])} is {name}")
-        item["file_name"] = name
+    if (root / "images").is_dir():
+        return root / "images", True
+    return root, any(one.suffix.lower() in KNOWN for one in root.glob("*"))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import unquote
 
 from anchorloc.data.formats.labels import Notes
+from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
 from anchorloc.data.images import MAX_PIXELS, SUFFIXES, read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -48,6 +47,11 @@ def find_image_files(folder: Path, notes: Notes | None = None) -> list[Path]:
     return found
 
 
+def image_names(folder: Path) -> list[str]:
+    """Return the names, relative to the folder, of the files that `find_image_files` returns."""
+    return [path.relative_to(folder).as_posix() for path in find_image_files(folder)]
+
+
 def shown_sizes(paths: Sequence[Path]) -> list[Size]:
     """Return the (height, width) of image files as viewers show them, turned by their EXIF orientation.
 
@@ -61,11 +65,9 @@ def shown_sizes(paths: Sequence[Path]) -> list[Size]:
 def shown_size(path: Path) -> Size:
     """Return the (height, width) of one image file, as `shown_sizes` does."""
     try:
-        header = read_header(path, MAX_PIXELS * 16)  # the limit of the data decides later
+        return read_header(path, MAX_PIXELS * 16).shown_size  # the limit of the data decides later
     except ItemError as error:
         raise InputError(f"{path} {error}") from None
-    height, width = header.size
-    return (width, height) if header.orientation >= 5 else (height, width)
 
 
 class ImageFolder:
@@ -83,8 +85,8 @@ class ImageFolder:
         self._by_stem: dict[str, list[str]] = {}
         self._by_key: dict[str, list[str]] = {}
         for name in self.names:
-            self._by_key.setdefault(_key(name), []).append(name)
-            self._by_last.setdefault(_key(PurePosixPath(name).name), []).append(name)
+            self._by_key.setdefault(loosely(name), []).append(name)
+            self._by_last.setdefault(loosely(PurePosixPath(name).name), []).append(name)
             self._by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
 
     def find(self, name: str, beside: str = "", stem: str = "") -> str:
@@ -97,14 +99,14 @@ class ImageFolder:
         Raises:
             ItemError: there is no such file, or several.
         """
-        plain = name.replace("\\", "/")
+        plain = with_slashes(name)
         wanted = [name, plain, _joined(beside, plain)]
         for one in wanted:
             if one in self.names:
                 return one
-        last = _key(PurePosixPath(plain).name)
+        last = loosely(PurePosixPath(plain).name)
         for candidates in (
-            self._by_key.get(_key(plain), []),
+            self._by_key.get(loosely(plain), []),
             self._by_last.get(last, []),
             self._by_stem.get(stem, []) if stem else [],
         ):
@@ -115,7 +117,8 @@ class ImageFolder:
         if self._by_last.get(last):
             several = ", ".join(self._by_last[last][:3])
             raise ItemError(f"names the image {short_repr(name)}, which is several files in {self.folder}: {several}")
-        raise ItemError(f"names the image {short_repr(name)}, which is not below {printable(str(self.folder))}")
+        hint = NearestNames(self.names).hint(name)
+        raise ItemError(f"names the image {short_repr(name)}, which is not below {printable(str(self.folder))}{hint}")
 
 
 def is_file(path: Path) -> bool:
@@ -134,26 +137,9 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def near_names(names: Sequence[str], folder: Path) -> list[str]:
-    """Return the names, below `folder`, of the files that are meant; none unless each name has its own file."""
-    if not folder.is_dir():
-        return []
-    files = ImageFolder(folder)
-    try:
-        found = [files.find(name) for name in names]
-    except ItemError:
-        return []
-    return found if len(set(found)) == len(names) else []
-
-
 def common_folder(paths: Iterable[Path]) -> Path:
     """Return the deepest folder that holds all files."""
     return Path(os.path.commonpath([path.parent for path in paths]))
-
-
-def _key(name: str) -> str:
-    """Return a name without what tools and file systems change: case, Unicode form, URL quoting, blanks around it."""
-    return unicodedata.normalize("NFC", unquote(name.replace("\\", "/"))).strip().casefold()
 
 
 def _joined(folder: str, name: str) -> str:

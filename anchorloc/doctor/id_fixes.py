@@ -1,0 +1,93 @@
+"""Fix the ids of a document, and the references of its annotations to images and categories."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from anchorloc.data.coco_fields import Id
+from anchorloc.doctor.document import NOUNS
+from anchorloc.doctor.editable_document import EditableDocument, setter
+from anchorloc.doctor.rules import Rule
+
+REFERENCES = {"images": ("image_id", Rule.UNKNOWN_IMAGE), "categories": ("category_id", Rule.UNKNOWN_CATEGORY)}
+RENUMBERED = (Rule.BAD_ID, Rule.MIXED_IDS, Rule.SAME_ANNOTATION_ID, Rule.ID_ZERO, Rule.NO_ANNOTATION_ID)
+
+
+def fix_ids(editable: EditableDocument, name: str) -> None:
+    """Write ids such as 2.0 as 2, and remove items without a valid id."""
+    bad = editable.findings.rows(Rule.BAD_ID, name)
+    whole = {row for row in bad if _is_whole(editable.lists[name][row].get("id"))}
+    editable.edit(name, whole, Rule.BAD_ID.title, "written as an integer", lambda item: {"id": int(item["id"])})
+    editable.remove(name, bad - whole, Rule.BAD_ID.title)
+
+
+def merge(editable: EditableDocument, name: str, rule: Rule, key: str) -> None:
+    """Keep the first item of each id if all with it agree in `key`; else remove all, since any may be the right one."""
+    if not editable.findings.rows(rule, name):
+        return
+    groups: dict[Id, list[int]] = defaultdict(list)
+    for row, item in editable.items(name):
+        if (item_id := _as_id(item.get("id"))) is not None:
+            groups[item_id].append(row)
+    for rows in groups.values():
+        if len({str(editable.lists[name][row].get(key)) for row in rows}) == 1:
+            editable.remove(name, rows[1:], rule.title, f"merged, {key} is the same")
+        else:
+            editable.remove(name, rows, rule.title, f"removed with all of that id, {key} differs")
+
+
+def fix_references(editable: EditableDocument) -> None:
+    """Give ids of mixed types one type, follow them in the annotations, and remove annotations without a target."""
+    for name, (key, rule) in REFERENCES.items():
+        lost = editable.lost_ids(name)
+        orphans = [row for row, item in editable.items("annotations") if _as_id(item.get(key)) in lost]
+        editable.remove("annotations", orphans, f"annotation of a removed {NOUNS[name]}")
+        _retarget(editable, name, key, rule)
+        if editable.findings.rows(Rule.MIXED_IDS, name):
+            _renumber(editable, name, key)
+
+
+def renumber_annotations(editable: EditableDocument) -> None:
+    """Number all annotations from 1 if any of their ids breaks a rule."""
+    if any(editable.findings.rows(rule, "annotations") for rule in RENUMBERED):
+        for number, (row, item) in enumerate(editable.items("annotations"), start=1):
+            editable.lists["annotations"][row] = {**item, "id": number}
+        editable.counts["annotation", "renumbered from 1"] = len(editable.items("annotations"))
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is float and value.is_integer() and abs(value) < 2**53
+
+
+def _as_id(value: Any) -> Id | None:
+    return value if type(value) in (int, str) else None
+
+
+def _retarget(editable: EditableDocument, name: str, key: str, rule: Rule) -> None:
+    """Correct references that write an id in another type, such as "2" or 2.0 for 2, and remove all others."""
+    found = editable.findings.rows(rule, "annotations") - editable.removed["annotations"]
+    if not found:
+        return
+    targets: dict[str, set[Id]] = defaultdict(set)
+    for _, item in editable.items(name):
+        targets[str(item["id"])].add(item["id"])
+    for row in sorted(found):
+        value = editable.lists["annotations"][row].get(key)
+        text = str(int(value)) if _is_whole(value) else str(value)
+        matches = targets.get(text, set()) if type(value) in (int, float, str) else set()
+        if len(matches) == 1:
+            action = f"{key} converted to the type of the id"
+            editable.edit("annotations", [row], rule.title, action, setter(**{key: min(matches)}))
+        else:
+            editable.remove("annotations", [row], rule.title)
+
+
+def _renumber(editable: EditableDocument, name: str, key: str) -> None:
+    numbers: dict[Any, int] = {}
+    for number, (row, item) in enumerate(editable.items(name), start=1):
+        numbers[item["id"]] = number
+        editable.lists[name][row] = {**item, "id": number}
+    editable.counts[Rule.MIXED_IDS.title, f"{name} renumbered from 1"] += 1
+    for row, item in editable.items("annotations"):
+        editable.lists["annotations"][row] = {**item, key: numbers[item[key]]}
