@@ -13,7 +13,7 @@ from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.formats import Labels, find_kind, read
 from anchorloc.data.formats.coco_folder import read_coco_file
-from anchorloc.data.images import MAX_PIXELS
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
@@ -22,7 +22,7 @@ Part = Literal["train", "val", "test", "all"]
 
 
 @dataclass(frozen=True)
-class LabelData:
+class LabelData(ImageSettings):
     """A file or folder of labels in the format of COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV, with its images."""
 
     path: Path  # file or folder of the labels; data=PATH is short for it
@@ -30,7 +30,6 @@ class LabelData:
     images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
-    max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
 
     def open(self, split: Split) -> LabelSource | TiledSource:
@@ -45,7 +44,7 @@ class LabelData:
             raise InputError(
                 f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
             )
-        source = label_source(data.splits[part], data.notes, self.max_pixels, f"{data.describe()}; {data.place()}")
+        source = label_source(data.splits[part], data.notes, self.image_settings, f"{data.describe()}; {data.place()}")
         if split == "train" and not source.has_trainable_box():
             raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
         return self.tiles(source) if self.tiles and split == "train" else source
@@ -65,7 +64,7 @@ class LabelSource(CocoSource):
 
 
 def label_source(
-    labels: Labels, notes: Sequence[str] = (), max_pixels: int = MAX_PIXELS, description: str = ""
+    labels: Labels, notes: Sequence[str] = (), reading: ImageSettings = DEFAULT_SETTINGS, description: str = ""
 ) -> LabelSource:
     """Check the labels of a split; `notes` come before its warnings.
 
@@ -75,7 +74,7 @@ def label_source(
     content = hashlib.sha256(json.dumps(labels.document, sort_keys=True, default=str).encode("utf-8", "replace"))
     columns = vars(_annotations(labels, notes))
     return LabelSource(
-        **columns, folder=labels.folder, max_pixels=max_pixels, content=content.hexdigest(), description=description
+        **columns, folder=labels.folder, reading=reading, content=content.hexdigest(), description=description
     )
 
 

@@ -1,0 +1,223 @@
+"""Check image files before a long run: what their reading loses, and which EXIF orientation fits the boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from anchorloc.data.band_values import choose_bands, opacity, to_bytes
+from anchorloc.data.image_settings import ImageSettings
+from anchorloc.data.images import Header, needs_turning, open_image, read_header, refuse_unreadable
+from anchorloc.errors import ItemError
+from anchorloc.structures import FloatArray, Size
+from anchorloc.text import counted, first_few, percent
+
+DECODED: Final = 16  # files that a check before training decodes, if their content may be lost
+FEW_LEVELS: Final = 128  # gray levels; a picture of fewer, of more in its file, is dark or flat
+MOSTLY_HIDDEN: Final = 0.5  # fraction of a picture that alpha makes white
+SHOWS_SOMETHING: Final = 16  # gray levels under a transparent part; a plain background has fewer
+VALUES: Final = 4_000_000  # looked at in an image
+
+
+@dataclass(frozen=True)
+class Content:
+    """What of the values of an image file is left in its pixels."""
+
+    low: float  # the least and the greatest value of the bands that are read
+    high: float
+    levels: int  # different values in the file
+    kept: int  # different values of the pixels
+    hidden: float  # fraction of the picture that alpha makes white, 0 if nothing is to be seen under it
+
+    @property
+    def loses_levels(self) -> bool:
+        return self.kept < FEW_LEVELS and self.levels >= 2 * self.kept
+
+    @property
+    def is_hidden(self) -> bool:
+        return self.hidden >= MOSTLY_HIDDEN
+
+    def levels_lost(self, bits: int) -> str:
+        """Say which part of the range of the bits is used, and how many levels are left."""
+        used = percent(min(1.0, (self.high - self.low) / ((1 << min(bits, 16)) - 1)))
+        return f"{used} of {bits} bits, {self.low:,.6g} to {self.high:,.6g}: {self.levels:,} levels become {self.kept}"
+
+
+def may_lose(header: Header, settings: ImageSettings) -> bool:
+    """Return whether reading may lose gray levels, or alpha may hide the picture; only the pixels tell."""
+    return header.bits > 8 or (header.has_alpha and settings.bands is None)
+
+
+def read_content(path: Path, settings: ImageSettings) -> Content:
+    """Decode an image file, and compare its values with the pixels that they become.
+
+    Raises:
+        ItemError: as `read_image`.
+    """
+    with open_image(path, settings.max_pixels) as opened:
+        header = opened.header
+        refuse_unreadable(header, settings)
+        values = opened.values()
+    rows = values.reshape(1, -1, values.shape[2])
+    values = rows[:, :: -(-rows.shape[1] // VALUES)]
+    chosen = choose_bands(values, header.has_alpha, settings)
+    pixels = to_bytes(chosen, header.bits, settings)
+    finite = chosen[np.isfinite(chosen)] if chosen.dtype.kind == "f" else chosen
+    hidden = 0.0
+    if header.has_alpha and settings.bands is None:
+        alpha = opacity(values, header.bits)[..., 0]
+        under = pixels[alpha < 0.5].mean(axis=-1).astype(np.uint8)
+        hidden = float(1 - alpha.mean()) if len(np.unique(under)) >= SHOWS_SOMETHING else 0.0
+    low, high = (finite.min().item(), finite.max().item()) if finite.size else (0, 0)
+    return Content(low, high, len(np.unique(finite)), len(np.unique(pixels)), hidden)
+
+
+@dataclass
+class OrientationTally:
+    """How often an EXIF orientation was applied, and how many boxes lie inside their image either way."""
+
+    setting: str
+    turned: list[str] = field(default_factory=list)  # names of images
+    left: list[str] = field(default_factory=list)
+    boxes: int = 0  # in images whose size tells the readings apart
+    inside: int = 0  # boxes inside the image as it is read
+    inside_otherwise: dict[str, int] = field(default_factory=lambda: {"apply": 0, "ignore": 0})
+
+    def add(self, name: str, header: Header, turns: bool, boxes: FloatArray) -> None:
+        """Count an image with its boxes, (M, 4) xyxy."""
+        if header.orientation == 1:
+            return
+        (self.turned if turns else self.left).append(name)
+        if header.size == header.shown_size:
+            return
+        stored, shown = (_inside(boxes, size) for size in (header.size, header.shown_size))
+        self.boxes += len(boxes)
+        self.inside += shown if turns else stored
+        self.inside_otherwise["ignore" if turns else "apply"] += stored if turns else shown
+
+    @property
+    def better(self) -> str:
+        """A hint if the boxes fit another reading better, else ""."""
+        setting, number = max(self.inside_otherwise.items(), key=lambda pair: pair[1])
+        if number <= self.inside:
+            return ""
+        return (
+            f"{self.inside:,} of {counted(self.boxes, 'box')} in such images lie inside as read, but {number:,} with "
+            f"data.orientation={setting}"
+        )
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each outcome, and the hint."""
+        said = []
+        if self.turned:
+            images = counted(len(self.turned), "image is", "images are")
+            said.append(
+                f"{images} turned by the EXIF orientation, as viewers show them (data.orientation={self.setting}): "
+                f"{first_few(self.turned)}"
+            )
+        if self.left:
+            images = counted(len(self.left), "image has", "images have")
+            why = (
+                "since the stored size is the declared one (data.orientation=auto); without a declared size, predict "
+                "turns them unless data.orientation=ignore"
+                if self.setting == "auto"
+                else f"as data.orientation={self.setting} says"
+            )
+            said.append(f"{images} an EXIF orientation that is not applied, {why}: {first_few(self.left)}")
+        if self.better:
+            said.append(f"{self.better}; look at some, and correct the sizes by anchorloc doctor --fix with that setting")
+        return said
+
+
+@dataclass
+class ImageCheck:
+    """Collects what is odd about the image files of a data set."""
+
+    settings: ImageSettings
+    orientation: OrientationTally = field(init=False)
+    candidates: list[tuple[str, Path, int]] = field(default_factory=list)  # name, path, bits
+    with_bands: list[str] = field(default_factory=list)
+    with_pages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.orientation = OrientationTally(self.settings.orientation)
+
+    def add(self, name: str, path: Path, declared: Size, boxes: FloatArray) -> None:
+        """Check the header of a file.
+
+        Raises:
+            ItemError: the file cannot be read, or not in the declared size.
+        """
+        header = read_header(path, self.settings.max_pixels)
+        turns = needs_turning(header, declared, self.settings.orientation)
+        refuse_unreadable(header, self.settings)
+        self.orientation.add(name, header, turns, boxes)
+        if header.unused_bands > 0 and self.settings.bands is None:
+            self.with_bands.append(name)
+        if header.pages > 1:
+            self.with_pages.append(name)
+        if may_lose(header, self.settings):
+            self.candidates.append((name, path, header.bits))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a sentence for each kind of oddity. A few files are decoded, spread over those that may lose
+        something."""
+        said = self.orientation.sentences()
+        if self.with_bands:
+            number = counted(len(self.with_bands), "image has", "images have")
+            said.append(
+                f"{number} more bands than are read: {first_few(self.with_bands)}; data.bands=[R,G,B] chooses others, "
+                "counted from 1"
+            )
+        if self.with_pages:
+            number = counted(len(self.with_pages), "file has", "files have")
+            said.append(f"{number} several pages or frames, of which the first is read: {first_few(self.with_pages)}")
+        return (*said, *self._lost())
+
+    def _lost(self) -> list[str]:
+        places = np.linspace(0, len(self.candidates) - 1, min(DECODED, len(self.candidates))).round().astype(int)
+        flat: list[tuple[str, int, Content]] = []
+        hidden: list[tuple[str, Content]] = []
+        for name, path, bits in (self.candidates[place] for place in sorted(set(places.tolist()))):
+            try:
+                content = read_content(path, self.settings)
+            except ItemError:  # training names the file when it is read
+                continue
+            if content.loses_levels:
+                flat.append((name, bits, content))
+            if content.is_hidden:
+                hidden.append((name, content))
+        said = []
+        if flat:
+            name, bits, content = flat[0]
+            said.append(
+                f"{_of(flat, places)} with more than 8 bits keep few gray levels: {name} uses "
+                f"{content.levels_lost(bits)}; set data.window=[LOW,HIGH] to the range that matters, such as "
+                f"{window_of([content for _, _, content in flat])}, or window them to 8 bits first"
+            )
+        if hidden:
+            name, content = hidden[0]
+            said.append(
+                f"{_of(hidden, places)} are mostly hidden by their alpha, which makes {percent(content.hidden)} of "
+                f"{name} white; data.bands=[1,2,3] ignores alpha"
+            )
+        return said
+
+
+def window_of(contents: Sequence[Content]) -> str:
+    """Return the window of all values of images, as a setting."""
+    return f"[{min(one.low for one in contents):.6g},{max(one.high for one in contents):.6g}]"
+
+
+def _of(found: Sequence[object], places: Sequence[object] | np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+    return f"{len(found)} of {len(places)} decoded images"
+
+
+def _inside(boxes: FloatArray, size: Size) -> int:
+    """Count the boxes that lie in an image, half a pixel aside."""
+    corner = np.array([size[1], size[0]]) + 0.5
+    return int(((boxes[:, :2] >= -0.5) & (boxes[:, 2:] <= corner)).all(axis=1).sum())
