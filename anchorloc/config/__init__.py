@@ -1,7 +1,15 @@
 """The tree of settings, and its reading and writing as YAML."""
 
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
-from anchorloc.config.reader import config_from_plain, list_settings, read_config, read_saved_config, to_plain, to_yaml
+from anchorloc.config.reader import (
+    config_from_plain,
+    list_settings,
+    read_config,
+    read_image_settings,
+    read_saved_config,
+    to_plain,
+    to_yaml,
+)
 from anchorloc.config.renamed import translated
 from anchorloc.config.settings import MAX_THREADS, Config, TrainSettings
 
@@ -14,6 +22,7 @@ __all__ = [
     "config_from_plain",
     "list_settings",
     "read_config",
+    "read_image_settings",
     "read_saved_config",
     "to_plain",
     "to_yaml",

@@ -92,4 +92,3 @@ class CocoSource(CocoAnnotations):
 
     def _describe(self, index: int) -> str:
         return f"{self.path}: image {short_repr(self.image_id(index))}, {self.name(index)},"
-

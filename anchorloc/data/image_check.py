@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from anchorloc.text import counted, first_few, percent
 
 DECODED: Final = 16  # files that a check before training decodes, if their content may be lost
 FEW_LEVELS: Final = 128  # gray levels; a picture of fewer, of more in its file, is dark or flat
+FEW_IN_WINDOW: Final = 8  # gray levels left by a window that shows nothing
 MOSTLY_HIDDEN: Final = 0.5  # fraction of a picture that alpha makes white
 SHOWS_SOMETHING: Final = 16  # gray levels under a transparent part; a plain background has fewer
 VALUES: Final = 4_000_000  # looked at in an image
@@ -32,19 +32,21 @@ class Content:
     levels: int  # different values in the file
     kept: int  # different values of the pixels
     hidden: float  # fraction of the picture that alpha makes white, 0 if nothing is to be seen under it
+    has_window: bool
 
     @property
     def loses_levels(self) -> bool:
-        return self.kept < FEW_LEVELS and self.levels >= 2 * self.kept
+        return self.kept < (FEW_IN_WINDOW if self.has_window else FEW_LEVELS) and self.levels >= 2 * self.kept
 
     @property
     def is_hidden(self) -> bool:
         return self.hidden >= MOSTLY_HIDDEN
 
     def levels_lost(self, bits: int) -> str:
-        """Say which part of the range of the bits is used, and how many levels are left."""
+        """Say how many levels are left, and which part of the range of the bits is used."""
         used = percent(min(1.0, (self.high - self.low) / ((1 << min(bits, 16)) - 1)))
-        return f"{used} of {bits} bits, {self.low:,.6g} to {self.high:,.6g}: {self.levels:,} levels become {self.kept}"
+        values = f"{self.low:,.6g} to {self.high:,.6g}"
+        return f"{self.levels:,} levels become {self.kept} ({used} of {bits} bits: {values})"
 
 
 def may_lose(header: Header, settings: ImageSettings) -> bool:
@@ -73,7 +75,8 @@ def read_content(path: Path, settings: ImageSettings) -> Content:
         under = pixels[alpha < 0.5].mean(axis=-1).astype(np.uint8)
         hidden = float(1 - alpha.mean()) if len(np.unique(under)) >= SHOWS_SOMETHING else 0.0
     low, high = (finite.min().item(), finite.max().item()) if finite.size else (0, 0)
-    return Content(low, high, len(np.unique(finite)), len(np.unique(pixels)), hidden)
+    levels = len(np.unique(finite)), len(np.unique(pixels))
+    return Content(low, high, *levels, hidden, settings.window is not None)
 
 
 @dataclass
@@ -129,7 +132,9 @@ class OrientationTally:
             )
             said.append(f"{images} an EXIF orientation that is not applied, {why}: {first_few(self.left)}")
         if self.better:
-            said.append(f"{self.better}; look at some, and correct the sizes by anchorloc doctor --fix with that setting")
+            said.append(
+                f"{self.better}; look at some, and correct the sizes by anchorloc doctor --fix with that setting"
+            )
         return said
 
 
@@ -191,30 +196,21 @@ class ImageCheck:
                 flat.append((name, bits, content))
             if content.is_hidden:
                 hidden.append((name, content))
-        said = []
+        said, decoded = [], f"{len(places)} decoded images"
         if flat:
             name, bits, content = flat[0]
+            window = f"[{min(one.low for _, _, one in flat):.6g},{max(one.high for _, _, one in flat):.6g}]"
             said.append(
-                f"{_of(flat, places)} with more than 8 bits keep few gray levels: {name} uses "
-                f"{content.levels_lost(bits)}; set data.window=[LOW,HIGH] to the range that matters, such as "
-                f"{window_of([content for _, _, content in flat])}, or window them to 8 bits first"
+                f"{len(flat)} of {decoded} keep few gray levels, such as {name}: {content.levels_lost(bits)}; set "
+                f"data.window to the values that matter, at most {window}, or window the images to 8 bits"
             )
         if hidden:
             name, content = hidden[0]
             said.append(
-                f"{_of(hidden, places)} are mostly hidden by their alpha, which makes {percent(content.hidden)} of "
-                f"{name} white; data.bands=[1,2,3] ignores alpha"
+                f"{len(hidden)} of {decoded} are mostly hidden by alpha, such as {name}, of which "
+                f"{percent(content.hidden)} becomes white; data.bands=[1,2,3] ignores alpha"
             )
         return said
-
-
-def window_of(contents: Sequence[Content]) -> str:
-    """Return the window of all values of images, as a setting."""
-    return f"[{min(one.low for one in contents):.6g},{max(one.high for one in contents):.6g}]"
-
-
-def _of(found: Sequence[object], places: Sequence[object] | np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
-    return f"{len(found)} of {len(places)} decoded images"
 
 
 def _inside(boxes: FloatArray, size: Size) -> int:

@@ -42,6 +42,14 @@ FOREIGN_MAGIC: Final = {  # (offset, bytes) of their content
 ORIENTATION: Final = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
 
 
+class NeedsSettingError(ItemError):
+    """An image that can be read, but only with another setting, which the message names."""
+
+
+class ForeignFormatError(ItemError):
+    """An image in a format that is known but not read."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The properties of an image file that are known without decoding its pixels."""
@@ -193,16 +201,20 @@ def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
     """Refuse an image whose pixels cannot become RGB by these settings.
 
     Raises:
-        ItemError: naming the setting that is missing or does not fit.
+        NeedsSettingError: naming the setting that is missing or does not fit.
     """
     if header.is_float and settings.window is None:
-        raise ItemError(
+        raise NeedsSettingError(
             "has floating-point pixels of unknown range; set data.window=[LOW,HIGH], the values of black and white"
         )
     if settings.bands is not None and max(settings.bands) > header.bands:
-        raise ItemError(f"has {header.bands} bands, but data.bands={list(settings.bands)}; set bands that it has")
+        raise NeedsSettingError(
+            f"has {header.bands} bands, but data.bands={list(settings.bands)}; set bands that it has"
+        )
     if settings.window is not None and header.bits > 8 and header.format in ("JPEG2000", "AVIF") and header.bands > 1:
-        raise ItemError(f"has {header.bits} bits in color, to which data.window cannot apply; save it as PNG or TIFF")
+        raise NeedsSettingError(
+            f"has {header.bits} bits in color, to which data.window cannot apply; save it as PNG or TIFF"
+        )
 
 
 def foreign_format(path: Path) -> str:
@@ -243,7 +255,9 @@ def open_image(path: Path, max_pixels: int) -> Iterator[OpenedImage]:
 
 def _refuse_large(number: int, max_pixels: int) -> None:
     if number > max_pixels:
-        raise ItemError(f"has more than {max_pixels:,} pixels; set data.max_pixels={number}, or shrink it") from None
+        raise NeedsSettingError(
+            f"has more than {max_pixels:,} pixels; set data.max_pixels={number}, or shrink it"
+        ) from None
 
 
 def _refuse_foreign(file: BinaryIO, path: Path) -> None:
@@ -254,7 +268,7 @@ def _refuse_foreign(file: BinaryIO, path: Path) -> None:
     if foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
         found = ["camera raw"]  # a TIFF whose first page is a preview
     if found and b"avif" not in head[16:64]:
-        raise ItemError(f"is a file in the format {found[0]}, which is not read; convert it to JPEG or PNG")
+        raise ForeignFormatError(f"is a file in the format {found[0]}, which is not read; convert it to JPEG or PNG")
 
 
 @cache

@@ -22,8 +22,10 @@ from pathlib import Path
 from rich.console import Console
 
 from anchorloc.cli import command_parser, positive_float, run_command
+from anchorloc.config import read_image_settings
 from anchorloc.data import read, write
 from anchorloc.data.formats import READERS, WRITERS
+from anchorloc.data.image_settings import KEYS
 from anchorloc.doctor import (
     CocoDocument,
     Rule,
@@ -57,8 +59,9 @@ CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     _check(arguments)
+    reading = read_image_settings(arguments.overrides)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
     documents, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
@@ -70,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         documents = [replace(documents[0], split="train"), replace(val, split="val")]
     elif writes:
         _refuse_several(documents, "--fix and --split")
+    documents = [replace(document, reading=reading) for document in documents]
+    if arguments.decode and all(document.folder is None for document in documents):
+        raise InputError("--decode needs --images DIR")
     diagnosis = diagnose(documents, arguments.stride, arguments.decode)
     diagnosis.findings.keep(arguments.only, arguments.skip)
     status = 0 if diagnosis.findings.clean else 1
@@ -162,8 +168,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"{names[0]} needs --fix OUT")
     if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
-    if arguments.decode and arguments.images is None and arguments.val_images is None:
-        raise InputError("--decode needs --images DIR")
     if arguments.val_images is not None and arguments.val is None:
         raise InputError("--val-images needs --val JSON")
     fractions = arguments.fractions
@@ -179,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="LABELS",
         help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings of how images are read: " + ", ".join(KEYS)
     )
     parser.add_argument(
         "--format",
@@ -222,7 +229,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
     )
     outputs.add_argument(
-        "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
+        "--drop-missing",
+        action="store_true",
+        help="with --fix, remove images whose files are missing or not read, and their boxes",
     )
     outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"

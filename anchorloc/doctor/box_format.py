@@ -98,7 +98,7 @@ def xyxy_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDo
     for row in rows:
         x1, y1, x2, y2 = items[row]["bbox"]
         items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(rows)
+    return document.with_content({**document.content, "annotations": items}), len(rows)
 
 
 def exchange_sizes(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
@@ -107,7 +107,7 @@ def exchange_sizes(document: CocoDocument, table: AnnotationTable) -> tuple[Coco
     rows = table.image_rows[np.isfinite(table.sizes).all(axis=1)].tolist()
     for row in rows:
         items[row] = {**items[row], "width": items[row]["height"], "height": items[row]["width"]}
-    return CocoDocument(document.path, {**document.content, "images": items}, document.folder), len(rows)
+    return document.with_content({**document.content, "images": items}), len(rows)
 
 
 def divide_boxes(document: CocoDocument, table: AnnotationTable, factor: float) -> tuple[CocoDocument, int]:
@@ -134,4 +134,4 @@ def _scaled(document: CocoDocument, table: AnnotationTable, factors: Float64Arra
         bbox = [x * across, y * down, width * across, height * down]
         kept = {key: value for key, value in items[row].items() if key != "segmentation"}
         items[row] = {**kept, "bbox": bbox, "area": bbox[2] * bbox[3]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(table.rows)
+    return document.with_content({**document.content, "annotations": items}), len(table.rows)

@@ -27,6 +27,7 @@ REMOVED = {
     "categories": (Rule.BAD_ITEM,),
     "annotations": (Rule.BAD_ITEM, Rule.BAD_BOX, Rule.FAR_BOX, Rule.NEGATIVE_BOX, Rule.EMPTY_BOX),
 }
+DROPPED = (Rule.NO_FILE, Rule.NEEDS_SETTING, Rule.FOREIGN_FORMAT)  # only on request: their labels may be sound
 RENUMBERED = (Rule.BAD_ID, Rule.MIXED_IDS, Rule.SAME_ANNOTATION_ID, Rule.ID_ZERO, Rule.NO_ANNOTATION_ID)
 
 JsonObject = dict[str, Any]
@@ -85,7 +86,7 @@ class EditableDocument:
     def finish(self) -> CocoDocument:
         """Return the changed document."""
         lists = {name: [item for _, item in self.items(name)] for name in NOUNS}
-        return CocoDocument(self.document.path, {**self.document.content, **lists}, self.document.folder)
+        return self.document.with_content({**self.document.content, **lists})
 
     def _count(self, what: str, action: str, number: int) -> None:
         if number:
@@ -110,7 +111,7 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
     _fix_ids(editable, "images")
     _name_from_urls(editable)
     _rename(editable)
-    for rule in (*REMOVED["images"], *([Rule.NO_FILE] if drop_missing else [])):
+    for rule in (*REMOVED["images"], *(DROPPED if drop_missing else ())):
         editable.remove_by_rule("images", rule)
     _merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
     return resized

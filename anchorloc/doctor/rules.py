@@ -83,6 +83,10 @@ class Rule(Enum):
         "add the files, or remove the images by --fix OUT --drop-missing")
     UNREADABLE = ("unreadable", _ERROR,
         "image whose file cannot be read", "replace the files; --fix removes the images")
+    NEEDS_SETTING = ("needs-setting", _ERROR,
+        "image readable only with a setting", "give the setting that the case names, or --fix OUT --drop-missing")
+    FOREIGN_FORMAT = ("foreign-format", _ERROR,
+        "image in a format that is not read", "convert the files to JPEG or PNG, or --fix OUT --drop-missing")
     SIZE_DIFFERS = ("size-differs", _ERROR,
         "image whose declared size differs from its file",
         "--fix uses the file's size if the boxes fit it, or removes the image")
@@ -131,7 +135,17 @@ class Rule(Enum):
     SAME_BYTES = ("same-bytes", _WARNING,
         "image that is byte-identical to another of its split", "keep one, with the boxes of both")
     ORIENTATION = ("orientation", _WARNING,
-        "image with an EXIF orientation", "not every tool applies it; rotate the pixels and drop the tag")
+        "image with an EXIF orientation", "data.orientation=ignore reads the pixels as stored, here and everywhere")
+    FEW_LEVELS = ("few-levels", _WARNING,
+        "image of which few gray levels are left", "give data.window=[LOW,HIGH], or window the images to 8 bits")
+    HIDDEN_BY_ALPHA = ("hidden-by-alpha", _WARNING,
+        "image that its alpha hides, mostly or wholly", "data.bands=[1,2,3] ignores alpha")
+    UNUSED_BANDS = ("unused-bands", _WARNING,
+        "image with more bands than are read", "data.bands=[R,G,B] chooses others, counted from 1")
+    SEVERAL_PAGES = ("several-pages", _WARNING,
+        "file with several pages or frames", "the first is read; save the others as files of their own")
+    FOREIGN_FILE = ("foreign-file", _WARNING,
+        "file in the images folder in a format that is not read", "convert it to JPEG or PNG, or move it away")
     LEAK = ("leak", _WARNING,
         "image of val that is byte-identical to one of train", "it inflates the score; remove it from train or val")
     LOOKS_LEAKED = ("looks-leaked", _WARNING,
@@ -151,7 +165,7 @@ class Rule(Enum):
     EMPTY_IMAGE = ("empty-image", _INFO,
         "image without a box", "trained on as background")
     ODD_MODE = ("odd-mode", _INFO,
-        "image that is not 8-bit RGB", "converted when read")
+        "image other than 8-bit RGB", "converted when read; see docs/images.md")
     ODD_FORMAT = ("odd-format", _INFO,
         "file whose format differs from its suffix", "read by content")
     UNLISTED = ("unlisted", _INFO,

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from anchorloc.data import CocoAnnotations
+from anchorloc.data import CocoAnnotations, ImageSettings
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import make_folder, write_bytes
@@ -70,7 +70,7 @@ def predict_folder(
     make_folder(out)
     with Display(Console(stderr=True)) as display:
         for start in range(0, len(items), localizer.batch_size):
-            images = list(_read(items[start : start + localizer.batch_size], display))
+            images = list(_read(items[start : start + localizer.batch_size], localizer.image_settings, display))
             done = min(start + localizer.batch_size, len(items))
             unreadable += done - start - len(images)
             for (item, image), found in zip(images, localizer([image for _, image in images]), strict=True):
@@ -114,10 +114,10 @@ def _by_name(annotations: CocoAnnotations, localizer: Localizer) -> dict[str, tu
     }
 
 
-def _read(items: Sequence[_Item], display: Display) -> Iterator[tuple[_Item, Pixels]]:
+def _read(items: Sequence[_Item], settings: ImageSettings, display: Display) -> Iterator[tuple[_Item, Pixels]]:
     for item in items:
         try:
-            yield item, read_file(item.path, item.size)
+            yield item, read_file(item.path, item.size, settings)
         except ItemError as error:
             display.log(f"error: {printable(str(error))}")
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
-from anchorloc.data.image_check import OrientationTally, read_content
+from anchorloc.data.image_check import OrientationTally
 from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.images import Header, read_header, read_image
 from anchorloc.errors import InputError, ItemError
@@ -103,9 +103,9 @@ def test_the_exif_orientation_has_one_rule(suffix: str, orientation: int, tmp_pa
             turned = read_image(path, (40, 30), ImageSettings(orientation=setting))
             assert turned.shape == (40, 30, 3)
             assert is_red(turned[corner])
-        with pytest.raises(ItemError, match="40 x 30 px, but .* declare 30 x 40: it is not turned by its EXIF"):
+        with pytest.raises(ItemError, match=r"40 x 30 px, but .* declare 30 x 40: it is not turned by its EXIF"):
             read_image(path, (40, 30), ImageSettings(orientation="ignore"))
-        with pytest.raises(ItemError, match="30 x 40 px, but .* declare 40 x 30: it is turned by its EXIF"):
+        with pytest.raises(ItemError, match=r"30 x 40 px, but .* declare 40 x 30: it is turned by its EXIF"):
             read_image(path, (30, 40), ImageSettings(orientation="apply"))
     else:
         assert is_red(as_declared[corner])  # the size tells nothing
