@@ -68,7 +68,7 @@ def bands_of(image: Image.Image) -> tuple[int, bool]:
     """Return how many bands `band_values` gives, and whether the last one is alpha."""
     own = image.mode.endswith(("A", "a"))
     alpha = own or (image.has_transparency_data and bits_of(image) <= 8)
-    if _raw_mode(image).startswith("LA;16"):  # which Pillow reads as RGBA
+    if _raw_mode(image).startswith("LA;16"):  # Pillow reads it as RGBA
         return 2, True
     colors = 3 if image.mode in ("P", "PA", "CMYK") else len(image.getbands()) - own
     return colors + alpha, alpha

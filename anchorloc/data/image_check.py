@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anchorloc.data.band_values import choose_bands, opacity, to_bytes
 from anchorloc.data.image_settings import ImageSettings
@@ -18,8 +19,9 @@ from anchorloc.text import counted, first_few, percent
 DECODED: Final = 16  # files that a check before training decodes, if their content may be lost
 FEW_LEVELS: Final = 128  # gray levels; a picture of fewer, of more in its file, is dark or flat
 FEW_IN_WINDOW: Final = 8  # gray levels left by a window that shows nothing
-MOSTLY_HIDDEN: Final = 0.5  # fraction of a picture that alpha makes white
-SHOWS_SOMETHING: Final = 16  # gray levels under a transparent part; a plain background has fewer
+NEARLY_ALL: Final = 0.75  # fraction of a picture that alpha makes white; a cut-out object may leave as little
+MUCH: Final = 0.25  # the same where alpha is a veil, as another band is: neither clear nor opaque in most pixels
+PLAIN: Final = 0.5  # fraction of the hidden pixels that have one gray level, if there is but a background
 VALUES: Final = 4_000_000  # looked at in an image
 
 
@@ -31,16 +33,12 @@ class Content:
     high: float
     levels: int  # different values in the file
     kept: int  # different values of the pixels
-    hidden: float  # fraction of the picture that alpha makes white, 0 if nothing is to be seen under it
+    hidden: float  # fraction that alpha makes white, if that takes over the picture; else 0
     has_window: bool
 
     @property
     def loses_levels(self) -> bool:
         return self.kept < (FEW_IN_WINDOW if self.has_window else FEW_LEVELS) and self.levels >= 2 * self.kept
-
-    @property
-    def is_hidden(self) -> bool:
-        return self.hidden >= MOSTLY_HIDDEN
 
     def levels_lost(self, bits: int) -> str:
         """Say how many levels are left, and which part of the range of the bits is used."""
@@ -50,7 +48,7 @@ class Content:
 
 
 def may_lose(header: Header, settings: ImageSettings) -> bool:
-    """Return whether reading may lose gray levels, or alpha may hide the picture; only the pixels tell."""
+    """Return whether reading may lose gray levels, or alpha may hide the picture; only the pixels decide."""
     return header.bits > 8 or (header.has_alpha and settings.bands is None)
 
 
@@ -71,12 +69,19 @@ def read_content(path: Path, settings: ImageSettings) -> Content:
     finite = chosen[np.isfinite(chosen)] if chosen.dtype.kind == "f" else chosen
     hidden = 0.0
     if header.has_alpha and settings.bands is None:
-        alpha = opacity(values, header.bits)[..., 0]
-        under = pixels[alpha < 0.5].mean(axis=-1).astype(np.uint8)
-        hidden = float(1 - alpha.mean()) if len(np.unique(under)) >= SHOWS_SOMETHING else 0.0
+        hidden = _hidden(opacity(values, header.bits)[..., 0], pixels.mean(axis=-1).astype(np.uint8))
     low, high = (finite.min().item(), finite.max().item()) if finite.size else (0, 0)
     levels = len(np.unique(finite)), len(np.unique(pixels))
     return Content(low, high, *levels, hidden, settings.window is not None)
+
+
+def _hidden(alpha: NDArray[np.float32], gray: NDArray[np.uint8]) -> float:
+    """Return which fraction of a picture its alpha makes white; 0 for a cut-out object or a plain background."""
+    covered = gray[alpha < 0.95]
+    is_plain = not covered.size or np.bincount(covered).max() >= PLAIN * covered.size
+    is_veil = ((alpha > 0.05) & (alpha < 0.95)).mean() > 0.5
+    hidden = float(1 - alpha.mean())
+    return hidden if not is_plain and hidden >= (MUCH if is_veil else NEARLY_ALL) else 0.0
 
 
 @dataclass
@@ -86,7 +91,7 @@ class OrientationTally:
     setting: str
     turned: list[str] = field(default_factory=list)  # names of images
     left: list[str] = field(default_factory=list)
-    boxes: int = 0  # in images whose size tells the readings apart
+    boxes: int = 0  # in images whose size differs between the readings
     inside: int = 0  # boxes inside the image as it is read
     inside_otherwise: dict[str, int] = field(default_factory=lambda: {"apply": 0, "ignore": 0})
 
@@ -108,10 +113,7 @@ class OrientationTally:
         setting, number = max(self.inside_otherwise.items(), key=lambda pair: pair[1])
         if number <= self.inside:
             return ""
-        return (
-            f"{self.inside:,} of {counted(self.boxes, 'box')} in such images lie inside as read, but {number:,} with "
-            f"data.orientation={setting}"
-        )
+        return f"boxes inside: {self.inside:,} of {self.boxes:,} as read, {number:,} with data.orientation={setting}"
 
     def sentences(self) -> list[str]:
         """Return a sentence for each outcome, and the hint."""
@@ -194,20 +196,20 @@ class ImageCheck:
                 continue
             if content.loses_levels:
                 flat.append((name, bits, content))
-            if content.is_hidden:
+            if content.hidden:
                 hidden.append((name, content))
         said, decoded = [], f"{len(places)} decoded images"
         if flat:
             name, bits, content = flat[0]
             window = f"[{min(one.low for _, _, one in flat):.6g},{max(one.high for _, _, one in flat):.6g}]"
             said.append(
-                f"{len(flat)} of {decoded} keep few gray levels, such as {name}: {content.levels_lost(bits)}; set "
-                f"data.window to the values that matter, at most {window}, or window the images to 8 bits"
+                f"few gray levels are left in {len(flat)} of {decoded}, such as {name}: {content.levels_lost(bits)}; "
+                f"set data.window to the values that matter, at most {window}, or window the images to 8 bits"
             )
         if hidden:
             name, content = hidden[0]
             said.append(
-                f"{len(hidden)} of {decoded} are mostly hidden by alpha, such as {name}, of which "
+                f"alpha hides most of {len(hidden)} of {decoded}, such as {name}, of which "
                 f"{percent(content.hidden)} becomes white; data.bands=[1,2,3] ignores alpha"
             )
         return said

@@ -19,6 +19,7 @@ from anchorloc.data.pillow_globals import allowing
 from anchorloc.data.tiff_bands import TiffPage, read_page, turned
 from anchorloc.errors import ItemError
 from anchorloc.structures import Pixels, Size
+from anchorloc.text import counted
 
 # Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.
 SUFFIXES: Final = {
@@ -27,12 +28,12 @@ SUFFIXES: Final = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
 }  # fmt: skip
 FORMATS: Final = tuple(SUFFIXES)
-FOREIGN_SUFFIXES: Final = {  # of images that are not read
+FOREIGN_SUFFIXES: Final = {  # formats that are not read
     "HEIC": (".heic", ".heif", ".hif"), "JPEG XL": (".jxl",), "DICOM": (".dcm", ".dicom"), "SVG": (".svg",),
     "Photoshop": (".psd",),
     "camera raw": (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".raf", ".rw2", ".orf", ".pef"),
 }  # fmt: skip
-FOREIGN_MAGIC: Final = {  # (offset, bytes) of their content
+FOREIGN_MAGIC: Final = {  # (offset, bytes) that their content has
     "HEIC": ((4, b"ftypheic"), (4, b"ftypheix"), (4, b"ftyphevc"), (4, b"ftypmif1"), (4, b"ftypmsf1")),
     "JPEG XL": ((0, b"\xff\x0a"), (0, b"\0\0\0\x0cJXL ")),
     "DICOM": ((128, b"DICM"),),
@@ -58,8 +59,8 @@ class Header:
     orientation: int  # 1..8; 1 without an EXIF tag
     mode: str  # Pillow's pixel mode, such as RGB; "" for bands that Pillow does not read
     format: str  # one of FORMATS, or MPO
-    bits: int = 8  # of a value, as the file says
-    bands: int = 3  # of the file; a palette counts as its colors
+    bits: int = 8  # bits of a value, as the file says
+    bands: int = 3  # bands in the file; a palette counts as its colors
     has_alpha: bool = False
     is_float: bool = False
     pages: int = 1
@@ -93,7 +94,7 @@ class OpenedImage:
     """An image whose pixels are not decoded yet: as Pillow reads it, or a TIFF of which Pillow would drop something."""
 
     image: Image.Image | None  # None: only `page` gives all bits and bands
-    page: TiffPage | None = None  # of any TIFF file
+    page: TiffPage | None = None  # the first page, if the file is a TIFF
     path: Path | None = None
 
     @property
@@ -209,7 +210,7 @@ def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
         )
     if settings.bands is not None and max(settings.bands) > header.bands:
         raise NeedsSettingError(
-            f"has {header.bands} bands, but data.bands={list(settings.bands)}; set bands that it has"
+            f"has {counted(header.bands, 'band')}, but data.bands={list(settings.bands)}; set bands that it has"
         )
     if settings.window is not None and header.bits > 8 and header.format in ("JPEG2000", "AVIF") and header.bands > 1:
         raise NeedsSettingError(

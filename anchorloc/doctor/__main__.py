@@ -184,9 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LABELS",
         help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
     )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="settings of how images are read: " + ", ".join(KEYS)
-    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"how images are read: {', '.join(KEYS)}")
     parser.add_argument(
         "--format",
         choices=("auto", *READERS),

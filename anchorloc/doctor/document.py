@@ -28,7 +28,7 @@ class CocoDocument:
     folder: Path | None = None  # images folder; None: the image files are not checked
     nan_literals: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
     split: str = ""  # train, val or test, where there are several
-    reading: ImageSettings = DEFAULT_SETTINGS  # of the image files
+    reading: ImageSettings = DEFAULT_SETTINGS  # how the image files are read
 
     def with_content(self, content: Mapping[str, Any]) -> CocoDocument:
         """Return a document of its own with the same image files."""

@@ -137,7 +137,7 @@ def _check_content(reporter: Reporter, row: int, header: Header, path: Path) -> 
     content = _read(reporter, row, read_content, path, reporter.document.reading)
     if content is not None and content.loses_levels:
         reporter.add(Rule.FEW_LEVELS, row, content.levels_lost(header.bits))
-    if content is not None and content.is_hidden:
+    if content is not None and content.hidden:
         reporter.add(Rule.HIDDEN_BY_ALPHA, row, f"{percent(content.hidden)} of it becomes white")
 
 

@@ -135,7 +135,7 @@ class Rule(Enum):
     SAME_BYTES = ("same-bytes", _WARNING,
         "image that is byte-identical to another of its split", "keep one, with the boxes of both")
     ORIENTATION = ("orientation", _WARNING,
-        "image with an EXIF orientation", "data.orientation=ignore reads the pixels as stored, here and everywhere")
+        "image with an EXIF orientation", "not every tool applies it; data.orientation=ignore does not either")
     FEW_LEVELS = ("few-levels", _WARNING,
         "image of which few gray levels are left", "give data.window=[LOW,HIGH], or window the images to 8 bits")
     HIDDEN_BY_ALPHA = ("hidden-by-alpha", _WARNING,

@@ -108,7 +108,7 @@ def test_the_exif_orientation_has_one_rule(suffix: str, orientation: int, tmp_pa
         with pytest.raises(ItemError, match=r"30 x 40 px, but .* declare 40 x 30: it is turned by its EXIF"):
             read_image(path, (30, 40), ImageSettings(orientation="apply"))
     else:
-        assert is_red(as_declared[corner])  # the size tells nothing
+        assert is_red(as_declared[corner])  # the size decides nothing
         with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 30 x 40: without an EXIF tag"):
             read_image(path, (40, 30))
     with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 31 x 40"):
@@ -237,10 +237,10 @@ def test_a_hint_names_the_orientation_that_the_boxes_fit_better() -> None:
     boxes = np.array([[0, 0, 30, 40], [5, 30, 20, 38], [1, 1, 9, 9]], np.float64)
     tally = OrientationTally("auto")
     tally.add("a.jpg", header, False, boxes)
-    assert tally.better == "1 of 3 boxes in such images lie inside as read, but 3 with data.orientation=apply"
+    assert tally.better == "boxes inside: 1 of 3 as read, 3 with data.orientation=apply"
     tally = OrientationTally("auto")
     tally.add("a.jpg", header, True, boxes)
-    tally.add("b.jpg", Header((30, 40), 3, "RGB", "JPEG"), True, boxes)  # its size does not tell
+    tally.add("b.jpg", Header((30, 40), 3, "RGB", "JPEG"), True, boxes)  # its size is the same either way
     assert (tally.better, tally.boxes) == ("", 3)
 
 

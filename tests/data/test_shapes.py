@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -166,4 +167,4 @@ def test_the_command_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("settings", [{"size": 16}, {"size": 10**6}, {"train_images": 0}, {"val_images": -1}])
 def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(InputError, match=str(next(iter(settings.values())))):
-        ShapesData(**settings)
+        replace(ShapesData(), **settings)

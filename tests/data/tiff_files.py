@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
 
 def tiff(
     values: NDArray[Any],
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     *,
     separate: bool = False,
     tile: int = 0,
@@ -81,7 +81,7 @@ def _directory(tags: dict[int, tuple[int, ...]], order: str, big: bool, start: i
     return out + struct.pack(order + word, 0 if last else start + size + len(tail)) + tail
 
 
-def _predicted(part: NDArray[Any], order: str, predictor: int) -> bytes:
+def _predicted(part: NDArray[Any], order: Literal["<", ">"], predictor: int) -> bytes:
     if predictor == 2:
         part = np.diff(part, axis=1, prepend=np.zeros_like(part[:, :1]))
     stored = part.astype(part.dtype.newbyteorder(order))
