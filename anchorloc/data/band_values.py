@@ -151,8 +151,14 @@ def _refuse_out_of_range(values: NDArray[Any], bits: int) -> None:
 
 def _scaled(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Return the nearest of 256 gray levels; NaN is black."""
-    scaled = (values.astype(np.float64) - low) * WHITE / (high - low)
-    return np.floor(np.nan_to_num(scaled, nan=0.0).clip(0, WHITE) + 0.5).astype(np.uint8)
+    scaled = values.astype(np.float64)  # changed in place, since an image may take gigabytes
+    scaled -= low
+    scaled *= WHITE
+    scaled /= high - low
+    np.nan_to_num(scaled, copy=False, nan=0.0)
+    np.clip(scaled, 0, WHITE, out=scaled)
+    scaled += 0.5
+    return scaled.astype(np.uint8)
 
 
 def _raw_mode(image: Image.Image) -> str:

@@ -31,8 +31,9 @@ MAGIC: Final = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}  # +
 TYPES: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}  # how the values of a tag are stored
 KINDS: Final = {1: "u", 2: "i", 3: "f"}  # NumPy's kind by the tag FORMAT
 MAX_TAGS: Final = 4096
+MAX_TAG_BYTES: Final = 1 << 26  # the place and length of four million strips
 MAX_PAGES: Final = 10_000
-MANY_BYTES: Final = 1 << 30  # more of them must be plausible:
+MANY_BYTES: Final = 1 << 26  # more of them must be plausible:
 MAX_RATIO: Final = 2000  # a byte of deflate holds at most 1,032
 
 
@@ -192,6 +193,8 @@ def _read_directory(file: BinaryIO, order: str, big: bool, start: int) -> tuple[
         if kind not in TYPES:
             continue
         value, length = entries[at + size - place : at + size], count * struct.calcsize(TYPES[kind])
+        if length > MAX_TAG_BYTES:
+            raise ItemError("has a damaged TIFF directory; replace the file")
         if length > place:
             file.seek(struct.unpack(order + word, value)[0])
             value = file.read(length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,23 @@ def test_a_page_that_names_itself_as_the_next_one_ends() -> None:
     page = read_page(io.BytesIO(bytes(data)))
     assert page is not None
     assert page.pages == 1
+
+
+def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (24, 32, 5), np.uint16)
+    files = [tiff(values), tiff(values, ">", tile=16, deflate=True, predictor=2), tiff(values, big=True, separate=True)]
+    chance, path = random.Random(0), tmp_path / "damaged.tif"
+    for _ in range(150):
+        data = bytearray(chance.choice(files))
+        for _ in range(chance.choice([1, 3, 30])):  # the directory at the end more often
+            data[len(data) - 1 - int(600 * chance.random()) if chance.random() < 0.7 else chance.randrange(64)] ^= (
+                1 << chance.randrange(8)
+            )
+        path.write_bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
+        try:
+            assert read_image(path, settings=ImageSettings(max_pixels=10**7, window=(0, 9))).shape[2] == 3
+        except ItemError as error:
+            assert "\n" not in str(error)  # noqa: PT017
 
 
 def test_a_file_that_promises_more_than_it_holds_is_refused(tmp_path: Path) -> None:
