@@ -91,9 +91,15 @@ def to_rgb(values: NDArray[Any], has_alpha: bool, bits: int, settings: ImageSett
 
 def choose_bands(values: NDArray[Any], has_alpha: bool, settings: ImageSettings) -> NDArray[Any]:
     """Return the bands (H, W, 1 or 3) that are read as gray or as red, green and blue."""
-    if settings.bands is not None:
-        return values[:, :, [band - 1 for band in settings.bands]]
-    return values[:, :, : 3 if values.shape[2] - has_alpha >= 3 else 1]
+    return values[:, :, chosen_bands(values.shape[2], has_alpha, settings)]
+
+
+def chosen_bands(bands: int, has_alpha: bool, settings: ImageSettings) -> list[int]:
+    """Return the places, from 0, of the bands to read in a file of that many; a gray image stays gray."""
+    is_gray = bands - has_alpha == 1
+    if settings.bands is None or (is_gray and len(settings.bands) == 3):
+        return [0, 1, 2] if bands - has_alpha >= 3 else [0]
+    return [band - 1 for band in settings.bands]
 
 
 def opacity(values: NDArray[Any], bits: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from anchorloc.data.band_values import band_values, bands_of, bits_of, rgb_of_pillow, to_rgb
+from anchorloc.data.band_values import band_values, bands_of, bits_of, chosen_bands, rgb_of_pillow, to_rgb
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing
 from anchorloc.data.tiff_bands import TiffPage, read_page, turned
@@ -208,9 +208,9 @@ def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
         raise NeedsSettingError(
             "has floating-point pixels of unknown range; set data.window=[LOW,HIGH], the values of black and white"
         )
-    if settings.bands is not None and max(settings.bands) > header.bands:
+    if max(chosen_bands(header.bands, header.has_alpha, settings)) >= header.bands:
         raise NeedsSettingError(
-            f"has {counted(header.bands, 'band')}, but data.bands={list(settings.bands)}; set bands that it has"
+            f"has {counted(header.bands, 'band')}, but data.bands={list(settings.bands or ())}; set bands that it has"
         )
     if settings.window is not None and header.bits > 8 and header.format in ("JPEG2000", "AVIF") and header.bands > 1:
         raise NeedsSettingError(

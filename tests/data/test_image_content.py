@@ -68,6 +68,16 @@ def test_all_bits_of_a_png_are_read(bands: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(last[..., 0], np.rint(values[..., -1] / 257))
 
 
+def test_a_gray_image_stays_gray_when_color_bands_are_chosen(tmp_path: Path) -> None:
+    gray = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    settings = ImageSettings(bands=(3, 2, 1))
+    expected = read_image(save(gray, tmp_path / "gray.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "gray.png", settings=settings), expected)
+    gray.putalpha(0)
+    np.testing.assert_array_equal(read_image(save(gray, tmp_path / "clear.png"), settings=settings), expected)
+    assert read_image(tmp_path / "clear.png").min() == 255
+
+
 def test_alpha_that_takes_over_the_picture_is_found_and_a_cut_out_object_is_not(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)
     veil = read_content(save(Image.fromarray(noise), tmp_path / "veil.png"), ImageSettings())
