@@ -93,7 +93,7 @@ class OrientationTally:
     left: list[str] = field(default_factory=list)
     boxes: int = 0  # in images whose size differs between the readings
     inside: int = 0  # boxes inside the image as it is read
-    inside_otherwise: dict[str, int] = field(default_factory=lambda: {"apply": 0, "ignore": 0})
+    inside_by: dict[str, int] = field(default_factory=lambda: {"apply": 0, "ignore": 0})  # the same with a setting
 
     def add(self, name: str, header: Header, turns: bool, boxes: FloatArray) -> None:
         """Count an image with its boxes, (M, 4) xyxy."""
@@ -105,12 +105,13 @@ class OrientationTally:
         stored, shown = (_inside(boxes, size) for size in (header.size, header.shown_size))
         self.boxes += len(boxes)
         self.inside += shown if turns else stored
-        self.inside_otherwise["ignore" if turns else "apply"] += stored if turns else shown
+        self.inside_by["apply"] += shown
+        self.inside_by["ignore"] += stored
 
     @property
     def better(self) -> str:
         """A hint if the boxes fit another reading better, else ""."""
-        setting, number = max(self.inside_otherwise.items(), key=lambda pair: pair[1])
+        setting, number = max(self.inside_by.items(), key=lambda pair: pair[1])
         if number <= self.inside:
             return ""
         return f"boxes inside: {self.inside:,} of {self.boxes:,} as read, {number:,} with data.orientation={setting}"

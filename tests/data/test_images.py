@@ -238,6 +238,8 @@ def test_a_hint_names_the_orientation_that_the_boxes_fit_better() -> None:
     tally = OrientationTally("auto")
     tally.add("a.jpg", header, False, boxes)
     assert tally.better == "boxes inside: 1 of 3 as read, 3 with data.orientation=apply"
+    tally.add("b.jpg", header, True, boxes)
+    assert tally.better == "boxes inside: 4 of 6 as read, 6 with data.orientation=apply"
     tally = OrientationTally("auto")
     tally.add("a.jpg", header, True, boxes)
     tally.add("b.jpg", Header((30, 40), 3, "RGB", "JPEG"), True, boxes)  # its size is the same either way
