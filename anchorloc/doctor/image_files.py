@@ -112,7 +112,8 @@ def _check_size(reporter: Reporter, row: int, header: Header, declared: Size | N
     try:
         turns = needs_turning(header, declared, setting)
     except ItemError:
-        (height, width), (rows, columns) = header.size, declared or (0, 0)
+        height, width = header.shown_size if setting == "apply" else header.size
+        rows, columns = declared or (0, 0)
         reporter.add(Rule.SIZE_DIFFERS, row, f"{width} x {height} px, declared {columns} x {rows}")
         return setting != "ignore" and header.orientation != 1
     if header.orientation != 1:
