@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -44,6 +46,19 @@ class Category:
 
     id: int | str  # as in the annotation file
     name: str
+    shares_name: bool = field(default=False, compare=False)  # whether another class of the data has this name
+
+    @property
+    def shown_name(self) -> str:
+        """The name, with the id where another class has the same name."""
+        return f"{self.name} (id {self.id})" if self.shares_name else self.name
+
+
+def categories_of(pairs: Iterable[tuple[int | str, str]]) -> tuple[Category, ...]:
+    """Return the classes of a data set, given as (id, name); they know which of them share a name."""
+    listed = [(id, str(name)) for id, name in pairs]
+    counts = Counter(name for _, name in listed)
+    return tuple(Category(id, name, counts[name] > 1) for id, name in listed)
 
 
 @dataclass(frozen=True, eq=False)

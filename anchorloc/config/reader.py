@@ -70,10 +70,10 @@ def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) ->
         found = {str: "text", list: "a list", type(None): "nothing", bool: "true or false"}.get(type(plain), "a number")
         raise InputError(f"{origin} contains {found}, not settings; write `key: value` lines")
     plain = copy.deepcopy(plain)
+    _expand_data_path(plain)
     for override in overrides:
         _apply(plain, override)
-    if isinstance(plain.get("data"), str):  # data=PATH
-        plain["data"] = {"kind": "LabelData", "path": plain["data"]}
+        _expand_data_path(plain)
     config: Config = _read_component(Config, plain, Config(), "", _Origin(origin, tuple(overrides)))
     return config
 
@@ -140,6 +140,12 @@ class _Origin:
         if not path and keys:
             return f"{self.words} with the overrides"
         return f"{self.words} with {', '.join(below)}" if below else self.words
+
+
+def _expand_data_path(plain: dict[str, Any]) -> None:
+    """Write data=PATH as the settings that it is short for, so that further overrides such as data.format fit."""
+    if isinstance(plain.get("data"), str):
+        plain["data"] = {"kind": "LabelData", "path": plain["data"]}
 
 
 def _apply(plain: dict[str, Any], override: str) -> None:

@@ -2,6 +2,7 @@
 
 from anchorloc.data.augment import Augment, IoUCrop, Mosaic, ZoomOut
 from anchorloc.data.canvas_plan import plan_canvas
+from anchorloc.data.class_matching import match_categories
 from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
@@ -12,14 +13,7 @@ from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShor
 from anchorloc.data.samples import Samples
 from anchorloc.data.sampling import ClassBalancedSampling, EvenSampling, RepeatFactorSampling
 from anchorloc.data.shapes import OneShapeData, ShapesData
-from anchorloc.data.source import (
-    Annotations,
-    Source,
-    Split,
-    check_same_categories,
-    refuse_other_counts,
-    same_categories,
-)
+from anchorloc.data.source import Annotations, Source, Split, refuse_other_counts
 from anchorloc.data.subset import AnnotationSubset, Subset
 from anchorloc.data.transforms import Transform, randomness
 
@@ -53,7 +47,7 @@ __all__ = [
     "TorchvisionStretch",
     "Transform",
     "ZoomOut",
-    "check_same_categories",
+    "match_categories",
     "plan_canvas",
     "randomness",
     "read",
@@ -61,6 +55,5 @@ __all__ = [
     "read_results",
     "read_truth",
     "refuse_other_counts",
-    "same_categories",
     "write",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
+from anchorloc.data.class_names import drop_root
+from anchorloc.data.coco_annotations import UNUSED_KEYS, CocoAnnotations, parse_annotations
 from anchorloc.data.image_check import ImageCheck
 from anchorloc.data.image_paths import locate
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
@@ -13,7 +14,7 @@ from anchorloc.data.images import read_image
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import digest
+from anchorloc.files import digest, read_json
 from anchorloc.structures import Pixels
 from anchorloc.text import short_repr
 
@@ -28,6 +29,7 @@ class CocoData(ImageSettings):
     images: str = "images"  # folder of the images, relative to root
     val_images: str | None = None  # folder of the val images (default: images)
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def open(self, split: Split) -> CocoSource | TiledSource:
         """Read the annotations of a split; image files are opened later, when their pixels are needed.
@@ -36,7 +38,11 @@ class CocoData(ImageSettings):
             InputError: the file breaks the data policy, or has no box to train on.
         """
         root = Path(self.root)
-        annotations = read_annotations(root / (self.train if split == "train" else self.val))
+        path = root / (self.train if split == "train" else self.val)
+        document = read_json(path, skip=UNUSED_KEYS)
+        if self.drop_root:
+            drop_root(document)
+        annotations = parse_annotations(document, path)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
         folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from anchorloc.data.class_names import doubled_names, root_row
 from anchorloc.data.coco_reader import (
     BoxColumns,
     Ids,
@@ -21,7 +23,7 @@ from anchorloc.data.coco_reader import (
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
-from anchorloc.text import counted, short_repr
+from anchorloc.text import counted, first_few, short_repr
 
 UNUSED_KEYS = ("segmentation", "keypoints")  # most of the bytes of COCO's own files
 
@@ -66,12 +68,9 @@ class CocoAnnotations:
         """The id of the annotation in a row of the file, or the row if the annotations have no ids."""
         return id_at(self.annotation_ids, row)
 
-    def with_categories(self, categories: tuple[Category, ...]) -> Self:
-        """Return these annotations with the categories of another source, which have the same names."""
-        labels = {category.name: label for label, category in enumerate(categories)}
-        new = np.array([labels[category.name] for category in self.categories], np.int64)
-        said = "the classes have other ids or another order than in train; they are matched by name"
-        annotated = replace(self.annotated, labels=new[self.annotated.labels])
+    def relabeled(self, categories: tuple[Category, ...], labels: IntArray, said: str) -> Self:
+        """Return these annotations with other categories; `labels` (C,) has the new label of each class."""
+        annotated = replace(self.annotated, labels=labels[self.annotated.labels])
         return replace(self, categories=categories, annotated=annotated, warnings=(*self.warnings, said))
 
     def has_trainable_box(self) -> bool:
@@ -99,6 +98,7 @@ def parse_annotations(document: Any, path: Path) -> CocoAnnotations:
     category_items = take_objects(document, "categories", path)
     box_items = take_objects(document, "annotations", path)
     categories, images = read_categories(category_items, path), read_images(image_items, path)
+    odd_classes = _odd_classes(category_items, categories, root_row(category_items, box_items))
     labels = {category.id: label for label, category in enumerate(categories)}
     columns = read_boxes(box_items, images.ids, labels, path)
     if are_shares(columns.boxes, images.sizes[columns.images]):
@@ -109,7 +109,7 @@ def parse_annotations(document: Any, path: Path) -> CocoAnnotations:
     order = np.argsort(columns.images, kind="stable")
     in_file_order = Target(columns.boxes, columns.labels, columns.crowd, columns.area, np.arange(len(order)))
     starts = np.searchsorted(columns.images[order], np.arange(len(images.sizes) + 1))
-    warnings = (*_odd_boxes(columns, images), *_optional_keys(columns))
+    warnings = (*odd_classes, *_odd_boxes(columns, images), *_optional_keys(columns))
     return CocoAnnotations(path, categories, images, in_file_order.take(order), starts, columns.ids, warnings)
 
 
@@ -133,6 +133,23 @@ def clip_boxes(boxes: FloatArray, sizes: IntArray | FloatArray) -> FloatArray:
 def has_size(boxes: FloatArray) -> BoolArray:
     """Return an (M,) mask of the boxes (M, 4) with an area."""
     return (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+
+
+def _odd_classes(category_items: list[dict[str, Any]], categories: Sequence[Category], root: int | None) -> list[str]:
+    """Report names that several classes share, and the root category of an export."""
+    sentences = []
+    if shared := doubled_names(categories):
+        ids = {name: first_few([short_repr(category.id) for category in some]) for name, some in shared.items()}
+        shown = first_few([f"{short_repr(name)} (ids {those})" for name, those in ids.items()])
+        sentences.append(f"several categories have one name and count as different classes: {shown}")
+    if root is not None:
+        name, category_id = (short_repr(category_items[root][key]) for key in ("name", "id"))
+        sentences.append(
+            f"category {category_id} {name} is the root category of a Roboflow export, which is no class and has no "
+            "box; data.drop_root=true leaves it out of training, `anchorloc doctor FILE --fix OUT --drop-root` out of "
+            "the file"
+        )
+    return sentences
 
 
 def _odd_boxes(columns: BoxColumns, images: ImageColumns) -> list[str]:

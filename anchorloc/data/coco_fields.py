@@ -20,6 +20,15 @@ def checked_id(value: Any) -> Id:
     raise ItemError(f"id {short_repr(value)} is neither a 64-bit integer nor a string")
 
 
+def checked_name(value: Any) -> str:
+    """Return the name of a class: a string with more than blanks."""
+    if type(value) is not str:
+        raise ItemError(f"name {short_repr(value)} is not a string")
+    if not value.strip():
+        raise ItemError(f"name {short_repr(value)} is empty; name the class")
+    return value
+
+
 def index_of(value: Any, indices: dict[Id, int], key: str, advice: str) -> int:
     """Return the index of an image or category by its id; the error for an unknown one ends with `advice`."""
     if type(value) in (int, str) and value in indices:

@@ -17,6 +17,7 @@ from anchorloc.data.coco_fields import (
     area_of,
     checked_box,
     checked_id,
+    checked_name,
     index_of,
     is_crowd,
     is_difficult,
@@ -24,7 +25,7 @@ from anchorloc.data.coco_fields import (
 )
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.errors import InputError, ItemError
-from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size
+from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size, categories_of
 from anchorloc.text import first_few, json_type, short_repr
 
 T = TypeVar("T")
@@ -115,21 +116,17 @@ def read_categories(items: list[dict[str, Any]], path: Path) -> tuple[Category, 
     """Check the categories and sort them by id; a label is an index in the result.
 
     Raises:
-        InputError: the list is empty, or an id or a name is missing, has a wrong type, or an id is not unique.
+        InputError: the list is empty, or an id or a name is missing or empty, has a wrong type, or an id is not unique.
     """
 
-    def category(item: dict[str, Any]) -> Category:
-        name = item.get("name")
-        if type(name) is not str:
-            raise ItemError(f"name {short_repr(name)} is not a string")
-        return Category(checked_id(item.get("id")), name)
+    def category(item: dict[str, Any]) -> tuple[Id, str]:
+        return checked_id(item.get("id")), checked_name(item.get("name"))
 
     if not items:
         raise InputError(f"{path} has no categories; list the classes of the objects")
-    categories = read_each(items, category, path, "category")
-    ids = [category.id for category in categories]
-    _check_ids(ids, path, "category", "categories")
-    return tuple(sorted(categories, key=lambda category: category.id))
+    pairs = read_each(items, category, path, "category")
+    _check_ids([category_id for category_id, _ in pairs], path, "category", "categories")
+    return categories_of(sorted(pairs))
 
 
 def read_images(items: list[dict[str, Any]], path: Path) -> ImageColumns:

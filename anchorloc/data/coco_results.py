@@ -2,52 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anchorloc.data.coco_fields import checked_box, index_of
-from anchorloc.data.coco_reader import read_each
+from anchorloc.data.class_names import Sides, doubled_names, match_all_names, match_names
+from anchorloc.data.coco_fields import Id, checked_box, index_of
+from anchorloc.data.coco_reader import read_categories, read_each, take_objects
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
-from anchorloc.structures import Detections, Float64Array
-from anchorloc.text import json_type, short_repr
+from anchorloc.structures import Category, Detections, Float64Array
+from anchorloc.text import counted, json_type, short_repr
 
 COLUMNS = 7  # image, label, x1, y1, x2, y2, score
 ADVICE = "give the annotations that these detections belong to"
+SIDES: Sides = ("the detections", "the annotations")
 
 
-def read_results(path: Path, source: Annotations) -> list[Detections]:
+def read_results(path: Path, source: Annotations, notes: list[str] | None = None) -> list[Detections]:
     """Read a COCO result file, a list of {image_id, category_id, bbox, score}; other keys are ignored.
 
+    Where the detections name their classes, names decide and not ids: by a `category_name` of each, or in a document
+    with the lists annotations, whose items have scores, and categories.
+
     Returns the detections of each image of `source`, in its order, by descending score. Equal scores keep file order.
+
+    Args:
+        path: the file.
+        source: the annotations that the detections belong to.
+        notes: a sentence is appended if names and ids differ.
 
     Raises:
         InputError: the file is not such a list, or a detection has an image or a category that `source` lacks, an
             invalid box, or a score outside [0, 1].
     """
-    items = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
+    images = [source.image_id(index) for index in range(len(source))]
+    table = _read_table(path, images, source.categories, notes)
+    starts = np.searchsorted(table[:, 0], np.arange(len(images) + 1))
+    return [_detections(table[start:end], images[index]) for index, (start, end) in enumerate(pairwise(starts))]
+
+
+def _read_table(
+    path: Path, image_ids: Sequence[Id], categories: tuple[Category, ...], notes: list[str] | None
+) -> Float64Array:
+    """Return the detections (N, COLUMNS) by image and descending score."""
+    content = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
+    items = _scored_annotations(content) or content
     if not isinstance(items, list):
-        raise InputError(f"{path} contains {json_type(items)}, not a list of detections; give a COCO result file")
-    images = {source.image_id(index): index for index in range(len(source))}
-    labels = {category.id: label for label, category in enumerate(source.categories)}
+        raise InputError(f"{path} contains {json_type(content)}, not a list of detections; give a COCO result file")
+    labels: dict[Id, int] = {category.id: label for label, category in enumerate(categories)}
+    if items is not content:
+        labels = _labels_of_categories(content, path, categories)
+    images = {image_id: index for index, image_id in enumerate(image_ids)}
+    label_of = _label_reader(categories, labels)
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
         image = index_of(item.get("image_id"), images, "image_id", ADVICE)
-        label = index_of(item.get("category_id"), labels, "category_id", ADVICE)
-        return image, label, *checked_box(item.get("bbox")), _score(item.get("score"))
+        return image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))
 
     table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
-    table = table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
-    starts = np.searchsorted(table[:, 0], np.arange(len(source) + 1))
-    return [
-        _detections(table[start:end], source.image_id(index)) for index, (start, end) in enumerate(pairwise(starts))
-    ]
+    pairs = zip(items, table[:, 1].astype(np.int64).tolist(), strict=True)
+    other = sum(item.get("category_id") not in (None, categories[label].id) for item, label in pairs)
+    if other and notes is not None:
+        detections = counted(other, "detection has", "detections have")
+        notes.append(f"{detections} another category_id than the class of that name in the annotations; names decide")
+    return table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
+
+
+def _scored_annotations(content: Any) -> list[Any]:
+    """Return the annotations of a COCO document of detections; empty if it is another file."""
+    items = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(items, list) or not any(type(item) is dict and "score" in item for item in items):
+        return []
+    return items
+
+
+def _labels_of_categories(content: dict[str, Any], path: Path, categories: tuple[Category, ...]) -> dict[Id, int]:
+    """Return the label of each category id of a document of detections that lists its categories."""
+    listed = read_categories(take_objects(content, "categories", path), path)
+    labels = match_names(listed, categories, SIDES)
+    used = [item.get("category_id") for item in content["annotations"] if type(item) is dict]
+    ids = {value for value in used if type(value) in (int, str)}
+    known = any(label is not None for label in labels)
+    unknown = [one for one, label in zip(listed, labels, strict=True) if label is None and (one.id in ids or not known)]
+    match_all_names(unknown, categories, SIDES, ADVICE, more=True)  # refuses those
+    return {one.id: label for one, label in zip(listed, labels, strict=True) if label is not None}
+
+
+def _label_reader(categories: tuple[Category, ...], labels: dict[Id, int]) -> Callable[[dict[str, Any]], int]:
+    """Return a function that gives the label of a detection: by `category_name` if it has one, else by `labels`."""
+    by_name = {category.name: label for label, category in enumerate(categories)}
+    doubled = doubled_names(categories)
+
+    def label_of(item: dict[str, Any]) -> int:
+        name = item.get("category_name")
+        if type(name) is not str:
+            return index_of(item.get("category_id"), labels, "category_id", ADVICE)
+        if name not in by_name:
+            raise ItemError(
+                f"category_name {short_repr(name)} is none of the {len(by_name):,} annotated classes, such as "
+                f"{short_repr(categories[0].name)}; {ADVICE}"
+            )
+        label = by_name[name]
+        if name in doubled:
+            label = index_of(item.get("category_id"), labels, "category_id", ADVICE)
+            if categories[label].name != name:
+                raise ItemError(f"category_name {short_repr(name)} names several classes; rename all but one")
+        return label
+
+    return label_of
 
 
 def _score(value: Any) -> float:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from anchorloc.data.class_names import drop_root
 from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
-from anchorloc.data.formats import Labels, find_kind, read
-from anchorloc.data.formats.coco_folder import read_coco_file
+from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
+from anchorloc.data.formats import LabeledData, Labels, find_kind, read
+from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
+from anchorloc.structures import Category
 
 Part = Literal["train", "val", "test", "all"]
 
@@ -31,6 +34,7 @@ class LabelData(ImageSettings):
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def open(self, split: Split) -> LabelSource | TiledSource:
         """Read a split; image files are opened later, when their pixels are needed.
@@ -44,6 +48,8 @@ class LabelData(ImageSettings):
             raise InputError(
                 f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
             )
+        for labels in data.splits.values() if self.drop_root else ():
+            drop_root(labels.document)
         source = label_source(data.splits[part], data.notes, self.image_settings, f"{data.describe()}; {data.place()}")
         if split == "train" and not source.has_trainable_box():
             raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
@@ -91,8 +97,36 @@ def read_truth(path: Path) -> CocoAnnotations:
     """
     if path.is_file() and find_kind(path) == "coco":
         return _annotations(*read_coco_file(path))
-    data = read(path)
+    return _annotations(*_scored_split(path, read(path)))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageList:
+    """The images and classes of labels, without boxes."""
+
+    path: Path
+    images: ImageColumns  # N images
+    categories: tuple[Category, ...]  # empty if the file lists none
+    notes: tuple[str, ...]  # one sentence on each thing that was not read as written
+
+
+def read_image_list(path: Path) -> ImageList:
+    """Read the images and classes of the labels that `read_truth` finds; COCO's annotations are not read or needed.
+
+    Raises:
+        InputError: there are no images, or an image or a class breaks the data policy.
+    """
+    is_coco = path.is_file() and find_kind(path) == "coco"
+    labels, notes = _scored_split(path, read_coco_images(path) if is_coco else read(path))
+    images = read_images(take_objects(labels.document, "images", labels.path), labels.path)
+    listed = take_objects(labels.document, "categories", labels.path)
+    categories = read_categories(listed, labels.path) if listed else ()
+    return ImageList(labels.path, images, categories, tuple(notes))
+
+
+def _scored_split(path: Path, data: LabeledData) -> tuple[Labels, Sequence[str]]:
+    """Return the val split of `data` or its only split, and what was not read as written."""
     split: str | None = next((name for name in ("val", "all") if name in data.splits), None)
     if split is None and len(data.splits) > 1:
         raise InputError(f"{path} has {' and '.join(data.splits)}, but no val split; give the file of one of them")
-    return _annotations(data.splits[split or next(iter(data.splits))], data.notes)
+    return data.splits[split or next(iter(data.splits))], data.notes

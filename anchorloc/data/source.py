@@ -6,7 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Pixels, Size, Target
-from anchorloc.text import counted, first_few, short_repr
+from anchorloc.text import counted
 
 Split = Literal["train", "val"]
 
@@ -65,29 +65,6 @@ class Source(Annotations, Protocol):
         """
 
 
-def same_categories(train: Annotations, val: Annotations) -> tuple[Category, ...] | None:
-    """Return the categories of train if val has the same names under other ids or in another order, else None.
-
-    Two categories of one name in a split decide nothing, so there is no answer then.
-    """
-    names = [[category.name for category in source.categories] for source in (train, val)]
-    if train.categories == val.categories or any(len(set(some)) < len(some) for some in names):
-        return None
-    return train.categories if sorted(names[0]) == sorted(names[1]) else None
-
-
-def check_same_categories(train: Annotations, val: Annotations) -> None:
-    """Raise InputError if the categories of the two splits differ."""
-    if train.categories == val.categories:
-        return
-    missing = [category for category in train.categories if category not in val.categories]
-    extra = [category for category in val.categories if category not in train.categories]
-    raise InputError(
-        f"the categories of train and val differ: train has {_names(missing)} that val lacks, and val has "
-        f"{_names(extra)} that train lacks; give both files the same list"
-    )
-
-
 def refuse_other_counts(one_object: bool, source: Annotations, split: str) -> None:
     """Require, if images hold `one_object` each, exactly one usable box per image; crowd boxes do not count.
 
@@ -105,7 +82,3 @@ def refuse_other_counts(one_object: bool, source: Annotations, split: str) -> No
             f"task=localization needs exactly one usable box per image, but {split} image {source.image_id(first)}, "
             f"{source.name(first)}, has {counts[first]}{more}; remove such images, or set task=detection"
         )
-
-
-def _names(categories: list[Category]) -> str:
-    return first_few([f"{short_repr(category.id)} ({short_repr(category.name)})" for category in categories]) or "none"

@@ -24,11 +24,11 @@ from rich.console import Console
 from anchorloc.cli import command_parser, positive_float, run_command
 from anchorloc.config import read_image_settings
 from anchorloc.data import read, write
+from anchorloc.data.class_names import drop_root
 from anchorloc.data.formats import READERS, WRITERS
 from anchorloc.data.image_settings import KEYS
 from anchorloc.doctor import (
     CocoDocument,
-    Rule,
     diagnose,
     findings_csv,
     findings_json,
@@ -36,7 +36,6 @@ from anchorloc.doctor import (
     print_diagnosis,
     print_fixes,
     print_left,
-    print_rules,
     print_splits,
     read_document,
     read_documents,
@@ -46,13 +45,13 @@ from anchorloc.doctor import (
     write_splits,
 )
 from anchorloc.doctor.box_format import divide_boxes, exchange_sizes, multiply_shares, xyxy_to_xywh
+from anchorloc.doctor.option_types import PrintRules, fold_count, rule_keys
 from anchorloc.doctor.repair import Conversion
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
-from anchorloc.text import did_you_mean, printable
+from anchorloc.text import printable
 
-MAX_FOLDS = 100
 STDOUT = Path("-")
 CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale")
 
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.fix is not None:
         conversion = _conversion(arguments)
         diagnosis, counts = repair(
-            diagnosis, arguments.stride, arguments.decode, conversion, drop_missing=arguments.drop_missing
+            diagnosis, arguments.stride, arguments.decode, conversion, arguments.drop_missing, arguments.drop_root
         )
         write_json_rows(arguments.fix, diagnosis.documents[0].content)
         print(f"\nwrote {printable(str(arguments.fix))}:")
@@ -99,7 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 0 if diagnosis.findings.clean else 1
     if arguments.convert is not None:
         kind, out = arguments.convert
-        write(read(arguments.annotations, arguments.format, arguments.images), kind, Path(out))
+        data = read(arguments.annotations, arguments.format, arguments.images)
+        for labels in data.splits.values() if arguments.drop_root else ():
+            drop_root(labels.document)
+        write(data, kind, Path(out))
         print(f"\nwrote the labels as {kind}: {printable(out)}")
     if arguments.split is not None:
         files = split_document(
@@ -162,9 +164,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
     if (arguments.only or arguments.skip) and (arguments.fix is not None or arguments.split is not None):
         raise InputError("--fix and --split need every finding; leave out --only and --skip")
-    chosen = [option for option in (*CONVERSIONS, "drop_missing") if getattr(arguments, option)]
+    chosen = [option for option in (*CONVERSIONS, "drop_missing", "drop_root") if getattr(arguments, option)]
     names = [f"--{option.replace('_', '-')}" for option in chosen]
-    if chosen and arguments.fix is None:
+    if arguments.fix is None and (chosen[1:] or (chosen and not (arguments.drop_root and arguments.convert))):
         raise InputError(f"{names[0]} needs --fix OUT")
     if len(set(chosen) & set(CONVERSIONS)) > 1:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
@@ -201,12 +203,12 @@ def _parser() -> argparse.ArgumentParser:
         "--decode", action="store_true", help="decode all pixels, not only headers; finds damaged files"
     )
     checks.add_argument(
-        "--only", type=_rules, default=(), metavar="RULES", help="report only these rules, separated by commas"
+        "--only", type=rule_keys, default=(), metavar="RULES", help="report only these rules, separated by commas"
     )
     checks.add_argument(
-        "--skip", type=_rules, default=(), metavar="RULES", help="report all but these rules, separated by commas"
+        "--skip", type=rule_keys, default=(), metavar="RULES", help="report all but these rules, separated by commas"
     )
-    checks.add_argument("--rules", action=_PrintRules, help="print every rule and exit")
+    checks.add_argument("--rules", action=PrintRules, help="print every rule and exit")
     checks.add_argument(
         "--stride",
         type=positive_float,
@@ -232,6 +234,9 @@ def _parser() -> argparse.ArgumentParser:
         help="with --fix, remove images whose files are missing or not read, and their boxes",
     )
     outputs.add_argument(
+        "--drop-root", action="store_true", help="with --fix or --convert, remove the root category of Roboflow"
+    )
+    outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
     )
     outputs.add_argument(
@@ -255,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fractions of train, val and optionally test (default: 0.8 0.2)",
     )
     how.add_argument(
-        "--folds", type=_folds, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
+        "--folds", type=fold_count, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
     )
     group = split.add_mutually_exclusive_group()
     group.add_argument(
@@ -268,31 +273,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser
-
-
-class _PrintRules(argparse.Action):
-    """Print the rules and exit, as --help does."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print_rules(Console(highlight=False))
-        parser.exit()
-
-
-def _rules(text: str) -> tuple[str, ...]:
-    keys = {rule.key for rule in Rule}
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if unknown := [word for word in words if word not in keys]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a rule; {did_you_mean(unknown[0], sorted(keys))}")
-    return words
-
-
-def _folds(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= MAX_FOLDS:
-        raise argparse.ArgumentTypeError(f"need a whole number from 2 to {MAX_FOLDS}, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

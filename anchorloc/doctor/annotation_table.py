@@ -35,7 +35,7 @@ class AnnotationTable:
 
     @cached_property
     def class_names(self) -> list[str]:  # (C,)
-        return [category.name for category in self.categories]
+        return [category.shown_name for category in self.categories]
 
     def class_counts(self) -> IntArray:
         """Return the number of boxes of each class, (C,), crowd boxes included."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from anchorloc.data.class_names import root_row
 from anchorloc.data.coco_fields import Id
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
@@ -18,13 +19,16 @@ _Annotated = tuple[CocoDocument, AnnotationTable]
 
 
 def check_classes(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
-    """Report classes without a box, and rare classes."""
+    """Report the root category of an export, classes without a box, and rare classes."""
     counts = table.class_counts()
     largest = int(counts.argmax()) if len(counts) else 0
     reporter = Reporter(findings, document, "categories")
+    root = root_row(document.items("categories"), document.items("annotations"))
     for label, (row, count) in enumerate(zip(table.category_rows, counts.tolist(), strict=True)):
         name = short_repr(table.class_names[label])
-        if not count:
+        if row == root:
+            reporter.add(Rule.ROOT_CATEGORY, row, f"{name}, the supercategory of all others")
+        elif not count:
             reporter.add(Rule.NO_BOX, row, name)
         elif count * RARE < counts[largest]:
             most = f"{counts[largest]:,} of {short_repr(table.class_names[largest])}"
@@ -44,35 +48,47 @@ def check_images(document: CocoDocument, table: AnnotationTable, findings: Findi
             reporter.add(Rule.SAME_FILE_NAME, row, f"same as {other}")
 
 
-def check_categories(train: _Annotated, val: _Annotated, findings: Findings) -> None:
-    """Report categories that only one file has, and classes that have boxes in only one file."""
-    names = [[category.name for category in table.categories] for _, table in (train, val)]
-    same_names = sorted(names[0]) == sorted(names[1]) and len(set(names[0])) == len(names[0])
-    rule = Rule.OTHER_IDS if same_names else Rule.CATEGORIES_DIFFER
-    for (document, table), (_, other), name in ((train, val, "val"), (val, train, "train")):
-        reporter = Reporter(findings, document, "categories")
-        for row, category in zip(table.category_rows, table.categories, strict=True):
-            if category not in other.categories:
-                difference = _difference(category, other, name)
-                reporter.add(rule, row, f"{short_repr(category.name)}, {difference}")
-    boxes = [dict(zip(table.categories, table.class_counts().tolist(), strict=True)) for _, table in (train, val)]
-    for (document, table), here, there, absent in (
-        (train, boxes[0], boxes[1], Rule.ABSENT_FROM_VAL),
-        (val, boxes[1], boxes[0], Rule.ABSENT_FROM_TRAIN),
+def check_names(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
+    """Report categories that have the name of an earlier one."""
+    reporter, first = Reporter(findings, document, "categories"), dict[str, Category]()
+    for row, category in zip(table.category_rows, table.categories, strict=True):
+        earlier = first.setdefault(category.name, category)
+        if earlier is not category:
+            reporter.add(
+                Rule.SAME_CATEGORY_NAME, row, f"{short_repr(category.name)}, as category {short_repr(earlier.id)}"
+            )
+
+
+def check_categories(train: _Annotated, other: _Annotated, findings: Findings) -> None:
+    """Report classes that only one of two splits has, and classes that have boxes in only one of them."""
+    differ = set(train[1].categories) != set(other[1].categories)
+    train_boxes, other_boxes = _boxes_by_name(train[1]), _boxes_by_name(other[1])
+    for (document, table), (_, there), split, here, others, absent in (
+        (train, other, other[0].split or "val", train_boxes, other_boxes, Rule.ABSENT_FROM_VAL),
+        (other, train, train[0].split or "train", other_boxes, train_boxes, Rule.ABSENT_FROM_TRAIN),
     ):
         reporter = Reporter(findings, document, "categories")
+        by_name = {category.name: category for category in there.categories}
+        unmatched = {category.id: category.name for category in there.categories if category.name not in here}
         for row, category in zip(table.category_rows, table.categories, strict=True):
-            if here[category] and there.get(category) == 0:
-                reporter.add(absent, row, f"{short_repr(category.name)}: {counted(here[category], 'box')}")
+            name, same = short_repr(category.name), by_name.get(category.name)
+            if same is None:
+                renamed = unmatched.get(category.id)
+                difference = f"not in {split}" if renamed is None else f"but {short_repr(renamed)} in {split}"
+                reporter.add(Rule.CATEGORIES_DIFFER, row, f"{name}, {difference}")
+            elif differ and (category.shares_name or same.shares_name):
+                reporter.add(Rule.CATEGORIES_DIFFER, row, f"{name}, the name of several categories")
+            elif differ and same.id != category.id:
+                reporter.add(Rule.OTHER_IDS, row, f"{name}, but with id {short_repr(same.id)} in {split}")
+            if here[category.name] and others.get(category.name) == 0:
+                reporter.add(absent, row, f"{name}: {counted(here[category.name], 'box')}")
 
 
-def _difference(category: Category, table: AnnotationTable, split: str) -> str:
-    """Describe how the other split lists a category: under another name, another id, or not at all."""
-    names = {other.id: other.name for other in table.categories}
-    if category.id in names:
-        return f"but {short_repr(names[category.id])} in {split}"
-    ids = [other.id for other in table.categories if other.name == category.name]
-    return f"but with id {short_repr(ids[0])} in {split}" if ids else f"not in {split}"
+def _boxes_by_name(table: AnnotationTable) -> dict[str, int]:
+    boxes: dict[str, int] = {}
+    for category, count in zip(table.categories, table.class_counts().tolist(), strict=True):
+        boxes[category.name] = boxes.get(category.name, 0) + count
+    return boxes
 
 
 def check_shared_images(train: _Annotated, val: _Annotated, findings: Findings, files_compared: bool) -> None:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.box_checks import check_boxes
 from anchorloc.doctor.box_format import check_box_format
-from anchorloc.doctor.class_checks import check_categories, check_classes, check_images, check_shared_images
+from anchorloc.doctor.class_checks import (
+    check_categories,
+    check_classes,
+    check_images,
+    check_names,
+    check_shared_images,
+)
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, check_duplicate_images
 from anchorloc.doctor.file_checks import check_items
@@ -48,6 +54,7 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
         check_overlaps(document, table, findings)
         if document is documents[0]:  # `check_categories` reports the classes of train that val lacks
             check_classes(document, table, findings)
+        check_names(document, table, findings)
         check_images(document, table, findings)
         tables.append(table)
         files.append([] if document.folder is None else check_image_files(document, table, findings, decode))

@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from anchorloc.data.coco_fields import MAX_COORDINATE, Id, area_of, checked_box, checked_id, is_crowd, whole_pixels
+from anchorloc.data.coco_fields import (
+    MAX_COORDINATE,
+    Id,
+    area_of,
+    checked_box,
+    checked_id,
+    checked_name,
+    is_crowd,
+    whole_pixels,
+)
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.doctor.annotation_table import NO_LABEL, AnnotationTable
 from anchorloc.doctor.document import NOUNS, CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter, without_advice
 from anchorloc.doctor.rules import Rule
 from anchorloc.errors import ItemError
-from anchorloc.structures import Category
+from anchorloc.structures import Category, categories_of
 from anchorloc.text import short_repr
 
 SAME_ID = {
@@ -118,14 +127,14 @@ def _file_name(item: dict[str, Any]) -> str:
 def _categories(reporter: Reporter) -> list[tuple[int, Category]]:
     objects = _objects(reporter)
     ids = _ids(reporter, objects)
-    categories = []
+    rows, pairs = [], []
     for row, item in objects:
         name = item.get("name")
-        if type(name) is not str:
-            reporter.add(Rule.BAD_CATEGORY_NAME, row, f"name {short_repr(name)}")
+        known = reporter.check(Rule.BAD_CATEGORY_NAME, row, checked_name, name)
         if row in ids:
-            categories.append((row, Category(ids[row], name if type(name) is str else str(ids[row]))))
-    return categories
+            rows.append(row)
+            pairs.append((ids[row], known or str(name if type(name) in (int, float) else ids[row])))
+    return list(zip(rows, categories_of(pairs), strict=True))
 
 
 def _annotations(reporter: Reporter, images: dict[Id, int], labels: dict[Id, int]) -> tuple[array[float], array[int]]:

@@ -141,10 +141,10 @@ def _rename(editable: EditableDocument) -> None:
         editable.findings.cases.pop(Rule.NO_FILE)
 
 
-def fix_categories(editable: EditableDocument) -> None:
-    """Name categories that have no name, and remove those that cannot be used."""
+def fix_categories(editable: EditableDocument, drop_root: bool) -> None:
+    """Name categories that have no name, and remove those that cannot be used, and on request the root category."""
     _fix_ids(editable, "categories")
-    for rule in REMOVED["categories"]:
+    for rule in (*REMOVED["categories"], *([Rule.ROOT_CATEGORY] if drop_root else [])):
         editable.remove_by_rule("categories", rule)
     _name(editable)
     _merge(editable, "categories", Rule.SAME_CATEGORY_ID, "name")

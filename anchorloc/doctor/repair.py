@@ -32,6 +32,7 @@ def repair(
     decode: bool,
     conversion: tuple[Conversion, str, str] | None = None,
     drop_missing: bool = False,
+    drop_root: bool = False,
 ) -> tuple[Diagnosis, FixCounts]:
     """Fix the first document of a diagnosis, and return the diagnosis of the result and the number of each fix.
 
@@ -41,6 +42,7 @@ def repair(
         decode: as for `diagnose`.
         conversion: what to do first, with the noun and the action of the summary; None does nothing.
         drop_missing: remove the images whose files are missing, with their boxes.
+        drop_root: remove the root category of a Roboflow export.
 
     Raises:
         InputError: an error is left that no fix removes, such as a file without categories.
@@ -55,7 +57,7 @@ def repair(
     counts = FixCounts()
     for _ in range(MAX_PASSES):
         before, hidden = counts.total(), bool(diagnosis.findings.rows(Rule.BAD_ID, "images"))
-        document = _fix_once(diagnosis, counts, drop_missing)
+        document = _fix_once(diagnosis, counts, drop_missing, drop_root)
         if counts.total() == before:
             break
         diagnosis = diagnose([document], stride, decode and hidden)  # a bad id has hidden its image so far
@@ -75,13 +77,13 @@ def _why(rule: Rule, counts: FixCounts) -> str:
     return f"{rule.title}; {rule.advice}"
 
 
-def _fix_once(diagnosis: Diagnosis, counts: FixCounts, drop_missing: bool) -> CocoDocument:
+def _fix_once(diagnosis: Diagnosis, counts: FixCounts, drop_missing: bool, drop_root: bool) -> CocoDocument:
     editable = EditableDocument(diagnosis.documents[0], diagnosis.findings, counts)
     missing_lists = diagnosis.findings.cases.get(Rule.NO_LIST, [])
     if missing_lists:
         counts[Rule.NO_LIST.title, "written as []"] += len(missing_lists)
     resized = fix_images(editable, diagnosis, drop_missing)
-    fix_categories(editable)
+    fix_categories(editable, drop_root)
     fix_references(editable)
     fix_boxes(editable, diagnosis, resized)
     renumber_annotations(editable)

@@ -91,7 +91,7 @@ class Rule(Enum):
         "image whose declared size differs from its file",
         "--fix uses the file's size if the boxes fit it, or removes the image")
     CATEGORIES_DIFFER = ("categories-differ", _ERROR,
-        "category that differs between train and val", "give both files the same categories")
+        "category that differs between train and val", "give both files classes of the same names, each name once")
     LIKE_NORMALIZED = ("like-normalized", _ERROR,
         "file whose boxes look normalized to 0..1", "check some boxes; if so, --fix OUT --fix-shares converts them")
 
@@ -103,6 +103,8 @@ class Rule(Enum):
     OTHER_SCALE = ("other-scale", _WARNING,
         "file whose boxes seem to be drawn on larger images",
         "check some boxes; if so, --fix OUT --fix-scale FACTOR divides them")
+    SAME_CATEGORY_NAME = ("same-category-name", _WARNING,
+        "category with the name of another category", "they count as two classes; merge them, or rename one")
     NOTHING_TO_LEARN = ("nothing-to-learn", _WARNING,
         "file without a box to train on", "training refuses the file; annotate some objects")
     EMPTY_BOX = ("empty-box", _WARNING,
@@ -157,6 +159,9 @@ class Rule(Enum):
     ABSENT_FROM_TRAIN = ("absent-from-train", _WARNING,
         "class of val without a box in train", "its AP will be 0; split again")
 
+    ROOT_CATEGORY = ("root-category", _INFO,
+        "root category of a Roboflow export, which is no class",
+        "--fix OUT --drop-root or data.drop_root=true leaves it out")
     NO_BOX = ("no-box", _INFO,
         "class without a box", "its AP is n/a")
     RARE_CLASS = ("rare-class", _INFO,

@@ -17,18 +17,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
-from anchorloc.data import (
-    CocoAnnotations,
-    Samples,
-    Source,
-    check_same_categories,
-    refuse_other_counts,
-    same_categories,
-)
+from anchorloc.data import Samples, Source, match_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
-from anchorloc.structures import Sample, Size
+from anchorloc.structures import Category, Sample, Size
 from anchorloc.text import counted
 
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
@@ -74,18 +67,20 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
             )
 
 
-def open_splits(config: Config) -> tuple[Source, Source]:
+def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source]:
     """Open the train and the val split, and refuse splits that do not fit each other or the task.
+
+    Classes are matched by name: val gets the classes of train, and train gets the `known` classes of a resumed run, if
+    their names are the same.
 
     Raises:
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
             exactly one object.
     """
-    train, val = config.data.open("train"), config.data.open("val")
-    categories = same_categories(train, val)
-    if categories is not None and isinstance(val, CocoAnnotations):
-        val = val.with_categories(categories)
-    check_same_categories(train, val)
+    train: Source = config.data.open("train")
+    if {category.name for category in known} == {category.name for category in train.categories}:
+        train = match_categories(train, tuple(known), ("the run", "the data"))
+    val: Source = match_categories(config.data.open("val"), train.categories)
     for split, source in (("train", train), ("val", val)):
         refuse_other_counts(config.task == "localization", source, split)
     return train, val

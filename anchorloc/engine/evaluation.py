@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Source, Subset, refuse_other_counts
+from anchorloc.data import Source, Subset, match_categories, refuse_other_counts
+from anchorloc.data.class_names import Sides, match_all_names
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import Loaded, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
@@ -25,6 +26,11 @@ from anchorloc.report import Judgment
 from anchorloc.structures import Detections, Size
 from anchorloc.text import counted
 
+CHECKPOINT_AND_DATA: tuple[Sides, str] = (
+    ("the checkpoint", "the data"),
+    "evaluate on data with the classes of the checkpoint",
+)
+
 
 def judge_checkpoint(
     checkpoint: Path, overrides: Sequence[str] = (), options: AnalysisOptions | None = None
@@ -37,7 +43,7 @@ def judge_checkpoint(
         InputError: the checkpoint, an override or the data cannot be used.
     """
     model = load_model(checkpoint, overrides)
-    source: Source = model.config.data.open("val")
+    source: Source = match_categories(model.config.data.open("val"), model.categories, *CHECKPOINT_AND_DATA)
     refuse_other_counts(model.config.task == "localization", source, "val")
     warnings, refused = list[str](), list[InputError]()
     try:
@@ -107,8 +113,8 @@ def _detect(
 ) -> tuple[dict[int, tuple[Detections, Size]], dict[int, InputError]]:
     """Return what `detect` does by image index, and the errors of the images that cannot be read."""
     if source.categories != model.categories:
-        ours, theirs = ([f"{c.id} {c.name}" for c in known] for known in (model.categories, source.categories))
-        raise InputError(f"the checkpoint knows the classes {ours}, the data has {theirs}; evaluate on matching data")
+        match_all_names(model.categories, source.categories, *CHECKPOINT_AND_DATA)
+        raise InputError("the data has the classes under other ids than the checkpoint; use match_categories")
     order = validation_batches(model.config, source)
     mine: list[list[tuple[Detections, Size] | InputError]] = []
     with explained_failures(model.config, processes.count):

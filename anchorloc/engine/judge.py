@@ -36,7 +36,8 @@ def judge_files(
         InputError: a file breaks the data policy, or the folder is missing.
     """
     truth = read_truth(annotations)
-    found = read_results(detections, truth)
+    notes: list[str] = []
+    found = read_results(detections, truth, notes)
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
     evaluation = evaluate(targets, found, truth.categories, limits)
@@ -50,7 +51,7 @@ def judge_files(
         judgment,
         title=f"{detections.stem} on {annotations.stem}",
         facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
-        warnings=[*truth.warnings, *judgment.warnings],
+        warnings=[*truth.warnings, *notes, *judgment.warnings],
     )
 
 

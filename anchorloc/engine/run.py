@@ -41,6 +41,7 @@ from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.startup import say_what_is_late
+from anchorloc.structures import Category, categories_of
 from anchorloc.text import counted, printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
@@ -108,7 +109,7 @@ def _resume(
     console = Console(quiet=not processes.first)
     warn = partial(_warn, console)
     state = load_last(folder, warn, processes.first)
-    sources = open_data(config, console)
+    sources = open_data(config, console, () if state is None else categories_of(state["categories"]))
     with waiting(console, "building the network and loading its weights"):
         training = Training(config, folder, *sources, processes, pretrained=state is None)
     then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
@@ -153,10 +154,10 @@ def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, consol
         console.print(f"changed: the run was trained with {printable(str(change))}", markup=False, highlight=False)
 
 
-def open_data(config: Config, console: Console) -> tuple[Source, Source]:
-    """Open both splits, check every image file, and print counts and warnings."""
+def open_data(config: Config, console: Console, known: Sequence[Category] = ()) -> tuple[Source, Source]:
+    """Open both splits, check every image file, and print counts and warnings; `known` is as for `open_splits`."""
     with waiting(console, "reading the data"):
-        sources = open_splits(config)
+        sources = open_splits(config, known)
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
     for split, source in zip(("train", "val"), sources, strict=True):

@@ -23,7 +23,7 @@ from anchorloc.engine.state.checkpoint_schema import (
 )
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.errors import InputError
-from anchorloc.structures import Category
+from anchorloc.structures import Category, categories_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     check_entries(path, state, ModelCheckpoint)
     state = with_current_names(state)
     config = config_from_plain(state["config"], str(path), overrides)
-    categories = tuple(Category(*pair) for pair in state["categories"])
+    categories = categories_of(state["categories"])
     network = build_detector(config, len(categories), pretrained=False)
     check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
     network.load_state_dict(state["model"])

@@ -64,7 +64,7 @@ def groupings(coverage: AnchorCoverage) -> tuple[Grouping, ...]:
     """
     boxes, levels = coverage.boxes, len(coverage.positives_per_shape)
     level = np.where(boxes.level >= 0, boxes.level, boxes.best_level)
-    classes = tuple(category.name for category in coverage.views.source.categories)
+    classes = tuple(category.shown_name for category in coverage.views.source.categories)
     return (
         Grouping("size", SIZES, np.searchsorted(SCALES, boxes.scale, side="right")),
         Grouping("height/width", _between(ASPECTS), np.searchsorted(ASPECTS, boxes.height_to_width, side="right")),

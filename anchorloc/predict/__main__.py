@@ -23,6 +23,7 @@ from anchorloc.cli import command_parser, positive_int, run_command, split_words
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder, refuse_missing
 from anchorloc.startup import import_torch
+from anchorloc.structures import Category
 from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def _predict(
     arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
 ) -> PredictionSummary:
     refuse_missing(arguments.checkpoint)
-    from anchorloc.data import read_truth  # --help does not wait for these
+    from anchorloc.data.label_data import read_image_list
+    from anchorloc.predict.image_ids import class_ids, numbered, pick_listed  # --help does not wait for these
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.square_tiles import SquareTiles
 
@@ -55,7 +57,11 @@ def _predict(
     if arguments.tile is not None:
         tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
-    annotations = None if arguments.annotations is None else read_truth(arguments.annotations)
+    images, categories, notes = numbered(files), tuple[Category, ...](), list[str]()
+    if arguments.annotations is not None:
+        listed = read_image_list(arguments.annotations)
+        images, notes = pick_listed(files, {path for path in inputs if not path.is_dir()}, listed)
+        categories, notes = listed.categories, [*listed.notes, *notes]
     from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
     refuse_overrides(arguments.checkpoint, overrides, INFERENCE)
@@ -64,7 +70,10 @@ def _predict(
     from anchorloc.predict.localizer import load
 
     localizer = load(arguments.checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
-    return predict_folder(localizer, files, out, annotations, None if arguments.no_pictures else arguments.draw)
+    categories, changed = class_ids(localizer.model.categories, categories)
+    for note in (*notes, *changed):
+        print(f"note: {printable(note)}")
+    return predict_folder(localizer, images, out, categories, None if arguments.no_pictures else arguments.draw)
 
 
 def _print_summary(summary: PredictionSummary, out: Path) -> None:
@@ -107,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "--annotations",
         type=Path,
         metavar="PATH",
-        help="labels in any format to take image ids from, matched by file name",
+        help="labels in any format to take the ids of images (by file name) and classes (by name) from",
     )
     return parser
 

@@ -36,7 +36,7 @@ class NamedDetections(Detections):
     @property
     def names(self) -> list[str]:
         """Return the class name of each box."""
-        return [self.categories[label].name for label in self.labels]
+        return [self.categories[label].shown_name for label in self.labels]
 
     def take(self, rows: IntArray) -> NamedDetections:
         """Return the given rows, in that order."""
@@ -62,7 +62,7 @@ class Localizer:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the class names by label."""
-        return tuple(category.name for category in self.model.categories)
+        return tuple(category.shown_name for category in self.model.categories)
 
     @property
     def image_settings(self) -> ImageSettings:

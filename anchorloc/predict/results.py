@@ -28,10 +28,15 @@ class ImageResult:
 def write_results(folder: Path, images: Sequence[ImageResult], categories: Sequence[Category]) -> None:
     """Write results.json, images.json (the images and categories of these results) and detections.csv.
 
+    Args:
+        folder: where to write.
+        images: the detections of each image.
+        categories: the classes by label, with the ids to write.
+
     Raises:
         InputError: the file system refuses.
     """
-    write_json(folder / RESULTS, [row for image in images for row in _results(image)])
+    write_json(folder / RESULTS, [row for image in images for row in _results(image, categories)])
     document = {
         "images": [
             {"id": image.image_id, "file_name": image.name, "height": image.size[0], "width": image.size[1]}
@@ -44,12 +49,12 @@ def write_results(folder: Path, images: Sequence[ImageResult], categories: Seque
     write_csv(folder / TABLE, header, (row for image in images for row in _rows(image)))
 
 
-def _results(image: ImageResult) -> list[dict[str, Any]]:
+def _results(image: ImageResult, categories: Sequence[Category]) -> list[dict[str, Any]]:
     found = image.found
     return [
         {
             "image_id": image.image_id,
-            "category_id": found.categories[label].id,
+            "category_id": categories[label].id,
             "bbox": [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)],
             "score": round(score, 6),
         }

@@ -45,7 +45,7 @@ def escape(text: str) -> str:
 def _classes(evaluation: Evaluation) -> list[list[str]]:
     return [
         [
-            escape(shorten(metrics.category.name)),
+            escape(shorten(metrics.category.shown_name)),
             *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
             *(str(count) for count in (metrics.images, metrics.boxes, metrics.detections)),
         ]

@@ -136,7 +136,7 @@ def _truth_boxes(picture: Picture, kept: NDArray[np.intp], categories: Sequence[
     found = set(picture.matched[kept].tolist())
     target = picture.target
     for row, (box, label, crowd) in enumerate(zip(target.boxes, target.labels, target.crowd, strict=True)):
-        name = shorten(categories[label].name, 24)
+        name = shorten(categories[label].shown_name, 24)
         if crowd:
             yield DrawnBox("ignored", xywh(box), "", f"crowd: {name}")
         elif row in found:
@@ -149,7 +149,7 @@ def _detected_boxes(picture: Picture, kept: NDArray[np.intp], categories: Sequen
     for row in reversed(kept.tolist()):  # the highest score on top
         matched, score = picture.matched[row], float(picture.detections.scores[row])
         kind: BoxKind = "right" if matched >= 0 else "wrong" if matched == -1 else "ignored"
-        name = shorten(categories[picture.detections.labels[row]].name, 24)
+        name = shorten(categories[picture.detections.labels[row]].shown_name, 24)
         label = f"{name} {score:.2f}" if len(categories) > 1 else f"{score:.2f}"
         title = f"{TITLES[kind]}: {name}, score {score:.3f}"
         yield DrawnBox(kind, xywh(picture.detections.boxes[row]), label, title)

@@ -85,7 +85,7 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
         if between:
             cells.insert(1, Text(short_interval(between[metrics]), "dim"))
         table.add_row(
-            Text(shorten(metrics.category.name), no_wrap=True, overflow="ellipsis"),
+            Text(shorten(metrics.category.shown_name), no_wrap=True, overflow="ellipsis"),
             *cells,
             *(f"{count:,}" for count in counts),
         )

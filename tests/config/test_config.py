@@ -10,6 +10,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, read_config, reader, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
+from anchorloc.data import LabelData
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.errors import InputError
 
@@ -31,6 +32,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert config.assign == MaxIoUAssigner(rescue_iou=0.1)
     assert config.anchors.shapes_per_level == (2, 1, 1, 1)
     assert read_config(write(tmp_path, to_yaml(config))) == config
+
+
+def test_a_path_as_data_takes_further_settings(tmp_path: Path) -> None:
+    wanted = LabelData(Path("labels"), format="yolo", drop_root=True)
+    words = ["data.format=yolo", "data.drop_root=true"]
+    assert read_config(None, ["data=labels", *words]).data == wanted
+    assert read_config(write(tmp_path, "data: labels"), words).data == wanted
 
 
 @pytest.mark.parametrize("word", ["1e5", "09", ".5", "true", "null", "~", "no", "12:30", "0x10", "1_000", "a: b", "é"])

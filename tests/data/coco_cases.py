@@ -67,6 +67,8 @@ BAD: dict[str, tuple[Change, list[str]]] = {
     "category without id": (without("categories", 0, "id"), ["category", "None"]),
     "category without name": (without("categories", 0, "name"), ["category 7", "name None"]),
     "category name is a number": (in_category(name=5), ["category 7", "name 5"]),
+    "category name is empty": (in_category(name=""), ["category 7", "name ''"]),
+    "category name is blank": (in_category(name=" "), ["category 7", "name ' '"]),
     "no box": (without("annotations", 2, "bbox"), ["annotation 13", "bbox None"]),
     "box of three": (in_annotation(bbox=[1, 2, 3]), ["annotation 13", "[1, 2, 3]"]),
     "box of text": (in_annotation(bbox=[1, 2, 3, "4"]), ["annotation 13", "[1, 2, 3, '4']"]),

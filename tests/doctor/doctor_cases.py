@@ -85,6 +85,12 @@ def exchanged(content: dict[str, Any]) -> None:
         item["bbox"][0] = left
 
 
+def root(content: dict[str, Any]) -> None:
+    for item in content["categories"]:
+        item["supercategory"] = "pets"
+    content["categories"].append({"id": 8, "name": "pets", "supercategory": "none"})
+
+
 # Rule: a change that breaks it, the item that the case names, and a fragment of its value.
 FOUND: dict[str, tuple[Change, str, str]] = {
     "not-json": (annotation(0, bbox=[float("nan"), 1, float("inf"), 4]), "a.json", "2 times Infinity and NaN"),
@@ -112,6 +118,7 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "swapped-sizes": (exchanged, "a.json", "6 with width and height exchanged"),
     "other-scale": (
         lambda c: [i.update(width=160, height=120) for i in c["images"]], "a.json", "6 divided by 4"),
+    "same-category-name": (category(name="dog"), "category 3", "'dog', as category 7"),
     "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
     "empty-box": (annotation(0, bbox=[1, 2, 0, 4], area=0), "annotation 11 (1.png)", "[1, 2, 0, 4] in 640 x 480 px"),
     "outside-box": (annotation(0, bbox=[640, 2, 10, 10], area=100), "annotation 11 (1.png)", "[640, 2, 10, 10]"),
@@ -125,6 +132,7 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "no-area": (annotation(0, area=None), "annotation 11 (1.png)", "area None"),
     "area-differs": (annotation(0, area=4000), "annotation 11 (1.png)", "area 4000, box 100 x 50 px"),
     "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "same as image 1"),
+    "root-category": (root, "category 8", "'pets', the supercategory of all others"),
     "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
     "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),
 }  # fmt: skip

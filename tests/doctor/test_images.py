@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,38 @@ def test_without_folders_names_of_train_in_val_are_found(tmp_path: Path) -> None
         "'thing', but 'THING' in val",
         "'THING', but 'thing' in train",
     ]
+
+
+def test_classes_of_two_splits_are_compared_by_name(tmp_path: Path) -> None:
+    def cases(train: list[Any], val: list[Any]) -> dict[str, list[str]]:
+        documents = []
+        for split, categories in (("train", train), ("test", val)):
+            content = listing([f"{split}.png"]) | {"categories": [{"id": id, "name": name} for id, name in categories]}
+            content["annotations"][0]["category_id"] = categories[0][0]
+            documents.append(replace(read_document(write_document(tmp_path / f"{split}.json", content)), split=split))
+        rules = ("categories-differ", "other-ids", "absent-from-val", "absent-from-train")
+        return {
+            rule: [value for _, value in some] for rule, some in found(diagnose(documents)).items() if rule in rules
+        }
+
+    assert cases([(1, "cat"), (2, "dog")], [(1, "cat"), (2, "dog")]) == {}
+    assert cases([(1, "cat"), (2, "dog")], [(2, "cat"), (1, "dog")]) == {
+        "other-ids": [
+            "'cat', but with id 2 in test",
+            "'dog', but with id 1 in test",
+            "'cat', but with id 1 in train",
+            "'dog', but with id 2 in train",
+        ]
+    }
+    assert cases([(1, "cat"), (2, "dog")], [(1, "dog"), (2, "owl")]) == {
+        "categories-differ": ["'cat', not in test", "'owl', not in train"],
+        "other-ids": ["'dog', but with id 1 in test", "'dog', but with id 2 in train"],
+        "absent-from-train": ["'dog': 1 box"],
+    }
+    doubled = [(1, "cat"), (2, "cat")]
+    assert cases(doubled, doubled) == {}
+    several = "'cat', the name of several categories"
+    assert cases(doubled, [(1, "cat")]) == {"categories-differ": [several] * 3}
 
 
 def test_classes_that_only_one_split_has_boxes_of(tmp_path: Path) -> None:

@@ -114,6 +114,37 @@ def test_names_that_are_numbers_become_their_text_and_no_name_is_doubled(tmp_pat
     assert {one["id"]: one["name"] for one in fixed["categories"]} == {10: "1", 1: "10", 2: "2 (id 2)", 3: "2", 7: "7"}
 
 
+def test_a_root_category_is_removed_on_request_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content(BOXES)
+    cell = {"id": 1, "name": "cell", "supercategory": "cells"}
+    document["categories"] = [{"id": 0, "name": "cells", "supercategory": "none"}, cell]
+    status, fixed = written(tmp_path, document)
+    assert status == 0
+    assert fixed is not None
+    assert fixed["categories"] == document["categories"]
+    status, fixed = written(tmp_path, document, "--drop-root")
+    assert status == 0
+    assert fixed is not None
+    assert fixed["categories"] == [cell]
+    assert boxes(fixed) == BOXES
+    assert "1  root category of a Roboflow export, which is no class: removed" in capsys.readouterr().out
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    words = [str(tmp_path / "in.json"), "--convert", "yolo", str(tmp_path / "yolo")]
+    assert run_command(main, [*words, "--drop-root"]) == 0
+    assert "names:\n  0: cell\n" in (tmp_path / "yolo/data.yaml").read_text()
+    assert run_command(main, [str(tmp_path / "in.json"), "--drop-root"]) == 2
+    assert "--drop-root needs --fix OUT" in capsys.readouterr().err
+
+
+def test_an_empty_name_becomes_the_id(tmp_path: Path) -> None:
+    document = content(BOXES)
+    document["categories"] = [{"id": 1, "name": " "}, {"id": 2, "name": "cell"}]
+    status, fixed = written(tmp_path, document)
+    assert status == 0
+    assert fixed is not None
+    assert [one["name"] for one in fixed["categories"]] == ["1", "cell"]
+
+
 @pytest.mark.parametrize("stated", ["Images\\A.PNG", "a%2Epng", " a.png ", "export/A.png"])
 def test_a_file_of_a_near_name_is_found_and_said(
     tmp_path: Path, stated: str, capsys: pytest.CaptureFixture[str]

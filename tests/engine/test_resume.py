@@ -281,7 +281,7 @@ def move_a_box(path: Path) -> None:
         (None, ["loss.box_weight=3.0"], "was trained with loss.box_weight=2.0, not 3.0;"),
         (None, ["loss.box_weight=3.0", "train.seed=1"], "not 3.0 (and 1 more);"),
         (move_a_box, [], "other train annotations (the content of annotations/instances_train.json has changed)"),
-        (rename_a_class, [], "the classes ['1 ellipse', '2 rectangle'"),
+        (rename_a_class, [], "was trained with other classes: 'ellipse' (id 1), not 'oval' (id 1)"),
     ],
 )
 def test_changes_are_refused_by_name_unless_asked_for(

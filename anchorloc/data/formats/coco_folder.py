@@ -52,6 +52,22 @@ def read_coco_file(path: Path, images: Path | None = None) -> tuple[Labels, tupl
     return labels, notes.sentences()
 
 
+def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
+    """Read the images and categories of a COCO file, with or without annotations, which are left out.
+
+    Raises:
+        InputError: it is not JSON, or has no list of images.
+    """
+    notes = Notes()
+    document = read_json(path, skip=(*SKIPPED, "annotations"), nan_literals=[])  # NaN in a box does not matter here
+    if isinstance(document, dict):
+        document["annotations"] = []
+        document.setdefault("categories", [])
+    if not is_coco(document):
+        raise InputError(f"{path} has no lists images and categories; give the annotations, or images.json of predict")
+    return LabeledData(FORMAT, {"all": _normalized(path, document, "all", notes, images)}, notes.sentences())
+
+
 def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
     document = read_json(path, skip=(*SKIPPED, "segmentation"))
     if not is_coco(document):

@@ -31,7 +31,7 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class LabeledData:
-    """The labels of a data set in any format; all splits have the same categories."""
+    """The labels of a data set in any format; the splits of COCO files may have different categories."""
 
     format: str  # name of the format, as `FORMATS` lists it
     splits: dict[str, Labels]  # by "train", "val" or "test"; a single unnamed split is "all"
@@ -77,10 +77,12 @@ class Builder:
 
     Args:
         categories: ids by name, shared by all splits of a data set; names are added as they appear.
+        names: the names by id from 1, if the keys of `categories` are numbers.
     """
 
-    def __init__(self, categories: dict[str, int]) -> None:
+    def __init__(self, categories: dict[str, int], names: Sequence[str] = ()) -> None:
         self.categories = categories
+        self.names = names
         self.images: list[dict[str, Any]] = []
         self.annotations: list[dict[str, Any]] = []
 
@@ -126,7 +128,8 @@ class Builder:
 
     def document(self) -> dict[str, Any]:
         """Return the COCO document."""
-        categories = [{"id": number, "name": name} for name, number in self.categories.items()]
+        shown = dict(enumerate(self.names, 1))
+        categories = [{"id": number, "name": shown.get(number, key)} for key, number in self.categories.items()]
         return {"images": self.images, "categories": categories, "annotations": self.annotations}
 
 

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import yaml
 
 from anchorloc.data.formats.labels import LabeledData, Labels
+from anchorloc.data.formats.split_classes import names_by_id, with_one_list
 from anchorloc.data.formats.yolo import label_path
 from anchorloc.data.image_paths import locate
 from anchorloc.errors import InputError, ItemError
@@ -31,11 +32,12 @@ def write(data: LabeledData, kind: str, out: str | Path) -> None:
     """Write labels into the new folder `out`: coco, yolo, voc, labelme or cvat.
 
     Raises:
-        InputError: the folder is filled, an image is missing, or the format cannot hold a name.
+        InputError: the folder is filled, an image is missing, the splits have different classes, or the format cannot
+            hold a name.
     """
     if kind not in WRITERS:
         raise InputError(f"{kind!r} cannot be written; choose one of {', '.join(WRITERS)}")
-    folder = Path(out)
+    folder, data = Path(out), with_one_list(data)
     refuse_filled(folder, "folder for --convert")
     make_folder(folder)
     WRITERS[kind](data, folder)
@@ -48,7 +50,7 @@ def _write_coco(data: LabeledData, out: Path) -> None:
 
 
 def _write_yolo(data: LabeledData, out: Path) -> None:
-    names = _names(data)
+    names = names_by_id(data, unique=False)
     place = {category: number for number, category in enumerate(names)}
     description: Item = {"names": dict(enumerate(names.values()))}
     for split, labels in data.splits.items():
@@ -66,7 +68,7 @@ def _write_yolo(data: LabeledData, out: Path) -> None:
 
 
 def _write_voc(data: LabeledData, out: Path) -> None:
-    names = _names(data)
+    names = names_by_id(data)
     for split, labels in data.splits.items():
         stems = []
         for image, found in _by_image(labels):
@@ -89,7 +91,7 @@ def _write_voc(data: LabeledData, out: Path) -> None:
 
 
 def _write_labelme(data: LabeledData, out: Path) -> None:
-    names = _names(data)
+    names = names_by_id(data)
     for split, labels in data.splits.items():
         folder = out if split == "all" else out / split
         for image, found in _by_image(labels):
@@ -113,7 +115,7 @@ def _write_labelme(data: LabeledData, out: Path) -> None:
 
 
 def _write_cvat(data: LabeledData, out: Path) -> None:
-    names = _names(data)
+    names = names_by_id(data)
     root = _node("annotations", {"version": "1.1"})
     listed = ElementTree.Element("labels")
     for name in names.values():
@@ -142,12 +144,6 @@ WRITERS: Final[Mapping[str, Callable[[LabeledData, Path], None]]] = {
     "labelme": _write_labelme,
     "cvat": _write_cvat,
 }
-
-
-def _names(data: LabeledData) -> dict[Any, str]:
-    """Return the class names by id."""
-    first = next(iter(data.splits.values()))
-    return {category["id"]: category["name"] for category in first.document["categories"]}
 
 
 def _by_image(labels: Labels) -> Iterator[tuple[Item, list[Item]]]:

@@ -55,13 +55,16 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
     folder = common_folder(path for paths in found.values() for path in paths)
     if images is not None:
         folder = _absolute(images)
-    splits = {}
+    splits, numbers = (
+        {},
+        [str(place) for place in range(len(names))],
+    )  # the numbers decide: two classes may share a name
     for split, paths in found.items():
-        builder = Builder({name: place + 1 for place, name in enumerate(names)})
+        builder = Builder({number: place + 1 for place, number in enumerate(numbers)}, names)
         for image, size in zip(paths, shown_sizes(paths), strict=True):
             name = image.relative_to(folder)
             file = label_path(image) if images is None else _given_label_path(root, name)
-            _read_labels(file, builder.add_image(name.as_posix(), size), names, builder, size, notes, keypoints)
+            _read_labels(file, builder.add_image(name.as_posix(), size), numbers, builder, size, notes, keypoints)
         splits[split] = Labels(source, builder.document(), folder)
     return LabeledData(FORMAT, splits, notes.sentences())
 
@@ -170,9 +173,6 @@ def _names(value: Any, path: Path) -> list[str]:
     names = [one if isinstance(one, str) else str(one) for one in value if type(one) in (str, int, float)]
     if len(names) < len(value) or not all(name.strip() for name in names):
         raise InputError(f"{path}: a name in {short_repr(value)} is empty or no text; name every class")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path} has two classes of the name {short_repr(twice)}; give each its own")
     return names
 
 

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from anchorloc.checkpoint import is_checkpoint, load_checkpoint, load_weights, refuse_unusable
 from anchorloc.config import Config, config_from_plain
+from anchorloc.data.class_names import match_names
 from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
 from anchorloc.detector.transfer import logits_per_anchor, transfer_weights
 from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
 from anchorloc.errors import InputError
-from anchorloc.structures import Category
+from anchorloc.structures import Category, categories_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class _WeightFile:
     """A state dict under the names of this package, and the classes of its logits."""
 
     state: Mapping[str, Tensor]
-    rows: Mapping[str, int]  # logit of each class whose name is known
+    logits: Mapping[Category, int]  # logit of each class whose name is known
+    named: bool  # whether the file has the names; torchvision's has none, and 91 logits need not be COCO's
     first: int  # logit of the first class: 1 after a background class
     advice: str  # last words of the error if it does not fit
 
@@ -35,18 +37,19 @@ def load_pretrained(network: Detector, config: Config, categories: Sequence[Cate
     order if their number is equal.
 
     Raises:
-        InputError: the file cannot be read, or belongs to another network.
+        InputError: the file cannot be read, belongs to another network, or has several classes of a name.
     """
     path = Path(config.detector.weights)
     given = _read(path)
+    places = match_names(categories, list(given.logits), ("the data", str(path)))
     try:
         count = logits_per_anchor(given.state)
-        classes = _matched(given, count, [category.name for category in categories])
+        classes = _logits(given, count, places)
         background: list[int | None] = [0 if given.first else None] if config.detector.head.background_class else []
         not_loaded = transfer_weights(network, given.state, [*background, *classes])
     except InputError as error:
         raise InputError(f"{path} does not fit the network of these settings: {error}; {given.advice}") from None
-    if missing := [category.name for category, row in zip(categories, classes, strict=True) if row is None]:
+    if missing := [category.shown_name for category, row in zip(categories, classes, strict=True) if row is None]:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         not_loaded.append(f"{len(missing)} of {len(categories)} classes ({shown}): not among the {count - given.first}")
     return not_loaded
@@ -59,18 +62,15 @@ def known_classes(path: Path) -> tuple[Category, ...] | None:
         InputError: the file cannot be read, or holds no detector.
     """
     given = _read(path)
-    if is_checkpoint(path):
-        return tuple(Category(*pair) for pair in load_checkpoint(path)["categories"])
-    return tuple(Category(row, name) for name, row in given.rows.items()) or None
+    return tuple(given.logits) or None
 
 
-def _matched(given: _WeightFile, count: int, names: Sequence[str]) -> list[int | None]:
-    """Return the logit of the file for each class, or None."""
-    if any(name in given.rows for name in names):
-        return [given.rows.get(name) for name in names]
-    if not given.rows or count == COCO_COUNT:  # torchvision's files hold no names
-        return list(range(given.first, count)) if count - given.first == len(names) else [None] * len(names)
-    return [None] * len(names)
+def _logits(given: _WeightFile, count: int, places: Sequence[int | None]) -> list[int | None]:
+    """Return the logit of the file for each class, or None; `places` are indices of its named classes."""
+    if not given.named and set(places) <= {None} and count - given.first == len(places):
+        return list(range(given.first, count))
+    logits = list(given.logits.values())
+    return [None if place is None else logits[place] for place in places]
 
 
 def _read(path: Path) -> _WeightFile:
@@ -81,8 +81,8 @@ def _read(path: Path) -> _WeightFile:
         refuse_unusable(path, state["model"])
         settings = with_current_names(state)["config"]
         first = int(config_from_plain(settings, str(path)).detector.head.background_class)
-        rows = {str(name): first + place for place, (_, name) in enumerate(state["categories"])}
-        return _WeightFile(state["model"], rows, first, "use the settings of the run that it comes from")
+        logits = {category: first + place for place, category in enumerate(categories_of(state["categories"]))}
+        return _WeightFile(state["model"], logits, True, first, "use the settings of the run that it comes from")
     weights = load_weights(path)
     kind = family(weights)
     try:
@@ -90,5 +90,5 @@ def _read(path: Path) -> _WeightFile:
         count = logits_per_anchor(state)
     except InputError as error:
         raise InputError(f"{path} cannot be used as weights: {error}") from None
-    rows = COCO_ROWS if count == COCO_COUNT else {}
-    return _WeightFile(state, rows, 1, f"it is a {kind}, see configs/{kind}.yaml")
+    logits = {Category(row, name): row for name, row in COCO_ROWS.items()} if count == COCO_COUNT else {}
+    return _WeightFile(state, logits, False, 1, f"it is a {kind}, see configs/{kind}.yaml")

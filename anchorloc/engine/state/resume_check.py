@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anchorloc.config import config_from_plain, to_plain
+from anchorloc.text import first_few, short_repr
 
 # These do not change the result: they affect speed, disk space, or whether a failing run continues.
 FREE_SETTINGS = (
@@ -72,8 +73,12 @@ def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
 
 def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     if then["categories"] != now["categories"]:
-        before, after = ([f"{id} {name}" for id, name in known["categories"]] for known in (then, now))
-        yield Change(f"the classes {before}, not {after}", True)
+        before, after = (
+            [f"{short_repr(name)} (id {short_repr(id)})" for id, name in known["categories"]] for known in (then, now)
+        )
+        gone = first_few([one for one in before if one not in after]) or "no other"
+        new = first_few([one for one in after if one not in before]) or "no other"
+        yield Change(f"other classes: {gone}, not {new}", True)
 
 
 def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:

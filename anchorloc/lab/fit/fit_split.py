@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, AnnotationSubset, CocoData
+from anchorloc.data import Annotations, AnnotationSubset, CocoData, match_categories
 from anchorloc.structures import BoolArray
 
 HELD_OUT = 0.2  # share of the train images, where no val split can be scored on
@@ -28,12 +28,12 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     The share is taken where the val split is missing, is the same file, or has no box.
 
     Raises:
-        InputError: an annotation file breaks the data policy.
+        InputError: an annotation file breaks the data policy, or train and val have different classes.
     """
     train = config.data.open("train")
     problem = _val_problem(config)
     if not problem:
-        val = config.data.open("val")
+        val = match_categories(config.data.open("val"), train.categories)
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"

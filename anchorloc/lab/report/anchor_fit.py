@@ -135,7 +135,7 @@ def _losing_lines(fit: Fit) -> Iterator[str]:
     fitted, _ = class_recalls(fit.fitted)
     losing = _losing_classes(fit)
     for label in losing[:MAX_LOSING]:
-        what = f"{shorten(fit.categories[label].name, 30)} ({counted(int(counts[label]), 'box')})"
+        what = f"{shorten(fit.categories[label].shown_name, 30)} ({counted(int(counts[label]), 'box')})"
         yield f"class that loses recall: {what}: {current[label]:.3f} to {fitted[label]:.3f}"
     if losing:
         yield "(try --weight-by classes, or more anchors with --shapes or --anchors)"

@@ -111,7 +111,7 @@ def box_rows(one: Inspection, status: BoxStatus | None = None) -> Iterator[tuple
         row, cause = int(boxes.rows[n]), causes.get(int(boxes.rows[n]))
         yield (
             *(one.name, int(boxes.epochs[n]), source.name(int(boxes.images[n])), source.annotation_id(row)),
-            source.categories[boxes.labels[n]].name,
+            source.categories[boxes.labels[n]].shown_name,
             *boxes.sizes[n].tolist(),
             *(float(boxes.best_iou[n]), int(boxes.best_level[n]), int(boxes.positives[n]), int(boxes.level[n])),
             STATUS_LABELS[BoxStatus(boxes.status[n])],

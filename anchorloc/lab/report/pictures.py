@@ -67,7 +67,7 @@ def _worst(one: Inspection, index: int) -> dict[int, tuple[BoxStatus, str]]:
 
 
 def _mark(one: Inspection, status: BoxStatus, box: NDArray[np.floating], label: int, row: int) -> DrawnBox:
-    words = shorten(one.views.source.categories[label].name, 24)
+    words = shorten(one.views.source.categories[label].shown_name, 24)
     kind, said = STATUS_MARKS[status]
     annotation = shorten(str(one.views.source.annotation_id(row)), 24)
     x, y, width, height = xywh(box)

@@ -69,7 +69,7 @@ def _draw_boxes(picture: Image.Image, one: TrainingPicture, factor: float, categ
         pen.rectangle(pixel_bounds(box), outline=f"{_color(one, row)}90")
     for row, label in enumerate(target.labels.tolist()):
         box = (target.boxes[row] * factor).tolist()
-        color, name = _color(one, row), writable_name(categories[label].name, label, font, 16)
+        color, name = _color(one, row), writable_name(categories[label].shown_name, label, font, 16)
         draw_box(pen, box, color, 3)
         draw_label(pen, name, (max(box[0], 0), max(box[1], 0)), picture.size, color, font)
 

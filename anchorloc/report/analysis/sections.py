@@ -109,7 +109,7 @@ def _charts(analysis: Analysis) -> list[tuple[DrawnChart, str]]:
 
 
 def _name(curve: ClassCurve) -> str:
-    return "all classes" if curve.category is None else shorten(curve.category.name, 20)
+    return "all classes" if curve.category is None else shorten(curve.category.shown_name, 20)
 
 
 def _pr(curve: ClassCurve) -> Sequence[tuple[float, float]]:
@@ -117,7 +117,7 @@ def _pr(curve: ClassCurve) -> Sequence[tuple[float, float]]:
 
 
 def _names(analysis: Analysis) -> list[str]:
-    return [shorten(str(curve.category.name)) for curve in analysis.classes if curve.category is not None]
+    return [shorten(str(curve.category.shown_name)) for curve in analysis.classes if curve.category is not None]
 
 
 def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:

@@ -27,7 +27,7 @@ def write_csv_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, n
     totals = zip(ERROR_TYPES, analysis.errors.totals, analysis.errors.gains, strict=True)
     rows = ((kind, count, gain, ERRORS[kind]) for kind, count, gain in totals)
     write_csv(folder / "errors.csv", ("error", "count", "AP50 gain", "meaning"), rows)
-    classes = [one.category.name for one in evaluation.classes]
+    classes = [one.category.shown_name for one in evaluation.classes]
     matrix = zip([*classes, "background"], analysis.confusion.matrix.tolist(), strict=True)
     write_csv(folder / "confusion.csv", ("true class", *classes, "missed"), ([true, *row] for true, row in matrix))
     header = ("group", "part", "boxes", "AP", "AP50", "found", "AR", "IoU")
@@ -53,12 +53,12 @@ def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
         ends = (None, None) if interval is None else (interval.low, interval.high)
         point = (None,) * 4 if curve.recommended is None else tuple(vars(curve.recommended).values())
         numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, one.detections)
-        yield (one.category.name, one.ap, *ends, *numbers, *point, *errors)
+        yield (one.category.shown_name, one.ap, *ends, *numbers, *point, *errors)
 
 
 def _curves(analysis: Analysis) -> Rows:
     for curve in (analysis.overall_curve, *analysis.classes):
-        name = "" if curve.category is None else curve.category.name
+        name = "" if curve.category is None else curve.category.shown_name
         yield from ((name, *vars(point).values()) for point in curve.points)
 
 

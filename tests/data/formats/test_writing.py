@@ -66,3 +66,31 @@ def test_a_filled_folder_and_an_unknown_format_are_refused(tmp_path: Path) -> No
         write(data, "coco", tmp_path / "set")
     with pytest.raises(InputError, match="'tfrecord' cannot be written; choose one of coco, yolo"):
         write(data, "tfrecord", tmp_path / "out")
+
+
+def test_splits_with_other_ids_are_written_by_name(tmp_path: Path) -> None:
+    drawn = {"train": [("a", (0.1, 0.1, 0.5, 0.5)), ("b", (0.2, 0.2, 0.9, 0.9))], "val": [("b", (0.1, 0.3, 0.4, 0.7))]}
+    data = labeled(tmp_path / "photos", drawn)
+    val = data.splits["val"].document
+    val["categories"] = [{"id": 1, "name": "b"}, {"id": 2, "name": "a"}]
+    write(data, "yolo", tmp_path / "out")
+    assert (tmp_path / "out/labels/val/val 1.txt").read_text().startswith("0 ")  # id 2 is a in val, b in train
+    val["categories"].pop()
+    said = r"categories of train and val differ, only in train: 'a' \(id 1\); give all splits the same classes"
+    with pytest.raises(InputError, match=said):
+        write(data, "voc", tmp_path / "other")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_name_of_two_classes_is_written_where_ids_decide(tmp_path: Path, kind: str) -> None:
+    data = labeled(tmp_path / "photos", {"all": [("a", (0.1, 0.1, 0.5, 0.5)), ("b", (0.2, 0.2, 0.9, 0.9))]})
+    for category in data.splits["all"].document["categories"]:
+        category["name"] = "a"
+    if kind in ("coco", "yolo"):
+        write(data, kind, tmp_path / "out")
+        document = read(tmp_path / "out").splits["all" if kind == "coco" else "train"].document
+        assert [one["name"] for one in document["categories"]] == ["a", "a"]
+        assert [one["category_id"] for one in document["annotations"]] == [1, 2]
+    else:
+        with pytest.raises(InputError, match=r"has several categories named 'a', with the ids 1, 2, and this format"):
+            write(data, kind, tmp_path / "out")
