@@ -5,7 +5,8 @@
     anchorloc evaluate --detections results.json --annotations val.json
 
 A checkpoint is scored on the val split of its own config. Overrides such as data.root=DIR or decode.nms_iou=0.5 change
-that config. A config (YAML) is scored with the weights that it names. Detections are read in COCO's result format.
+that config. A config (YAML) is scored with the weights that it names. Detections are read in COCO's result format;
+with --images, data.max_pixels, data.window, data.bands and data.orientation change how images are read.
 docs/report.md explains the report.
 """
 
@@ -32,6 +33,7 @@ from anchorloc.startup import import_torch
 from anchorloc.text import printable
 
 if TYPE_CHECKING:
+    from anchorloc.data import ImageSettings
     from anchorloc.report import Judgment
 
 
@@ -60,8 +62,10 @@ def _check(arguments: argparse.Namespace) -> None:
     words = [] if arguments.checkpoint is None else [str(arguments.checkpoint), *arguments.overrides]
     paths, overrides = split_words(words)
     if any(files) and overrides and not paths:
-        raise InputError(f"overrides do not apply to --detections; remove {' '.join(overrides)}")
-    if arguments.checkpoint is not None:
+        if arguments.images is None:
+            raise InputError(f"overrides do not apply to --detections; remove {' '.join(overrides)}")
+        _reading(arguments)
+    elif arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
         if arguments.max_detections is not None:
@@ -77,15 +81,24 @@ def _check(arguments: argparse.Namespace) -> None:
         refuse_missing(file)
 
 
+def _reading(arguments: argparse.Namespace) -> ImageSettings:
+    """Return how --images are read; argparse takes the first override for a checkpoint."""
+    from anchorloc.config import read_image_settings  # --help does not wait for it
+
+    first = [] if arguments.checkpoint is None else [str(arguments.checkpoint)]
+    return read_image_settings([*first, *arguments.overrides])
+
+
 def _judge(arguments: argparse.Namespace) -> Judgment:
     from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
     from anchorloc.metrics.analysis import AnalysisOptions
 
     resamples = RESAMPLES if arguments.resamples is None else arguments.resamples
     options = AnalysisOptions(arguments.precision, resamples=resamples, seed=arguments.seed, threads=THREADS)
-    if arguments.checkpoint is None:
+    if arguments.detections is not None:
         limit = arguments.max_detections or 100
-        return judge_files(arguments.detections, arguments.annotations, arguments.images, limit, options)
+        truth = arguments.annotations
+        return judge_files(arguments.detections, truth, arguments.images, limit, options, _reading(arguments))
     import_torch()
     from anchorloc.engine.evaluation import judge_checkpoint
 

@@ -140,6 +140,25 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(
 def test_overrides_need_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(evaluate.main, [*files(tmp_path), "decode.nms_iou=0.5"]) == 2
     assert "overrides do not apply to --detections; remove decode.nms_iou=0.5" in capsys.readouterr().err
+    assert run_command(evaluate.main, [*files(tmp_path), f"--images={tmp_path}", "decode.nms_iou=0.5"]) == 2
+    assert "no such setting, only data.max_pixels, data.orientation" in capsys.readouterr().err
+
+
+def test_settings_of_images_apply_to_the_pictures_of_a_report(tmp_path: Path) -> None:
+    image = TRUTH["images"][0]
+    Image.new("RGB", (image["width"], image["height"])).save(tmp_path / image["file_name"])
+    number = image["width"] * image["height"]
+    words = [*files(tmp_path)[:2], f"--images={tmp_path}"]
+    for name, limit, shown in (("a", number - 1, False), ("b", number, True)):
+        assert evaluate.main([*words, f"--out={tmp_path / name}", f"data.max_pixels={limit}"]) == 0
+        assert ("could not be read" in (tmp_path / name / "report.md").read_text()) is not shown
+
+
+def test_settings_that_only_training_reads_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_random(tmp_path / "best.pt")
+    for word in ("train.seed=1", "loss.box_weight=2", "transform.augment.horizontal_flip=0"):
+        assert run_command(evaluate.main, [str(tmp_path / "best.pt"), word]) == 2
+        assert f"'{word}': only training reads {word.partition('=')[0]}" in capsys.readouterr().err
 
 
 def test_missing_paths_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from anchorloc.config.renamed import renaming, translated
 from anchorloc.config.settings import Config
 from anchorloc.config.values import read_value
 from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
+from anchorloc.data.image_settings import KEYS, ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean, nearest
 
@@ -44,6 +45,19 @@ def read_saved_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """
     plain = read_yaml(path)
     return config_from_plain(translated(plain) if isinstance(plain, dict) else plain, str(path), overrides)
+
+
+def read_image_settings(overrides: Sequence[str]) -> ImageSettings:
+    """Return how a command without a config reads images, by overrides such as data.max_pixels=100000000.
+
+    Raises:
+        InputError: an override is wrong, or of another setting.
+    """
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if equals and key not in KEYS:
+            raise InputError(f"{override!r}: this command has no such setting, only {', '.join(KEYS)}; leave it out")
+    return read_config(None, overrides).data.image_settings
 
 
 def config_from_plain(plain: Any, origin: str, overrides: Sequence[str] = ()) -> Config:

@@ -7,6 +7,7 @@ from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.coco_results import read_results
 from anchorloc.data.formats import LabeledData, Labels, read, write
+from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.label_data import LabelData, LabelSource, read_truth
 from anchorloc.data.resize import Keep, Letterbox, ShortestSide, TorchvisionShortestSide, TorchvisionStretch
 from anchorloc.data.samples import Samples
@@ -25,6 +26,7 @@ __all__ = [
     "CocoData",
     "CocoSource",
     "EvenSampling",
+    "ImageSettings",
     "IoUCrop",
     "Keep",
     "LabelData",

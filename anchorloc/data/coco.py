@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anchorloc.data.coco_annotations import CocoAnnotations, read_annotations
 from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.nearest_names import NearestNames
+from anchorloc.data.image_check import ImageCheck
 from anchorloc.data.image_paths import is_absent, locate
-from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header, read_image
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
+from anchorloc.data.images import read_image
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import digest
 from anchorloc.structures import Pixels
-from anchorloc.text import counted, first_few, short_repr
+from anchorloc.text import short_repr
 
 
 @dataclass(frozen=True)
-class CocoData:
+class CocoData(ImageSettings):
     """A folder with images and COCO annotation files; the other paths are relative to `root`."""
 
     root: Path  # folder of the data set
@@ -27,7 +29,6 @@ class CocoData:
     val: str = "annotations/instances_val.json"  # COCO file of the val split, relative to root
     images: str = "images"  # folder of the images, relative to root
     val_images: str | None = None  # folder of the val images (default: images)
-    max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
@@ -43,7 +44,7 @@ class CocoData:
         annotations = read_annotations(path, folder, without_root=self.drop_root)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
-        source = CocoSource(**vars(annotations), folder=folder, max_pixels=self.max_pixels)
+        source = CocoSource(**vars(annotations), folder=folder, reading=self.image_settings)
         return self.tiles(source) if self.tiles and split == "train" else source
 
 
@@ -52,7 +53,7 @@ class CocoSource(CocoAnnotations):
     """One split of a `CocoData`: a `Source`."""
 
     folder: Path
-    max_pixels: int
+    reading: ImageSettings = field(default=DEFAULT_SETTINGS, kw_only=True)
 
     @property
     def fingerprint(self) -> str:
@@ -66,12 +67,14 @@ class CocoSource(CocoAnnotations):
             InputError: the file is missing, outside the folder, damaged, too large or of another size.
         """
         try:
-            return read_image(locate(self.folder, self.name(index)), self.size(index), self.max_pixels)
+            return read_image(locate(self.folder, self.name(index)), self.size(index), self.reading)
         except ItemError as error:
             raise InputError(f"{self._describe(index)} {error}") from None
 
     def check_images(self) -> tuple[str, ...]:
-        """Check the header of each image file; return warnings on EXIF orientation.
+        """Check the header of each image file, and the pixels of a few; return warnings.
+
+        They are about EXIF orientations, bands and pages that are not read, and gray levels that are lost.
 
         Raises:
             InputError: a file is missing, outside the folder, not an image, too large or of another size than
@@ -79,14 +82,11 @@ class CocoSource(CocoAnnotations):
         """
         if not self.folder.is_dir():
             raise InputError(f"the images folder {self.folder} does not exist; check root and images of the data")
-        problems, turned, left = [], [], []
+        problems, check = [], ImageCheck(self.reading)
         for index in range(len(self)):
+            name = self.name(index)
             try:
-                header = read_header(locate(self.folder, self.name(index)), self.max_pixels)
-                if needs_turning(header, self.size(index)):
-                    turned.append(self.name(index))
-                elif header.orientation != 1:
-                    left.append(self.name(index))
+                check.add(name, locate(self.folder, name), self.size(index), self.target(index).boxes)
             except ItemError as error:
                 problems.append((index, error))
         if problems:
@@ -95,21 +95,7 @@ class CocoSource(CocoAnnotations):
             hint = NearestNames(image_names(self.folder)).hint(name) if is_absent(self.folder, name) else ""
             others = f" ({more:,} more cannot be used either)" if more else ""
             raise InputError(f"{self._describe(index)} {problem}{hint}{others}")
-        return _orientation_warnings(turned, left)
+        return check.warnings()
 
     def _describe(self, index: int) -> str:
         return f"{self.path}: image {short_repr(self.image_id(index))}, {self.name(index)},"
-
-
-def _orientation_warnings(turned: list[str], left: list[str]) -> tuple[str, ...]:
-    sentences = []
-    if turned:
-        number = counted(len(turned), "image is", "images are")
-        sentences.append(f"{number} turned by the EXIF tag to the declared size: {first_few(turned)}")
-    if left:
-        number = counted(len(left), "image has", "images have")
-        sentences.append(
-            f"{number} an EXIF orientation that is not applied, since the stored size is the declared one: "
-            f"{first_few(left)}"
-        )
-    return tuple(sentences)

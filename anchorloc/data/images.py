@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import errno
-import os
-import threading
-import warnings
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, BinaryIO, Final
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from anchorloc.data.band_values import band_values, bands_of, bits_of, chosen_bands, rgb_of_pillow, to_rgb
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
+from anchorloc.data.pillow_globals import allowing
+from anchorloc.data.tiff_bands import TiffPage, read_page, turned
 from anchorloc.errors import AccessError, ItemError
 from anchorloc.structures import Pixels, Size
+from anchorloc.text import counted
 
 # Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.
-SUFFIXES = {
+SUFFIXES: Final = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp", ".dib"),
     "TIFF": (".tif", ".tiff"), "WEBP": (".webp",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
 }  # fmt: skip
-FORMATS = tuple(SUFFIXES)
-MAX_PIXELS = 89_478_485  # per image; about 256 MB when decoded
-ORIENTATION = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
-REFUSALS = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
+FORMATS: Final = tuple(SUFFIXES)
+REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
+FOREIGN_SUFFIXES: Final = {  # formats that are not read
+    "HEIC": (".heic", ".heif", ".hif"), "JPEG XL": (".jxl",), "DICOM": (".dcm", ".dicom"), "SVG": (".svg",),
+    "Photoshop": (".psd",),
+    "camera raw": (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".raf", ".rw2", ".orf", ".pef"),
+}  # fmt: skip
+FOREIGN_MAGIC: Final = {  # (offset, bytes) that their content has
+    "HEIC": ((4, b"ftypheic"), (4, b"ftypheix"), (4, b"ftyphevc"), (4, b"ftypmif1"), (4, b"ftypmsf1")),
+    "JPEG XL": ((0, b"\xff\x0a"), (0, b"\0\0\0\x0cJXL ")),
+    "DICOM": ((128, b"DICM"),),
+    "Photoshop": ((0, b"8BPS"),),
+    "camera raw": ((8, b"CR\x02"), (4, b"ftypcrx"), (0, b"FUJIFILMCCD-RAW"), (0, b"IIU\0"), (0, b"IIRO")),
+}
+ORIENTATION: Final = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
+
+
+class NeedsSettingError(ItemError):
+    """An image that can be read, but only with another setting, which the message names."""
+
+
+class ForeignFormatError(ItemError):
+    """An image in a format that is known but not read."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +59,82 @@ class Header:
 
     size: Size  # as stored
     orientation: int  # 1..8; 1 without an EXIF tag
-    mode: str  # Pillow's pixel mode, such as RGB
-    format: str  # one of FORMATS
+    mode: str  # Pillow's pixel mode, such as RGB; "" for bands that Pillow does not read
+    format: str  # one of FORMATS, or MPO
+    bits: int = 8  # bits of a value, as the file says
+    bands: int = 3  # bands in the file; a palette counts as its colors
+    has_alpha: bool = False
+    is_float: bool = False
+    pages: int = 1
 
     @property
     def shown_size(self) -> Size:
-        """The (height, width) as viewers show the image, turned by its EXIF orientation."""
-        return self.size if self.orientation < 5 else (self.size[1], self.size[0])
+        """The (height, width) as viewers show the image, turned by its orientation."""
+        height, width = self.size
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+    @property
+    def unused_bands(self) -> int:
+        """The bands that are neither red, green, blue nor alpha, and are not read unless `bands` names them."""
+        colors = self.bands - self.has_alpha
+        return colors - (3 if colors >= 3 else 1)
+
+    @property
+    def kind(self) -> str:
+        """What the pixels are, in words: Pillow's mode, or the depth and the bands of the file."""
+        if self.unused_bands:
+            return f"{self.bands} bands of {self.bits} bits"
+        if self.is_float:
+            return f"{self.bits}-bit floating point"
+        if self.bits > 8:
+            return f"{self.bits}-bit {'color' if self.bands >= 3 else 'gray'}{' with alpha' if self.has_alpha else ''}"
+        return self.mode
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """An image whose pixels are not decoded yet: as Pillow reads it, or a TIFF of which Pillow would drop something."""
+
+    image: Image.Image | None  # None: only `page` gives all bits and bands
+    page: TiffPage | None = None  # the first page, if the file is a TIFF
+    path: Path | None = None
+
+    @property
+    def header(self) -> Header:
+        image, page = self.image, self.page
+        if image is None:
+            assert page is not None
+            kind = (page.bits, page.bands, page.has_alpha, page.is_float)
+            return Header(page.size, 1, "", "TIFF", *kind, page.pages)
+        bands, alpha = bands_of(image)
+        return Header(
+            size=(image.height, image.width),
+            orientation=_orientation(image),
+            mode=image.mode,
+            format=image.format or "",
+            bits=bits_of(image),
+            bands=bands,
+            has_alpha=alpha,
+            is_float=image.mode == "F",
+            pages=_pages(image) if page is None else page.pages,
+        )
+
+    def values(self) -> NDArray[Any]:
+        """Return the values (H, W, C) of all bands, as `band_values` does."""
+        image = self.page if self.image is None else self.image
+        assert image is not None
+        return band_values(image, self.path)
+
+    def rgb(self, declared: Size | None, settings: ImageSettings) -> Pixels:
+        """Return RGB pixels, as `read_image` does."""
+        header = self.header
+        turns = needs_turning(header, declared, settings.orientation)
+        refuse_unreadable(header, settings)
+        if self.image is None or settings.bands or (settings.window and header.bits > 8):
+            pixels = to_rgb(self.values(), header.has_alpha, header.bits, settings)
+        else:
+            pixels = rgb_of_pillow(self.image, header.bits)
+        return turned(pixels, header.orientation) if turns else pixels
 
 
 def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
@@ -53,76 +144,114 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         AccessError: the system does not let the file be read.
         ItemError: the file is not an image, has an unknown format or a damaged header, or exceeds `max_pixels`.
     """
-    with _opened(path, max_pixels) as image:
-        return _header(image)
+    with open_image(path, max_pixels) as opened:
+        return opened.header
 
 
-def read_image(path: Path, size: Size | None = None, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decode an image file to RGB.
+def read_image(path: Path, declared: Size | None = None, settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
+    """Decode an image file to RGB, by the rules of docs/images.md.
 
-    With `size`, the declared size, `needs_turning` decides whether the EXIF orientation is applied. Without it, the
-    orientation is applied, as viewers do. 16-bit gray is divided by 257 whatever its range, so that images of one data
-    set stay comparable. Transparent pixels become white. An animation gives its first frame.
+    Args:
+        path: the file.
+        declared: the (height, width) that the annotations declare, if there are any.
+        settings: how bits, bands and the EXIF orientation are read.
 
     Raises:
         AccessError: the system does not let the file be read.
-        ItemError: the file is damaged or too large, cannot be converted to RGB, or differs from the declared size.
+        ItemError: the file is damaged or too large, needs a setting to become RGB, or differs from the declared size.
     """
-    with _opened(path, max_pixels) as image:
-        image.load()
-        header = _header(image)
-        if size is None or needs_turning(header, size):
-            image = ImageOps.exif_transpose(image)
-        return _rgb(image)
+    with open_image(path, settings.max_pixels) as opened:
+        return opened.rgb(declared, settings)
 
 
-def to_pixels(image: Image.Image) -> Pixels:
-    """Convert a Pillow image to RGB as `read_image` does, and apply its EXIF orientation.
+def to_pixels(image: Image.Image, settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
+    """Convert a Pillow image to RGB as `read_image` does.
 
     Raises:
         ItemError: the image cannot be decoded, or cannot be converted to RGB.
     """
     try:
-        return _rgb(ImageOps.exif_transpose(image))
+        return OpenedImage(image).rgb(None, settings)
     except (ItemError, MemoryError):
         raise
     except Exception as error:  # Pillow may read the file only now
         raise ItemError(f"cannot be decoded ({_first_line(error)})") from None
 
 
-def needs_turning(header: Header, declared: Size) -> bool:
-    """Return whether the EXIF orientation must be applied: only the turned image has the declared size.
+def needs_turning(header: Header, declared: Size | None, orientation: str = "auto") -> bool:
+    """Return whether the EXIF orientation is applied.
 
-    If the stored size is the declared one, the boxes were drawn on the stored pixels.
+    With "auto" it is, as in viewers, unless the stored size is the declared one and the turned size is not: then the
+    boxes were drawn on the stored pixels.
 
     Raises:
-        ItemError: neither the stored nor the turned image has the declared size.
+        ItemError: the image does not have the declared size.
     """
-    if header.size == declared:
-        return False
-    height, width = header.size
-    if (width, height) == declared:
-        if header.orientation >= 5:
-            return True
+    stored, shown = header.size, header.shown_size
+    turns = orientation == "apply" or (orientation == "auto" and (declared != stored or stored == shown))
+    size = shown if turns else stored
+    if declared is None or declared == size:
+        return turns and header.orientation != 1
+    if orientation != "auto" and declared in (stored, shown):
+        done = "turned" if turns else "not turned"
+        advice = f"it is {done} by its EXIF orientation, as data.orientation={orientation} says; correct the size"
+    elif declared == (stored[1], stored[0]):
         advice = "without an EXIF tag that turns it; check whether the annotations were made on a turned copy"
     else:
-        advice = "correct width and height, or replace the file by the annotated one"
-    raise ItemError(f"is {width} x {height} px, but the annotations declare {declared[1]} x {declared[0]}: {advice}")
+        size, advice = stored, "correct width and height, or replace the file by the annotated one"
+    raise ItemError(f"is {size[1]} x {size[0]} px, but the annotations declare {declared[1]} x {declared[0]}: {advice}")
+
+
+def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
+    """Refuse an image whose pixels cannot become RGB by these settings.
+
+    Raises:
+        NeedsSettingError: naming the setting that is missing or does not fit.
+    """
+    if header.is_float and settings.window is None:
+        raise NeedsSettingError(
+            "has floating-point pixels of unknown range; set data.window=[LOW,HIGH], the values of black and white"
+        )
+    if max(chosen_bands(header.bands, header.has_alpha, settings)) >= header.bands:
+        raise NeedsSettingError(
+            f"has {counted(header.bands, 'band')}, but data.bands={list(settings.bands or ())}; set bands that it has"
+        )
+    if settings.window is not None and header.bits > 8 and header.format in ("JPEG2000", "AVIF") and header.bands > 1:
+        raise NeedsSettingError(
+            f"has {header.bits} bits in color, to which data.window cannot apply; save it as PNG or TIFF"
+        )
+
+
+def foreign_format(path: Path) -> str:
+    """Return the name of a format that is not read, by the suffix of a file; "" for any other file."""
+    suffix = path.suffix.lower()
+    return next((name for name, suffixes in FOREIGN_SUFFIXES.items() if suffix in suffixes), "")
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open an image, and raise an ItemError for any exception of a decoder on a damaged file."""
-    too_large = ItemError(f"has more than {max_pixels:,} pixels; shrink it or raise max_pixels")
+def open_image(path: Path, max_pixels: int) -> Iterator[OpenedImage]:
+    """Open an image file; whatever a decoder raises on a damaged file becomes an ItemError.
+
+    Raises:
+        ItemError: as `read_header`, and in the body of the `with` statement for any exception but a MemoryError.
+    """
     try:
-        with _GLOBALS.allowing(max_pixels), Image.open(path, formats=_formats()) as image:
-            if image.width * image.height > max_pixels:
-                raise too_large
-            yield image
+        with allowing(max_pixels), path.open("rb") as file:
+            _refuse_foreign(file, path)
+            page = read_page(file)
+            if page is not None and page.needs_values:
+                _refuse_large(page.size[0] * page.size[1], max_pixels)
+                yield OpenedImage(None, page, path)
+                return
+            file.seek(0)
+            with Image.open(file, formats=_formats()) as image:
+                _refuse_large(image.width * image.height, max_pixels)
+                yield OpenedImage(image, page, path)
     except (ItemError, MemoryError):
         raise
-    except Image.DecompressionBombError:
-        raise too_large from None
+    except Image.DecompressionBombError as error:
+        number = re.search(r"\d+", str(error))
+        _refuse_large(int(number[0]) if number else 2 * max_pixels, max_pixels)
     except UnidentifiedImageError:
         raise ItemError(f"is not an image of a known format ({', '.join(_formats())})") from None
     except Exception as error:  # decoders raise almost any type on damaged files
@@ -133,50 +262,22 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
         raise ItemError(f"cannot be decoded ({_first_line(error)}); replace the file") from None
 
 
-class _PillowGlobals:
-    """Pillow's pixel limit and Python's warning filters, changed while any thread reads an image.
-
-    Both are global to the process. A thread that restored them for itself would change them under another thread, so
-    the last one to finish restores them. The limit only rises meanwhile; each reader checks its own.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.readers = threading.Lock(), 0
-        self.limit: int | None = None
-        self.filters = warnings.catch_warnings()
-
-    @contextmanager
-    def allowing(self, max_pixels: int) -> Iterator[None]:
-        with self.lock:
-            if not self.readers:
-                self.limit, self.filters = Image.MAX_IMAGE_PIXELS, warnings.catch_warnings()
-                self.filters.__enter__()
-                warnings.simplefilter("ignore")  # odd but harmless metadata
-            self.readers += 1
-            if Image.MAX_IMAGE_PIXELS is not None:
-                Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.readers -= 1
-                if not self.readers:
-                    self.restore()
-
-    def restore(self) -> None:
-        Image.MAX_IMAGE_PIXELS = self.limit
-        self.filters.__exit__(None, None, None)
-
-    def after_fork(self) -> None:
-        """Forget the threads of the parent process, which a forked child does not have."""
-        if self.readers:
-            self.restore()
-        self.lock, self.readers = threading.Lock(), 0
+def _refuse_large(number: int, max_pixels: int) -> None:
+    if number > max_pixels:
+        raise NeedsSettingError(
+            f"has more than {max_pixels:,} pixels; set data.max_pixels={number}, or shrink it"
+        ) from None
 
 
-_GLOBALS = _PillowGlobals()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_GLOBALS.after_fork)
+def _refuse_foreign(file: BinaryIO, path: Path) -> None:
+    """Refuse a format that is known but not read, and leave the file at its start."""
+    head = file.read(160)
+    file.seek(0)
+    found = [name for name, marks in FOREIGN_MAGIC.items() if any(head.startswith(bits, at) for at, bits in marks)]
+    if foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
+        found = ["camera raw"]  # a TIFF whose first page is a preview
+    if found and b"avif" not in head[16:64]:
+        raise ForeignFormatError(f"is a file in the format {found[0]}, which is not read; convert it to JPEG or PNG")
 
 
 @cache
@@ -184,10 +285,6 @@ def _formats() -> tuple[str, ...]:
     """Return the FORMATS that this build of Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _header(image: Image.Image) -> Header:
-    return Header((image.height, image.width), _orientation(image), image.mode, image.format or "")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -199,22 +296,9 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _rgb(image: Image.Image) -> Pixels:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "I;16N"):
-        return _from_16_bits(np.asarray(image))
-    if image.mode == "F":
-        raise ItemError("has floating-point pixels of unknown range; save it with 8 or 16 bits")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
-
-
-def _from_16_bits(gray: NDArray[np.generic]) -> Pixels:
-    values = gray.astype(np.int64)
-    if values.size and not 0 <= values.min() <= values.max() <= 65535:
-        raise ItemError("has gray values outside 0 to 65,535; save it with 8 or 16 bits")
-    return np.repeat(((values + 128) // 257).astype(np.uint8)[:, :, None], 3, axis=2)
+def _pages(image: Image.Image) -> int:
+    """Return the pages or frames of a file; the second picture of an MPO is a preview."""
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
 def _first_line(error: Exception) -> str:

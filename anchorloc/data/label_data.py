@@ -15,7 +15,7 @@ from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
 from anchorloc.data.formats import LabeledData, Labels, find_kind, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
-from anchorloc.data.images import MAX_PIXELS
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.source import Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
@@ -25,7 +25,7 @@ Part = Literal["train", "val", "test", "all"]
 
 
 @dataclass(frozen=True)
-class LabelData:
+class LabelData(ImageSettings):
     """A file or folder of labels in the format of COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV, with its images."""
 
     path: Path  # file or folder of the labels; data=PATH is short for it
@@ -33,7 +33,6 @@ class LabelData:
     images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
-    max_pixels: int = MAX_PIXELS  # maximum pixels per image; larger images are refused
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
@@ -51,7 +50,7 @@ class LabelData:
             )
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
-        source = label_source(data.splits[part], data.notes, self.max_pixels, f"{data.describe()}; {data.place()}")
+        source = label_source(data.splits[part], data.notes, self.image_settings, f"{data.describe()}; {data.place()}")
         if split == "train" and not source.has_trainable_box():
             raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
         return self.tiles(source) if self.tiles and split == "train" else source
@@ -71,7 +70,7 @@ class LabelSource(CocoSource):
 
 
 def label_source(
-    labels: Labels, notes: Sequence[str] = (), max_pixels: int = MAX_PIXELS, description: str = ""
+    labels: Labels, notes: Sequence[str] = (), reading: ImageSettings = DEFAULT_SETTINGS, description: str = ""
 ) -> LabelSource:
     """Check the labels of a split; `notes` come before its warnings.
 
@@ -81,7 +80,7 @@ def label_source(
     content = hashlib.sha256(json.dumps(labels.document, sort_keys=True, default=str).encode("utf-8", "replace"))
     columns = vars(_annotations(labels, notes))
     return LabelSource(
-        **columns, folder=labels.folder, max_pixels=max_pixels, content=content.hexdigest(), description=description
+        **columns, folder=labels.folder, reading=reading, content=content.hexdigest(), description=description
     )
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from anchorloc.data import shape_drawing
+from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.shape_layout import MAX_FIGURES, NAMES, Figure, lay_out, lay_out_one
 from anchorloc.data.source import Split
 from anchorloc.errors import InputError
@@ -16,7 +17,7 @@ from anchorloc.structures import Category, Pixels, Size, Target
 
 
 @dataclass(frozen=True)
-class ShapesData:
+class ShapesData(ImageSettings):
     """Scenes of ellipses, rectangles, triangles and crosses. A scene depends on (seed, split, index) alone."""
 
     train_images: int = 10_000  # images of the train split
@@ -25,6 +26,7 @@ class ShapesData:
     seed: int = 0  # seed of the scenes
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.train_images < 1 or self.val_images < 1:
             raise InputError(
                 f"train_images and val_images must be at least 1, got {self.train_images} and {self.val_images}"

@@ -21,12 +21,13 @@ from pathlib import Path
 from rich.console import Console
 
 from anchorloc.cli import command_parser, positive_float, run_command
+from anchorloc.config import read_image_settings
 from anchorloc.data import read, write
 from anchorloc.data.class_names import drop_root
 from anchorloc.data.formats import READERS, WRITERS
+from anchorloc.data.image_settings import KEYS
 from anchorloc.doctor import (
     CocoDocument,
-    Rule,
     diagnose,
     findings_csv,
     findings_json,
@@ -34,7 +35,6 @@ from anchorloc.doctor import (
     print_diagnosis,
     print_fixes,
     print_left,
-    print_rules,
     print_splits,
     read_document,
     read_documents,
@@ -44,20 +44,21 @@ from anchorloc.doctor import (
     write_splits,
 )
 from anchorloc.doctor.conversions import chosen_conversion
+from anchorloc.doctor.option_types import PrintRules, fold_count, rule_keys
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
-from anchorloc.text import did_you_mean, printable
+from anchorloc.text import printable
 
-MAX_FOLDS = 100
 STDOUT = Path("-")
 CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     _check(arguments)
+    reading = read_image_settings(arguments.overrides)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
     documents, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
@@ -69,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         documents = [replace(documents[0], split="train"), replace(val, split="val")]
     elif writes:
         _refuse_several(documents, "--fix and --split")
+    documents = [replace(document, reading=reading) for document in documents]
+    if arguments.decode and all(document.folder is None for document in documents):
+        raise InputError("--decode needs --images DIR")
     diagnosis = diagnose(documents, arguments.stride, arguments.decode)
     diagnosis.findings.keep(arguments.only, arguments.skip)
     status = 0 if diagnosis.findings.clean else 1
@@ -153,8 +157,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
     if arguments.fix_resized and arguments.images is None:
         raise InputError("--fix-resized needs --images DIR")
-    if arguments.decode and arguments.images is None and arguments.val_images is None:
-        raise InputError("--decode needs --images DIR")
     if arguments.val_images is not None and arguments.val is None:
         raise InputError("--val-images needs --val JSON")
     fractions = arguments.fractions
@@ -171,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LABELS",
         help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
     )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"how images are read: {', '.join(KEYS)}")
     parser.add_argument(
         "--format",
         choices=("auto", *READERS),
@@ -187,12 +190,12 @@ def _parser() -> argparse.ArgumentParser:
         "--decode", action="store_true", help="decode all pixels, not only headers; finds damaged files"
     )
     checks.add_argument(
-        "--only", type=_rules, default=(), metavar="RULES", help="report only these rules, separated by commas"
+        "--only", type=rule_keys, default=(), metavar="RULES", help="report only these rules, separated by commas"
     )
     checks.add_argument(
-        "--skip", type=_rules, default=(), metavar="RULES", help="report all but these rules, separated by commas"
+        "--skip", type=rule_keys, default=(), metavar="RULES", help="report all but these rules, separated by commas"
     )
-    checks.add_argument("--rules", action=_PrintRules, help="print every rule and exit")
+    checks.add_argument("--rules", action=PrintRules, help="print every rule and exit")
     checks.add_argument(
         "--stride",
         type=positive_float,
@@ -213,7 +216,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
     )
     outputs.add_argument(
-        "--drop-missing", action="store_true", help="with --fix, remove images without a file, and their boxes"
+        "--drop-missing",
+        action="store_true",
+        help="with --fix, remove images whose files are missing or not read, and their boxes",
     )
     outputs.add_argument(
         "--drop-root", action="store_true", help="with --fix or --convert, remove the root category of Roboflow"
@@ -247,7 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fractions of train, val and optionally test (default: 0.8 0.2)",
     )
     how.add_argument(
-        "--folds", type=_folds, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
+        "--folds", type=fold_count, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
     )
     group = split.add_mutually_exclusive_group()
     group.add_argument(
@@ -260,31 +265,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser
-
-
-class _PrintRules(argparse.Action):
-    """Print the rules and exit, as --help does."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print_rules(Console(highlight=False))
-        parser.exit()
-
-
-def _rules(text: str) -> tuple[str, ...]:
-    keys = {rule.key for rule in Rule}
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if unknown := [word for word in words if word not in keys]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a rule; {did_you_mean(unknown[0], sorted(keys))}")
-    return words
-
-
-def _folds(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= MAX_FOLDS:
-        raise argparse.ArgumentTypeError(f"need a whole number from 2 to {MAX_FOLDS}, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

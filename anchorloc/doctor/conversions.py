@@ -53,7 +53,7 @@ def xyxy_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDo
     for row in rows:
         x1, y1, x2, y2 = items[row]["bbox"]
         items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(rows)
+    return document.with_content({**document.content, "annotations": items}), len(rows)
 
 
 def exchange_sizes(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
@@ -62,7 +62,7 @@ def exchange_sizes(document: CocoDocument, table: AnnotationTable) -> tuple[Coco
     rows = table.image_rows[np.isfinite(table.sizes).all(axis=1)].tolist()
     for row in rows:
         items[row] = {**items[row], "width": items[row]["height"], "height": items[row]["width"]}
-    return CocoDocument(document.path, {**document.content, "images": items}, document.folder), len(rows)
+    return document.with_content({**document.content, "images": items}), len(rows)
 
 
 def fit_to_files(document: CocoDocument, table: AnnotationTable, sizes: Mapping[int, Size]) -> tuple[CocoDocument, int]:
@@ -80,7 +80,7 @@ def fit_to_files(document: CocoDocument, table: AnnotationTable, sizes: Mapping[
             images[row] = {**images[row], "width": width, "height": height}
     changed = (factors != 1).any(axis=1)
     in_changed = changed[table.images]
-    resized = CocoDocument(document.path, {**document.content, "images": images}, document.folder)
+    resized = document.with_content({**document.content, "images": images})
     scaled, _ = _scaled(resized, table.rows[in_changed], factors[table.images[in_changed]])
     return scaled, int(changed.sum())
 
@@ -109,4 +109,4 @@ def _scaled(document: CocoDocument, rows: IntArray, factors: Float64Array) -> tu
         bbox = [x * across, y * down, width * across, height * down]
         kept = {key: value for key, value in items[row].items() if key != "segmentation"}
         items[row] = {**kept, "bbox": bbox, "area": bbox[2] * bbox[3]}
-    return CocoDocument(document.path, {**document.content, "annotations": items}, document.folder), len(rows)
+    return document.with_content({**document.content, "annotations": items}), len(rows)

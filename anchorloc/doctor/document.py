@@ -11,6 +11,7 @@ from typing import Any
 
 from anchorloc.data import read
 from anchorloc.data.formats import find_kind
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.doctor.masks import condensed
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
@@ -28,6 +29,11 @@ class CocoDocument:
     folder: Path | None = None  # images folder; None: the image files are not checked
     nan_literals: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
     split: str = ""  # train, val or test, where there are several
+    reading: ImageSettings = DEFAULT_SETTINGS  # how the image files are read
+
+    def with_content(self, content: Mapping[str, Any]) -> CocoDocument:
+        """Return a document of its own with the same image files."""
+        return replace(self, content=content, nan_literals=(), split="")
 
     def items(self, name: str) -> list[Any]:
         """Return the list "images", "categories" or "annotations"; empty if the file lacks it."""

@@ -42,7 +42,7 @@ class ImageFile:
 
     row: int  # in the list of images
     path: Path
-    size: Size  # (height, width) as viewers show it
+    size: Size  # (height, width) as viewers show it, or as stored if the EXIF orientation is ignored
     hash: ImageHash | None  # None if the pixels were not decoded
 
 

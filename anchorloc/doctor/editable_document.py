@@ -68,7 +68,7 @@ class EditableDocument:
     def finish(self) -> CocoDocument:
         """Return the changed document."""
         lists = {name: [item for _, item in self.items(name)] for name in NOUNS}
-        return CocoDocument(self.document.path, {**self.document.content, **lists}, self.document.folder)
+        return self.document.with_content({**self.document.content, **lists})
 
     def _count(self, what: str, action: str, number: int) -> None:
         if number:

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.formats.nearest_names import NearestNames
+from anchorloc.data.image_check import DECODED, OrientationTally, may_lose, read_content
 from anchorloc.data.image_paths import is_absent, locate
-from anchorloc.data.images import FORMATS, SUFFIXES, Header, needs_turning, read_header, read_image
+from anchorloc.data.image_settings import ImageSettings
+from anchorloc.data.images import (
+    FORMATS,
+    SUFFIXES,
+    ForeignFormatError,
+    Header,
+    NeedsSettingError,
+    foreign_format,
+    needs_turning,
+    read_header,
+    read_image,
+    refuse_unreadable,
+)
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, difference_hash
-from anchorloc.doctor.findings import Findings, Reporter
+from anchorloc.doctor.findings import Findings, Reporter, without_advice
 from anchorloc.doctor.rules import Rule
-from anchorloc.errors import InputError, ItemError
-from anchorloc.structures import Size
+from anchorloc.errors import AccessError, InputError, ItemError
+from anchorloc.structures import Float64Array, Pixels, Size
+from anchorloc.text import percent
+
+T = TypeVar("T")
 
 UNIFORM = 4  # in 256 levels; noise and compression of a single color stay below
 MAX_HINTS = 10  # missing files that are compared with the names in the folder
@@ -30,42 +47,47 @@ def check_image_files(
 ) -> list[ImageFile]:
     """Check the header of every image, or with `decode` all its pixels, and return the readable files.
 
+    Without `decode`, a few of the images whose content may be lost when they are read are decoded all the same.
     `document.folder` must not be None.
     """
-    reporter = Reporter(findings, document, "images")
-    files = []
-    for row, name, (height, width) in zip(table.image_rows.tolist(), table.names, table.sizes.tolist(), strict=True):
+    reporter, reading = Reporter(findings, document, "images"), document.reading
+    orientation, boxes = OrientationTally(reading.orientation), _boxes_by_image(table)
+    files, decoded = [], 0
+    columns = zip(table.image_rows.tolist(), table.names, table.sizes.tolist(), boxes, strict=True)
+    for row, name, (height, width), of_image in columns:
         if name is None:
             continue
+        assert document.folder is not None
+        path = reporter.check(Rule.NO_FILE, row, _locate, document.folder, name)
+        header = None if path is None else _read(reporter, row, _read_header, path, reading)
+        if path is None or header is None:
+            continue
+        pixels = _read(reporter, row, read_image, path, None, reading) if decode else None
+        if decode and pixels is None:
+            continue
         declared = (int(height), int(width)) if height < float("inf") else None
-        file = _check_file(reporter, row, name, declared, decode)
-        if file is not None:
-            files.append(file)
+        turns = _check_size(reporter, row, header, declared)
+        orientation.add(name, header, turns, of_image)
+        _check_header(reporter, row, header, path)
+        _check_uniform(reporter, row, pixels)
+        if declared is None and lacks_size(document.items("images")[row]):
+            height, width = header.shown_size
+            reporter.add(Rule.NO_SIZE, row, f"the file has {width} x {height} px")
+        if may_lose(header, reading) and (decode or decoded < DECODED):
+            decoded += 1
+            _check_content(reporter, row, header, path)
+        size = header.size if reading.orientation == "ignore" else header.shown_size
+        files.append(ImageFile(row, path, size, None if pixels is None else difference_hash(pixels)))
+    if orientation.better:
+        findings.summarize(Rule.ORIENTATION, document, orientation.better)
     _add_nearest_names(document, findings)
     return files
 
 
-def _check_file(reporter: Reporter, row: int, name: str, declared: Size | None, decode: bool) -> ImageFile | None:
-    folder = reporter.document.folder
-    assert folder is not None
-    path = reporter.check(Rule.NO_FILE, row, _locate, folder, name)
-    header = None if path is None else reporter.check(Rule.UNREADABLE, row, read_header, path)
-    if path is None or header is None:
-        return None
-    if header.mode == "F":  # `read_image` refuses it
-        reporter.add(Rule.UNREADABLE, row, "has floating-point pixels of unknown range")
-        return None
-    pixels = reporter.check(Rule.UNREADABLE, row, read_image, path) if decode else None
-    if decode and pixels is None:
-        return None
+def _check_uniform(reporter: Reporter, row: int, pixels: Pixels | None) -> None:
     if pixels is not None and (np.ptp(pixels, axis=(0, 1)) < UNIFORM).all():
         red, green, blue = pixels[0, 0].tolist()
         reporter.add(Rule.UNIFORM_IMAGE, row, f"red {red}, green {green}, blue {blue}")
-    if declared is None and lacks_size(reporter.document.items("images")[row]):
-        height, width = header.shown_size
-        reporter.add(Rule.NO_SIZE, row, f"the file has {width} x {height} px")
-    _check_header(reporter, row, header, declared, path)
-    return ImageFile(row, path, header.shown_size, None if pixels is None else difference_hash(pixels))
 
 
 def _add_nearest_names(document: CocoDocument, findings: Findings) -> None:
@@ -84,6 +106,33 @@ def _add_nearest_names(document: CocoDocument, findings: Findings) -> None:
             cases[place] = case._replace(value=case.value + nearest.hint(name))
 
 
+def _boxes_by_image(table: AnnotationTable) -> list[Float64Array]:
+    """Return the boxes, (M, 4) xyxy, of each image of the table."""
+    order = np.argsort(table.images, kind="stable")
+    ends = np.searchsorted(table.images[order], np.arange(len(table.image_rows)), side="right")
+    return np.split(table.boxes[order], ends[:-1]) if len(ends) else []
+
+
+def _read(reporter: Reporter, row: int, read: Callable[..., T], *arguments: object) -> T | None:
+    """Return what `read` returns, or None after a case of the rule that the file breaks."""
+    try:
+        return read(*arguments)
+    except NeedsSettingError as error:
+        reporter.add(Rule.NEEDS_SETTING, row, str(error))
+    except ForeignFormatError as error:
+        reporter.add(Rule.FOREIGN_FORMAT, row, without_advice(error))
+    except ItemError as error:
+        rule = Rule.NO_ACCESS if isinstance(error, AccessError) else Rule.UNREADABLE
+        reporter.add(rule, row, without_advice(error))
+    return None
+
+
+def _read_header(path: Path, reading: ImageSettings) -> Header:
+    header = read_header(path, reading.max_pixels)
+    refuse_unreadable(header, reading)
+    return header
+
+
 def _locate(folder: Path, name: str) -> Path:
     try:
         return locate(folder, name)
@@ -91,20 +140,40 @@ def _locate(folder: Path, name: str) -> Path:
         raise type(error)(str(error).replace(f" in {folder}", "", 1)) from None
 
 
-def _check_header(reporter: Reporter, row: int, header: Header, declared: Size | None, path: Path) -> None:
-    if declared is not None:
-        try:
-            turned = needs_turning(header, declared)
-            if header.orientation != 1:
-                value = "rotated to the declared size" if turned else "not applied: the stored size is the declared one"
-                reporter.add(Rule.ORIENTATION, row, f"orientation {header.orientation}, {value}")
-        except ItemError:
-            (height, width), (rows, columns) = header.size, declared
-            reporter.add(Rule.SIZE_DIFFERS, row, f"{width} x {height} px, declared {columns} x {rows}")
-    if header.mode != "RGB":
-        reporter.add(Rule.ODD_MODE, row, header.mode)
+def _check_size(reporter: Reporter, row: int, header: Header, declared: Size | None) -> bool:
+    """Report another size than the declared one, and an EXIF orientation; return whether it is applied."""
+    setting = reporter.document.reading.orientation
+    try:
+        turns = needs_turning(header, declared, setting)
+    except ItemError:
+        height, width = header.shown_size if setting == "apply" else header.size
+        rows, columns = declared or (0, 0)
+        reporter.add(Rule.SIZE_DIFFERS, row, f"{width} x {height} px, declared {columns} x {rows}")
+        return setting != "ignore" and header.orientation != 1
+    if header.orientation != 1:
+        left = "not applied" + (": the stored size is the declared one" if setting == "auto" else "")
+        outcome = f"{'applied' if turns else left} (data.orientation={setting})"
+        reporter.add(Rule.ORIENTATION, row, f"orientation {header.orientation} is {outcome}")
+    return turns
+
+
+def _check_header(reporter: Reporter, row: int, header: Header, path: Path) -> None:
+    if header.kind != "RGB":
+        reporter.add(Rule.ODD_MODE, row, header.kind)
+    if header.unused_bands and reporter.document.reading.bands is None:
+        reporter.add(Rule.UNUSED_BANDS, row, header.kind)
+    if header.pages > 1:
+        reporter.add(Rule.SEVERAL_PAGES, row, f"{header.pages:,} pages")
     if path.suffix.lower() not in SUFFIXES.get(header.format, SUFFIXES["JPEG"]):  # MPO is a JPEG with a preview
         reporter.add(Rule.ODD_FORMAT, row, f"{header.format} named {path.suffix or 'without a suffix'}")
+
+
+def _check_content(reporter: Reporter, row: int, header: Header, path: Path) -> None:
+    content = _read(reporter, row, read_content, path, reporter.document.reading)
+    if content is not None and content.loses_levels:
+        reporter.add(Rule.FEW_LEVELS, row, content.levels_lost(header.bits))
+    if content is not None and content.hidden:
+        reporter.add(Rule.HIDDEN_BY_ALPHA, row, f"{percent(content.hidden)} of it becomes white")
 
 
 def check_unlisted(documents: Iterable[CocoDocument], names: Collection[str], findings: Findings) -> None:
@@ -118,3 +187,5 @@ def check_unlisted(documents: Iterable[CocoDocument], names: Collection[str], fi
                 name = os.path.relpath(os.path.join(parent, file), folder)  # noqa: PTH118
                 if name not in known and name.lower().endswith(suffixes):
                     findings.add(Rule.UNLISTED, document, "", -1, name)
+                elif name not in known and (kind := foreign_format(Path(name))):
+                    findings.add(Rule.FOREIGN_FILE, document, "", -1, f"{name} ({kind})")

@@ -13,7 +13,8 @@ from anchorloc.doctor.rules import Rule
 from anchorloc.structures import Size
 
 REMOVED = (Rule.BAD_ITEM, Rule.UNREADABLE)
-MISSING = (Rule.NO_FILE, Rule.BAD_FILE_NAME)  # removed on request: their labels may be sound
+MISSING = (Rule.NO_FILE, Rule.BAD_FILE_NAME)
+DROPPED = (*MISSING, Rule.NEEDS_SETTING, Rule.FOREIGN_FORMAT)  # removed on request: their labels may be sound
 SAME_SHAPE = 0.01  # relative difference of the two scale factors of an image that was shrunk or enlarged
 
 
@@ -40,7 +41,7 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
     fix_ids(editable, "images")
     _name_from_urls(editable)
     _rename(editable)
-    for rule in REMOVED + MISSING if drop_missing else REMOVED:
+    for rule in REMOVED + DROPPED if drop_missing else REMOVED:
         editable.remove_by_rule("images", rule)
     merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
     return resized

@@ -89,6 +89,10 @@ class Rule(Enum):
         "change its permissions, or set LC_ALL=C.UTF-8; --fix never removes it")
     UNREADABLE = ("unreadable", _ERROR,
         "image whose file cannot be read", "replace the files; --fix removes the images")
+    NEEDS_SETTING = ("needs-setting", _ERROR,
+        "image readable only with a setting", "give the setting that the case names, or --fix OUT --drop-missing")
+    FOREIGN_FORMAT = ("foreign-format", _ERROR,
+        "image in a format that is not read", "convert the files to JPEG or PNG, or --fix OUT --drop-missing")
     SIZE_DIFFERS = ("size-differs", _ERROR,
         "image whose declared size differs from its file",
         "--fix takes the file's size if boxes fit; --fix-resized scales them")
@@ -153,7 +157,17 @@ class Rule(Enum):
     UNIFORM_IMAGE = ("uniform-image", _WARNING,
         "image of a single color", "replace the file; boxes in it show nothing")
     ORIENTATION = ("orientation", _WARNING,
-        "image with an EXIF orientation", "not every tool applies it; rotate the pixels and drop the tag")
+        "image with an EXIF orientation", "not every tool applies it; data.orientation=ignore does not either")
+    FEW_LEVELS = ("few-levels", _WARNING,
+        "image of which few gray levels are left", "give data.window=[LOW,HIGH], or window the images to 8 bits")
+    HIDDEN_BY_ALPHA = ("hidden-by-alpha", _WARNING,
+        "image that its alpha hides, mostly or wholly", "data.bands=[1,2,3] ignores alpha")
+    UNUSED_BANDS = ("unused-bands", _WARNING,
+        "image with more bands than are read", "data.bands=[R,G,B] chooses others, counted from 1")
+    SEVERAL_PAGES = ("several-pages", _WARNING,
+        "file with several pages or frames", "the first is read; save the others as files of their own")
+    FOREIGN_FILE = ("foreign-file", _WARNING,
+        "file in the images folder in a format that is not read", "convert it to JPEG or PNG, or move it away")
     LEAK = ("leak", _WARNING,
         "image of val that is byte-identical to one of train", "it inflates the score; remove it from train or val")
     LOOKS_LEAKED = ("looks-leaked", _WARNING,
@@ -189,7 +203,7 @@ class Rule(Enum):
     WHOLE_IMAGE = ("whole-image", _INFO,
         "box over 95% of its image", "check that it is an object and not the image")
     ODD_MODE = ("odd-mode", _INFO,
-        "image that is not 8-bit RGB", "converted when read")
+        "image other than 8-bit RGB", "converted when read; see docs/images.md")
     ODD_FORMAT = ("odd-format", _INFO,
         "file whose format differs from its suffix", "read by content")
     UNLISTED = ("unlisted", _INFO,

@@ -167,7 +167,7 @@ def _with_images(document: CocoDocument, rows: Sequence[int]) -> CocoDocument:
     ids = {item["id"] for item in images}
     annotations = [item for item in document.items("annotations") if item["image_id"] in ids]
     content = {**document.content, "images": images, "annotations": annotations}
-    return CocoDocument(document.path, content, document.folder)
+    return document.with_content(content)
 
 
 def _group_by_key(document: CocoDocument, row: int, key: str) -> str:

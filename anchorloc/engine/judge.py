@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
-from anchorloc.data.images import MAX_PIXELS
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
@@ -28,8 +28,9 @@ def judge_files(
     images: Path | None = None,
     max_detections: int = 100,
     options: AnalysisOptions | None = None,
+    reading: ImageSettings = DEFAULT_SETTINGS,
 ) -> Judgment:
-    """Judge a file of COCO results; with a folder of `images`, the report shows some of them.
+    """Judge a file of COCO results; with a folder of `images`, the report shows some, read by `reading`.
 
     Raises:
         InputError: a file breaks the data policy, or the folder is missing.
@@ -44,7 +45,7 @@ def judge_files(
     if images is not None:
         if not images.is_dir():
             raise InputError(f"the image folder {images} does not exist; correct --images")
-        source = CocoSource(**vars(truth), folder=images, max_pixels=MAX_PIXELS)
+        source = CocoSource(**vars(truth), folder=images, reading=reading)
     judgment = judge_detections(truth, found, evaluation, options or AnalysisOptions(), source)
     return replace(
         judgment,

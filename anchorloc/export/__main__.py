@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from anchorloc.predict.image_input import find_images  # --help does not wait for these
 
         find_images([arguments.images])
-    from anchorloc.engine.state.saved_settings import refuse_overrides
+    from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
-    refuse_overrides(arguments.checkpoint, arguments.overrides)
+    reads = INFERENCE if arguments.images is not None else (*INFERENCE, "data")
+    refuse_overrides(arguments.checkpoint, arguments.overrides, reads)
     import_torch()
     from anchorloc.export.model_file import export_model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anchorloc.config import to_plain
+from anchorloc.data.images import foreign_format
 from anchorloc.detector import Predictions
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
@@ -22,6 +25,7 @@ from anchorloc.predict.localizer import NO_BOXES, load
 from anchorloc.structures import Detections, Pixels, Sample, Size
 
 Runner = Callable[[Tensor, Sequence[Size]], list[Detections]]  # images and their sizes without padding
+METADATA = "anchorloc"  # name of the JSON text in the file: the settings that images are read with
 CHECKED = 8  # images to check on, spread over those given
 
 
@@ -41,14 +45,16 @@ def export_model(
     model.network.to(memory_format=torch.contiguous_format)
     batch, shown, size = _batch(model, _pixels(model, images), size)
     pair = batch[:1].repeat(2, 1, 1, 1)
+    metadata = json.dumps({"images": to_plain(model.config.data.image_settings)})
     if out.suffix == ".onnx":
         refuse_unsupported(model.config)
-        data = to_onnx(DecodedModule(model.network, model.config, size), pair, torch.tensor(shown[:1] * 2))
+        decoded = DecodedModule(model.network, model.config, size)
+        data = to_onnx(decoded, pair, torch.tensor(shown[:1] * 2), {METADATA: metadata})
         run = _onnx_runner(data)
     else:
         program = trace(LogitsModule(model.network), pair)
         buffer = io.BytesIO()
-        torch.export.save(program, buffer)
+        torch.export.save(program, buffer, extra_files={METADATA: metadata})
         data, run = buffer.getvalue(), _program_runner(buffer, model, size)
     with torch.no_grad():
         ours = [_decode(model, model.network(batch[[i]]), size, shown[i : i + 1])[0] for i in range(len(batch))]
@@ -60,8 +66,9 @@ def export_model(
 
 def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
     if images is not None:
-        files = [path for path, _ in find_images([images])]
-        return [read_rgb(files[index]) for index in _spread(len(files))]
+        files = [path for path, _ in find_images([images]) if not foreign_format(path)]
+        settings = model.config.data.image_settings
+        return [read_rgb(files[index], settings=settings) for index in _spread(len(files))]
     source = model.config.data.open("val")
     return [source.image(index) for index in _spread(len(source))]
 

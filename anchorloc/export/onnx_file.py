@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,7 +34,7 @@ def trace(module: nn.Module, *inputs: torch.Tensor) -> torch.export.ExportedProg
         return torch.export.export(module.eval(), inputs, dynamic_shapes=(batch,) * len(inputs))
 
 
-def to_onnx(decoded: DecodedModule, images: torch.Tensor, sizes: torch.Tensor) -> bytes:
+def to_onnx(decoded: DecodedModule, images: torch.Tensor, sizes: torch.Tensor, metadata: Mapping[str, str]) -> bytes:
     """Return an ONNX model with the outputs boxes (B, D, 4), scores (B, D), labels (B, D) and counts (B,).
 
     The first `counts` rows of an image hold its detections by descending score; the other rows are 0.
@@ -41,6 +42,7 @@ def to_onnx(decoded: DecodedModule, images: torch.Tensor, sizes: torch.Tensor) -
     Args:
         images: (B, 3, H, W) to trace with, at least two.
         sizes: (B, 2) int64, height and width without padding.
+        metadata: texts to keep in the file.
     """
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -54,11 +56,11 @@ def to_onnx(decoded: DecodedModule, images: torch.Tensor, sizes: torch.Tensor) -
             dynamic_shapes=(batch, batch),
         )
     assert program is not None
-    return _with_suppression(program.model_proto, decoded)
+    return _with_suppression(program.model_proto, decoded, metadata)
 
 
-def _with_suppression(model: Any, decoded: DecodedModule) -> bytes:
-    """Append NMS to the graph, then a top-k over all classes of each image."""
+def _with_suppression(model: Any, decoded: DecodedModule, metadata: Mapping[str, str]) -> bytes:
+    """Append NMS to the graph, then a top-k over all classes of each image, and the metadata."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
     graph = model.graph
@@ -101,5 +103,6 @@ def _with_suppression(model: Any, decoded: DecodedModule) -> bytes:
         ("counts", TensorProto.INT64, ["batch"]),
     ):
         graph.output.append(helper.make_tensor_value_info(name, number, shape))
+    helper.set_model_props(model, dict(metadata))
     checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())

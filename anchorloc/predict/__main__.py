@@ -5,7 +5,8 @@
     anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128
 
 Overrides (key=value) change settings of the model, for example decode.score_threshold=0.3,
-decode.class_agnostic_nms=true, or decode.soft_nms_sigma=0.5 for soft-NMS. Boxes are in pixels of the image as viewers
+decode.class_agnostic_nms=true, or decode.soft_nms_sigma=0.5 for soft-NMS. Images are read as in training:
+data.max_pixels, data.window, data.bands and data.orientation change that. Boxes are in pixels of the image as viewers
 show it, rotated by its EXIF orientation. An image that cannot be read is reported and skipped; the exit status is then
 1.
 """
@@ -61,9 +62,9 @@ def _predict(
         listed = read_image_list(arguments.annotations)
         images, notes = pick_listed(files, {path for path in inputs if not path.is_dir()}, listed)
         categories, notes = listed.categories, [*listed.notes, *notes]
-    from anchorloc.engine.state.saved_settings import refuse_overrides
+    from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
-    refuse_overrides(arguments.checkpoint, overrides)
+    refuse_overrides(arguments.checkpoint, overrides, INFERENCE)
     import_torch()
     from anchorloc.predict.folder import predict_folder
     from anchorloc.predict.localizer import load

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from rich.console import Console
 
+from anchorloc.data import ImageSettings
 from anchorloc.engine.system.display import Display
 from anchorloc.errors import ItemError
 from anchorloc.files import make_folder, write_bytes
@@ -63,7 +64,7 @@ def predict_folder(
     with Display(Console(stderr=True)) as display:
         for start in range(0, len(items), localizer.batch_size):
             done = min(start + localizer.batch_size, len(items))
-            images = list(_read(range(start, done), items, display))
+            images = list(_read(range(start, done), items, localizer.image_settings, display))
             unreadable += done - start - len(images)
             for (place, image), found in zip(images, localizer([image for _, image in images]), strict=True):
                 item, picture = items[place], out / PICTURES / pictures[place]
@@ -80,10 +81,12 @@ def predict_folder(
     return PredictionSummary(len(results), unreadable, detections, at_limit, limit)
 
 
-def _read(places: Iterable[int], items: Sequence[ImageToRead], display: Display) -> Iterator[tuple[int, Pixels]]:
+def _read(
+    places: Iterable[int], items: Sequence[ImageToRead], settings: ImageSettings, display: Display
+) -> Iterator[tuple[int, Pixels]]:
     for place in places:
         try:
-            yield place, read_file(items[place].path, items[place].size)
+            yield place, read_file(items[place].path, items[place].size, settings)
         except ItemError as error:
             display.log(f"error: {printable(str(error))}")
 

@@ -10,25 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anchorloc.data.images import SUFFIXES, read_image, to_pixels
+from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
+from anchorloc.data.images import SUFFIXES, foreign_format, read_image, to_pixels
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Pixels, Size
+from anchorloc.text import first_few
 
 ImageLike = str | Path | Image.Image | NDArray[np.uint8]
 
 
-def read_rgb(image: ImageLike, where: str = "") -> Pixels:
-    """Return an image as (H, W, 3) RGB.
+def read_rgb(image: ImageLike, where: str = "", settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
+    """Return an image as (H, W, 3) RGB; the settings do not apply to an array.
 
     Raises:
         InputError: it cannot be read or has another type; `where` begins the message.
     """
     try:
         if isinstance(image, str | Path):
-            return read_file(Path(image))
+            return read_file(Path(image), settings=settings)
         if isinstance(image, Image.Image):
             where = where or "the image "
-            return to_pixels(image)
+            return to_pixels(image, settings)
     except ItemError as error:
         raise InputError(f"{where}{error}") from None
     if not isinstance(image, np.ndarray):
@@ -38,7 +40,7 @@ def read_rgb(image: ImageLike, where: str = "") -> Pixels:
     return image
 
 
-def read_file(path: Path, size: Size | None = None) -> Pixels:
+def read_file(path: Path, size: Size | None = None, settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
     """Return the pixels of an image file, which must have the `size` if that is given.
 
     Raises:
@@ -47,7 +49,7 @@ def read_file(path: Path, size: Size | None = None) -> Pixels:
     try:
         if not path.is_file():  # a pipe or a device would block or never end
             raise ItemError("is not a regular file" if path.exists() else "does not exist; check the path")
-        return read_image(path, size)
+        return read_image(path, size, settings)
     except (OSError, ValueError) as error:
         raise ItemError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except ItemError as error:
@@ -57,17 +59,21 @@ def read_file(path: Path, size: Size | None = None) -> Pixels:
 def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
     """Return each image file once, in order, with its name in the results: relative to its folder, or the file name.
 
-    Folders are searched at any depth by file ending. Hidden files and folders and links to folders are skipped.
+    Folders are searched at any depth by file ending, also for images in formats that are not read: they are not to be
+    left out silently. Hidden files and folders and links to folders are skipped.
 
     Raises:
-        InputError: a path does not exist, or a folder holds no image.
+        InputError: a path does not exist, or a folder holds no image that is read.
     """
     found: dict[Path, str] = {}
     for path in inputs:
         if path.is_dir():
             inside = sorted(_inside(path))
-            if not inside:
-                raise InputError(f"the folder {path} holds no image; give another folder or image files")
+            foreign = [file.name for file in inside if foreign_format(file)]
+            if len(foreign) == len(inside):
+                others = f", but {first_few(foreign, 3)}, which are not read" if foreign else ""
+                advice = "convert them to JPEG or PNG" if foreign else "give another folder or image files"
+                raise InputError(f"the folder {path} holds no image{others}; {advice}")
             for file in inside:
                 found.setdefault(file, file.relative_to(path).as_posix())
         elif os.path.lexists(path):
@@ -86,5 +92,6 @@ def _inside(folder: Path) -> Iterable[Path]:
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield Path(parent, name)
+            path = Path(parent, name)
+            if not name.startswith(".") and (name.lower().endswith(suffixes) or foreign_format(path)):
+                yield path

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from anchorloc.config import read_config
+from anchorloc.data import ImageSettings
 from anchorloc.engine.batch_samplers import equal_size_batches
 from anchorloc.engine.inference import inference_precision
 from anchorloc.engine.state.pretrained import known_classes
@@ -46,7 +47,8 @@ class NamedDetections(Detections):
 class Localizer:
     """Find objects when called with an image or a list of images.
 
-    Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation.
+    Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings
+    of the model say data.orientation=ignore.
     """
 
     model: TrainedModel
@@ -62,6 +64,11 @@ class Localizer:
         """Return the class names by label."""
         return tuple(category.shown_name for category in self.model.categories)
 
+    @property
+    def image_settings(self) -> ImageSettings:
+        """How images are read: as in training."""
+        return self.model.config.data.image_settings
+
     @overload
     def __call__(self, images: ImageLike) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
     @overload
@@ -75,12 +82,15 @@ class Localizer:
         Raises:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
+        settings = self.image_settings
         if isinstance(images, str) or not isinstance(images, Sequence):
-            return self._localize([read_rgb(images)])[0]
+            return self._localize([read_rgb(images, settings=settings)])[0]
         found: list[NamedDetections] = []
         for start in range(0, len(images), self.batch_size):  # reads only one batch of files into memory
             part = images[start : start + self.batch_size]
-            found += self._localize([read_rgb(image, f"image {start + at}: ") for at, image in enumerate(part)])
+            found += self._localize(
+                [read_rgb(image, f"image {start + at}: ", settings) for at, image in enumerate(part)]
+            )
         return found
 
     def _localize(self, images: Sequence[Pixels]) -> list[NamedDetections]:

@@ -15,8 +15,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
-from anchorloc.data.images import read_header, read_image
+from anchorloc.data.image_check import OrientationTally
+from anchorloc.data.image_settings import ImageSettings
+from anchorloc.data.images import Header, read_header, read_image
 from anchorloc.errors import InputError, ItemError
+from anchorloc.structures import Pixels
 from tests.data.data_sets import SIZES, write_data_set
 
 GRAY = np.array([[0, 100], [200, 255]], np.uint8)
@@ -83,19 +86,29 @@ def test_an_animation_shows_its_first_frame_and_a_suffix_means_nothing(tmp_path:
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_follows_the_declared_size(suffix: str, orientation: int, tmp_path: Path) -> None:
+def test_the_exif_orientation_has_one_rule(suffix: str, orientation: int, tmp_path: Path) -> None:
+    """It is applied, as in viewers, unless only the stored size is the declared one."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = save(scene(), tmp_path / f"turned.{suffix}", exif=exif)
-    stored = read_image(path, (30, 40))
-    assert is_red(stored[2, 2])  # never turned when the stored size is the declared one
     corner = [(2, 2), (2, -3), (-3, -3), (-3, 2), (2, 2), (2, -3), (-3, -3), (-3, 2)][orientation - 1]
-    assert is_red(read_image(path)[corner])  # as a viewer shows it
+    assert is_red(read_image(path)[corner])
+    ignored = read_image(path, (30, 40), ImageSettings(orientation="ignore"))
+    assert is_red(ignored[2, 2])
+    as_declared = read_image(path, (30, 40))
+    assert as_declared.shape == (30, 40, 3)
     if orientation >= 5:
-        turned = read_image(path, (40, 30))
-        assert turned.shape == (40, 30, 3)
-        assert is_red(turned[corner])
+        assert is_red(as_declared[2, 2])
+        for setting in ("auto", "apply"):
+            turned = read_image(path, (40, 30), ImageSettings(orientation=setting))
+            assert turned.shape == (40, 30, 3)
+            assert is_red(turned[corner])
+        with pytest.raises(ItemError, match=r"40 x 30 px, but .* declare 30 x 40: it is not turned by its EXIF"):
+            read_image(path, (40, 30), ImageSettings(orientation="ignore"))
+        with pytest.raises(ItemError, match=r"30 x 40 px, but .* declare 40 x 30: it is turned by its EXIF"):
+            read_image(path, (30, 40), ImageSettings(orientation="apply"))
     else:
+        assert is_red(as_declared[corner])  # the size decides nothing
         with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 30 x 40: without an EXIF tag"):
             read_image(path, (40, 30))
     with pytest.raises(ItemError, match="40 x 30 px, but the annotations declare 31 x 40"):
@@ -201,27 +214,50 @@ def with_orientation(root: Path, name: str, size: tuple[int, int], orientation: 
     scene(size).save(root / "images" / name, "JPEG", exif=exif)
 
 
-def test_orientation_is_told_before_training(root: Path) -> None:
+def test_orientations_are_counted_before_training(root: Path) -> None:
     with_orientation(root, "a.png", (30, 40), 6)  # stored upright, declared 40 wide
     with_orientation(root, "b.png", (32, 24), 3)  # declared as stored
     source = CocoData(root).open("train")
     assert source.check_images() == (
-        "1 image is turned by the EXIF tag to the declared size: a.png",
-        "1 image has an EXIF orientation that is not applied, since the stored size is the declared one: b.png",
+        "2 images are turned by the EXIF orientation, as viewers show them (data.orientation=auto): a.png, b.png",
     )
     assert source.image(0).shape == (30, 40, 3)
     assert is_red(source.image(0)[2, -3])
-    assert is_red(source.image(1)[2, 2])
+    assert is_red(source.image(1)[-3, -3])
+    with_orientation(root, "b.png", (32, 24), 8)
+    [_, left] = CocoData(root).open("train").check_images()
+    assert left.startswith("1 image has an EXIF orientation that is not applied, since the stored size is the declared")
+    with pytest.raises(InputError, match=r"b\.png, is 24 x 32 px, but .* as data\.orientation=apply says"):
+        CocoData(root, orientation="apply").open("train").check_images()
+
+
+def test_a_hint_names_the_orientation_that_the_boxes_fit_better() -> None:
+    """Stored and declared 40 wide and 30 high, but the boxes were drawn on the upright view, 30 wide and 40 high."""
+    header = Header((30, 40), 6, "RGB", "JPEG")
+    boxes = np.array([[0, 0, 30, 40], [5, 30, 20, 38], [1, 1, 9, 9]], np.float64)
+    tally = OrientationTally("auto")
+    tally.add("a.jpg", header, False, boxes)
+    assert tally.better == "boxes inside: 1 of 3 as read, 3 with data.orientation=apply"
+    tally.add("b.jpg", header, True, boxes)
+    assert tally.better == "boxes inside: 4 of 6 as read, 6 with data.orientation=apply"
+    tally = OrientationTally("auto")
+    tally.add("a.jpg", header, True, boxes)
+    tally.add("b.jpg", Header((30, 40), 3, "RGB", "JPEG"), True, boxes)  # its size is the same either way
+    assert (tally.better, tally.boxes) == ("", 3)
+
+
+def read_with_limit(path: Path, limit: int) -> Pixels:
+    return read_image(path, settings=ImageSettings(max_pixels=limit))
 
 
 def test_a_bomb_is_refused_and_the_limit_of_pillow_stays(tmp_path: Path) -> None:
     before = Image.MAX_IMAGE_PIXELS
     path = save(Image.new("1", (2000, 2000)), tmp_path / "bomb.png")
     for limit in (3_999_999, 1_000_000, 10):
-        for read in (read_header, read_image):
-            with pytest.raises(ItemError, match=f"more than {limit:,} pixels; .*max_pixels"):
-                read(path, max_pixels=limit)
-    assert read_image(path, max_pixels=4_000_000).shape == (2000, 2000, 3)
+        for read in (read_header, read_with_limit):
+            with pytest.raises(ItemError, match=f"more than {limit:,} pixels; set data.max_pixels=4000000,"):
+                read(path, limit)
+    assert read_with_limit(path, 4_000_000).shape == (2000, 2000, 3)
     assert before == Image.MAX_IMAGE_PIXELS
 
 
@@ -236,7 +272,7 @@ def test_threads_with_different_limits_do_not_disturb_each_other(
         outcomes = []
         for _ in range(100):
             try:
-                read_image(path, max_pixels=limit)
+                read_with_limit(path, limit)
                 outcomes.append(True)
             except ItemError:
                 outcomes.append(False)
@@ -270,7 +306,7 @@ def test_damaged_files_are_read_or_refused(form: str, tmp_path: Path) -> None:
             data[int(len(data) * chance.random() ** 2)] = chance.randrange(256)  # headers more often
         path.write_bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
         try:
-            assert read_image(path, max_pixels=10**7).shape[2] == 3
+            assert read_with_limit(path, 10**7).shape[2] == 3
         except ItemError as error:
             assert "\n" not in str(error)  # noqa: PT017
     path.write_bytes(whole[: len(whole) // 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,6 @@ def test_the_command_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize("settings", [{"size": 16}, {"size": 10**6}, {"train_images": 0}, {"val_images": -1}])
-def test_settings_out_of_range_are_refused(settings: dict[str, int]) -> None:
+def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=str(next(iter(settings.values())))):
         ShapesData(**settings)

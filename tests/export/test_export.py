@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from PIL import Image
 
 import anchorloc
@@ -41,9 +44,13 @@ def test_the_script_of_the_guide_finds_what_the_network_finds(
         Image.fromarray(ShapesData(1, 3, 96).open("val").image(index)).save(f"photos/{index}.png")
     text = GUIDE.read_text().split("## Export")[1]
     for line in re.findall(r"anchorloc export (.*)", text):
-        assert export.main(line.split()) == 0
+        assert export.main([*line.split(), "data.orientation=ignore", "data.bands=[3,2,1]"]) == 0
     assert len(re.findall(r"checked on 3 images, \d+ detections: boxes within .* px", capsys.readouterr().out)) == 2
-    assert Path("model.pt2").stat().st_size > 1000
+    kept = {"anchorloc": ""}
+    torch.export.load("model.pt2", extra_files=kept)
+    properties = {one.key: one.value for one in onnx.load("model.onnx").metadata_props}
+    settings = {"max_pixels": 89_478_485, "orientation": "ignore", "window": None, "bands": [3, 2, 1]}
+    assert json.loads(kept["anchorloc"]) == json.loads(properties["anchorloc"]) == {"images": settings}
     script = re.search(r"```python\n(import numpy.*?)```", text, re.DOTALL)
     assert script is not None
     code = f"{script[1]}\nimport sys\nassert not {{'torch', 'anchorloc'}} & set(sys.modules)"

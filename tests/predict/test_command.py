@@ -125,6 +125,36 @@ def test_broken_images_are_reported_and_the_others_predicted(
     assert names == [f"{number:02}.png" for number in range(20) if number != 7]
 
 
+def test_a_format_that_is_not_read_is_counted(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    words = [str(folder / "best.pt"), str(photos)]
+    assert run_command(predict.main, [*words, f"--out={tmp_path / 'none'}"]) == 2
+    assert "holds no image, but a.HEIC, which are not read; convert them to JPEG or PNG" in capsys.readouterr().err
+    Image.new("RGB", (50, 40)).save(photos / "b.png")
+    assert run_command(predict.main, [*words, f"--out={tmp_path / 'found'}"]) == 1
+    out, err = capsys.readouterr()
+    assert "a.HEIC is a file in the format HEIC" in " ".join(err.split())
+    assert "in 1 image:" in out
+
+
+def test_settings_of_images_reach_prediction(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The advice of the pixel limit works, and pixels by a window are what the network gets."""
+    deep = np.linspace(1000, 2000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    words = [str(folder / "best.pt"), str(tmp_path / "deep.png"), "--no-pictures"]
+    assert run_command(predict.main, [*words, "data.max_pixels=4095", f"--out={tmp_path / 'a'}"]) == 1
+    assert "more than 4,095 pixels; set data.max_pixels=4096" in " ".join(capsys.readouterr().err.split())
+    window = ["data.max_pixels=4096", "data.window=[1000,2000]"]
+    assert run_command(predict.main, [*words, *window, f"--out={tmp_path / 'b'}"]) == 0
+    pixels = np.floor((deep - 1000.0) * 255 / 1000 + 0.5).astype(np.uint8)
+    expected = anchorloc.load(folder / "best.pt")(np.repeat(pixels[:, :, None], 3, axis=2))
+    found = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert [one["score"] for one in found] == [round(score, 6) for score in expected.scores.tolist()]
+    assert len(found) > 10
+
+
 def bomb() -> bytes:
     """A PNG of 20,000 × 20,000 pixels in a few bytes."""
     file = io.BytesIO()
@@ -148,6 +178,8 @@ def test_a_file_that_is_named_twice_counts_once(folder: Path, tmp_path: Path) ->
         (["a.png", "--overlap=3"], "--overlap needs --tile"),
         (["a.png", "--tile=3", "--overlap=3"], "0 <= overlap < size"),
         (["a.png", "decode.nms=1"], "decode.nms"),
+        (["a.png", "data.train_images=3"], "only training reads data.train_images, unlike data.max_pixels,"),
+        (["a.png", "train.seed=3"], "only training reads train.seed, unlike train.device"),
         (["a.png", "--out=empty"], "exists already"),
         (["a.png", "--annotations=nothing.json"], "nothing.json"),
     ],

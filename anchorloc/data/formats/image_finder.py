@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -10,15 +11,12 @@ from typing import Final
 
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
-from anchorloc.data.images import MAX_PIXELS, SUFFIXES, read_header
+from anchorloc.data.images import SUFFIXES, foreign_format, read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
 from anchorloc.text import printable, short_repr
 
 KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-FOREIGN: Final = frozenset(
-    (".heic", ".heif", ".jxl", ".dcm", ".dicom", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".rw2", ".orf", ".svg")
-)
 NOT_READ: Final = "files of a format that is not read: {}; convert them to JPEG or PNG"
 THREADS: Final = 8  # reading a header waits for the disk most of the time
 
@@ -42,7 +40,7 @@ def find_image_files(folder: Path, notes: Notes | None = None) -> list[Path]:
                 continue
             if suffix in KNOWN:
                 found.append(Path(parent, name))
-            elif suffix in FOREIGN and notes is not None:
+            elif foreign_format(Path(name)) and notes is not None:
                 notes.add(NOT_READ, name)
     return found
 
@@ -65,7 +63,7 @@ def shown_sizes(paths: Sequence[Path]) -> list[Size]:
 def shown_size(path: Path) -> Size:
     """Return the (height, width) of one image file, as `shown_sizes` does."""
     try:
-        return read_header(path, MAX_PIXELS * 16).shown_size  # the limit of the data decides later
+        return read_header(path, sys.maxsize).shown_size  # `data.max_pixels` limits what is decoded
     except ItemError as error:
         raise InputError(f"{path} {error}") from None
 

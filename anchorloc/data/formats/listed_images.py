@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +15,7 @@ from anchorloc.data.formats.image_finder import THREADS, image_names
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import last_part, loosely, with_slashes
 from anchorloc.data.image_paths import is_absent, locate
-from anchorloc.data.images import MAX_PIXELS, needs_turning, read_header
+from anchorloc.data.images import needs_turning, read_header
 from anchorloc.errors import ItemError
 from anchorloc.structures import Size
 from anchorloc.text import short_repr
@@ -126,7 +127,7 @@ def _one_each(
 def _has_declared_size(item: Item, folder: Path, name: str) -> bool:
     """Return whether a file can be read and has the declared size, or whether none is declared."""
     try:
-        header = read_header(locate(folder, name), MAX_PIXELS * 16)
+        header = read_header(locate(folder, name), sys.maxsize)
         if not lacks_size(item):
             needs_turning(header, (item["height"], item["width"]))
     except ItemError:
@@ -137,6 +138,6 @@ def _has_declared_size(item: Item, folder: Path, name: str) -> bool:
 def _size_of(folder: Path, name: str) -> Size | None:
     """Return the size of an image file; None if it cannot be read, and the check of the images says why."""
     try:
-        return read_header(locate(folder, name), MAX_PIXELS * 16).shown_size  # the limit of the data decides later
+        return read_header(locate(folder, name), sys.maxsize).shown_size  # the limit of the data decides later
     except ItemError:
         return None

@@ -7,25 +7,50 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from anchorloc.config import config_from_plain, read_config, translated
+from anchorloc.data.image_settings import KEYS
+from anchorloc.errors import InputError
 from anchorloc.files import refuse_missing
 
+INFERENCE: Final = (*KEYS, "train.device", "train.inference_precision")  # read by predict and export
+EVALUATION: Final = (
+    *INFERENCE, "data", "train.batch_size", "train.gradient_accumulation", "train.workers", "train.image_cache_mb",
+)  # fmt: skip
+ONLY_IN_TRAINING: Final = ("data", "train", "loss", "assign", "transform.augment")  # apart from what a command reads
+ONLY_IN_TRAINING_OF_A_CONFIG: Final = ("train", "transform.augment")  # its data give classes, its parts must fit
 
-def refuse_overrides(path: Path, overrides: Sequence[str]) -> None:
+
+def refuse_overrides(path: Path, overrides: Sequence[str], reads: Sequence[str] = EVALUATION) -> None:
     """Refuse a missing file, and overrides that do not fit the settings of a checkpoint or of a config (YAML).
 
     A file whose settings cannot be read is left to the loader, which says what is wrong with it.
 
+    Args:
+        reads: the settings of training that the command reads too: keys, or the first parts of keys.
+
     Raises:
-        InputError: there is no file, or an override is wrong.
+        InputError: there is no file, or an override is wrong, or the command does not read it.
     """
     refuse_missing(path)
-    if path.suffix in (".yaml", ".yml"):
+    is_config = path.suffix in (".yaml", ".yml")
+    if is_config:
         read_config(path, overrides)
     elif overrides and (plain := _settings(path)) is not None:
         config_from_plain(translated(plain), str(path), overrides)
+    for override in overrides:
+        key = override.partition("=")[0]
+        unread = ONLY_IN_TRAINING_OF_A_CONFIG if is_config else ONLY_IN_TRAINING
+        if _begins(key, unread) and not _begins(key, reads) and not any(_begins(one, [key]) for one in reads):
+            known = [one for one in reads if _begins(one, [key.partition(".")[0]])]
+            others = f", unlike {', '.join(known)}" if known else ""
+            raise InputError(f"{override!r}: only training reads {key}{others}; leave it out")
+
+
+def _begins(key: str, prefixes: Sequence[str]) -> bool:
+    """Return whether a dotted key is one of the prefixes or lies below one."""
+    return any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 def _settings(path: Path) -> dict[str, Any] | None:
