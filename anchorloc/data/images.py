@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from anchorloc.data.band_values import band_values, bands_of, bits_of, chosen_bands, rgb_of_pillow, to_rgb
+from anchorloc.data.image_formats import FORMATS, refuse_foreign
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing
 from anchorloc.data.tiff_bands import TiffPage, read_page, turned
@@ -22,35 +23,12 @@ from anchorloc.errors import AccessError, ItemError
 from anchorloc.structures import Pixels, Size
 from anchorloc.text import counted
 
-# Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.
-SUFFIXES: Final = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "GIF": (".gif",), "BMP": (".bmp", ".dib"),
-    "TIFF": (".tif", ".tiff"), "WEBP": (".webp",), "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
-}  # fmt: skip
-FORMATS: Final = tuple(SUFFIXES)
 REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
-FOREIGN_SUFFIXES: Final = {  # formats that are not read
-    "HEIC": (".heic", ".heif", ".hif"), "JPEG XL": (".jxl",), "DICOM": (".dcm", ".dicom"), "SVG": (".svg",),
-    "Photoshop": (".psd",),
-    "camera raw": (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".raf", ".rw2", ".orf", ".pef"),
-}  # fmt: skip
-FOREIGN_MAGIC: Final = {  # (offset, bytes) that their content has
-    "HEIC": ((4, b"ftypheic"), (4, b"ftypheix"), (4, b"ftyphevc"), (4, b"ftypmif1"), (4, b"ftypmsf1")),
-    "JPEG XL": ((0, b"\xff\x0a"), (0, b"\0\0\0\x0cJXL ")),
-    "DICOM": ((128, b"DICM"),),
-    "Photoshop": ((0, b"8BPS"),),
-    "camera raw": ((8, b"CR\x02"), (4, b"ftypcrx"), (0, b"FUJIFILMCCD-RAW"), (0, b"IIU\0"), (0, b"IIRO")),
-}
 ORIENTATION: Final = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
 
 
 class NeedsSettingError(ItemError):
     """An image that can be read, but only with another setting, which the message names."""
-
-
-class ForeignFormatError(ItemError):
-    """An image in a format that is known but not read."""
 
 
 @dataclass(frozen=True)
@@ -222,12 +200,6 @@ def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
         )
 
 
-def foreign_format(path: Path) -> str:
-    """Return the name of a format that is not read, by the suffix of a file; "" for any other file."""
-    suffix = path.suffix.lower()
-    return next((name for name, suffixes in FOREIGN_SUFFIXES.items() if suffix in suffixes), "")
-
-
 @contextmanager
 def open_image(path: Path, max_pixels: int) -> Iterator[OpenedImage]:
     """Open an image file; whatever a decoder raises on a damaged file becomes an ItemError.
@@ -237,7 +209,7 @@ def open_image(path: Path, max_pixels: int) -> Iterator[OpenedImage]:
     """
     try:
         with allowing(max_pixels), path.open("rb") as file:
-            _refuse_foreign(file, path)
+            refuse_foreign(file, path)
             page = read_page(file)
             if page is not None and page.needs_values:
                 _refuse_large(page.size[0] * page.size[1], max_pixels)
@@ -267,17 +239,6 @@ def _refuse_large(number: int, max_pixels: int) -> None:
         raise NeedsSettingError(
             f"has more than {max_pixels:,} pixels; set data.max_pixels={number}, or shrink it"
         ) from None
-
-
-def _refuse_foreign(file: BinaryIO, path: Path) -> None:
-    """Refuse a format that is known but not read, and leave the file at its start."""
-    head = file.read(160)
-    file.seek(0)
-    found = [name for name, marks in FOREIGN_MAGIC.items() if any(head.startswith(bits, at) for at, bits in marks)]
-    if foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
-        found = ["camera raw"]  # a TIFF whose first page is a preview
-    if found and b"avif" not in head[16:64]:
-        raise ForeignFormatError(f"is a file in the format {found[0]}, which is not read; convert it to JPEG or PNG")
 
 
 @cache

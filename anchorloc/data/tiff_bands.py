@@ -23,7 +23,7 @@ Tags = Mapping[int, tuple[int, ...]]
 
 SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, ORIENTATION, BANDS, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA, FORMAT, DNG = 322, 323, 324, 325, 338, 339, 50706
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA, FORMAT = 322, 323, 324, 325, 338, 339
 LAYOUT: Final = (COMPRESSION, FILL_ORDER, STRIP_OFFSETS, STRIP_ROWS, STRIP_BYTES, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES)
 CHUNKS: Final = (STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES)
 LOSSLESS: Final = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions of bytes: none, LZW, deflate, PackBits, ...
@@ -77,11 +77,6 @@ class TiffPage:
     @property
     def is_float(self) -> bool:
         return self.tag(FORMAT, 1) == 3
-
-    @property
-    def is_raw_photo(self) -> bool:
-        """Whether it is a camera's raw file, whose first page is a small preview."""
-        return DNG in self.tags
 
     @property
     def needs_values(self) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from anchorloc.config import to_plain
-from anchorloc.data.images import foreign_format
+from anchorloc.data.image_formats import foreign_format
 from anchorloc.detector import Predictions
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anchorloc.data.image_formats import SUFFIXES, foreign_format
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
-from anchorloc.data.images import SUFFIXES, foreign_format, read_image, to_pixels
+from anchorloc.data.images import read_image, to_pixels
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Pixels, Size
 from anchorloc.text import first_few

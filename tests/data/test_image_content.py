@@ -10,8 +10,9 @@ from PIL import Image
 
 from anchorloc.data import CocoData
 from anchorloc.data.image_check import read_content
+from anchorloc.data.image_formats import ForeignFormatError
 from anchorloc.data.image_settings import ImageSettings
-from anchorloc.data.images import ForeignFormatError, open_image, read_header, read_image, to_pixels
+from anchorloc.data.images import open_image, read_header, read_image, to_pixels
 from anchorloc.errors import InputError, ItemError
 from benchmarks.hostile.pictures import png
 from tests.data.data_sets import write_data_set

@@ -11,7 +11,8 @@ from typing import Final
 
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
-from anchorloc.data.images import SUFFIXES, foreign_format, read_header
+from anchorloc.data.image_formats import SUFFIXES, foreign_format
+from anchorloc.data.images import read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
 from anchorloc.text import printable, short_repr
