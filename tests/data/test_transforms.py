@@ -283,7 +283,7 @@ def test_torchvisions_resizing_is_torchvisions(size: tuple[int, int]) -> None:
         normalized = (torch.from_numpy(found).permute(2, 0, 1) / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(
             std
         ).view(3, 1, 1)
-        torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=5e-5)
+        torch.testing.assert_close(normalized, expected, rtol=1e-5, atol=1e-4)  # float32 rounds in another order
         np.testing.assert_allclose(mapped.boxes, [[0, 0, found.shape[1], found.shape[0]]])
         assert placement.scale == pytest.approx((found.shape[0] / size[0], found.shape[1] / size[1]))
 
