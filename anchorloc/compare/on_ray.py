@@ -13,6 +13,7 @@ from rich.console import Console
 from anchorloc.compare.jobs import FailedRun, Job, run_job
 from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.run_record import RunRecord, read_record
+from anchorloc.data.label_data import open_both
 from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
@@ -72,7 +73,7 @@ def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
     """Train one run in a process of Ray; return its result and how many seconds it took."""
     start = time.perf_counter()
     try:
-        train, val = job.config.data.open("train"), job.config.data.open("val")
+        train, val = open_both(job.config.data)
         result = run_job(job, train, val, Display(Console(quiet=True)))
     except InputError as error:  # the node may not see the data
         result = FailedRun(job.setting, job.seed, str(error))

@@ -25,6 +25,7 @@ from anchorloc.data import (
     refuse_other_counts,
     same_categories,
 )
+from anchorloc.data.label_data import open_both
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
@@ -81,7 +82,7 @@ def open_splits(config: Config) -> tuple[Source, Source]:
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
             exactly one object.
     """
-    train, val = config.data.open("train"), config.data.open("val")
+    train, val = open_both(config.data)
     categories = same_categories(train, val)
     if categories is not None and isinstance(val, CocoAnnotations):
         val = val.with_categories(categories)

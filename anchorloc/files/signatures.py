@@ -52,10 +52,15 @@ def foreign_content(data: bytes) -> str:
     found: tuple[str, str] | None = None
     if data.startswith(_ALL):
         found = next(SIGNATURES[first] for first in _ALL if data.startswith(first))
-    elif data[:2].count(0) == 1:  # a letter of UTF-16 without a byte order mark
+    elif 0 in data[:2] and (_is_letters(data[:4:2], data[1:4:2]) or _is_letters(data[1:4:2], data[:4:2])):
         found = "UTF-16 text", UTF_8
     elif data[257:262] == b"ustar":
         found = "a tar archive", UNPACK
     elif data[:1] in (b"<", b"\r", b"\n", b" ") and data[:256].lstrip().lower().startswith(_PAGES):
         found = "a web page", "download the file itself"
     return "" if found is None else "; ".join(found)
+
+
+def _is_letters(bytes_: bytes, zeros: bytes) -> bool:
+    """Return whether bytes that alternate with null bytes are the letters of UTF-16 without a byte order mark."""
+    return bool(bytes_) and bytes_.isascii() and bytes_.decode().strip("\t\r\n").isprintable() and not any(zeros)

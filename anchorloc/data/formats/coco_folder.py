@@ -3,7 +3,8 @@
 Roboflow: _annotations.coco.json beside the images in train, valid and test, and a root category of id 0
 (https://docs.roboflow.com). Label Studio: result.json and images/. CVAT: annotations/instances_SUBSET.json and
 images/SUBSET. LVIS: no file_name, but coco_url (https://www.lvisdataset.org/dataset). VIA: ids of images as texts
-(https://gitlab.com/vgg/via). coco-annotator: a category without names of its own (https://github.com/jsbroks/coco-annotator).
+(https://gitlab.com/vgg/via). coco-annotator: iscrowd as true or false, and keys of
+its own, such as isbbox (https://github.com/jsbroks/coco-annotator, webserver/util/coco_util.py). Azure: absolute_url.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from anchorloc.data.formats.image_finder import is_file, near_names
 from anchorloc.data.formats.labels import POLYGONS, LabeledData, Labels, Notes, around, split_of
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.text import first_few, short_repr
 
 FORMAT = "COCO"
 SKIPPED = ("keypoints", "caption")
-FROM_URL = "images without file_name: {}; the end of coco_url is used"
+FROM_URL = "images without file_name: {}; the end of their URL is used"
 NEAR_NAME = "file names that are written otherwise than the files are called: {}"
 TEXT_IDS = "ids written as texts: {}; they are read as numbers"
 NUMBER_NAMES = "class names that are numbers: {}; they are read as their text"
@@ -37,7 +39,7 @@ def read_coco(source: Path, images: Path | None = None) -> LabeledData:
     splits = {split: _read_file(path, split, notes, images) for split, path in _files(source).items()}
     for labels in splits.values():
         if not is_coco(labels.document):
-            raise InputError(f"{labels.path} has no lists images, annotations and categories; give a COCO file")
+            raise InputError(_not_coco(labels))
     return LabeledData(FORMAT, splits, notes.sentences())
 
 
@@ -52,13 +54,40 @@ def read_coco_file(path: Path, images: Path | None = None) -> tuple[Labels, tupl
     return labels, notes.sentences()
 
 
+def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
+    """Read the images and categories of a COCO file, with or without annotations, which are left out.
+
+    Raises:
+        InputError: it is not JSON, or lacks one of the two lists.
+    """
+    notes = Notes()
+    with parsing(path):
+        document = read_json(path, skip=(*SKIPPED, "annotations"))
+    if isinstance(document, dict):
+        document["annotations"] = []
+    if not is_coco(document):
+        raise InputError(f"{path} has no lists images and categories; give the annotations, or images.json of predict")
+    return LabeledData(FORMAT, {"all": _normalized(path, document, "all", notes, images)}, notes.sentences())
+
+
 def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
-    document = read_json(path, skip=(*SKIPPED, "segmentation"))
+    with parsing(path):
+        document = read_json(path, skip=(*SKIPPED, "segmentation"))
     if not is_coco(document):
         return Labels(path, document, images or path.parent)
     if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
-        document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
+        with parsing(path):
+            document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
     return _normalized(path, document, split, notes, images)
+
+
+def _not_coco(labels: Labels) -> str:
+    if isinstance(labels.document, list):
+        return (
+            f"{labels.path} holds a list, as files of detections do; give the annotations, and convert detections by "
+            f"`anchorloc doctor ANNOTATIONS --detections {labels.path} --convert FORMAT DIR`"
+        )
+    return f"{labels.path} has no lists images, annotations and categories; give a COCO file"
 
 
 def is_coco(document: Any) -> bool:
@@ -142,7 +171,8 @@ def name_of_url(url: Any) -> str:
 
 def _name_from_urls(images: list[dict[str, Any]], notes: Notes) -> None:
     for item in images:
-        if item.get("file_name") is None and (name := name_of_url(item.get("coco_url"))):
+        name = name_of_url(item.get("coco_url")) or name_of_url(item.get("absolute_url"))  # the second is Azure's
+        if item.get("file_name") is None and name:
             item["file_name"] = name
             notes.add(FROM_URL, name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
@@ -15,6 +16,7 @@ from anchorloc.data.formats.labels import (
     Labels,
     Notes,
     around,
+    around_ellipse,
     number,
     rotated,
     split_of,
@@ -110,9 +112,8 @@ def _box(shape: Node, name: str, notes: Notes) -> Box | None:
         return around(rotated(((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top), angle))
     if shape.tag == "ellipse":
         notes.add(POLYGONS, name)
-        x, y, wide, high = value("cx"), value("cy"), value("rx"), value("ry")
-        angle = number(shape.get("rotation", "0"), "rotation")
-        return around(rotated((x, y), (2 * wide, 2 * high), angle))
+        angle = math.radians(number(shape.get("rotation", "0"), "rotation"))
+        return around_ellipse((value("cx"), value("cy")), (value("rx"), value("ry")), angle)
     if shape.tag == "mask":
         notes.add(POLYGONS, name)
         left, top = value("left"), value("top")

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from anchorloc.errors import ItemError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
-from anchorloc.text import counted, short_repr
+from anchorloc.text import counted, first_few, short_repr
 
 SPLITS: Final = {  # split: the names that tools give it, as parts of file and folder names
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+ORDER: Final = ("all", *SPLITS)
 Box = tuple[float, float, float, float]
 
 
@@ -89,7 +90,7 @@ class Builder:
         self.images.append({"id": len(self.images) + 1, "file_name": name, "width": size[1], "height": size[0]})
         return len(self.images)
 
-    def add_box(self, image: int, category: str, box: Box, *, difficult: bool = False) -> None:
+    def add_box(self, image: int, category: str, box: Box, *, difficult: bool = False, crowd: bool = False) -> None:
         """Add an xyxy box in pixels.
 
         Raises:
@@ -108,7 +109,7 @@ class Builder:
             "category_id": self.categories.get(category) or self.category(category),
             "bbox": [left, top, width, height],
             "area": area,
-            "iscrowd": 0,
+            "iscrowd": int(crowd),
         }
         if difficult:
             annotation["difficult"] = 1
@@ -130,6 +131,25 @@ class Builder:
         return {"images": self.images, "categories": categories, "annotations": self.annotations}
 
 
+def files_by_split(source: Path, files: Sequence[Path], what: str) -> dict[str, Path]:
+    """Return the file of each split, by its name or the folders below `source`; a single file is "all".
+
+    Raises:
+        InputError: there is no file, or several could be meant.
+    """
+    if source.is_file():
+        return {"all": source}
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        split = split_of(path.stem) or next(filter(None, map(split_of, path.relative_to(source).parts[:-1])), None)
+        by_split.setdefault(split or "all", []).append(path)
+    several = any(len(paths) > 1 for paths in by_split.values())
+    if not files or several or ("all" in by_split and len(by_split) > 1):
+        shown = first_few([str(path.relative_to(source)) for path in files]) or "none"
+        raise InputError(f"{source} must hold one {what}, or one for each of train, val and test; it has {shown}")
+    return {split: by_split[split][0] for split in ORDER if split in by_split}
+
+
 def sorted_categories(builders: Sequence[Builder]) -> None:
     """Renumber the classes of builders that share them by name, so that ids do not depend on the order of files."""
     categories = builders[0].categories
@@ -146,6 +166,14 @@ def around(points: Sequence[tuple[float, float]]) -> Box:
     """Return the box around points (x, y)."""
     columns, rows = zip(*points, strict=True)
     return min(columns), min(rows), max(columns), max(rows)
+
+
+def around_ellipse(center: tuple[float, float], radii: tuple[float, float], radians: float) -> Box:
+    """Return the box around an ellipse that is rotated about its center."""
+    cosine, sine = math.cos(radians), math.sin(radians)
+    wide = math.hypot(radii[0] * cosine, radii[1] * sine)
+    high = math.hypot(radii[0] * sine, radii[1] * cosine)
+    return center[0] - wide, center[1] - high, center[0] + wide, center[1] + high
 
 
 def number(text: Any, what: str) -> float:

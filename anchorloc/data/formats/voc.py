@@ -27,7 +27,7 @@ from anchorloc.data.formats.labels import (
     whole_size,
 )
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import read_bytes
+from anchorloc.files import foreign_content, read_bytes
 from anchorloc.structures import Size
 
 FORMAT = "Pascal VOC"
@@ -70,11 +70,13 @@ def parse_xml(path: Path, limit: int = MAX_XML_BYTES) -> Node:
     Raises:
         InputError: it is too large or not XML.
     """
+    data = read_bytes(path, limit)
+    foreign = foreign_content(data)
+    if foreign and "UTF" not in foreign:  # XML names its encoding
+        raise InputError(f"{path} is {foreign}")
     try:
-        return ElementTree.fromstring(read_bytes(path, limit))
+        return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} is not XML: {error}; correct it or export it again") from None
 
 

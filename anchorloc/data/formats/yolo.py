@@ -24,7 +24,7 @@ from anchorloc.data.formats.image_finder import (
 )
 from anchorloc.data.formats.labels import POLYGONS, Box, Builder, LabeledData, Labels, Notes, around, number
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import exists, read_bytes
+from anchorloc.files import exists, read_text
 from anchorloc.structures import Size
 from anchorloc.text import counted, first_few, short_repr
 
@@ -125,12 +125,12 @@ def _description(source: Path, notes: Notes) -> tuple[Path, list[str], dict[str,
 
 def _yaml(path: Path, quiet: bool = False) -> Any:
     try:
-        return yaml.safe_load(read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig"))
+        return yaml.safe_load(read_text(path, MAX_LABEL_BYTES))
     except InputError:
         if quiet:
             return None
         raise
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         if quiet:
             return None
         raise InputError(f"{path} is not YAML: {str(error).splitlines()[0]}; correct it") from None
@@ -191,11 +191,7 @@ def _darknet(path: Path) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        text = read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path, MAX_LABEL_BYTES).splitlines() if line.strip()]
 
 
 def _existing(root: Path, name: str, path: Path, notes: Notes | None = None) -> Path:
@@ -244,10 +240,7 @@ def _read_labels(
     if not is_file(path):
         notes.add(BACKGROUND, path.name)
         return
-    try:
-        lines = read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    lines = read_text(path, MAX_LABEL_BYTES).splitlines()
     height, width = size
     for row, line in enumerate(lines):
         words = line.split()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, AnnotationSubset, CocoData
+from anchorloc.data import Annotations, AnnotationSubset, CocoData, LabelData
+from anchorloc.data.label_data import open_both
 from anchorloc.structures import BoolArray
 
 HELD_OUT = 0.2  # share of the train images, where no val split can be scored on
@@ -30,10 +31,11 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     Raises:
         InputError: an annotation file breaks the data policy.
     """
-    train = config.data.open("train")
     problem = _val_problem(config)
-    if not problem:
-        val = config.data.open("val")
+    if problem:
+        train = config.data.open("train")
+    else:
+        train, val = open_both(config.data)
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"
@@ -56,8 +58,8 @@ def has_boxes(annotations: Annotations) -> BoolArray:
 def _val_problem(config: Config) -> str:
     """Return why the val split cannot be used; "" if it can."""
     data = config.data
+    if isinstance(data, CocoData | LabelData) and data.val == data.train:
+        return "train and val are one annotation file"
     if not isinstance(data, CocoData):
         return ""
-    if data.val == data.train:
-        return "train and val are one annotation file"
     return "" if (data.root / data.val).exists() else f"there is no {data.root / data.val}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +93,7 @@ def test_what_was_not_read_as_written_is_counted(tmp_path: Path) -> None:
     assert "paths that begin with ../ and do not exist: 2; they were read without it" in notes["roboflow-yolo"]
     assert read(tmp_path / "roboflow-yolo").place() == f"images are read from {tmp_path / 'roboflow-yolo'}"
     assert "points and lines, which have no box: 1" in notes["labelme"]
-    assert "images without file_name: 2; the end of coco_url is used (first: val2017/a.jpg)" in notes["lvis"]
+    assert "images without file_name: 2; the end of their URL is used (first: val2017/a.jpg)" in notes["lvis"]
     assert "ids written as texts: 2" in notes["via-coco"]
     assert "file names that are written otherwise" in notes["label-studio-coco"]
 
@@ -170,6 +174,132 @@ def test_classes_of_one_name_are_matched_where_ids_differ(tmp_path: Path) -> Non
     assert mapped.categories == train.categories
     assert [mapped.categories[label].name for label in mapped.target(0).labels] == ["blue"]
     assert "matched by name" in mapped.warnings[-1]
+
+
+def via_file(root: Path, *regions: tuple[dict[str, Any], dict[str, Any]]) -> Path:
+    """Write the annotations of one image; return their folder."""
+    photo(root / "a.jpg", A)
+    made = [{"shape_attributes": shape, "region_attributes": attributes} for shape, attributes in regions]
+    image = {"filename": "https://example.org/a.jpg?size=1", "size": -1, "regions": made, "file_attributes": {}}
+    text(root / "via_region_data.json", json.dumps({"a": image | {"filename": "http://example.org/x/A.jpg"}}))
+    return root
+
+
+RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
+
+
+def test_the_class_of_a_via_region_is_an_attribute(tmp_path: Path) -> None:
+    shapes = [
+        (RECT, {"Label": {"red": True, "blue": False}, "score": 5}),
+        ({"name": "circle", "cx": 50, "cy": 40, "r": 10.5}, {"Label": "blue", "score": ""}),
+        ({"name": "ellipse", "cx": 50, "cy": 40, "rx": 20, "ry": 10, "theta": math.pi / 2}, {"Label": 7, "score": ""}),
+    ]
+    found = boxes_by_name(read(via_file(tmp_path / "a", *shapes)))["a.jpg"]
+    assert [category for category, _ in found] == ["red", "blue", "7"]
+    np.testing.assert_allclose(
+        [box for _, box in found], [[10, 20, 40, 60], [39.5, 29.5, 60.5, 50.5], [40, 20, 60, 60]], atol=1e-9
+    )
+    one = boxes_by_name(read(via_file(tmp_path / "b", (RECT, {"what": "red", "note": ""}))))
+    assert one["a.jpg"] == [("red", [10, 20, 40, 60])]
+
+
+NO_VIA: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {  # name: (shape, attributes, what the error says)
+    "two attributes": (
+        RECT,
+        {"color": "red", "size": "large"},
+        "has regions with the attributes color, size, and none is called class, label, name",
+    ),
+    "no attribute": (RECT, {}, "has no attribute with the class of a region; add one named class in VIA"),
+    "several classes": (
+        RECT,
+        {"type": {"red": True, "blue": True}},
+        r"via_region_data\.json: a\.jpg, region 0 has several classes: red, blue",
+    ),
+    "shape": ({"name": "cloud"}, {"type": "red"}, r"a\.jpg, region 0 has the shape 'cloud', which is not known"),
+    "corner": (RECT | {"x": "left"}, {"type": "red"}, "region 0 has x 'left', which is not a number"),
+    "polygon": (
+        {"name": "polygon", "all_points_x": [1], "all_points_y": []},
+        {"type": "red"},
+        "region 0 is a polygon whose all_points_x and all_points_y are not lists of one length",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_VIA)
+def test_a_wrong_via_region_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
+    shape, attributes, said = NO_VIA[name]
+    with pytest.raises(InputError, match=said):
+        read(via_file(tmp_path, (shape, attributes)))
+
+
+def test_a_project_of_via_3_is_named(tmp_path: Path) -> None:
+    parts = ("project", "config", "attribute", "file", "metadata", "view")
+    text(tmp_path / "via.json", json.dumps({part: {} for part in parts}))
+    with pytest.raises(InputError, match=r"via\.json is a project of VIA 3, which is not read; export it as COCO"):
+        read(tmp_path / "via.json", "via")
+
+
+def test_vott_reads_tags_and_says_which_images_nobody_has_seen(tmp_path: Path) -> None:
+    source = FOLDERS["vott-export"][0](tmp_path)
+    path = source / "vott-json-export/photos-export.json"
+    content = json.loads(path.read_text())
+    content["assets"]["01"]["asset"]["state"] = 0
+    content["assets"]["00"]["regions"][0]["tags"] = ["red", "blue"]
+    content["assets"]["00"]["asset"]["size"] = None
+    path.write_text(json.dumps(content))
+    data = read(source)
+    assert [category["name"] for category in data.splits["all"].document["categories"]] == ["red", "blue"]
+    found = boxes_by_name(data)
+    assert [category for category, _ in found["a.jpg"]] == ["red", "blue", "blue"]
+    assert found["a.jpg"][0][1] == found["a.jpg"][1][1] == list(RED)
+    notes = " ".join(data.notes)
+    assert "images that nobody has opened in VoTT: 1; they are background (first: vott-json-export/b.jpg)" in notes
+    assert "regions with several tags: 1; each tag has a box" in notes
+    content["assets"]["00"]["regions"][0]["tags"] = []
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"export\.json: asset '00', region 0 has the tags \[\], which name no class"):
+        read(source)
+
+
+def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    polygon = {"label": "blue", "polygon": [["0.5", "0.1", "0.9", "0.1", "0.9", "0.4"]]}
+    crowd = {"label": "red", "topX": 0.1, "topY": 0.25, "bottomX": 0.4, "bottomY": 0.75, "isCrowd": "true"}
+    line = json.dumps({"image_url": "azureml://subscriptions/1/paths/photos/a.jpg", "label": [polygon, crowd]})
+    text(tmp_path / "labels.jsonl", f"{line}\n\n")
+    data = read(tmp_path)
+    found = dict(boxes_by_name(data)["a.jpg"])
+    np.testing.assert_allclose([found["red"], found["blue"]], [RED, BLUE], atol=1e-9)
+    assert [item["iscrowd"] for item in data.splits["all"].document["annotations"]] == [0, 1]
+    for wrong, said in (
+        ("{", r"line 1, is not JSON: Expecting"),
+        ('{"image_url": "a.jpg", "label": "red"}', "line 1, has no list label of boxes"),
+        ('{"image_url": "a.jpg", "label": [{"label": "red", "topX": 0}]}', "line 1, label 0 has topY None"),
+        ('{"image_url": "c.jpg", "label": []}', "line 1, names the image 'c.jpg', which is not below"),
+    ):
+        text(tmp_path / "labels.jsonl", wrong)
+        with pytest.raises(InputError, match=said):
+            read(tmp_path)
+
+
+def test_a_file_that_is_no_label_file_is_named(tmp_path: Path) -> None:
+    names = {  # name and content: what is said
+        ("labels.zip", b"PK\x03\x04"): "is a ZIP archive; unpack it",
+        ("labels.json", gzip.compress(b"{}")): "is compressed by gzip; unpack it",
+        ("labels.xml", "<annotations/>".encode("utf-32-le")): "is not XML",
+        ("labels.xml", b"%PDF-1.5"): "is a PDF document; give the file of the labels",
+        ("labels.csv", "a.jpg,1,2,3,4,red".encode("utf-16")): "is UTF-16 text; save it as UTF-8",
+        ("labels.tfrecord", b"\x10\x00\x00\x00\x00\x00"): "is none of the label files that are read: COCO's JSON",
+        ("results.json", b'[{"image_id": 1}]'): "holds a list, as files of detections do; give the annotations",
+    }
+    for (name, content), said in names.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(f"{name} ") + said):
+            read(tmp_path / name)
+    ultralytics(tmp_path / "yolo")
+    (tmp_path / "yolo/labels/train/a.txt").write_bytes("0 .5 .5 .1 .1".encode("utf-16"))
+    with pytest.raises(InputError, match=r"a\.txt is UTF-16 text; save it as UTF-8"):
+        read(tmp_path / "yolo")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
