@@ -39,7 +39,7 @@ def read_coco(source: Path, images: Path | None = None) -> LabeledData:
     splits = {split: _read_file(path, split, notes, images) for split, path in _files(source).items()}
     for labels in splits.values():
         if not is_coco(labels.document):
-            raise InputError(_not_coco(labels))
+            raise InputError(_not_coco(labels.path, labels.document))
     return LabeledData(FORMAT, splits, notes.sentences())
 
 
@@ -81,13 +81,13 @@ def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Lab
     return _normalized(path, document, split, notes, images)
 
 
-def _not_coco(labels: Labels) -> str:
-    if isinstance(labels.document, list):
+def _not_coco(path: Path, document: Any) -> str:
+    if isinstance(document, list):
         return (
-            f"{labels.path} holds a list, as files of detections do; give the annotations, and convert detections by "
-            f"`anchorloc doctor ANNOTATIONS --detections {labels.path} --convert FORMAT DIR`"
+            f"{path} holds a list, as files of detections do; give the annotations, and convert detections by "
+            f"`anchorloc doctor ANNOTATIONS --detections {path} --convert FORMAT DIR`"
         )
-    return f"{labels.path} has no lists images, annotations and categories; give a COCO file"
+    return f"{path} has no lists images, annotations and categories; give a COCO file"
 
 
 def is_coco(document: Any) -> bool:

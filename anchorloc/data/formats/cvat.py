@@ -22,6 +22,7 @@ from anchorloc.data.formats.labels import (
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.data.formats.voc import Node, parse_xml, text_of, xml_files
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -54,7 +55,7 @@ def read_cvat(source: Path, images: Path | None = None) -> LabeledData:
     if not nodes:
         raise InputError(f"{path} has no image; export the task with its images")
     splits = [split_of(node.get("subset") or "") for node in nodes]
-    for node, split in zip(nodes, splits, strict=True):
+    for node, split in tracked(zip(nodes, splits, strict=True), len(nodes), "reading CVAT"):
         builder = builders.setdefault(str(split) if None not in splits else "all", Builder(categories))
         try:
             _read_image(node, known, builder, notes)

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from anchorloc.data.formats.labels import Notes
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.data.images import MAX_PIXELS, SUFFIXES, read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -55,7 +56,7 @@ def shown_sizes(paths: Sequence[Path]) -> list[Size]:
         InputError: a file is not an image.
     """
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(shown_size, paths))
+        return list(tracked(pool.map(shown_size, paths), len(paths), "reading the sizes of images"))
 
 
 def shown_size(path: Path) -> Size:

@@ -21,6 +21,7 @@ from anchorloc.data.formats.labels import (
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
 from anchorloc.structures import Size
@@ -44,7 +45,7 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
     builders: dict[str, Builder] = {}
     splits = [_split(path, root) for path in files]
     one = None in splits
-    for path, split in zip(files, splits, strict=True):
+    for path, split in tracked(zip(files, splits, strict=True), len(files), "reading LabelMe"):
         content = read_json(path, skip=("imageData",))
         if not is_labelme(content) and source.is_dir():
             continue  # another tool's file among them

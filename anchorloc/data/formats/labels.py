@@ -99,9 +99,9 @@ class Builder:
         left, top, right, bottom = box
         width, height = right - left, bottom - top
         area = width * height
-        if not math.isfinite(area):
-            raise ItemError(f"has a box that is not finite: {short_repr(box)}")
-        if width < 0 or height < 0:
+        if not (width >= 0 and height >= 0 and area < math.inf):  # NaN is none of these
+            if not math.isfinite(area):
+                raise ItemError(f"has a box that is not finite: {short_repr(box)}")
             raise ItemError(f"has a box whose second corner is left of or above the first: {short_repr(box)}")
         annotation: dict[str, Any] = {
             "id": len(self.annotations) + 1,
@@ -109,7 +109,7 @@ class Builder:
             "category_id": self.categories.get(category) or self.category(category),
             "bbox": [left, top, width, height],
             "area": area,
-            "iscrowd": int(crowd),
+            "iscrowd": 1 if crowd else 0,
         }
         if difficult:
             annotation["difficult"] = 1

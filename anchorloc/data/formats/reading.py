@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,13 +64,26 @@ def read(source: str | Path, kind: str = "auto", images: str | Path | None = Non
     if images is not None and not Path(images).is_dir():
         raise InputError(f"the images folder {images} does not exist; give an existing folder")
     reader = READERS[find_kind(path) if kind == "auto" else kind]
-    data = reader(path, None if images is None else Path(images))
+    with _collector_paused():
+        data = reader(path, None if images is None else Path(images))
     number = sum(len(labels.document["images"]) for labels in data.splits.values())
     boxes = sum(len(labels.document["annotations"]) for labels in data.splits.values())
     if not number or not boxes:
         found = f"{counted(number, 'image')} and {counted(boxes, 'box')}"
         raise InputError(f"{path} was read as {data.format} and has {found}; check that labels and images are there")
     return data
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the garbage collector, which would search all new labels again and again; none of them is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def find_kind(path: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +80,7 @@ def read_rows(path: Path, take: Callable[[list[str]], None]) -> None:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in tracked(reader, text.count("\n"), "reading lines"):
-            if "".join(cells).strip():
+            if cells and (cells[0].strip() or "".join(cells).strip()):
                 take(cells)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}; correct it") from None
@@ -102,32 +103,34 @@ class _Rows:
     """Take the lines of one file: a header or none, then boxes."""
 
     def __init__(self, folder: ImageFolder, builder: Builder) -> None:
-        self.folder, self.builder = folder, builder
+        self.folder, self.builder, self.add_box = folder, builder, builder.add_box
         self.images: dict[str, int] = {}  # id of each image by its name in the table
         self.ids: dict[str, int] = {}  # id of each image by its name in the folder
         self.columns: dict[str, int] = {}
-        self.needed: tuple[int, ...] = ()  # places of the columns NEEDED
+        self.pick: Callable[[list[str]], tuple[str, ...]] = tuple  # the cells of NEEDED
         self.width = 0  # the least number of cells
 
     def take(self, cells: list[str]) -> None:
         if not self.columns:
             header = columns_of(cells)
             self.columns = header or _by_number(cells)
-            self.needed = tuple(self.columns[column] for column in NEEDED)
+            self.pick = itemgetter(*(self.columns[column] for column in NEEDED))
             self.width = max(self.columns.values()) + 1
             if header:
                 return
         if len(cells) < self.width:
             raise ItemError(f"has {len(cells)} cells, but the columns need {self.width}")
-        stated, *corners, category = [cells[place] for place in self.needed]
+        stated, x1, y1, x2, y2, category = self.pick(cells)
         image = self.images.get(stated) or self._image(stated, cells)
         try:
-            left, top, right, bottom = map(float, corners)
+            box = float(x1), float(y1), float(x2), float(y2)
         except ValueError:
-            if not "".join((*corners, category)).strip():
+            if not f"{x1}{y1}{x2}{y2}{category}".strip():
                 return  # an image without objects
-            left, top, right, bottom = (number(cell.strip(), "the corner") for cell in corners)
-        self.builder.add_box(image, category.strip(), (left, top, right, bottom))
+            for cell in (x1, y1, x2, y2):
+                number(cell.strip(), "the corner")  # raises for the wrong one
+            raise
+        self.add_box(image, category.strip(), box)
 
     def _image(self, stated: str, cells: Sequence[str]) -> int:
         name = self.folder.find(stated.strip())

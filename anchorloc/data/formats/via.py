@@ -120,7 +120,9 @@ def _read_json(path: Path) -> Images:
 
 
 def _region(place: str, region: Any) -> _Region:
-    parts = [region.get(key) if isinstance(region, dict) else None for key in ("shape_attributes", "region_attributes")]
+    parts: list[Any] = [
+        region.get(key) if isinstance(region, dict) else None for key in ("shape_attributes", "region_attributes")
+    ]
     if not all(isinstance(part, dict) for part in parts):
         raise ItemError(f"{place}, is not an object with shape_attributes and region_attributes")
     return _Region(place, *parts)

@@ -26,6 +26,7 @@ from anchorloc.data.formats.labels import (
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import parsing, tracked
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import foreign_content, read_bytes
 from anchorloc.structures import Size
@@ -52,7 +53,7 @@ def read_voc(source: Path, images: Path | None = None) -> LabeledData:
     builders = {}
     for split, paths in _files(source, root).items():
         builders[split] = builder = Builder(categories)
-        for path in paths:
+        for path in tracked(paths, len(paths), "reading Pascal VOC"):
             _read_file(path, known, builder, notes)
     sorted_categories(list(builders.values()))
     splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
@@ -75,7 +76,8 @@ def parse_xml(path: Path, limit: int = MAX_XML_BYTES) -> Node:
     if foreign and "UTF" not in foreign:  # XML names its encoding
         raise InputError(f"{path} is {foreign}")
     try:
-        return ElementTree.fromstring(data)
+        with parsing(path):
+            return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise InputError(f"{path} is not XML: {error}; correct it or export it again") from None
 

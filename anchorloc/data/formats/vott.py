@@ -123,8 +123,9 @@ def _add_asset(place: str, item: Any, known: ImageFolder, builder: Builder, note
     for row, region in enumerate(regions):
         try:
             box = _box(region, name, notes)
-            for tag in _tags(region, name, notes) if box is not None else ():
-                builder.add_box(image, tag, box)
+            if box is not None:
+                for tag in _tags(region, name, notes):
+                    builder.add_box(image, tag, box)
         except ItemError as error:
             raise InputError(f"{place}, region {row} {error}; correct or remove it") from None
 

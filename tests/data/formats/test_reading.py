@@ -113,7 +113,7 @@ WRONG: dict[str, tuple[str, str, str]] = {  # name: (file, content, what the err
     "class": (
         "labels/train/a.txt",
         "0 .5 .5 .1 .1\n2 .5 .5 .1 .1",
-        r"line 2, has the class '2', which is none of the 2",
+        r"line 2, has the class 2, which is none of the 2",
     ),
     "word": ("labels/train/a.txt", "0 .5 .5 x .1", r"line 1, has the value 'x', which is not a number"),
     "short": ("labels/train/a.txt", "0 .5 .5 .1", r"line 1, has 4 values; a box has 5, a polygon 7 or more"),
