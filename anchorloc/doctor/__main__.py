@@ -5,6 +5,8 @@
     anchorloc doctor train.json --json findings.json
     anchorloc doctor train.json --fix clean.json
     anchorloc doctor all.json --split data --group-by patient
+    anchorloc doctor labels --convert yolo out
+    anchorloc doctor images.json --detections results.json --convert cvat out
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
 With --fix, the findings describe the input, and the status the fixed copy. Existing files are never overwritten.
@@ -24,9 +26,10 @@ from rich.console import Console
 from anchorloc.cli import command_parser, positive_float, run_command
 from anchorloc.data import read, write
 from anchorloc.data.formats import READERS, WRITERS
+from anchorloc.data.formats.writing import WITH_SCORES
+from anchorloc.data.label_data import read_detections
 from anchorloc.doctor import (
     CocoDocument,
-    Rule,
     diagnose,
     findings_csv,
     findings_json,
@@ -34,7 +37,6 @@ from anchorloc.doctor import (
     print_diagnosis,
     print_fixes,
     print_left,
-    print_rules,
     print_splits,
     read_document,
     read_documents,
@@ -44,14 +46,15 @@ from anchorloc.doctor import (
     write_splits,
 )
 from anchorloc.doctor.box_format import divide_boxes, exchange_sizes, multiply_shares, xyxy_to_xywh
+from anchorloc.doctor.option_types import PrintRules, folds, rules_of
 from anchorloc.doctor.repair import Conversion
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
-from anchorloc.text import did_you_mean, printable
+from anchorloc.text import counted, printable
 
-MAX_FOLDS = 100
 STDOUT = Path("-")
+BESIDE_DETECTIONS = ("val", "json", "csv", "fix", "split", "decode", "only", "skip")
 CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale")
 
 
@@ -59,9 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
     arguments = _parser().parse_args(argv)
     _check(arguments)
+    if arguments.detections is not None:
+        return _convert_detections(arguments)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
-    documents, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
+    documents, data, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
     for sentence in sentences if arguments.json != STDOUT else ():
         print(printable(sentence))
     if arguments.val is not None:
@@ -93,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 0 if diagnosis.findings.clean else 1
     if arguments.convert is not None:
         kind, out = arguments.convert
-        write(read(arguments.annotations, arguments.format, arguments.images), kind, Path(out))
+        write(data or read(arguments.annotations, arguments.format, arguments.images), kind, Path(out))
         print(f"\nwrote the labels as {kind}: {printable(out)}")
     if arguments.split is not None:
         files = split_document(
@@ -103,6 +108,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nwrote {printable(str(arguments.split))}:")
         print_splits(files, console)
     return status
+
+
+def _convert_detections(arguments: argparse.Namespace) -> int:
+    """Write detections as labels to correct; return the exit status."""
+    kind, out = arguments.convert
+    data = read_detections(arguments.annotations, arguments.detections, arguments.format, arguments.images)
+    write(data, kind, Path(out))
+    number = sum(len(labels.document["annotations"]) for labels in data.splits.values())
+    scores = "with their scores" if kind in WITH_SCORES else "without scores, for which the format has no place"
+    print(f"wrote {counted(number, 'detection')} as {kind}, {scores}: {printable(out)}")
+    return 0
 
 
 def _conversion(arguments: argparse.Namespace) -> tuple[Conversion, str, str] | None:
@@ -143,6 +159,12 @@ def _check(arguments: argparse.Namespace) -> None:
         if kind not in WRITERS:
             raise InputError(f"--convert {kind} cannot be written; choose one of {', '.join(WRITERS)}")
         refuse_filled(Path(out), "folder for --convert")
+    if arguments.detections is not None:
+        others = [name for name in BESIDE_DETECTIONS if getattr(arguments, name)]
+        if arguments.convert is None:
+            raise InputError("--detections needs --convert FORMAT DIR")
+        if others:
+            raise InputError(f"--detections is for --convert alone; leave out --{others[0].replace('_', '-')}")
     if arguments.group_by_name is not None:
         compile_group_pattern(arguments.group_by_name)
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
@@ -178,13 +200,14 @@ def _parser() -> argparse.ArgumentParser:
         "annotations",
         type=Path,
         metavar="LABELS",
-        help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
+        help="file or folder of labels in COCO, YOLO, VOC or another format of --format; with --val, the train file",
     )
     parser.add_argument(
         "--format",
         choices=("auto", *READERS),
         default="auto",
-        help="format of the labels (default: auto, which looks into them)",
+        metavar="FORMAT",
+        help=f"format of the labels: {', '.join(READERS)} (default: auto, which looks into them)",
     )
     checks = parser.add_argument_group("checks")
     checks.add_argument("--images", type=Path, metavar="DIR", help="images folder; check the image files too")
@@ -196,12 +219,12 @@ def _parser() -> argparse.ArgumentParser:
         "--decode", action="store_true", help="decode all pixels, not only headers; finds damaged files"
     )
     checks.add_argument(
-        "--only", type=_rules, default=(), metavar="RULES", help="report only these rules, separated by commas"
+        "--only", type=rules_of, default=(), metavar="RULES", help="report only these rules, separated by commas"
     )
     checks.add_argument(
-        "--skip", type=_rules, default=(), metavar="RULES", help="report all but these rules, separated by commas"
+        "--skip", type=rules_of, default=(), metavar="RULES", help="report all but these rules, separated by commas"
     )
-    checks.add_argument("--rules", action=_PrintRules, help="print every rule and exit")
+    checks.add_argument("--rules", action=PrintRules, help="print every rule and exit")
     checks.add_argument(
         "--stride",
         type=positive_float,
@@ -220,6 +243,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("FORMAT", "DIR"),
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
+    )
+    outputs.add_argument(
+        "--detections",
+        type=Path,
+        metavar="JSON",
+        help="with --convert, write these COCO results in place of the boxes, as labels to correct",
     )
     outputs.add_argument(
         "--drop-missing", action="store_true", help="with --fix, remove images whose files are missing, and their boxes"
@@ -248,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
         help="fractions of train, val and optionally test (default: 0.8 0.2)",
     )
     how.add_argument(
-        "--folds", type=_folds, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
+        "--folds", type=folds, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
     )
     group = split.add_mutually_exclusive_group()
     group.add_argument(
@@ -261,31 +290,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser
-
-
-class _PrintRules(argparse.Action):
-    """Print the rules and exit, as --help does."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print_rules(Console(highlight=False))
-        parser.exit()
-
-
-def _rules(text: str) -> tuple[str, ...]:
-    keys = {rule.key for rule in Rule}
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if unknown := [word for word in words if word not in keys]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not a rule; {did_you_mean(unknown[0], sorted(keys))}")
-    return words
-
-
-def _folds(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= MAX_FOLDS:
-        raise argparse.ArgumentTypeError(f"need a whole number from 2 to {MAX_FOLDS}, got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data import read
+from anchorloc.data import LabeledData, read
 from anchorloc.data.formats import find_kind
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_text
 from anchorloc.text import json_type, short_repr
@@ -76,7 +77,8 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
         raise InputError(f"the images folder {folder} does not exist; give an existing folder")
     options = {} if whole else {"skip": ["keypoints"], "condense": ["segmentation"]}
     nan_literals: list[str] = []
-    content = read_json(path, nan_literals=nan_literals, **options)
+    with parsing(path):
+        content = read_json(path, nan_literals=nan_literals, **options)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "
@@ -89,7 +91,7 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
 
 def read_documents(
     path: Path, folder: Path | None = None, whole: bool = False, kind: str = "auto"
-) -> tuple[list[CocoDocument], tuple[str, ...]]:
+) -> tuple[list[CocoDocument], LabeledData | None, tuple[str, ...]]:
     """Read the labels of a file or folder in any format: a document for each split, train first.
 
     COCO files are taken as they are; other formats are read strictly, so that a file that is no label file is refused.
@@ -98,13 +100,14 @@ def read_documents(
         folder: as for `read_document`; None takes the images folder of the labels, except for a single COCO file.
 
     Returns:
-        The documents, and sentences on how the labels were read.
+        The documents; what `anchorloc.data.read` gives for the labels, None for a single COCO file; and sentences on
+        how the labels were read.
 
     Raises:
         InputError: as `read_document`, or as `anchorloc.data.read`.
     """
     if (path.is_file() and kind in ("auto", "coco") and find_kind(path) == "coco") or not path.exists():
-        return [read_document(path, folder, whole)], ()
+        return [read_document(path, folder, whole)], None, ()
     data = read(path, kind, folder)
     several = len(data.splits) > 1
     documents = []
@@ -113,7 +116,7 @@ def read_documents(
         if data.format == "COCO":
             document = read_document(labels.path, labels.folder, whole)
         documents.append(replace(document, split=split if several else ""))
-    return documents, (f"{data.describe()}; {data.place()}", *data.notes)
+    return documents, data, (f"{data.describe()}; {data.place()}", *data.notes)
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:

@@ -130,7 +130,7 @@ def _region(place: str, region: Any) -> _Region:
 
 def _read_csv(path: Path) -> Images:
     found: Images = {}
-    places: list[int] = []  # of COLUMNS
+    places: list[int] = []  # one of each of COLUMNS, as the header has them
 
     def take(cells: list[str]) -> None:
         if not places:

@@ -31,14 +31,15 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     Raises:
         InputError: an annotation file breaks the data policy.
     """
+    train: Annotations
     problem = _val_problem(config)
-    if problem:
-        train = config.data.open("train")
-    else:
+    if not problem:
         train, val = open_both(config.data)
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"
+    else:
+        train = config.data.open("train")
     usable = np.flatnonzero(has_boxes(train))
     count = round(HELD_OUT * len(usable))
     if not count:
