@@ -16,12 +16,11 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
     files_by_split,
+    labeled_data,
     number,
-    sorted_categories,
     whole_size,
 )
 from anchorloc.data.formats.reading_progress import tracked
@@ -31,7 +30,6 @@ from anchorloc.structures import Size
 from anchorloc.text import short_repr
 
 FORMAT: Final = "Azure"
-CORNERS: Final = ("topX", "topY", "bottomX", "bottomY")
 
 
 def read_azure(source: Path, images: Path | None = None) -> LabeledData:
@@ -53,9 +51,7 @@ def read_azure(source: Path, images: Path | None = None) -> LabeledData:
                     _add_image(_parsed(line), known, builder, notes)
             except ItemError as error:
                 raise InputError(f"{path}, line {row}, {error}; correct or remove the line") from None
-    sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def _parsed(line: str) -> dict[str, Any]:
@@ -80,8 +76,9 @@ def _add_image(content: dict[str, Any], known: ImageFolder, builder: Builder, no
     image = builder.add_image(name, size)
     for row, label in enumerate(content["label"]):
         try:
-            box, crowd = _box(label, size, name, notes), str(label.get("isCrowd", 0)).lower() in ("1", "true")
-            builder.add_box(image, str(label.get("label") or ""), box, crowd=crowd)
+            box, crowd = _box(label, size, name, notes), label.get("isCrowd")
+            is_crowd = crowd is not None and str(crowd).lower() in ("1", "true")
+            builder.add_box(image, str(label.get("label") or ""), box, crowd=is_crowd)
         except ItemError as error:
             raise ItemError(f"label {row} {error}") from None
 
@@ -98,12 +95,14 @@ def _box(label: Any, size: Size, name: str, notes: Notes) -> Box:
     if not isinstance(label, dict):
         raise ItemError(f"is {short_repr(label)}, not an object")
     height, width = size
-    if "topX" not in label and isinstance(label.get("polygon"), list):
+    if "topX" in label or "polygon" not in label:
+        left, top = number(label.get("topX"), "topX"), number(label.get("topY"), "topY")
+        right, bottom = number(label.get("bottomX"), "bottomX"), number(label.get("bottomY"), "bottomY")
+    else:
         notes.add(POLYGONS, name)
-        values = [number(value, "the point") for part in label["polygon"] if isinstance(part, list) for value in part]
+        parts = label["polygon"] if isinstance(label["polygon"], list) else []
+        values = [number(value, "the point") for part in parts if isinstance(part, list) for value in part]
         if not values or len(values) % 2:
             raise ItemError("has a polygon that is not a list of x, y, x, y ...")
         left, top, right, bottom = around(list(zip(values[::2], values[1::2], strict=True)))
-    else:
-        left, top, right, bottom = (number(label.get(key), key) for key in CORNERS)
     return left * width, top * height, right * width, bottom * height

@@ -13,10 +13,10 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
     around_ellipse,
+    labeled_data,
     number,
     rotated,
     split_of,
@@ -61,10 +61,7 @@ def read_cvat(source: Path, images: Path | None = None) -> LabeledData:
             _read_image(node, known, builder, notes)
         except ItemError as error:
             raise InputError(f"{path}: image {short_repr(node.get('id'))} {error}") from None
-    order = [split for split in ("all", "train", "val", "test") if split in builders]
-    return LabeledData(
-        FORMAT, {split: Labels(path, builders[split].document(), known.folder) for split in order}, notes.sentences()
-    )
+    return labeled_data(FORMAT, path, known.folder, builders, notes, by_name=False)
 
 
 def _file(source: Path) -> Path:

@@ -13,11 +13,10 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
+    labeled_data,
     number,
-    sorted_categories,
     split_of,
     whole_size,
 )
@@ -53,11 +52,7 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
         _read_file(path, content, known, builder, notes)
     if not builders:
         raise InputError(f"{source} has no LabelMe file; looked for JSON files with shapes and imagePath below it")
-    sorted_categories(list(builders.values()))
-    order = [split for split in ("all", "train", "val", "test") if split in builders]
-    return LabeledData(
-        FORMAT, {split: Labels(source, builders[split].document(), known.folder) for split in order}, notes.sentences()
-    )
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def is_labelme(content: Any) -> bool:

@@ -150,8 +150,21 @@ def files_by_split(source: Path, files: Sequence[Path], what: str) -> dict[str, 
     return {split: by_split[split][0] for split in ORDER if split in by_split}
 
 
-def sorted_categories(builders: Sequence[Builder]) -> None:
-    """Renumber the classes of builders that share them by name, so that ids do not depend on the order of files."""
+def labeled_data(
+    format: str, source: Path, folder: Path, builders: dict[str, Builder], notes: Notes, *, by_name: bool = True
+) -> LabeledData:
+    """Return what builders of splits, which share their classes, have collected.
+
+    Args:
+        by_name: number the classes by name, so that ids do not depend on the order of the files.
+    """
+    if by_name:
+        _sort_categories(list(builders.values()))
+    splits = {split: Labels(source, builders[split].document(), folder) for split in ORDER if split in builders}
+    return LabeledData(format, splits, notes.sentences())
+
+
+def _sort_categories(builders: Sequence[Builder]) -> None:
     categories = builders[0].categories
     number = {name: place + 1 for place, name in enumerate(sorted(categories))}
     by_id = {old: number[name] for name, old in categories.items()}
@@ -182,6 +195,8 @@ def number(text: Any, what: str) -> float:
     Raises:
         ItemError: it is not one.
     """
+    if type(text) is float and math.isfinite(text):
+        return text
     try:
         value = float(text)
     except (TypeError, ValueError, OverflowError):

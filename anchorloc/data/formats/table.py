@@ -18,11 +18,10 @@ from anchorloc.data.formats.image_finder import ImageFolder, shown_size
 from anchorloc.data.formats.labels import (
     Builder,
     LabeledData,
-    Labels,
     Notes,
     files_by_split,
+    labeled_data,
     number,
-    sorted_categories,
     whole_size,
 )
 from anchorloc.data.formats.reading_progress import tracked
@@ -65,9 +64,7 @@ def read_table(source: Path, images: Path | None = None) -> LabeledData:
         read_rows(path, rows.take)
         if not rows.images:
             raise InputError(f"{path} has no lines of boxes; write path,x1,y1,x2,y2,class")
-    sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def read_rows(path: Path, take: Callable[[list[str]], None]) -> None:

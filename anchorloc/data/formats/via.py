@@ -7,7 +7,6 @@ region. VIA has no classes: one of the attributes of the regions names them.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,13 +18,12 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
     around_ellipse,
     files_by_split,
+    labeled_data,
     number,
-    sorted_categories,
 )
 from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.data.formats.table import read_rows
@@ -37,6 +35,7 @@ FORMAT = "VIA"
 CLASS_NAMES: Final = ("class", "label", "name", "category", "type", "object")
 COLUMNS: Final = ("filename", "region_id", "region_shape_attributes", "region_attributes")
 VERSION_3: Final = {"project", "config", "attribute", "file", "metadata", "view"}
+EMPTY: Final = ("", {}, None)  # values of an attribute that name no class
 WITHOUT_AREA: Final = ("point", "line", "polyline")
 Attributes = Mapping[str, Any]
 
@@ -62,15 +61,11 @@ def read_via(source: Path, images: Path | None = None) -> LabeledData:
     files = files_by_split(source, via_files(source), "file of VIA")
     parts = {split: _read_csv(path) if is_csv(path) else _read_json(path) for split, path in files.items()}
     attribute = _class_attribute(parts.values(), source)
-    splits, builders = {}, []
+    builders: dict[str, Builder] = {}
     for split, part in parts.items():
-        builder = Builder(categories)
+        builders[split] = builder = Builder(categories)
         _add(files[split], part, attribute, known, builder, notes)
-        builders.append(builder)
-    sorted_categories(builders)
-    for split, builder in zip(parts, builders, strict=True):
-        splits[split] = Labels(source, builder.document(), known.folder)
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def via_files(folder: Path) -> list[Path]:
@@ -163,19 +158,17 @@ def _object(cell: str) -> Attributes:
 def _class_attribute(parts: Iterable[Images], source: Path) -> str:
     """Return the attribute that names the classes: the only one, or the one that is called so."""
     regions = [region for part in parts for found in part.values() for region in found]
-    used = Counter(
-        name for region in regions for name, value in region.attributes.items() if value not in ("", {}, None)
-    )
+    used = {name for region in regions for name, value in region.attributes.items() if value not in EMPTY}
     if len(used) == 1:
-        return next(iter(used))
-    named = [attribute for name in CLASS_NAMES for attribute in used if attribute.strip().lower() == name]
+        return used.pop()
+    named = [attribute for name in CLASS_NAMES for attribute in sorted(used) if attribute.strip().lower() == name]
     if named:
         return named[0]
     if regions and not used:
         raise InputError(f"{source} has no attribute with the class of a region; add one named class in VIA")
     if used:
         raise InputError(
-            f"{source} has regions with the attributes {first_few([shorten(name) for name in used])}, and none is "
+            f"{source} has regions with the attributes {first_few([shorten(name) for name in sorted(used)])}, and none is "
             f"called {', '.join(CLASS_NAMES)}; rename the attribute that holds the class in VIA"
         )
     return ""

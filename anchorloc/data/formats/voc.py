@@ -17,12 +17,11 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
+    labeled_data,
     number,
     rotated,
-    sorted_categories,
     split_of,
     whole_size,
 )
@@ -55,9 +54,7 @@ def read_voc(source: Path, images: Path | None = None) -> LabeledData:
         builders[split] = builder = Builder(categories)
         for path in tracked(paths, len(paths), "reading Pascal VOC"):
             _read_file(path, known, builder, notes)
-    sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def xml_files(folder: Path) -> list[Path]:

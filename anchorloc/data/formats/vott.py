@@ -16,12 +16,11 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
     files_by_split,
+    labeled_data,
     number,
-    sorted_categories,
     whole_size,
 )
 from anchorloc.data.formats.reading_progress import parsing, tracked
@@ -57,10 +56,7 @@ def read_vott(source: Path, images: Path | None = None) -> LabeledData:
             listed |= _add_tags(path, content, builder)
             for place, asset in _assets(path, content):
                 _add_asset(place, asset, known, builder, notes)
-    if not listed:
-        sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes, by_name=not listed)
 
 
 def _files(source: Path, root: Path) -> dict[str, list[Path]]:
@@ -156,8 +152,8 @@ def _box(region: Any, name: str, notes: Notes) -> Box | None:
     if kind == "POLYGON":
         notes.add(POLYGONS, name)
     if isinstance(box, dict):
-        left, top, width, height = (number(box.get(key), key) for key in ("left", "top", "width", "height"))
-        return left, top, left + width, top + height
+        left, top = number(box.get("left"), "left"), number(box.get("top"), "top")
+        return left, top, left + number(box.get("width"), "width"), top + number(box.get("height"), "height")
     if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
         raise ItemError("has neither a boundingBox nor points")
     return around([(number(point.get("x"), "x"), number(point.get("y"), "y")) for point in points])

@@ -25,7 +25,7 @@ from anchorloc.files import make_folder, refuse_filled, write_json, write_text
 from anchorloc.text import short_repr
 
 SUBSETS: Final = {"train": "Train", "val": "Validation", "test": "Test"}  # CVAT's names of the splits
-SCORE: Final = {  # of a detection, as an attribute that CVAT keeps with a box
+SCORE: Final = {  # CVAT keeps the score of a detection as an attribute of its box
     "name": "score",
     "mutable": "False",
     "input_type": "text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import re
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anchorloc.data import LabelData, LabelSource, read, read_truth
+from anchorloc.data import LabelData, LabeledData, LabelSource, read, read_truth
 from anchorloc.data.coco_fields import IGNORED_AREA
-from anchorloc.data.formats import READERS, find_kind
-from anchorloc.data.formats.yolo import label_path
+from anchorloc.data.formats import READERS, find_kind, reading_progress
+from anchorloc.data.formats.yolo import label_path, read_yolo
+from anchorloc.data.label_data import open_both
 from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Detections
@@ -62,6 +64,54 @@ def test_a_data_set_of_another_tool_trains_and_is_scored(tmp_path: Path) -> None
     assert train.fingerprint != val.fingerprint
     with pytest.raises(InputError, match=r"no test split, but train, val; make one by `anchorloc doctor .* --split"):
         LabelData(tmp_path, val="test").open("val")
+
+
+def test_train_and_val_come_from_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Path] = []
+
+    def read_and_count(source: Path, images: Path | None = None) -> LabeledData:
+        calls.append(source)
+        return read_yolo(source, images)
+
+    monkeypatch.setitem(READERS, "yolo", read_and_count)
+    data = LabelData(ultralytics(tmp_path))
+    train, val = open_both(data)
+    assert calls == [tmp_path]
+    assert [train.fingerprint, val.fingerprint] == [data.open("train").fingerprint, data.open("val").fingerprint]
+    both = open_both(LabelData(tmp_path, train="train", val="train"))
+    assert len(calls) == 4
+    assert both[0] is both[1]
+    assert both[0].fingerprint == train.fingerprint
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_how_far_a_long_reading_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[float, str] = {}
+    path = tmp_path / "[all].json"
+    path.write_text("[]")
+    for patience in (0.0, 60.0):
+        monkeypatch.setattr(reading_progress, "PATIENCE", patience)
+        monkeypatch.setattr(reading_progress, "LARGE", patience)
+        monkeypatch.setattr(sys, "stderr", Terminal())
+        assert list(reading_progress.tracked(range(4), 4, "reading lines")) == [0, 1, 2, 3]
+        with reading_progress.parsing(path):
+            pass
+        shown[patience] = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "reading lines" in shown[0]
+    assert "reading [all].json (0 MiB)" in shown[0]
+    assert shown[60] == ""
+    for stderr, rank in ((io.StringIO(), "0"), (Terminal(), "1")):
+        monkeypatch.setattr(reading_progress, "PATIENCE", 0.0)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        monkeypatch.setenv("RANK", rank)
+        assert list(reading_progress.tracked([5], 1, "reading lines")) == [5]
+        assert stderr.getvalue() == ""
 
 
 def test_difficult_objects_are_neither_right_nor_wrong(tmp_path: Path) -> None:
