@@ -35,7 +35,7 @@ FORMAT = "VIA"
 CLASS_NAMES: Final = ("class", "label", "name", "category", "type", "object")
 COLUMNS: Final = ("filename", "region_id", "region_shape_attributes", "region_attributes")
 VERSION_3: Final = {"project", "config", "attribute", "file", "metadata", "view"}
-EMPTY: Final = ("", {}, None)  # values of an attribute that name no class
+EMPTY: Final[tuple[object, ...]] = ("", {}, None)  # values of an attribute that name no class
 WITHOUT_AREA: Final = ("point", "line", "polyline")
 Attributes = Mapping[str, Any]
 
@@ -167,9 +167,10 @@ def _class_attribute(parts: Iterable[Images], source: Path) -> str:
     if regions and not used:
         raise InputError(f"{source} has no attribute with the class of a region; add one named class in VIA")
     if used:
+        found = first_few([shorten(name) for name in sorted(used)])
         raise InputError(
-            f"{source} has regions with the attributes {first_few([shorten(name) for name in sorted(used)])}, and none is "
-            f"called {', '.join(CLASS_NAMES)}; rename the attribute that holds the class in VIA"
+            f"{source} has regions with the attributes {found}, and none is called {', '.join(CLASS_NAMES)}; rename "
+            "the attribute that holds the class in VIA"
         )
     return ""
 
