@@ -46,7 +46,7 @@ def literal(text: str, word: str) -> int:
 
 def repeated_key(text: str) -> tuple[int, str]:
     """Return the offset of the first key that its object has already, and the key."""
-    keys: list[set[str]] = []  # of each open list or object
+    keys: list[set[str]] = []  # one set for each open list or object
     last, start = "", 0
     for match in _TOKEN.finditer(text):
         token = match[0]

@@ -268,7 +268,8 @@ def test_detections_become_labels_to_correct(kind: str, tmp_path: Path, capsys: 
     assert capsys.readouterr().out == f"wrote 3 detections as {kind}, {said}: {out}\n"
     boxes = boxes_by_name(read(out, images=photos if kind in ("coco", "cvat") else None))
     assert [name for name, _ in boxes["b.jpg"]] == ["blue", "red"]  # by descending score
-    np.testing.assert_allclose([box for _, box in boxes["b.jpg"]], [[5, 6, 12, 14], [10, 20, 40.5, 60]], atol=1e-9)
+    expected = np.array([[5, 6, 12, 14], [10, 20, 40.5, 60]])
+    np.testing.assert_allclose(np.array([box for _, box in boxes["b.jpg"]]), expected, atol=1e-9)
     assert [name for name, _ in boxes["a.jpg"]] == ["blue"]
     scores = {
         "coco": r'"score": ([0-9.]+)',

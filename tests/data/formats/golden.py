@@ -302,11 +302,11 @@ def via_csv(root: Path) -> Path:
 
 def vott_assets() -> dict[str, dict[str, Any]]:
     """Return the images of a project by their ids, with their regions."""
-    assets = {}
+    assets: dict[str, dict[str, Any]] = {}
     for place, (name, (width, height)) in enumerate((("a.jpg", A), ("b.jpg", B))):
         size = {"width": width, "height": height}
         asset = {"format": "jpg", "id": f"0{place}", "name": name, "path": f"file:C:/photos/{name}", "size": size}
-        assets[asset["id"]] = {"asset": asset | {"state": 2 - place, "type": 1}, "regions": [], "version": "2.2.0"}
+        assets[f"0{place}"] = {"asset": asset | {"state": 2 - place, "type": 1}, "regions": [], "version": "2.2.0"}
     for category, kind, (left, top, right, bottom) in (("red", "RECTANGLE", RED), ("blue", "POLYGON", BLUE)):
         box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
         points = [{"x": left, "y": top}, {"x": right, "y": top}, {"x": right, "y": bottom}]

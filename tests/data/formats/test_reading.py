@@ -98,11 +98,12 @@ def test_a_terminal_shows_how_far_a_long_reading_is(tmp_path: Path, monkeypatch:
     for patience in (0.0, 60.0):
         monkeypatch.setattr(reading_progress, "PATIENCE", patience)
         monkeypatch.setattr(reading_progress, "LARGE", patience)
-        monkeypatch.setattr(sys, "stderr", Terminal())
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
         assert list(reading_progress.tracked(range(4), 4, "reading lines")) == [0, 1, 2, 3]
         with reading_progress.parsing(path):
             pass
-        shown[patience] = sys.stderr.getvalue()  # type: ignore[attr-defined]
+        shown[patience] = terminal.getvalue()
     assert "reading lines" in shown[0]
     assert "reading [all].json (0 MiB)" in shown[0]
     assert shown[60] == ""
@@ -239,16 +240,15 @@ RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
 
 
 def test_the_class_of_a_via_region_is_an_attribute(tmp_path: Path) -> None:
-    shapes = [
+    shapes: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (RECT, {"Label": {"red": True, "blue": False}, "score": 5}),
         ({"name": "circle", "cx": 50, "cy": 40, "r": 10.5}, {"Label": "blue", "score": ""}),
         ({"name": "ellipse", "cx": 50, "cy": 40, "rx": 20, "ry": 10, "theta": math.pi / 2}, {"Label": 7, "score": ""}),
     ]
     found = boxes_by_name(read(via_file(tmp_path / "a", *shapes)))["a.jpg"]
     assert [category for category, _ in found] == ["red", "blue", "7"]
-    np.testing.assert_allclose(
-        [box for _, box in found], [[10, 20, 40, 60], [39.5, 29.5, 60.5, 50.5], [40, 20, 60, 60]], atol=1e-9
-    )
+    boxes = np.array([[10, 20, 40, 60], [39.5, 29.5, 60.5, 50.5], [40, 20, 60, 60]])
+    np.testing.assert_allclose(np.array([box for _, box in found]), boxes, atol=1e-9)
     one = boxes_by_name(read(via_file(tmp_path / "b", (RECT, {"what": "red", "note": ""}))))
     assert one["a.jpg"] == [("red", [10, 20, 40, 60])]
 
