@@ -18,6 +18,7 @@ from anchorloc.data.coco_reader import (
     read_images,
     take_objects,
 )
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
@@ -86,7 +87,9 @@ def read_annotations(path: Path) -> CocoAnnotations:
     Raises:
         InputError: the file breaks the data policy; the message names file, item and value.
     """
-    return parse_annotations(read_json(path, skip=UNUSED_KEYS), path)
+    with parsing(path):
+        document = read_json(path, skip=UNUSED_KEYS)
+    return parse_annotations(document, path)
 
 
 def parse_annotations(document: Any, path: Path) -> CocoAnnotations:

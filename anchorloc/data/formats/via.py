@@ -41,7 +41,7 @@ Attributes = Mapping[str, Any]
 
 
 class _Region(NamedTuple):
-    place: str  # such as "region 2" or "line 7"
+    place: str  # such as "region 2"
     shape: Attributes
     attributes: Attributes
 
