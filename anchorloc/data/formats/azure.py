@@ -33,7 +33,7 @@ FORMAT: Final = "Azure"
 
 
 def read_azure(source: Path, images: Path | None = None) -> LabeledData:
-    """Read a .jsonl file, or those of a folder that are named after train, validation and test.
+    """Read a .jsonl file, or a folder with one, or with one for each of train, val and test.
 
     Raises:
         InputError: a file is damaged, or names an image that is not there.
