@@ -3,22 +3,25 @@
     OMP_NUM_THREADS=1 python -m benchmarks.fuzz_labels              # 5,000 of each format
     OMP_NUM_THREADS=1 python -m benchmarks.fuzz_labels --number 50
 
-Each format has a folder of four scenes with two splits, as `anchorloc doctor --convert` writes it, and CSV one file. In
-every round one of its files is mutated as bytes (flipped, cut, repeated), the folder is read, its boxes are checked,
-and the file is restored.
+Each format has a folder of four scenes with two splits, as `anchorloc doctor --convert` writes it; CSV, VIA, VoTT and
+Azure have one file. In every round one of its files is mutated as bytes (flipped, cut, repeated), the folder is read,
+its boxes are checked, and the file is restored.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from anchorloc.data import LabeledData, Labels, ShapesData, Source, read, write
 from anchorloc.data.coco_export import coco_document, write_coco
@@ -27,16 +30,21 @@ from anchorloc.data.label_data import label_source
 from anchorloc.errors import InputError
 from benchmarks.fuzz_files import SLOW, mutate_bytes
 
+Images = list[tuple[dict[str, Any], list[tuple[str, list[float]]]]]  # COCO's entry of each image, its classes and boxes
+
 
 def main() -> int:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--number", type=int, default=5_000, help="files of each format (default: 5,000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--formats", nargs="+", help="formats to mutate (default: all)")
     arguments = parser.parse_args()
     wrong = 0
     with tempfile.TemporaryDirectory() as name:
         for kind, folder in labeled_folders(Path(name)).items():
+            if arguments.formats and kind not in arguments.formats:
+                continue
             counts = fuzz(kind, folder, arguments.number, arguments.seed)
             print(f"{arguments.number:,} of {kind}: {dict(counts)}", flush=True)
             wrong += sum(counts.values()) - counts["read"] - counts["refused"]
@@ -59,24 +67,85 @@ def labeled_folders(parent: Path) -> dict[str, Path]:
             folders[kind] = parent / kind
             write(data, kind, folders[kind])
     shutil.copytree(images, parent / "cvat" / "images", copy_function=os.link)
-    folders["csv"] = parent / "csv"
-    write_table(data.splits["train"], parent / "csv")
+    for kind in SINGLE_FILES:
+        folders[kind] = parent / kind
+        write_single_file(data.splits["train"], kind, folders[kind])
     return folders
 
 
-def write_table(labels: Labels, folder: Path) -> None:
-    """Write one split as path,x1,y1,x2,y2,class, with its images beside it."""
+def write_single_file(labels: Labels, kind: str, folder: Path) -> None:
+    """Write one split as one of `SINGLE_FILES`, with its images beside it."""
     folder.mkdir()
     names = {category["id"]: category["name"] for category in labels.document["categories"]}
-    files = {image["id"]: image["file_name"] for image in labels.document["images"]}
-    lines = []
+    found: dict[int, list[tuple[str, list[float]]]] = {image["id"]: [] for image in labels.document["images"]}
     for annotation in labels.document["annotations"]:
-        x, y, width, height = annotation["bbox"]
-        cells = files[annotation["image_id"]], x, y, x + width, y + height, names[annotation["category_id"]]
-        lines.append(",".join(map(str, cells)) + "\n")
-    (folder / "labels.csv").write_text("".join(lines), encoding="utf-8")
-    for name in files.values():
-        os.link(labels.folder / name, folder / name)
+        found[annotation["image_id"]].append((names[annotation["category_id"]], annotation["bbox"]))
+    images = [(image, found[image["id"]]) for image in labels.document["images"]]
+    name, text = SINGLE_FILES[kind]
+    (folder / name).write_text(text(images), encoding="utf-8")
+    for image, _ in images:
+        os.link(labels.folder / image["file_name"], folder / image["file_name"])
+
+
+def _csv(images: Images) -> str:
+    lines = [
+        f"{image['file_name']},{x},{y},{x + width},{y + height},{category}\n"
+        for image, found in images
+        for category, (x, y, width, height) in found
+    ]
+    return "".join(lines)
+
+
+def _via(images: Images) -> str:
+    content = {}
+    for image, found in images:
+        regions = [
+            {
+                "shape_attributes": {"name": "rect", "x": x, "y": y, "width": width, "height": height},
+                "region_attributes": {"type": category},
+            }
+            for category, (x, y, width, height) in found
+        ]
+        name = image["file_name"]
+        content[f"{name}1"] = {"filename": name, "size": 1, "regions": regions, "file_attributes": {}}
+    return json.dumps(content)
+
+
+def _vott(images: Images) -> str:
+    assets = {}
+    for image, found in images:
+        regions = [
+            {
+                "type": "RECTANGLE",
+                "tags": [category],
+                "boundingBox": {"left": x, "top": y, "width": width, "height": height},
+            }
+            for category, (x, y, width, height) in found
+        ]
+        asset = {"name": image["file_name"], "size": {key: image[key] for key in ("width", "height")}, "state": 2}
+        assets[str(image["id"])] = {"asset": asset, "regions": regions}
+    return json.dumps({"tags": [], "assets": assets})
+
+
+def _azure(images: Images) -> str:
+    lines = []
+    for image, found in images:
+        wide, high = image["width"], image["height"]
+        labels = [
+            {"label": name, "topX": x / wide, "topY": y / high, "bottomX": (x + w) / wide, "bottomY": (y + h) / high}
+            for name, (x, y, w, h) in found
+        ]
+        details = {"width": f"{wide}px", "height": f"{high}px"}
+        lines.append(json.dumps({"image_url": image["file_name"], "image_details": details, "label": labels}) + "\n")
+    return "".join(lines)
+
+
+SINGLE_FILES: dict[str, tuple[str, Callable[[Images], str]]] = {  # format: file name, and its text
+    "csv": ("labels.csv", _csv),
+    "via": ("via_region_data.json", _via),
+    "vott": ("export.json", _vott),
+    "azure": ("labels.jsonl", _azure),
+}
 
 
 def fuzz(kind: str, folder: Path, number: int, seed: int) -> Counter[str]:

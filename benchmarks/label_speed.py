@@ -2,9 +2,9 @@
 
     python -m benchmarks.label_speed                  # 100,000 boxes of each format; some minutes
 
-The parser is json for COCO and LabelMe, ElementTree for Pascal VOC and CVAT, csv for CSV, and splitting lines into
-floats for YOLO. Both read every file, in turns; reading also finds the images, checks every box, and for YOLO and CSV
-opens the headers of the images. The table has medians and their ratio.
+The parser is json for COCO, LabelMe, VIA, VoTT and the lines of Azure, ElementTree for Pascal VOC and CVAT, csv for
+CSV, and splitting lines into floats for YOLO. Both read every file, in turns; reading also finds the images, checks
+every box, and for YOLO, CSV and VIA opens the headers of the images. The table has medians and their ratio.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from PIL import Image
 
 from anchorloc.data import LabeledData, Labels, read, write
 from anchorloc.data.formats import WRITERS
-from benchmarks.fuzz_labels import write_table
-from benchmarks.timing import RESULTS, median_seconds, significant
-from benchmarks.timing import write_table as write_rows
+from benchmarks.fuzz_labels import SINGLE_FILES, write_single_file
+from benchmarks.timing import RESULTS, median_seconds, significant, write_table
 
 SIDE, CLASSES, PER_IMAGE = 1000, 20, 50
 
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 }
             )
             print(rows[-1], flush=True)
-    write_rows(rows, RESULTS / "label_speed.csv")
+    write_table(rows, RESULTS / "label_speed.csv")
 
 
 def folders(parent: Path, boxes: int) -> dict[str, Path]:
@@ -85,8 +84,9 @@ def folders(parent: Path, boxes: int) -> dict[str, Path]:
         write(data, kind, found[kind])
     for kind in ("coco", "cvat"):
         shutil.copytree(images, found[kind] / "images", copy_function=os.link)
-    found["csv"] = parent / "csv"
-    write_table(data.splits["all"], found["csv"])
+    for kind in SINGLE_FILES:
+        found[kind] = parent / kind
+        write_single_file(data.splits["all"], kind, found[kind])
     return found
 
 
@@ -96,6 +96,10 @@ def _parse(parser: Callable[[Path], Any], files: Sequence[Path]) -> Any:
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _json_lines(path: Path) -> Any:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _lines(path: Path) -> Any:
@@ -110,6 +114,9 @@ def _table(path: Path) -> Any:
 PARSERS: dict[str, Callable[[Path], Any]] = {
     "coco": _json,
     "labelme": _json,
+    "via": _json,
+    "vott": _json,
+    "azure": _json_lines,
     "voc": ElementTree.parse,
     "cvat": ElementTree.parse,
     "csv": _table,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
+import pickle
 import re
+import tarfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +24,7 @@ from anchorloc.files import (
     make_folder,
     new_folder,
     read_json,
+    read_text,
     refuse_existing,
     refuse_filled,
     write_bytes,
@@ -53,7 +61,7 @@ def test_the_default_folder_names_command_and_time(tmp_path: Path, monkeypatch: 
 
 def test_commands_of_the_same_second_get_different_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("anchorloc.files.default_output", lambda name: Path("runs") / name)
+    monkeypatch.setattr("anchorloc.files.output.default_output", lambda name: Path("runs") / name)
     with ThreadPoolExecutor() as pool:
         made = list(pool.map(make_default_folder, ["lab"] * 8))
     assert {folder.name for folder in made} == {"lab", *(f"lab-{number}" for number in range(2, 9))}
@@ -121,5 +129,66 @@ def test_keys_are_skipped_and_condensed_while_parsing(tmp_path: Path) -> None:
     assert first == {"points": False, "id": 1}
     assert second["points"] is True
     assert constants == ["NaN"]
-    with pytest.raises(InputError, match="contains NaN, which is not JSON"):
+
+
+PLACES = {  # a JSON file: what is said of it
+    '{"images": [{"id": 1}, {"width": NaN}]}': (
+        "contains NaN, which is not JSON, at images[1].width (line 1, column 34, byte 33); replace it by a number"
+    ),
+    '[{"name": "NaN, or Infinity"},\n {"bbox": [1, 2, -Infinity]}]': (
+        "contains -Infinity, which is not JSON, at [1].bbox[2] (line 2, column 18, byte 48); replace it by a number"
+    ),
+    '{"a": {"b": 1, "c": "ü\\"b", "b": 2}}': (
+        "has an object with the key 'b' twice, at a (line 1, column 29, byte 29); keep one"
+    ),
+    f'{{"id": {"7" * 301}}}': ("contains an integer of 301 digits, at id (line 1, column 8, byte 7); use at most 300"),
+    '{"images": [{"id": 1,}]}': (
+        "is not valid JSON: "  # Python 3.13 has other words
+    ),
+    "\ufeff[1 2]": "is not valid JSON: Expecting ',' delimiter at [0] (line 1, column 4, byte 6)",
+    " \n": "is empty; write or export it again",
+    '{"id": 1}\n{"id": 2}\n': "holds several JSON values, one a line (JSON Lines); write them as one list",
+}
+
+
+@pytest.mark.parametrize("content", PLACES)
+def test_a_mistake_in_json_is_reported_with_its_place(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
         read_json(path)
+    assert str(caught.value).startswith(f"{path} {PLACES[content]}")
+
+
+def test_what_a_file_is_instead_is_named(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("labels.json", "[]")
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("labels.json"))
+    contents = {
+        archive.getvalue(): "is a ZIP archive; unpack it and give the file or folder inside",
+        gzip.compress(b"[]"): "is compressed by gzip; unpack it",
+        bz2.compress(b"[]"): "is compressed by bzip2; unpack it",
+        lzma.compress(b"[]"): "is compressed by xz; unpack it",
+        tarred.getvalue(): "is a tar archive; unpack it",
+        b"%PDF-1.7\n": "is a PDF document; give the file of the labels",
+        pickle.dumps([]): "is a Python pickle",
+        "[]".encode("utf-16"): "is UTF-16 text; save it as UTF-8",
+        "[]".encode("utf-16-be"): "is UTF-16 text; save it as UTF-8",
+        "[]".encode("utf-16-le"): "is UTF-16 text; save it as UTF-8",
+        "[]".encode("utf-32"): "is UTF-32 text; save it as UTF-8",
+        b"\n<!DOCTYPE html><html>": "is a web page; download the file itself",
+        b"version https://git-lfs.github.com/spec/v1": "is a pointer of Git LFS, not the file itself; run `git",
+        bytes(100): "is filled with null bytes",
+        b'{"name": "\xfcber"}': r"is not UTF-8 text (byte 10); save it as UTF-8",
+    }
+    path = tmp_path / "a.json"
+    for content, said in contents.items():
+        path.write_bytes(content)
+        for read in (read_json, read_text):
+            with pytest.raises(InputError, match=re.escape(f"{path} {said}")):
+                read(path)
+    path.write_bytes("\ufeffü".encode())
+    assert read_text(path) == "ü"

@@ -178,6 +178,11 @@ def test_the_commands_of_formats_run(desk: Path) -> None:
     write_labels(Path("photos"), Path("train.json"))
     shutil.copytree("labelme", "labels")
     shutil.copytree("photos", "labels", dirs_exist_ok=True)
+    listed = json.loads(Path("train.json").read_text())
+    found = [item | {"score": 0.5} for item in listed.pop("annotations")]
+    for name, content in (("images.json", listed), ("results.json", found)):
+        Path("found").mkdir(exist_ok=True)
+        Path("found", name).write_text(json.dumps(content))
     for words in commands("formats.md"):
         run(words)
     exec(blocks("formats.md", "python")[0], {})

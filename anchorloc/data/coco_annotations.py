@@ -22,6 +22,7 @@ from anchorloc.data.coco_reader import (
 )
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.listed_images import match_files, name_from_urls
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.structures import BoolArray, Category, FloatArray, IntArray, Size, Target
@@ -93,7 +94,9 @@ def read_annotations(path: Path, images: Path | None = None, *, without_root: bo
     Raises:
         InputError: the file breaks the data policy; the message names file, item and value.
     """
-    document, notes = read_json(path, skip=UNUSED_KEYS), Notes()
+    notes = Notes()
+    with parsing(path):
+        document = read_json(path, skip=UNUSED_KEYS)
     listed = document.get("images") if isinstance(document, dict) else None
     if images is not None and isinstance(listed, list):
         items = [item for item in listed if type(item) is dict]

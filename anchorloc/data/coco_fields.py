@@ -17,6 +17,8 @@ def checked_id(value: Any) -> Id:
     """Return an id: a string, or an integer of at most 64 bits."""
     if type(value) is str or (type(value) is int and -(2**63) <= value < 2**63):
         return value
+    if whole := whole_number(value):
+        raise ItemError(f"id {short_repr(value)} is a decimal number; write {whole}")
     raise ItemError(f"id {short_repr(value)} is neither a 64-bit integer nor a string")
 
 
@@ -29,10 +31,19 @@ def checked_name(value: Any) -> str:
     return value
 
 
+def whole_number(value: Any) -> str:
+    """Return the integer that a decimal number such as 2.0 stands for, as text; "" for any other value."""
+    return str(int(value)) if type(value) is float and value.is_integer() and abs(value) < 2**53 else ""
+
+
 def index_of(value: Any, indices: dict[Id, int], key: str, advice: str) -> int:
     """Return the index of an image or category by its id; the error for an unknown one ends with `advice`."""
     if type(value) in (int, str) and value in indices:
         return indices[value]
+    if (whole := whole_number(value)) and int(whole) in indices:
+        raise ItemError(
+            f"{key} {short_repr(value)} is a decimal number, but the annotated ids are integers; write {whole}"
+        )
     example = short_repr(next(iter(indices)))
     if type(value) is str and re.fullmatch(r"-?\d{1,18}", value) and int(value) in indices:
         raise ItemError(f"{key} {short_repr(value)} is a string, but the annotated ids are numbers; remove the quotes")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -23,12 +23,19 @@ from anchorloc.data.coco_fields import (
     is_difficult,
     whole_pixels,
 )
+from anchorloc.data.formats.listed_images import name_of_url
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size, categories_of
-from anchorloc.text import first_few, json_type, short_repr
+from anchorloc.text import first_few, json_type, short_repr, shorten
 
 T = TypeVar("T")
+REQUIRED: Final = {  # item: the keys that it must have
+    "category": ("id", "name"),
+    "image": ("id", "file_name", "width", "height"),
+    "annotation": ("image_id", "category_id", "bbox"),
+    "detection": ("image_id", "category_id", "bbox", "score"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +206,19 @@ def read_each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: 
         except ItemError as error:
             item_id = item.get("id") if type(item) is dict else None
             name = f"{what} {short_repr(item_id)}" if type(item_id) in (int, str) else what
-            raise InputError(f"{path}: {name} (item {row}): {error}") from None
+            missing = _missing_key(item, what, path)
+            raise InputError(f"{path}: {name} (item {row}){missing or f': {error}'}") from None
     return values
+
+
+def _missing_key(item: Any, what: str, path: Path) -> str:
+    """Return what to say of the first required key that an item lacks; "" if it has all."""
+    key = next((key for key in REQUIRED[what] if key not in item), None) if type(item) is dict else None
+    if key is None:
+        return ""
+    if key == "file_name" and (name := name_of_url(item.get("coco_url"))):
+        return f" has no file_name; `anchorloc doctor {path} --fix OUT` takes {short_repr(name)} from its coco_url"
+    return f" has no {key}; its keys are {first_few([shorten(one) for one in item], 8) or 'none'}"
 
 
 def _annotation_ids(items: list[dict[str, Any]], path: Path) -> Ids:

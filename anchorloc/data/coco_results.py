@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 
 from anchorloc.data.class_names import Sides, doubled_names, match_all_names, match_names
 from anchorloc.data.coco_fields import Id, checked_box, index_of
-from anchorloc.data.coco_reader import read_categories, read_each, take_objects
+from anchorloc.data.coco_reader import id_at, read_categories, read_each, read_images, take_objects
+from anchorloc.data.formats.labels import Labels
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
@@ -44,6 +46,33 @@ def read_results(path: Path, source: Annotations, notes: list[str] | None = None
     table = _read_table(path, images, source.categories, notes)
     starts = np.searchsorted(table[:, 0], np.arange(len(images) + 1))
     return [_detections(table[start:end], images[index]) for index, (start, end) in enumerate(pairwise(starts))]
+
+
+def with_detections(labels: Labels, path: Path) -> Labels:
+    """Return labels with the detections of a COCO result file in place of their boxes, each with its score.
+
+    Raises:
+        InputError: as `read_results`, or there is no detection.
+    """
+    items = {key: take_objects(dict(labels.document), key, labels.path) for key in ("images", "categories")}
+    columns, categories = read_images(items["images"], labels.path), read_categories(items["categories"], labels.path)
+    images = [id_at(columns.ids, index) for index in range(len(columns.sizes))]
+    table = _read_table(path, images, categories, None)
+    if not len(table):
+        raise InputError(f"{path} has no detections; lower decode.score_threshold of predict")
+    annotations = [
+        {
+            "id": number,
+            "image_id": images[int(image)],
+            "category_id": categories[int(label)].id,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": 0,
+            "score": score,
+        }
+        for number, (image, label, x1, y1, x2, y2, score) in enumerate(table.tolist(), 1)
+    ]
+    return replace(labels, document={**labels.document, "annotations": annotations})
 
 
 def _read_table(

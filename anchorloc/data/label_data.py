@@ -7,29 +7,31 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from anchorloc.data.class_names import drop_root
 from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
+from anchorloc.data.coco_results import with_detections
 from anchorloc.data.formats import LabeledData, Labels, find_kind, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
-from anchorloc.data.source import Split
+from anchorloc.data.source import Source, Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
 from anchorloc.structures import Category
 
 Part = Literal["train", "val", "test", "all"]
+Format = Literal["auto", "coco", "yolo", "voc", "labelme", "cvat", "csv", "via", "vott", "azure"]
 
 
 @dataclass(frozen=True)
 class LabelData(ImageSettings):
-    """A file or folder of labels in the format of COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV, with its images."""
+    """A file or folder of labels in the format of any labeling tool that `read` knows, with its images."""
 
     path: Path  # file or folder of the labels; data=PATH is short for it
-    format: Literal["auto", "coco", "yolo", "voc", "labelme", "cvat", "csv"] = "auto"  # auto looks which it is
+    format: Format = "auto"  # auto looks which it is
     images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
@@ -42,18 +44,34 @@ class LabelData(ImageSettings):
         Raises:
             InputError: a file is damaged or breaks the data policy, or there is no such split or no box to train on.
         """
-        data, part = read(self.path, self.format, self.images), self.train if split == "train" else self.val
-        if part not in data.splits:
-            found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
-            raise InputError(
-                f"{self.path} has no {part} split, but {found}; make one by `anchorloc doctor {self.path} --split DIR`"
-            )
+        return self._open(split)[0]
+
+    def open_both(self) -> tuple[LabelSource | TiledSource, LabelSource | TiledSource]:
+        """Return train and val as `open` does, from one reading of the labels."""
+        train, val = self._open("train", "val")
+        return train, val
+
+    def _open(self, *splits: Split) -> list[LabelSource | TiledSource]:
+        data = read(self.path, self.format, self.images)
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
-        source = label_source(data.splits[part], data.notes, self.image_settings, f"{data.describe()}; {data.place()}")
-        if split == "train" and not source.has_trainable_box():
-            raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
-        return self.tiles(source) if self.tiles and split == "train" else source
+        description, sources = f"{data.describe()}; {data.place()}", dict[str, LabelSource]()
+        opened: list[LabelSource | TiledSource] = []
+        for split in splits:
+            part = self.train if split == "train" else self.val
+            if part not in data.splits:
+                found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
+                raise InputError(
+                    f"{self.path} has no {part} split, but {found}; make one by "
+                    f"`anchorloc doctor {self.path} --split DIR`"
+                )
+            if part not in sources:
+                sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
+            source = sources[part]
+            if split == "train" and not source.has_trainable_box():
+                raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
+            opened.append(self.tiles(source) if self.tiles and split == "train" else source)
+        return opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +85,21 @@ class LabelSource(CocoSource):
     def fingerprint(self) -> str:
         """The SHA-256 of the labels as a COCO document."""
         return self.content
+
+
+class Splits(Protocol):
+    """The settings of a data set with two splits."""
+
+    def open(self, split: Split) -> Source: ...
+
+
+def open_both(data: Splits) -> tuple[Source, Source]:
+    """Return train and val; labels that hold both are read once.
+
+    Raises:
+        InputError: as `open` of the data.
+    """
+    return data.open_both() if isinstance(data, LabelData) else (data.open("train"), data.open("val"))
 
 
 def label_source(
@@ -130,3 +163,22 @@ def _scored_split(path: Path, data: LabeledData) -> tuple[Labels, Sequence[str]]
     if split is None and len(data.splits) > 1:
         raise InputError(f"{path} has {' and '.join(data.splits)}, but no val split; give the file of one of them")
     return data.splits[split or next(iter(data.splits))], data.notes
+
+
+def read_detections(path: Path, results: Path, kind: str = "auto", images: Path | None = None) -> LabeledData:
+    """Read the images and classes of labels, with the detections of a COCO result file in place of the boxes.
+
+    Args:
+        path: the labels in any format; a COCO file may lack annotations, as images.json of `anchorloc predict` does.
+        results: the detections, which the labels keep with their scores.
+        kind: as for `read`.
+        images: as for `read`.
+
+    Raises:
+        InputError: a file is damaged, or a detection has an image or a class that the labels lack.
+    """
+    is_coco = path.is_file() and (find_kind(path) if kind == "auto" else kind) == "coco"
+    data = read_coco_images(path, images) if is_coco else read(path, kind, images)
+    if len(data.splits) > 1:
+        raise InputError(f"{path} has {' and '.join(data.splits)}; give the file of the one that was predicted on")
+    return replace(data, splits={split: with_detections(labels, results) for split, labels in data.splits.items()})

@@ -5,6 +5,8 @@
     anchorloc doctor train.json --json findings.json
     anchorloc doctor train.json --fix clean.json
     anchorloc doctor all.json --split data --group-by patient
+    anchorloc doctor labels --convert yolo out
+    anchorloc doctor images.json --detections results.json --convert cvat out
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
 With --fix, the findings describe the input, and the status the fixed copy. Existing files are never overwritten.
@@ -25,7 +27,9 @@ from anchorloc.config import read_image_settings
 from anchorloc.data import read, write
 from anchorloc.data.class_names import drop_root
 from anchorloc.data.formats import READERS, WRITERS
+from anchorloc.data.formats.writing import WITH_SCORES
 from anchorloc.data.image_settings import KEYS
+from anchorloc.data.label_data import read_detections
 from anchorloc.doctor import (
     CocoDocument,
     diagnose,
@@ -48,9 +52,10 @@ from anchorloc.doctor.option_types import PrintRules, fold_count, rule_keys
 from anchorloc.doctor.split import compile_group_pattern
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing, refuse_filled, write_text
-from anchorloc.text import printable
+from anchorloc.text import counted, printable
 
 STDOUT = Path("-")
+BESIDE_DETECTIONS = ("val", "json", "csv", "fix", "split", "decode", "only", "skip")
 CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
@@ -58,10 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
     arguments = _parser().parse_intermixed_args(argv)
     _check(arguments)
+    if arguments.detections is not None:
+        return _convert_detections(arguments)
     reading = read_image_settings(arguments.overrides)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
-    documents, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
+    documents, data, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
     for sentence in sentences if arguments.json != STDOUT else ():
         print(printable(sentence))
     if arguments.val is not None:
@@ -96,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 0 if diagnosis.findings.clean else 1
     if arguments.convert is not None:
         kind, out = arguments.convert
-        data = read(arguments.annotations, arguments.format, arguments.images)
+        data = data or read(arguments.annotations, arguments.format, arguments.images)
         for labels in data.splits.values() if arguments.drop_root else ():
             drop_root(labels.document)
         write(data, kind, Path(out))
@@ -109,6 +116,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nwrote {printable(str(arguments.split))}:")
         print_splits(files, console)
     return status
+
+
+def _convert_detections(arguments: argparse.Namespace) -> int:
+    """Write detections as labels to correct; return the exit status."""
+    kind, out = arguments.convert
+    data = read_detections(arguments.annotations, arguments.detections, arguments.format, arguments.images)
+    write(data, kind, Path(out))
+    number = sum(len(labels.document["annotations"]) for labels in data.splits.values())
+    scores = "with their scores" if kind in WITH_SCORES else "without scores, for which the format has no place"
+    print(f"wrote {counted(number, 'detection')} as {kind}, {scores}: {printable(out)}")
+    return 0
 
 
 def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
@@ -136,6 +154,12 @@ def _check(arguments: argparse.Namespace) -> None:
         if kind not in WRITERS:
             raise InputError(f"--convert {kind} cannot be written; choose one of {', '.join(WRITERS)}")
         refuse_filled(Path(out), "folder for --convert")
+    if arguments.detections is not None:
+        others = [name for name in BESIDE_DETECTIONS if getattr(arguments, name)]
+        if arguments.convert is None:
+            raise InputError("--detections needs --convert FORMAT DIR")
+        if others:
+            raise InputError(f"--detections is for --convert alone; leave out --{others[0].replace('_', '-')}")
     if arguments.group_by_name is not None:
         compile_group_pattern(arguments.group_by_name)
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
@@ -171,14 +195,15 @@ def _parser() -> argparse.ArgumentParser:
         "annotations",
         type=Path,
         metavar="LABELS",
-        help="file or folder of labels: COCO, YOLO, Pascal VOC, LabelMe, CVAT or CSV; with --val, the train file",
+        help="file or folder of labels in COCO, YOLO, VOC or another format of --format; with --val, the train file",
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=f"how images are read: {', '.join(KEYS)}")
     parser.add_argument(
         "--format",
         choices=("auto", *READERS),
         default="auto",
-        help="format of the labels (default: auto, which looks into them)",
+        metavar="FORMAT",
+        help=f"format of the labels: {', '.join(READERS)} (default: auto, which looks into them)",
     )
     checks = parser.add_argument_group("checks")
     checks.add_argument("--images", type=Path, metavar="DIR", help="images folder; check the image files too")
@@ -214,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("FORMAT", "DIR"),
         help=f"write the labels into this folder as {', '.join(WRITERS)}; yolo, voc and labelme get the images too",
+    )
+    outputs.add_argument(
+        "--detections",
+        type=Path,
+        metavar="JSON",
+        help="with --convert, write these COCO results in place of the boxes, as labels to correct",
     )
     outputs.add_argument(
         "--drop-missing",

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data import read
+from anchorloc.data import LabeledData, read
 from anchorloc.data.formats import find_kind
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.doctor.masks import condensed
 from anchorloc.errors import InputError
@@ -83,7 +84,8 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
         raise InputError(f"the images folder {folder} does not exist; give an existing folder")
     nan_literals: list[str] = []
     skip, condense = ([], {}) if whole else (["keypoints"], {"segmentation": condensed})
-    content = read_json(path, skip, condense, nan_literals)
+    with parsing(path):
+        content = read_json(path, skip, condense, nan_literals)
     if not isinstance(content, dict):
         raise InputError(
             f"{path} holds {json_type(content)}, not an object with images, annotations and categories; "
@@ -96,7 +98,7 @@ def read_document(path: Path, folder: Path | None = None, whole: bool = False) -
 
 def read_documents(
     path: Path, folder: Path | None = None, whole: bool = False, kind: str = "auto"
-) -> tuple[list[CocoDocument], tuple[str, ...]]:
+) -> tuple[list[CocoDocument], LabeledData | None, tuple[str, ...]]:
     """Read the labels of a file or folder in any format: a document for each split, train first.
 
     COCO files are taken as they are; other formats are read strictly, so that a file that is no label file is refused.
@@ -105,13 +107,14 @@ def read_documents(
         folder: as for `read_document`; None takes the images folder of the labels, except for a single COCO file.
 
     Returns:
-        The documents, and sentences on how the labels were read.
+        The documents; what `anchorloc.data.read` gives for the labels, None for a single COCO file; and sentences on
+        how the labels were read.
 
     Raises:
         InputError: as `read_document`, or as `anchorloc.data.read`.
     """
     if (path.is_file() and kind in ("auto", "coco") and find_kind(path) == "coco") or not path.exists():
-        return [read_document(path, folder, whole)], ()
+        return [read_document(path, folder, whole)], None, ()
     data = read(path, kind, folder)
     several = len(data.splits) > 1
     documents = []
@@ -120,7 +123,7 @@ def read_documents(
         if data.format == "COCO":
             document = read_document(labels.path, labels.folder, whole)
         documents.append(replace(document, split=split if several else ""))
-    return documents, (f"{data.describe()}; {data.place()}", *data.notes)
+    return documents, data, (f"{data.describe()}; {data.place()}", *data.notes)
 
 
 def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:

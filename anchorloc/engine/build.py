@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, match_categories, refuse_other_counts
+from anchorloc.data.label_data import open_both
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
@@ -77,10 +78,10 @@ def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source,
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
             exactly one object.
     """
-    train: Source = config.data.open("train")
+    train, val = open_both(config.data)
     if {category.name for category in known} == {category.name for category in train.categories}:
         train = match_categories(train, tuple(known), ("the run", "the data"))
-    val: Source = match_categories(config.data.open("val"), train.categories)
+    val = match_categories(val, train.categories)
     for split, source in (("train", train), ("val", val)):
         refuse_other_counts(config.task == "localization", source, split)
     return train, val

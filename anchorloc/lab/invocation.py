@@ -71,4 +71,6 @@ def _labels(path: Path) -> dict[str, str]:
 
 
 def _is_annotations(path: Path | None) -> bool:
-    return path is not None and (path.is_dir() or path.suffix.lower() in (".json", ".xml", ".csv", ".data"))
+    return path is not None and (
+        path.is_dir() or path.suffix.lower() in (".json", ".jsonl", ".vott", ".xml", ".csv", ".data")
+    )

@@ -11,17 +11,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 
 from anchorloc.cli import run_command
-from anchorloc.data import read_annotations
+from anchorloc.data import LabeledData, read, read_annotations
+from anchorloc.data.formats import READERS, WRITERS
+from anchorloc.data.formats.writing import WITH_SCORES
+from anchorloc.data.formats.yolo import read_yolo
 from anchorloc.doctor import Rule, diagnose, print_diagnosis, read_document
 from anchorloc.doctor.__main__ import main
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
+from tests.data.formats.golden import boxes_by_name, photo, ultralytics
 from tests.doctor.doctor_cases import FOUND, clean
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
@@ -186,6 +191,8 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--fix", "b.json", "--skip", "unknown-image"], "need every finding; leave out --only and --skip"),
         (["--fix", "b.json", "--fix-shares", "--fix-scale", "2"], "are two readings of the same boxes; give one"),
         (["--convert", "tfrecord", "out"], "--convert tfrecord cannot be written; choose one of coco, yolo"),
+        (["--detections", "b.json"], "--detections needs --convert FORMAT DIR"),
+        (["--detections", "b.json", "--convert", "coco", "out", "--fix", "c.json"], "leave out --fix"),
         (["--folds", "3"], "need --split"),
         (["--decode"], "needs --images"),
         (["--val-images", "."], "needs --val"),
@@ -211,6 +218,82 @@ def test_options_that_contradict_each_other_are_refused_in_one_sentence(
     assert words in error
     assert error.startswith("error: ")
     assert len(error.splitlines()) == 1
+
+
+def test_a_conversion_reads_the_labels_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[Path] = []
+
+    def read_and_count(source: Path, images: Path | None = None) -> LabeledData:
+        calls.append(source)
+        return read_yolo(source, images)
+
+    monkeypatch.setitem(READERS, "yolo", read_and_count)
+    source = ultralytics(tmp_path / "set")
+    main([str(source), "--convert", "voc", str(tmp_path / "out")])
+    assert calls == [source]
+    assert read(tmp_path / "out").describe() == "Pascal VOC: 2 classes, 1 train, 1 val images"
+    assert "wrote the labels as voc" in capsys.readouterr().out
+
+
+def image_list(root: Path) -> tuple[Path, Path]:
+    """Write the images.json and results.json of a prediction on two photographs, which lie in photos."""
+    sizes = {"a.jpg": (100, 80), "b.jpg": (60, 90)}
+    for name, size in sizes.items():
+        photo(root / "photos" / name, size)
+    images = [
+        {"id": number, "file_name": name, "width": sizes[name][0], "height": sizes[name][1]}
+        for number, name in ((7, "a.jpg"), (9, "b.jpg"))
+    ]
+    categories = [{"id": 3, "name": "red"}, {"id": 1, "name": "blue"}]
+    found = [
+        {"image_id": 9, "category_id": 3, "bbox": [10, 20, 30.5, 40], "score": 0.25},
+        {"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5},
+        {"image_id": 9, "category_id": 1, "bbox": [5, 6, 7, 8], "score": 0.9},
+    ]
+    return (
+        write_document(root / "images.json", {"images": images, "categories": categories}),
+        write_document(root / "results.json", found),
+    )
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_detections_become_labels_to_correct(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, found = image_list(tmp_path)
+    out, photos = tmp_path / "out", tmp_path / "photos"
+    words = [str(images), "--detections", str(found), "--images", str(photos), "--convert", kind, str(out)]
+    assert main(words) == 0
+    said = "with their scores" if kind in WITH_SCORES else "without scores, for which the format has no place"
+    assert capsys.readouterr().out == f"wrote 3 detections as {kind}, {said}: {out}\n"
+    boxes = boxes_by_name(read(out, images=photos if kind in ("coco", "cvat") else None))
+    assert [name for name, _ in boxes["b.jpg"]] == ["blue", "red"]  # by descending score
+    expected = np.array([[5, 6, 12, 14], [10, 20, 40.5, 60]])
+    np.testing.assert_allclose(np.array([box for _, box in boxes["b.jpg"]]), expected, atol=1e-9)
+    assert [name for name, _ in boxes["a.jpg"]] == ["blue"]
+    scores = {
+        "coco": r'"score": ([0-9.]+)',
+        "labelme": r'"score": ([0-9.]+)',
+        "cvat": r'<attribute name="score">([0-9.]+)<',
+    }
+    text = "".join(path.read_text() for path in sorted(out.rglob("*")) if path.suffix in (".json", ".xml"))
+    assert re.findall(scores.get(kind, "no score"), text) == (["0.5", "0.9", "0.25"] if kind in WITH_SCORES else [])
+
+
+def test_detections_that_do_not_fit_the_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, found = image_list(tmp_path)
+    convert = ["--convert", "coco", str(tmp_path / "out")]
+    write_document(found, [{"image_id": 8, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}])
+    assert run_command(main, [str(images), "--detections", str(found), *convert]) == 2
+    assert "results.json: detection (item 0): image_id 8 is none of the 2 annotated ids" in capsys.readouterr().err
+    write_document(found, [])
+    assert run_command(main, [str(images), "--detections", str(found), *convert]) == 2
+    assert "results.json has no detections" in capsys.readouterr().err
+    assert run_command(main, [str(found), "--detections", str(found), *convert]) == 2
+    assert "results.json has no lists images and categories; give the annotations" in capsys.readouterr().err
+    source = ultralytics(tmp_path / "set")
+    assert run_command(main, [str(source), "--detections", str(found), *convert]) == 2
+    assert "has train and val; give the file of the one that was predicted on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--stride", "0"], ["--stride", "x"], ["--folds", "1"], ["--fractions", "0", "1"]])

@@ -3,7 +3,8 @@
 Roboflow: _annotations.coco.json beside the images in train, valid and test, and a root category of id 0
 (https://docs.roboflow.com). Label Studio: result.json and images/. CVAT: annotations/instances_SUBSET.json and
 images/SUBSET. LVIS: no file_name, but coco_url (https://www.lvisdataset.org/dataset). VIA: ids of images as texts
-(https://gitlab.com/vgg/via). coco-annotator: a category without names of its own (https://github.com/jsbroks/coco-annotator).
+(https://gitlab.com/vgg/via). coco-annotator: iscrowd as true or false, and keys of
+its own, such as isbbox (https://github.com/jsbroks/coco-annotator, webserver/util/coco_util.py). Azure: absolute_url.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from anchorloc.data.formats.image_finder import KNOWN, is_file
 from anchorloc.data.formats.labels import POLYGONS, Box, LabeledData, Labels, Notes, split_of
 from anchorloc.data.formats.listed_images import match_files, name_from_urls
+from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.text import first_few, short_repr
@@ -36,7 +38,7 @@ def read_coco(source: Path, images: Path | None = None) -> LabeledData:
     splits = {split: _read_file(path, split, notes, images) for split, path in _files(source).items()}
     for labels in splits.values():
         if not is_coco(labels.document):
-            raise InputError(f"{labels.path} has no lists images, annotations and categories; give a COCO file")
+            raise InputError(_not_coco(labels.path, labels.document))
     return LabeledData(FORMAT, splits, notes.sentences())
 
 
@@ -58,7 +60,8 @@ def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
         InputError: it is not JSON, or has no list of images.
     """
     notes = Notes()
-    document = read_json(path, skip=(*SKIPPED, "annotations"), nan_literals=[])  # NaN in a box does not matter here
+    with parsing(path):
+        document = read_json(path, skip=(*SKIPPED, "annotations"), nan_literals=[])  # NaN in a box does not matter here
     if isinstance(document, dict):
         document["annotations"] = []
         document.setdefault("categories", [])
@@ -68,12 +71,23 @@ def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
 
 
 def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
-    document = read_json(path, skip=(*SKIPPED, "segmentation"))
+    with parsing(path):
+        document = read_json(path, skip=(*SKIPPED, "segmentation"))
     if not is_coco(document):
         return Labels(path, document, images or path.parent)
     if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
-        document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
+        with parsing(path):
+            document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
     return _normalized(path, document, split, notes, images)
+
+
+def _not_coco(path: Path, document: Any) -> str:
+    if isinstance(document, list):
+        return (
+            f"{path} holds a list, as files of detections do; give the annotations, and convert detections by "
+            f"`anchorloc doctor ANNOTATIONS --detections {path} --convert FORMAT DIR`"
+        )
+    return f"{path} has no lists images, annotations and categories; give a COCO file"
 
 
 def is_coco(document: Any) -> bool:

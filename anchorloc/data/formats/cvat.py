@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
@@ -12,14 +13,16 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
+    around_ellipse,
+    labeled_data,
     number,
     rotated,
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.data.formats.voc import Node, parse_xml, text_of, xml_files
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -52,16 +55,13 @@ def read_cvat(source: Path, images: Path | None = None) -> LabeledData:
     if not nodes:
         raise InputError(f"{path} has no image; export the task with its images")
     splits = [split_of(node.get("subset") or "") for node in nodes]
-    for node, split in zip(nodes, splits, strict=True):
+    for node, split in tracked(zip(nodes, splits, strict=True), len(nodes), "reading CVAT"):
         builder = builders.setdefault(str(split) if None not in splits else "all", Builder(categories))
         try:
             _read_image(node, known, builder, notes)
         except ItemError as error:
             raise InputError(f"{path}: image {short_repr(node.get('id'))} {error}") from None
-    order = [split for split in ("all", "train", "val", "test") if split in builders]
-    return LabeledData(
-        FORMAT, {split: Labels(path, builders[split].document(), known.folder) for split in order}, notes.sentences()
-    )
+    return labeled_data(FORMAT, path, known.folder, builders, notes, by_name=False)
 
 
 def _file(source: Path) -> Path:
@@ -110,9 +110,8 @@ def _box(shape: Node, name: str, notes: Notes) -> Box | None:
         return around(rotated(((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top), angle))
     if shape.tag == "ellipse":
         notes.add(POLYGONS, name)
-        x, y, wide, high = value("cx"), value("cy"), value("rx"), value("ry")
-        angle = number(shape.get("rotation", "0"), "rotation")
-        return around(rotated((x, y), (2 * wide, 2 * high), angle))
+        angle = math.radians(number(shape.get("rotation", "0"), "rotation"))
+        return around_ellipse((value("cx"), value("cy")), (value("rx"), value("ry")), angle)
     if shape.tag == "mask":
         notes.add(POLYGONS, name)
         left, top = value("left"), value("top")

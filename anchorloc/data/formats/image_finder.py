@@ -11,6 +11,7 @@ from typing import Final
 
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.data.image_formats import SUFFIXES, foreign_format
 from anchorloc.data.images import read_header
 from anchorloc.errors import InputError, ItemError
@@ -58,7 +59,7 @@ def shown_sizes(paths: Sequence[Path]) -> list[Size]:
         InputError: a file is not an image.
     """
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(shown_size, paths))
+        return list(tracked(pool.map(shown_size, paths), len(paths), "reading the sizes of images"))
 
 
 def shown_size(path: Path) -> Size:

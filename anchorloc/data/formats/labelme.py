@@ -13,14 +13,14 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
+    labeled_data,
     number,
-    sorted_categories,
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
 from anchorloc.structures import Size
@@ -44,7 +44,7 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
     builders: dict[str, Builder] = {}
     splits = [_split(path, root) for path in files]
     one = None in splits
-    for path, split in zip(files, splits, strict=True):
+    for path, split in tracked(zip(files, splits, strict=True), len(files), "reading LabelMe"):
         content = read_json(path, skip=("imageData",))
         if not is_labelme(content) and source.is_dir():
             continue  # another tool's file among them
@@ -52,11 +52,7 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
         _read_file(path, content, known, builder, notes)
     if not builders:
         raise InputError(f"{source} has no LabelMe file; looked for JSON files with shapes and imagePath below it")
-    sorted_categories(list(builders.values()))
-    order = [split for split in ("all", "train", "val", "test") if split in builders]
-    return LabeledData(
-        FORMAT, {split: Labels(source, builders[split].document(), known.folder) for split in order}, notes.sentences()
-    )
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def is_labelme(content: Any) -> bool:

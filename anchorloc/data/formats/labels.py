@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from anchorloc.errors import ItemError
+from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
-from anchorloc.text import counted, short_repr
+from anchorloc.text import counted, first_few, short_repr
 
 SPLITS: Final = {  # split: the names that tools give it, as parts of file and folder names
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+ORDER: Final = ("all", *SPLITS)
 Box = tuple[float, float, float, float]
 
 
@@ -91,7 +92,7 @@ class Builder:
         self.images.append({"id": len(self.images) + 1, "file_name": name, "width": size[1], "height": size[0]})
         return len(self.images)
 
-    def add_box(self, image: int, category: str, box: Box, *, difficult: bool = False) -> None:
+    def add_box(self, image: int, category: str, box: Box, *, difficult: bool = False, crowd: bool = False) -> None:
         """Add an xyxy box in pixels.
 
         Raises:
@@ -100,9 +101,9 @@ class Builder:
         left, top, right, bottom = box
         width, height = right - left, bottom - top
         area = width * height
-        if not math.isfinite(area):
-            raise ItemError(f"has a box that is not finite: {short_repr(box)}")
-        if width < 0 or height < 0:
+        if not (width >= 0 and height >= 0 and area < math.inf):  # NaN is none of these
+            if not math.isfinite(area):
+                raise ItemError(f"has a box that is not finite: {short_repr(box)}")
             raise ItemError(f"has a box whose second corner is left of or above the first: {short_repr(box)}")
         annotation: dict[str, Any] = {
             "id": len(self.annotations) + 1,
@@ -110,7 +111,7 @@ class Builder:
             "category_id": self.categories.get(category) or self.category(category),
             "bbox": [left, top, width, height],
             "area": area,
-            "iscrowd": 0,
+            "iscrowd": 1 if crowd else 0,
         }
         if difficult:
             annotation["difficult"] = 1
@@ -133,8 +134,40 @@ class Builder:
         return {"images": self.images, "categories": categories, "annotations": self.annotations}
 
 
-def sorted_categories(builders: Sequence[Builder]) -> None:
-    """Renumber the classes of builders that share them by name, so that ids do not depend on the order of files."""
+def files_by_split(source: Path, files: Sequence[Path], what: str) -> dict[str, Path]:
+    """Return the file of each split, by its name or the folders below `source`; a single file is "all".
+
+    Raises:
+        InputError: there is no file, or several could be meant.
+    """
+    if source.is_file():
+        return {"all": source}
+    by_split: dict[str, list[Path]] = {}
+    for path in files:
+        split = split_of(path.stem) or next(filter(None, map(split_of, path.relative_to(source).parts[:-1])), None)
+        by_split.setdefault(split or "all", []).append(path)
+    several = any(len(paths) > 1 for paths in by_split.values())
+    if not files or several or ("all" in by_split and len(by_split) > 1):
+        shown = first_few([str(path.relative_to(source)) for path in files]) or "none"
+        raise InputError(f"{source} must hold one {what}, or one for each of train, val and test; it has {shown}")
+    return {split: by_split[split][0] for split in ORDER if split in by_split}
+
+
+def labeled_data(
+    format: str, source: Path, folder: Path, builders: dict[str, Builder], notes: Notes, *, by_name: bool = True
+) -> LabeledData:
+    """Return what builders of splits, which share their classes, have collected.
+
+    Args:
+        by_name: number the classes by name, so that ids do not depend on the order of the files.
+    """
+    if by_name:
+        _sort_categories(list(builders.values()))
+    splits = {split: Labels(source, builders[split].document(), folder) for split in ORDER if split in builders}
+    return LabeledData(format, splits, notes.sentences())
+
+
+def _sort_categories(builders: Sequence[Builder]) -> None:
     categories = builders[0].categories
     number = {name: place + 1 for place, name in enumerate(sorted(categories))}
     by_id = {old: number[name] for name, old in categories.items()}
@@ -151,12 +184,22 @@ def around(points: Sequence[tuple[float, float]]) -> Box:
     return min(columns), min(rows), max(columns), max(rows)
 
 
+def around_ellipse(center: tuple[float, float], radii: tuple[float, float], radians: float) -> Box:
+    """Return the box around an ellipse that is rotated about its center."""
+    cosine, sine = math.cos(radians), math.sin(radians)
+    wide = math.hypot(radii[0] * cosine, radii[1] * sine)
+    high = math.hypot(radii[0] * sine, radii[1] * cosine)
+    return center[0] - wide, center[1] - high, center[0] + wide, center[1] + high
+
+
 def number(text: Any, what: str) -> float:
     """Return a finite number.
 
     Raises:
         ItemError: it is not one.
     """
+    if type(text) is float and math.isfinite(text):
+        return text
     try:
         value = float(text)
     except (TypeError, ValueError, OverflowError):

@@ -20,7 +20,7 @@ from anchorloc.errors import ItemError
 from anchorloc.structures import Size
 from anchorloc.text import short_repr
 
-FROM_URL: Final = "images without file_name: {}; the end of coco_url is used"
+FROM_URL: Final = "images without file_name: {}; the end of their URL is used"
 SIZE_OF_FILE: Final = "images without width and height: {}; the size of the file is used"
 OTHERWISE: Final = "file names that are written otherwise than the files are called: {{}}; they are equal but for {}"
 RULES: Final[dict[str, Callable[[str], str]]] = {  # the first rule that serves all missing names counts
@@ -50,9 +50,10 @@ def name_of_url(url: Any) -> str:
 
 
 def name_from_urls(images: Sequence[Item], notes: Notes) -> None:
-    """Give images without a file_name the one at the end of their coco_url, as LVIS means it."""
+    """Give images without a file_name the one at the end of their coco_url (LVIS) or absolute_url (Azure)."""
     for item in images:
-        if item.get("file_name") is None and (name := name_of_url(item.get("coco_url"))):
+        name = name_of_url(item.get("coco_url")) or name_of_url(item.get("absolute_url"))
+        if item.get("file_name") is None and name:
             item["file_name"] = name
             notes.add(FROM_URL, name)
 

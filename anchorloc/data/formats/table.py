@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -17,17 +18,16 @@ from anchorloc.data.formats.image_finder import ImageFolder, shown_size
 from anchorloc.data.formats.labels import (
     Builder,
     LabeledData,
-    Labels,
     Notes,
+    files_by_split,
+    labeled_data,
     number,
-    sorted_categories,
-    split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import read_bytes
+from anchorloc.files import read_text
 from anchorloc.structures import Size
-from anchorloc.text import first_few
 
 FORMAT = "CSV"
 MAX_BYTES = 1 << 30
@@ -58,27 +58,31 @@ def read_table(source: Path, images: Path | None = None) -> LabeledData:
     root = source if source.is_dir() else source.parent
     known = ImageFolder(images or root, notes)
     builders: dict[str, Builder] = {}
-    for split, path in _files(source).items():
+    for split, path in files_by_split(source, sorted(source.rglob("*.csv")), "CSV file").items():
         builders[split] = builder = Builder(categories)
-        _read_file(path, known, builder)
-    sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+        rows = _Rows(known, builder)
+        read_rows(path, rows.take)
+        if not rows.images:
+            raise InputError(f"{path} has no lines of boxes; write path,x1,y1,x2,y2,class")
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
-def _files(source: Path) -> dict[str, Path]:
-    if source.is_file():
-        return {"all": source}
-    files = sorted(source.rglob("*.csv"))
-    by_split: dict[str, list[Path]] = {}
-    for path in files:
-        split = split_of(path.stem) or next(filter(None, map(split_of, path.relative_to(source).parts[:-1])), None)
-        by_split.setdefault(split or "all", []).append(path)
-    several = [paths for paths in by_split.values() if len(paths) > 1]
-    if not files or several or ("all" in by_split and len(by_split) > 1):
-        shown = first_few([str(path.relative_to(source)) for path in files]) or "none"
-        raise InputError(f"{source} must hold one CSV file, or one for each of train, val and test; it has {shown}")
-    return {split: by_split[split][0] for split in ("all", "train", "val", "test") if split in by_split}
+def read_rows(path: Path, take: Callable[[list[str]], None]) -> None:
+    """Call `take` with the cells of every line of a CSV file, blank lines left out.
+
+    Raises:
+        InputError: the file is not CSV in UTF-8, or `take` raises an ItemError; the message names the line.
+    """
+    text = read_text(path, MAX_BYTES)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for cells in tracked(reader, text.count("\n"), "reading lines"):
+            if cells and (cells[0].strip() or "".join(cells).strip()):
+                take(cells)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}; correct it") from None
+    except ItemError as error:
+        raise InputError(f"{path}, line {reader.line_num}, {error}; correct or remove the line") from None
 
 
 def columns_of(cells: Sequence[str]) -> dict[str, int] | None:
@@ -92,30 +96,50 @@ def columns_of(cells: Sequence[str]) -> dict[str, int] | None:
     return found if all(column in found for column in NEEDED) else None
 
 
-def _read_file(path: Path, images: ImageFolder, builder: Builder) -> None:
-    try:
-        text = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    known: dict[str, int] = {}
-    columns: dict[str, int] | None = None
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if columns is None:
-                columns = columns_of(cells)
-                if columns is not None:
-                    continue
-                columns = _by_number(cells)
-            _read_line(cells, columns, images, builder, known)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}; correct it") from None
-    except ItemError as error:
-        raise InputError(f"{path}, line {reader.line_num}, {error}; correct or remove the line") from None
-    if not known:
-        raise InputError(f"{path} has no lines of boxes; write path,x1,y1,x2,y2,class")
+class _Rows:
+    """Take the lines of one file: a header or none, then boxes."""
+
+    def __init__(self, folder: ImageFolder, builder: Builder) -> None:
+        self.folder, self.builder, self.add_box = folder, builder, builder.add_box
+        self.images: dict[str, int] = {}  # id of each image by its name in the table
+        self.ids: dict[str, int] = {}  # id of each image by its name in the folder
+        self.columns: dict[str, int] = {}
+        self.pick: Callable[[list[str]], tuple[str, ...]] = tuple  # the cells of NEEDED
+        self.width = 0  # the least number of cells
+
+    def take(self, cells: list[str]) -> None:
+        if not self.columns:
+            header = columns_of(cells)
+            self.columns = header or _by_number(cells)
+            self.pick = itemgetter(*(self.columns[column] for column in NEEDED))
+            self.width = max(self.columns.values()) + 1
+            if header:
+                return
+        if len(cells) < self.width:
+            raise ItemError(f"has {len(cells)} cells, but the columns need {self.width}")
+        stated, x1, y1, x2, y2, category = self.pick(cells)
+        image = self.images.get(stated) or self._image(stated, cells)
+        try:
+            box = float(x1), float(y1), float(x2), float(y2)
+        except ValueError:
+            if not f"{x1}{y1}{x2}{y2}{category}".strip():
+                return  # an image without objects
+            for cell in (x1, y1, x2, y2):
+                number(cell.strip(), "the corner")  # raises for the wrong one
+            raise
+        self.add_box(image, category.strip(), box)
+
+    def _image(self, stated: str, cells: Sequence[str]) -> int:
+        name = self.folder.find(stated.strip())
+        if name not in self.ids:
+            self.ids[name] = self.builder.add_image(name, self._size(cells, self.folder.names[name]))
+        self.images[stated] = self.ids[name]
+        return self.images[stated]
+
+    def _size(self, cells: Sequence[str], path: Path) -> Size:
+        if "height" in self.columns and "width" in self.columns:
+            return whole_size(cells[self.columns["height"]], cells[self.columns["width"]])
+        return shown_size(path)
 
 
 def _by_number(cells: Sequence[str]) -> dict[str, int]:
@@ -125,26 +149,3 @@ def _by_number(cells: Sequence[str]) -> dict[str, int]:
             f"has {len(cells)} cells and is no header with {', '.join(NEEDED)}; write path,x1,y1,x2,y2,class"
         )
     return {column: place for place, column in enumerate(order)}
-
-
-def _read_line(
-    cells: Sequence[str], columns: dict[str, int], images: ImageFolder, builder: Builder, known: dict[str, int]
-) -> None:
-    if len(cells) <= max(columns.values()):
-        raise ItemError(f"has {len(cells)} cells, but the columns need {max(columns.values()) + 1}")
-    stated = cells[columns["path"]].strip()
-    if stated not in known:
-        name = images.find(stated)
-        known[stated] = builder.add_image(name, _size(cells, columns, images.names[name]))
-    corners = [cells[columns[side]].strip() for side in ("left", "top", "right", "bottom")]
-    category = cells[columns["class"]].strip()
-    if not any(corners) and not category:
-        return  # an image without objects
-    left, top, right, bottom = (number(cell, "the corner") for cell in corners)
-    builder.add_box(known[stated], category, (left, top, right, bottom))
-
-
-def _size(cells: Sequence[str], columns: dict[str, int], path: Path) -> Size:
-    if "height" not in columns or "width" not in columns:
-        return shown_size(path)
-    return whole_size(cells[columns["height"]], cells[columns["width"]])

@@ -17,17 +17,17 @@ from anchorloc.data.formats.labels import (
     Box,
     Builder,
     LabeledData,
-    Labels,
     Notes,
     around,
+    labeled_data,
     number,
     rotated,
-    sorted_categories,
     split_of,
     whole_size,
 )
+from anchorloc.data.formats.reading_progress import parsing, tracked
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import read_bytes
+from anchorloc.files import foreign_content, read_bytes
 from anchorloc.structures import Size
 
 FORMAT = "Pascal VOC"
@@ -52,11 +52,9 @@ def read_voc(source: Path, images: Path | None = None) -> LabeledData:
     builders = {}
     for split, paths in _files(source, root).items():
         builders[split] = builder = Builder(categories)
-        for path in paths:
+        for path in tracked(paths, len(paths), "reading Pascal VOC"):
             _read_file(path, known, builder, notes)
-    sorted_categories(list(builders.values()))
-    splits = {split: Labels(source, builder.document(), known.folder) for split, builder in builders.items()}
-    return LabeledData(FORMAT, splits, notes.sentences())
+    return labeled_data(FORMAT, source, known.folder, builders, notes)
 
 
 def xml_files(folder: Path) -> list[Path]:
@@ -70,11 +68,14 @@ def parse_xml(path: Path, limit: int = MAX_XML_BYTES) -> Node:
     Raises:
         InputError: it is too large or not XML.
     """
+    data = read_bytes(path, limit)
+    foreign = foreign_content(data)
+    if foreign and "UTF" not in foreign:  # XML names its encoding
+        raise InputError(f"{path} is {foreign}")
     try:
-        return ElementTree.fromstring(read_bytes(path, limit))
+        with parsing(path):
+            return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} is not XML: {error}; correct it or export it again") from None
 
 

@@ -1,7 +1,8 @@
 """Write labels as COCO, YOLO, Pascal VOC, LabelMe or CVAT, as `read` reads them.
 
 Numbers are written in full, so that reading gives the same boxes. YOLO, VOC and LabelMe find an image by its place, so
-their folders get the image files too: linked where the file system can, else copied.
+their folders get the image files too: linked where the file system can, else copied. COCO, LabelMe and CVAT keep the
+scores of detections.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ from anchorloc.files import make_folder, refuse_filled, write_json, write_text
 from anchorloc.text import short_repr
 
 SUBSETS: Final = {"train": "Train", "val": "Validation", "test": "Test"}  # CVAT's names of the splits
+SCORE: Final = {  # CVAT keeps the score of a detection as an attribute of its box
+    "name": "score",
+    "mutable": "False",
+    "input_type": "text",
+    "default_value": "",
+    "values": "",
+}
+WITH_SCORES: Final = ("coco", "labelme", "cvat")  # formats that have a place for the score of a detection
 Item = dict[str, Any]
 
 
@@ -105,6 +114,7 @@ def _write_labelme(data: LabeledData, out: Path) -> None:
                     "description": "",
                     "shape_type": "rectangle",
                     "flags": {},
+                    **({"score": annotation["score"]} if "score" in annotation else {}),
                 }
                 for annotation in found
                 for x, y, wide, high in [annotation["bbox"]]
@@ -118,8 +128,12 @@ def _write_cvat(data: LabeledData, out: Path) -> None:
     names = names_by_id(data)
     root = _node("annotations", {"version": "1.1"})
     listed = ElementTree.Element("labels")
+    scored = any("score" in item for labels in data.splits.values() for item in labels.document["annotations"])
     for name in names.values():
-        listed.append(_node("label", {"name": name, "type": "rectangle"}))
+        label = _node("label", {"name": name, "type": "rectangle"})
+        if scored:
+            ElementTree.SubElement(label, "attributes").append(_node("attribute", SCORE))
+        listed.append(label)
     for child in ("task", "meta"):  # meta/task/labels
         listed, inner = ElementTree.Element(child), listed
         listed.append(inner)
@@ -132,8 +146,12 @@ def _write_cvat(data: LabeledData, out: Path) -> None:
             for annotation in found:
                 x, y, wide, high = annotation["bbox"]
                 corners = {"xtl": x, "ytl": y, "xbr": x + wide, "ybr": y + high}
-                box = {"label": names[annotation["category_id"]], "source": "manual", "occluded": "0", "z_order": "0"}
-                ElementTree.SubElement(node, "box", box | {key: _number(value) for key, value in corners.items()})
+                source = "auto" if "score" in annotation else "manual"
+                words = {"label": names[annotation["category_id"]], "source": source, "occluded": "0", "z_order": "0"}
+                words |= {key: _number(value) for key, value in corners.items()}
+                box = ElementTree.SubElement(node, "box", words)
+                if "score" in annotation:
+                    ElementTree.SubElement(box, "attribute", name="score").text = _number(annotation["score"])
     _write_xml(out / "annotations.xml", root)
 
 

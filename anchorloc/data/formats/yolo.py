@@ -7,6 +7,7 @@ https://docs.ultralytics.com/datasets/detect and https://github.com/AlexeyAB/dar
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +24,9 @@ from anchorloc.data.formats.image_finder import (
     shown_sizes,
 )
 from anchorloc.data.formats.labels import POLYGONS, Box, Builder, LabeledData, Labels, Notes, around, number
+from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
-from anchorloc.files import exists, read_bytes
+from anchorloc.files import exists, read_text
 from anchorloc.structures import Size
 from anchorloc.text import counted, first_few, short_repr
 
@@ -61,7 +63,8 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
     )  # the numbers decide: two classes may share a name
     for split, paths in found.items():
         builder = Builder({number: place + 1 for place, number in enumerate(numbers)}, names)
-        for image, size in zip(paths, shown_sizes(paths), strict=True):
+        labeled = zip(paths, shown_sizes(paths), strict=True)
+        for image, size in tracked(labeled, len(paths), "reading YOLO"):
             name = image.relative_to(folder)
             file = label_path(image) if images is None else _given_label_path(root, name)
             _read_labels(file, builder.add_image(name.as_posix(), size), numbers, builder, size, notes, keypoints)
@@ -128,12 +131,12 @@ def _description(source: Path, notes: Notes) -> tuple[Path, list[str], dict[str,
 
 def _yaml(path: Path, quiet: bool = False) -> Any:
     try:
-        return yaml.safe_load(read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig"))
+        return yaml.safe_load(read_text(path, MAX_LABEL_BYTES))
     except InputError:
         if quiet:
             return None
         raise
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         if quiet:
             return None
         raise InputError(f"{path} is not YAML: {str(error).splitlines()[0]}; correct it") from None
@@ -191,11 +194,7 @@ def _darknet(path: Path) -> tuple[list[str], dict[str, list[str]]]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        text = read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path, MAX_LABEL_BYTES).splitlines() if line.strip()]
 
 
 def _existing(root: Path, name: str, path: Path, notes: Notes | None = None) -> Path:
@@ -244,46 +243,47 @@ def _read_labels(
     if not is_file(path):
         notes.add(BACKGROUND, path.name)
         return
-    try:
-        lines = read_bytes(path, MAX_LABEL_BYTES).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    lines = read_text(path, MAX_LABEL_BYTES).splitlines()
     height, width = size
     for row, line in enumerate(lines):
         words = line.split()
         if not words:
             continue
         try:
-            box = _box(words[:5] if keypoints else words, path, notes)
-            left, top, right, bottom = box
-            builder.add_box(
-                image, _class(words[0], names), (left * width, top * height, right * width, bottom * height)
-            )
+            category, *values = _numbers(words[:5] if keypoints else words)
+            left, top, right, bottom = _box(values, path, notes)
+            box = left * width, top * height, right * width, bottom * height
+            builder.add_box(image, _class(category, names), box)
         except ItemError as error:
             raise InputError(f"{path}, line {row + 1}, {error}; correct or remove the line") from None
 
 
-def _class(word: str, names: Sequence[str]) -> str:
-    value = number(word, "the class")
-    if value != int(value) or not 0 <= value < len(names):
-        raise ItemError(
-            f"has the class {short_repr(word)}, which is none of the {counted(len(names), 'class')} from 0 on"
-        )
+def _numbers(words: Sequence[str]) -> list[float]:
+    """Return the numbers of a line, all finite."""
+    try:
+        values = list(map(float, words))
+    except ValueError:
+        values = [math.nan]
+    if not math.isfinite(sum(values)):
+        return [number(word, "the value") for word in words]  # raises for the wrong one
+    return values
+
+
+def _class(value: float, names: Sequence[str]) -> str:
+    if not 0 <= value < len(names) or value != int(value):
+        raise ItemError(f"has the class {value:g}, which is none of the {counted(len(names), 'class')} from 0 on")
     return names[int(value)]
 
 
-def _box(words: Sequence[str], path: Path, notes: Notes) -> Box:
+def _box(values: Sequence[float], path: Path, notes: Notes) -> Box:
     """Return the box of a line in fractions, xyxy."""
-    values = [number(word, "the value") for word in words[1:]]
-    if len(values) == 5:  # a prediction: its last number is the score
-        values = values[:4]
-    if any(not -SLACK <= value <= 1 + SLACK for value in values):
+    if len(values) < 4 or (len(values) > 5 and len(values) % 2):
+        raise ItemError(f"has {len(values) + 1} values; a box has 5, a polygon 7 or more, an odd number")
+    if min(values) < -SLACK or max(values) > 1 + SLACK:
         wrong = next(value for value in values if not -SLACK <= value <= 1 + SLACK)
         raise ItemError(f"has {wrong:g}, which is not a fraction of the image, from 0 to 1")
-    if len(values) == 4:
-        x, y, width, height = values
+    if len(values) in (4, 5):  # a prediction has a fifth: its score
+        x, y, width, height = values[:4]
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    if len(values) < 6 or len(values) % 2:
-        raise ItemError(f"has {len(words)} values; a box has 5, a polygon 7 or more, an odd number")
     notes.add(POLYGONS, path.name)
     return around(list(zip(values[::2], values[1::2], strict=True)))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Annotations, AnnotationSubset, CocoData, match_categories
+from anchorloc.data import Annotations, AnnotationSubset, CocoData, LabelData, match_categories
+from anchorloc.data.label_data import open_both
 from anchorloc.structures import BoolArray
 
 HELD_OUT = 0.2  # share of the train images, where no val split can be scored on
@@ -30,13 +31,16 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     Raises:
         InputError: an annotation file breaks the data policy, or train and val have different classes.
     """
-    train = config.data.open("train")
+    train: Annotations
     problem = _val_problem(config)
     if not problem:
-        val = match_categories(config.data.open("val"), train.categories)
+        train, val = open_both(config.data)
+        val = match_categories(val, train.categories)
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"
+    else:
+        train = config.data.open("train")
     usable = np.flatnonzero(has_boxes(train))
     count = round(HELD_OUT * len(usable))
     if not count:
@@ -56,8 +60,8 @@ def has_boxes(annotations: Annotations) -> BoolArray:
 def _val_problem(config: Config) -> str:
     """Return why the val split cannot be used; "" if it can."""
     data = config.data
+    if isinstance(data, CocoData | LabelData) and data.val == data.train:
+        return "train and val are one annotation file"
     if not isinstance(data, CocoData):
         return ""
-    if data.val == data.train:
-        return "train and val are one annotation file"
     return "" if (data.root / data.val).exists() else f"there is no {data.root / data.val}"

@@ -17,6 +17,7 @@ from anchorloc.data import LabeledData
 
 A, B = (100, 80), (60, 90)  # width, height
 RED, BLUE = (10.0, 20.0, 40.0, 60.0), (50.0, 8.0, 90.0, 32.0)  # xyxy in a.jpg
+RED_TYPE = {"type": "red", "seen": ""}
 
 
 def photo(path: Path, size: tuple[int, int]) -> None:
@@ -220,6 +221,141 @@ def via_coco(root: Path) -> Path:
     return root / "via_export_coco.json"
 
 
+def coco_annotator(root: Path) -> Path:
+    """https://github.com/jsbroks/coco-annotator, webserver/util/coco_util.py: iscrowd as false, keys of its own."""
+    photo(root / "a.jpg", A)
+    photo(root / "b.jpg", B)
+    document = coco()
+    for image in document["images"]:
+        image |= {"dataset_id": 4, "category_ids": [1, 2], "path": f"/datasets/photos/{image['file_name']}"}
+        image |= {"annotated": True, "annotating": [], "num_annotations": 2, "metadata": {}, "milliseconds": 900}
+        image |= {"regenerate_thumbnail": False, "events": []}
+    for annotation in document["annotations"]:
+        annotation |= {"iscrowd": False, "isbbox": False, "color": "#0051c9", "metadata": {}, "dataset_id": 4}
+        left, top, width, height = annotation["bbox"]
+        corners = [left, top, left + width, top, left + width, top + height, left, top + height]
+        annotation |= {"segmentation": [corners], "creator": "system", "width": 100, "height": 80}
+    for category in document["categories"]:
+        category |= {"supercategory": "", "color": "#e01f3c", "metadata": {}, "creator": "admin", "keypoint_colors": []}
+    text(root / "photos.json", json.dumps(document))
+    return root / "photos.json"
+
+
+def via_regions() -> list[dict[str, Any]]:
+    """Return the regions of a.jpg: a rectangle, a polygon and a point."""
+    polygon = {"name": "polygon", "all_points_x": [50, 90, 90], "all_points_y": [8, 8, 32]}
+    return [
+        {
+            "shape_attributes": {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40},
+            "region_attributes": RED_TYPE,
+        },
+        {"shape_attributes": polygon, "region_attributes": {"type": "blue", "seen": "yes"}},
+        {"shape_attributes": {"name": "point", "cx": 5, "cy": 5}, "region_attributes": RED_TYPE},
+    ]
+
+
+def via_project(root: Path) -> Path:
+    """https://gitlab.com/vgg/via, via-2.x.y/CodeDoc.md: a project, and its images by name and size in bytes."""
+    photo(root / "a.jpg", A)
+    photo(root / "b.jpg", B)
+    images = {
+        "a.jpg1234": {"filename": "a.jpg", "size": 1234, "regions": via_regions(), "file_attributes": {}},
+        "b.jpg567": {"filename": "b.jpg", "size": 567, "regions": [], "file_attributes": {}},
+    }
+    options = {"type": "dropdown", "options": {"red": "", "blue": ""}, "default_options": {}, "description": ""}
+    content = {
+        "_via_settings": {
+            "core": {"buffer_size": 18, "filepath": {}, "default_filepath": ""},
+            "project": {"name": "p"},
+        },
+        "_via_img_metadata": images,
+        "_via_attributes": {"region": {"type": options}, "file": {}},
+        "_via_data_format_version": "2.0.10",
+        "_via_image_id_list": list(images),
+    }
+    text(root / "via_project.json", json.dumps(content))
+    return root
+
+
+def via_splits(root: Path) -> Path:
+    """https://github.com/matterport/Mask_RCNN, samples/balloon: via_region_data.json in train and val; VIA 1's keys."""
+    for split, name, size in (("train", "a.jpg", A), ("val", "b.jpg", B)):
+        photo(root / split / name, size)
+        regions = dict(enumerate(via_regions())) if split == "train" else {}
+        image = {"fileref": "", "size": 9, "filename": name, "base64_img_data": "", "file_attributes": {}}
+        text(root / split / "via_region_data.json", json.dumps({f"{name}9": image | {"regions": regions}}))
+    return root
+
+
+def via_csv(root: Path) -> Path:
+    """https://gitlab.com/vgg/via, the annotations as CSV: one line a region, and one for an image without any."""
+    photo(root / "a.jpg", A)
+    photo(root / "b.jpg", B)
+    lines = ["filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"]
+    for number, region in enumerate(via_regions()):
+        cells = [json.dumps(region[key]).replace('"', '""') for key in ("shape_attributes", "region_attributes")]
+        lines.append(f'a.jpg,1234,"{{}}",3,{number},"{cells[0]}","{cells[1]}"')
+    lines.append('b.jpg,567,"{}",0,0,"{}","{}"')
+    text(root / "via_export_csv.csv", "\n".join(lines))
+    return root / "via_export_csv.csv"
+
+
+def vott_assets() -> dict[str, dict[str, Any]]:
+    """Return the images of a project by their ids, with their regions."""
+    assets: dict[str, dict[str, Any]] = {}
+    for place, (name, (width, height)) in enumerate((("a.jpg", A), ("b.jpg", B))):
+        size = {"width": width, "height": height}
+        asset = {"format": "jpg", "id": f"0{place}", "name": name, "path": f"file:C:/photos/{name}", "size": size}
+        assets[f"0{place}"] = {"asset": asset | {"state": 2 - place, "type": 1}, "regions": [], "version": "2.2.0"}
+    for category, kind, (left, top, right, bottom) in (("red", "RECTANGLE", RED), ("blue", "POLYGON", BLUE)):
+        box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        points = [{"x": left, "y": top}, {"x": right, "y": top}, {"x": right, "y": bottom}]
+        region = {"id": category, "type": kind, "tags": [category], "boundingBox": box, "points": points}
+        assets["00"]["regions"].append(region)
+    return assets
+
+
+def vott_export(root: Path) -> Path:
+    """https://github.com/microsoft/VoTT, src/providers/export/vottJson.ts: one file, and the images beside it."""
+    photo(root / "vott-json-export/a.jpg", A)
+    photo(root / "vott-json-export/b.jpg", B)
+    tags = [{"name": "red", "color": "#5db300"}, {"name": "blue", "color": "#e81123"}]
+    content = {"name": "photos", "securityToken": "t", "tags": tags, "version": "2.2.0", "assets": vott_assets()}
+    text(root / "vott-json-export/photos-export.json", json.dumps(content, indent=4))
+    return root
+
+
+def vott_project(root: Path) -> Path:
+    """https://github.com/microsoft/VoTT, src/models/applicationState.ts: a .vott file, and a file for each image."""
+    photo(root / "a.jpg", A)
+    photo(root / "b.jpg", B)
+    assets = vott_assets()
+    tags = [{"name": "red", "color": "#5db300"}, {"name": "blue", "color": "#e81123"}]
+    listed = {key: item["asset"] for key, item in assets.items()}
+    text(root / "photos.vott", json.dumps({"name": "photos", "tags": tags, "version": "2.2.0", "assets": listed}))
+    for key, item in assets.items():
+        text(root / f"{key}-asset.json", json.dumps(item))
+    return root
+
+
+def azure_lines(root: Path) -> Path:
+    """https://learn.microsoft.com/azure/machine-learning/reference-automl-images-schema: shares, and sizes "100px"."""
+    lines: dict[str, list[str]] = {"train": [], "validation": []}
+    for split, name, (width, height) in (("train", "a.jpg", A), ("validation", "b.jpg", B)):
+        photo(root / "images" / name, (width, height))
+        labels = [
+            {"label": category, "topX": x1 / width, "topY": y1 / height, "bottomX": x2 / width, "bottomY": y2 / height}
+            for category, (x1, y1, x2, y2) in (("red", RED), ("blue", BLUE))
+            if name == "a.jpg"
+        ]
+        details = {"format": "jpg", "width": f"{width}px", "height": f"{height}px"}
+        content = {"image_url": f"AmlDatastore://images/{name}", "image_details": details, "label": labels}
+        lines[split].append(json.dumps(content))
+    for split, some in lines.items():
+        text(root / f"{split}_annotations.jsonl", "\n".join(some) + "\n")
+    return root
+
+
 FOLDERS: dict[str, tuple[Callable[[Path], Path], str]] = {  # name: (what writes it, what is said of it)
     "ultralytics": (ultralytics, "Ultralytics YOLO: 2 classes, 1 train, 1 val images"),
     "roboflow-yolo": (roboflow_yolo, "Ultralytics YOLO: 2 classes, 1 train, 1 val images"),
@@ -235,6 +371,13 @@ FOLDERS: dict[str, tuple[Callable[[Path], Path], str]] = {  # name: (what writes
     "label-studio-coco": (label_studio_coco, "COCO: 2 classes, 2 images"),
     "lvis": (lvis, "COCO: 2 classes, 2 images"),
     "via-coco": (via_coco, "COCO: 2 classes, 2 images"),
+    "coco-annotator": (coco_annotator, "COCO: 2 classes, 2 images"),
+    "via-project": (via_project, "VIA: 2 classes, 2 images"),
+    "via-splits": (via_splits, "VIA: 2 classes, 1 train, 1 val images"),
+    "via-csv": (via_csv, "VIA: 2 classes, 2 images"),
+    "vott-export": (vott_export, "VoTT: 2 classes, 2 images"),
+    "vott-project": (vott_project, "VoTT: 2 classes, 2 images"),
+    "azure-lines": (azure_lines, "Azure: 2 classes, 1 train, 1 val images"),
 }
 
 

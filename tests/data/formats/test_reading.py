@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 
-from anchorloc.data import LabelData, LabelSource, match_categories, read, read_truth
+from anchorloc.data import LabelData, LabeledData, LabelSource, match_categories, read, read_truth
 from anchorloc.data.coco_fields import IGNORED_AREA
-from anchorloc.data.formats import READERS, find_kind
-from anchorloc.data.formats.yolo import label_path
+from anchorloc.data.formats import READERS, find_kind, reading_progress
+from anchorloc.data.formats.yolo import label_path, read_yolo
+from anchorloc.data.label_data import open_both
 from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Detections
@@ -60,6 +66,55 @@ def test_a_data_set_of_another_tool_trains_and_is_scored(tmp_path: Path) -> None
         LabelData(tmp_path, val="test").open("val")
 
 
+def test_train_and_val_come_from_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Path] = []
+
+    def read_and_count(source: Path, images: Path | None = None) -> LabeledData:
+        calls.append(source)
+        return read_yolo(source, images)
+
+    monkeypatch.setitem(READERS, "yolo", read_and_count)
+    data = LabelData(ultralytics(tmp_path))
+    train, val = open_both(data)
+    assert calls == [tmp_path]
+    assert [train.fingerprint, val.fingerprint] == [data.open("train").fingerprint, data.open("val").fingerprint]
+    both = open_both(LabelData(tmp_path, train="train", val="train"))
+    assert len(calls) == 4
+    assert both[0] is both[1]
+    assert both[0].fingerprint == train.fingerprint
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_how_far_a_long_reading_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[float, str] = {}
+    path = tmp_path / "[all].json"
+    path.write_text("[]")
+    for patience in (0.0, 60.0):
+        monkeypatch.setattr(reading_progress, "PATIENCE", patience)
+        monkeypatch.setattr(reading_progress, "LARGE", patience)
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert list(reading_progress.tracked(range(4), 4, "reading lines")) == [0, 1, 2, 3]
+        with reading_progress.parsing(path):
+            pass
+        shown[patience] = terminal.getvalue()
+    assert "reading lines" in shown[0]
+    assert "reading [all].json (0 MiB)" in shown[0]
+    assert shown[60] == ""
+    for stderr, rank in ((io.StringIO(), "0"), (Terminal(), "1")):
+        monkeypatch.setattr(reading_progress, "PATIENCE", 0.0)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        monkeypatch.setenv("RANK", rank)
+        assert list(reading_progress.tracked([5], 1, "reading lines")) == [5]
+        assert stderr.getvalue() == ""
+
+
 def test_difficult_objects_are_neither_right_nor_wrong(tmp_path: Path) -> None:
     """As VOC's devkit scores: a detection of one is no false positive, and missing it lowers no recall."""
     voc(tmp_path)
@@ -89,7 +144,7 @@ def test_what_was_not_read_as_written_is_counted(tmp_path: Path) -> None:
     assert "paths that begin with ../ and do not exist: 2; they were read without it" in notes["roboflow-yolo"]
     assert read(tmp_path / "roboflow-yolo").place() == f"images are read from {tmp_path / 'roboflow-yolo'}"
     assert "points and lines, which have no box: 1" in notes["labelme"]
-    assert "images without file_name: 2; the end of coco_url is used (first: val2017/a.jpg)" in notes["lvis"]
+    assert "images without file_name: 2; the end of their URL is used (first: val2017/a.jpg)" in notes["lvis"]
     assert "ids written as texts: 2" in notes["via-coco"]
     assert "file names that are written otherwise" in notes["label-studio-coco"]
 
@@ -109,7 +164,7 @@ WRONG: dict[str, tuple[str, str, str]] = {  # name: (file, content, what the err
     "class": (
         "labels/train/a.txt",
         "0 .5 .5 .1 .1\n2 .5 .5 .1 .1",
-        r"line 2, has the class '2', which is none of the 2",
+        r"line 2, has the class 2, which is none of the 2",
     ),
     "word": ("labels/train/a.txt", "0 .5 .5 x .1", r"line 1, has the value 'x', which is not a number"),
     "short": ("labels/train/a.txt", "0 .5 .5 .1", r"line 1, has 4 values; a box has 5, a polygon 7 or more"),
@@ -170,6 +225,131 @@ def test_classes_of_one_name_are_matched_where_ids_differ(tmp_path: Path) -> Non
     assert mapped.categories == train.categories
     assert [mapped.categories[label].name for label in mapped.target(0).labels] == ["blue"]
     assert mapped.warnings[-1] == "val has the classes under other ids than train; they are matched by name"
+
+
+def via_file(root: Path, *regions: tuple[dict[str, Any], dict[str, Any]]) -> Path:
+    """Write the annotations of one image; return their folder."""
+    photo(root / "a.jpg", A)
+    made = [{"shape_attributes": shape, "region_attributes": attributes} for shape, attributes in regions]
+    image = {"filename": "https://example.org/a.jpg?size=1", "size": -1, "regions": made, "file_attributes": {}}
+    text(root / "via_region_data.json", json.dumps({"a": image | {"filename": "http://example.org/x/A.jpg"}}))
+    return root
+
+
+RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
+
+
+def test_the_class_of_a_via_region_is_an_attribute(tmp_path: Path) -> None:
+    shapes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (RECT, {"Label": {"red": True, "blue": False}, "score": 5}),
+        ({"name": "circle", "cx": 50, "cy": 40, "r": 10.5}, {"Label": "blue", "score": ""}),
+        ({"name": "ellipse", "cx": 50, "cy": 40, "rx": 20, "ry": 10, "theta": math.pi / 2}, {"Label": 7, "score": ""}),
+    ]
+    found = boxes_by_name(read(via_file(tmp_path / "a", *shapes)))["a.jpg"]
+    assert [category for category, _ in found] == ["red", "blue", "7"]
+    boxes = np.array([[10, 20, 40, 60], [39.5, 29.5, 60.5, 50.5], [40, 20, 60, 60]])
+    np.testing.assert_allclose(np.array([box for _, box in found]), boxes, atol=1e-9)
+    one = boxes_by_name(read(via_file(tmp_path / "b", (RECT, {"what": "red", "note": ""}))))
+    assert one["a.jpg"] == [("red", [10, 20, 40, 60])]
+
+
+NO_VIA: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {  # name: (shape, attributes, what the error says)
+    "two attributes": (
+        RECT,
+        {"color": "red", "size": "large"},
+        "has regions with the attributes color, size, and none is called class, label, name",
+    ),
+    "no attribute": (RECT, {}, "has no attribute with the class of a region; add one named class in VIA"),
+    "several classes": (
+        RECT,
+        {"type": {"red": True, "blue": True}},
+        r"via_region_data\.json: a\.jpg, region 0 has several classes: red, blue",
+    ),
+    "shape": ({"name": "cloud"}, {"type": "red"}, r"a\.jpg, region 0 has the shape 'cloud', which is not known"),
+    "corner": (RECT | {"x": "left"}, {"type": "red"}, "region 0 has x 'left', which is not a number"),
+    "polygon": (
+        {"name": "polygon", "all_points_x": [1], "all_points_y": []},
+        {"type": "red"},
+        "region 0 is a polygon whose all_points_x and all_points_y are not lists of one length",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_VIA)
+def test_a_wrong_via_region_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
+    shape, attributes, said = NO_VIA[name]
+    with pytest.raises(InputError, match=said):
+        read(via_file(tmp_path, (shape, attributes)))
+
+
+def test_a_project_of_via_3_is_named(tmp_path: Path) -> None:
+    parts = ("project", "config", "attribute", "file", "metadata", "view")
+    text(tmp_path / "via.json", json.dumps({part: {} for part in parts}))
+    with pytest.raises(InputError, match=r"via\.json is a project of VIA 3, which is not read; export it as COCO"):
+        read(tmp_path / "via.json", "via")
+
+
+def test_vott_reads_tags_and_says_which_images_nobody_has_seen(tmp_path: Path) -> None:
+    source = FOLDERS["vott-export"][0](tmp_path)
+    path = source / "vott-json-export/photos-export.json"
+    content = json.loads(path.read_text())
+    content["assets"]["01"]["asset"]["state"] = 0
+    content["assets"]["00"]["regions"][0]["tags"] = ["red", "blue"]
+    content["assets"]["00"]["asset"]["size"] = None
+    path.write_text(json.dumps(content))
+    data = read(source)
+    assert [category["name"] for category in data.splits["all"].document["categories"]] == ["red", "blue"]
+    found = boxes_by_name(data)
+    assert [category for category, _ in found["a.jpg"]] == ["red", "blue", "blue"]
+    assert found["a.jpg"][0][1] == found["a.jpg"][1][1] == list(RED)
+    notes = " ".join(data.notes)
+    assert "images that nobody has opened in VoTT: 1; they are background (first: vott-json-export/b.jpg)" in notes
+    assert "regions with several tags: 1; each tag has a box" in notes
+    content["assets"]["00"]["regions"][0]["tags"] = []
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"export\.json: asset '00', region 0 has the tags \[\], which name no class"):
+        read(source)
+
+
+def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    polygon = {"label": "blue", "polygon": [["0.5", "0.1", "0.9", "0.1", "0.9", "0.4"]]}
+    crowd = {"label": "red", "topX": 0.1, "topY": 0.25, "bottomX": 0.4, "bottomY": 0.75, "isCrowd": "true"}
+    line = json.dumps({"image_url": "azureml://subscriptions/1/paths/photos/a.jpg", "label": [polygon, crowd]})
+    text(tmp_path / "labels.jsonl", f"{line}\n\n")
+    data = read(tmp_path)
+    found = dict(boxes_by_name(data)["a.jpg"])
+    np.testing.assert_allclose([found["red"], found["blue"]], [RED, BLUE], atol=1e-9)
+    assert [item["iscrowd"] for item in data.splits["all"].document["annotations"]] == [0, 1]
+    for wrong, said in (
+        ("{", r"line 1, is not JSON: Expecting"),
+        ('{"image_url": "a.jpg", "label": "red"}', "line 1, has no list label of boxes"),
+        ('{"image_url": "a.jpg", "label": [{"label": "red", "topX": 0}]}', "line 1, label 0 has topY None"),
+        ('{"image_url": "c.jpg", "label": []}', "line 1, names the image 'c.jpg', which is not below"),
+    ):
+        text(tmp_path / "labels.jsonl", wrong)
+        with pytest.raises(InputError, match=said):
+            read(tmp_path)
+
+
+def test_a_file_that_is_no_label_file_is_named(tmp_path: Path) -> None:
+    names = {  # name and content: what is said
+        ("labels.zip", b"PK\x03\x04"): "is a ZIP archive; unpack it",
+        ("labels.json", gzip.compress(b"{}")): "is compressed by gzip; unpack it",
+        ("labels.xml", "<annotations/>".encode("utf-32-le")): "is not XML",
+        ("labels.xml", b"%PDF-1.5"): "is a PDF document; give the file of the labels",
+        ("labels.csv", "a.jpg,1,2,3,4,red".encode("utf-16")): "is UTF-16 text; save it as UTF-8",
+        ("labels.tfrecord", b"\x10\x00\x00\x00\x00\x00"): "is none of the label files that are read: COCO's JSON",
+        ("results.json", b'[{"image_id": 1}]'): "holds a list, as files of detections do; give the annotations",
+    }
+    for (name, content), said in names.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(f"{name} ") + said):
+            read(tmp_path / name)
+    ultralytics(tmp_path / "yolo")
+    (tmp_path / "yolo/labels/train/a.txt").write_bytes("0 .5 .5 .1 .1".encode("utf-16"))
+    with pytest.raises(InputError, match=r"a\.txt is UTF-16 text; save it as UTF-8"):
+        read(tmp_path / "yolo")
 
 
 @pytest.mark.parametrize("name", FOLDERS)

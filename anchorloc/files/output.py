@@ -1,14 +1,12 @@
-"""Read and check files, write them atomically, and make folders for output."""
+"""Write whole files atomically, and make folders for output."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import secrets
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
@@ -17,16 +15,7 @@ from typing import Any
 
 from anchorloc.errors import InputError
 
-MAX_JSON_BYTES = 1 << 30  # parsing more would take over 10 GB of memory
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-
-
-def exists(word: str) -> bool:
-    """Return whether a word names an existing file or folder. A word too long for a file name does not."""
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def default_output(name: str = "", ending: str = "") -> Path:
@@ -102,104 +91,6 @@ def new_folder(out: Path | None, name: str) -> Iterator[Path]:
             for one in (folder, *parents):
                 one.rmdir()
         raise
-
-
-def refuse_missing(path: Path) -> None:
-    """Raise InputError unless `path` is a regular file."""
-    if not path.is_file():  # a FIFO or a device would block or never end
-        problem = "is not a regular file" if path.exists() else "does not exist"
-        raise InputError(f"{path} {problem}; check the path")
-
-
-def read_bytes(path: Path, limit: int | None = None) -> bytes:
-    """Return the content of a regular file.
-
-    Raises:
-        InputError: the file is missing, not a regular file, unreadable or larger than `limit` bytes.
-    """
-    try:
-        refuse_missing(path)
-        size = path.stat().st_size
-        if limit is not None and size > limit:
-            raise InputError(f"{path} has {size:,} bytes, more than the limit of {limit:,}; split the file")
-        return path.read_bytes()
-    except MemoryError:
-        raise InputError(f"{path} has {size:,} bytes and does not fit into memory; give a smaller file") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def read_json(
-    path: Path,
-    skip: Collection[str] = (),
-    condense: Mapping[str, Callable[[dict[str, Any]], Any]] | None = None,
-    nan_literals: list[str] | None = None,
-) -> Any:
-    """Parse a UTF-8 JSON file, with or without a byte order mark.
-
-    Args:
-        skip: keys to drop from all objects while parsing, so that large values such as masks take no memory.
-        condense: keys whose value becomes what a function makes of their object, to save memory.
-        nan_literals: if given, NaN and Infinity are accepted and their names appended to this list.
-
-    Raises:
-        InputError: the file is unreadable or not JSON, an object repeats a key, or the file contains NaN, Infinity or
-            an integer of more than 300 digits.
-    """
-    data = read_bytes(path, MAX_JSON_BYTES)
-
-    def constant(name: str) -> float:
-        if nan_literals is None:
-            raise InputError(f"{path} contains {name}, which is not JSON; replace it by a number")
-        nan_literals.append(name)
-        return float(name)
-
-    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        items = dict(pairs)
-        if len(items) < len(pairs):
-            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-            raise InputError(f"{path} has an object with the key {twice!r} twice; keep one")
-        for key in skip:
-            items.pop(key, None)
-        for key, shorten in (condense or {}).items():
-            if key in items:
-                items[key] = shorten(items)
-        return items
-
-    def parse_int(digits: str) -> int:
-        if len(digits) > 300:
-            raise InputError(f"{path} contains an integer of {len(digits)} digits; use at most 300")
-        return int(digits)
-
-    try:
-        return json.loads(
-            data.decode("utf-8-sig"),
-            parse_constant=constant,
-            object_pairs_hook=refuse_duplicates,
-            parse_int=parse_int,
-        )
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{path} is not valid JSON: {error.msg} at {where}") from None
-    except RecursionError:
-        raise InputError(f"{path} is nested too deeply; give an annotation or result file") from None
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager

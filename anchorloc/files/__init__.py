@@ -1,0 +1,49 @@
+"""Read files and say what is wrong with them; write whole files; make folders."""
+
+from anchorloc.files.content import (
+    MAX_JSON_BYTES,
+    digest,
+    exists,
+    read_bytes,
+    read_json,
+    read_text,
+    refuse_missing,
+)
+from anchorloc.files.output import (
+    default_output,
+    is_temporary,
+    keep_as,
+    make_default_folder,
+    make_folder,
+    new_folder,
+    refuse_existing,
+    refuse_filled,
+    write_bytes,
+    write_errors,
+    write_json,
+    write_text,
+)
+from anchorloc.files.signatures import foreign_content
+
+__all__ = [
+    "MAX_JSON_BYTES",
+    "default_output",
+    "digest",
+    "exists",
+    "foreign_content",
+    "is_temporary",
+    "keep_as",
+    "make_default_folder",
+    "make_folder",
+    "new_folder",
+    "read_bytes",
+    "read_json",
+    "read_text",
+    "refuse_existing",
+    "refuse_filled",
+    "refuse_missing",
+    "write_bytes",
+    "write_errors",
+    "write_json",
+    "write_text",
+]
