@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,10 +25,25 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process
 from anchorloc.engine.validation import merge_shards
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
+from benchmarks import parted_training
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
+from tests.python_processes import with_torch
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+# Forks, and lets both processes run as torchrun starts them; the status is that of the first that failed.
+TWO_PROCESSES = """
+import os, sys
+child = os.fork()
+os.environ["RANK"] = os.environ["LOCAL_RANK"] = str(int(child == 0))
+{run}
+if child:
+    status = status or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+sys.exit(status)
+"""
+TRAIN = "from anchorloc import cli, train; status = cli.run_command(train.main)"
+DISTURBED = "from tests.engine import torchrun_script; status = torchrun_script.main()"
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +59,19 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*SMALL[1:], "train.length=12 iterations", f"data={{kind: CocoData, root: '{root}'}}"]
 
 
-def torchrun(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [*TORCHRUN, *words]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+def two_processes(run: str, *words: str) -> subprocess.CompletedProcess[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return with_torch().run(TWO_PROCESSES.format(run=run), *words, **group)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, settings: list[str]) -> Path:
     """A run of two processes that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = torchrun(["-m", "anchorloc.train", *settings, "--out", str(folder)])
+    done = two_processes(TRAIN, *settings, "--out", str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
     return folder
@@ -68,7 +86,11 @@ def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> Non
 def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[str], tmp_path: Path) -> None:
     """torchrun starts the processes anew; from last.pt they end as if nothing had happened."""
     folder = tmp_path / "run"
-    done = torchrun(["--max-restarts=1", "tests/engine/torchrun_script.py", "kill", *settings, "--out", str(folder)])
+    words = ["--max-restarts=1", "tests/engine/torchrun_script.py", "kill", *settings, "--out", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*TORCHRUN, *words], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "error: process 0 of 2 stops because another process has ended" in done.stderr
     assert "Traceback" not in done.stderr
@@ -77,13 +99,13 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
     assert_same_run(whole, folder)
 
 
-def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    done = torchrun(["tests/engine/torchrun_script.py", "absent", *settings, "--out", str(folder)])
-    assert done.returncode != 0
-    assert "exitcode  : 3 " in done.stderr
-    assert "anchorloc" not in done.stderr  # no traceback of ours
-    assert not folder.exists()
+def test_a_process_that_waits_for_one_that_never_comes_can_be_ended(settings: list[str], tmp_path: Path) -> None:
+    """As torchrun ends those that are left; the other process goes before it joins."""
+    absent = "if not child: time.sleep(1); os.kill(os.getppid(), signal.SIGTERM); os._exit(3)"
+    done = two_processes(f"import signal, time\n{absent}\n{TRAIN}", *settings, "--out", str(tmp_path / "run"))
+    assert done.returncode == -signal.SIGTERM
+    assert done.stderr == ""
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -110,24 +132,25 @@ def test_a_process_that_cannot_reach_the_others_is_told(
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = torchrun(["tests/engine/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
-    assert "stopped and saved at step 5" in done.stdout
+    done = two_processes(DISTURBED, "terminate", *settings, "--out", str(folder))
+    assert "stopped and saved at step 5" in done.stdout, done.stderr
     assert weights(folder)["step"] == 5
 
 
-def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same() -> None:
+def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Briefly; `python -m benchmarks.parted_training` does 20 updates."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.parted_training", "--updates", "5", "--settling", "8"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "detections of 2 processes and of 1: equal to the last bit" in done.stdout
+
+    def forked(*words: str) -> None:
+        done = two_processes("from benchmarks import parted_training; status = parted_training.main()", *words)
+        assert done.returncode == 0, done.stderr
+
+    monkeypatch.setattr(parted_training, "in_two_processes", forked)
+    status = parted_training.main(["--updates", "3", "--settling", "8"])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "detections of 2 processes and of 1: equal to the last bit" in printed
 
 
 def test_batches_come_back_in_order_however_many_processes_there_are() -> None:
