@@ -19,7 +19,7 @@ VARIABLES = (*startup.WAITING, *startup.THREADS)
 # Imports the modules in sys.argv, then forks for each line of its input; the child runs code, the parent prints how it
 # ended.
 SERVER = """
-import importlib, json, os, sys
+import importlib, json, os, sys, traceback
 for name in sys.argv[1:]:
     importlib.import_module(name)
 while line := sys.stdin.readline():
@@ -30,8 +30,18 @@ while line := sys.stdin.readline():
             os.dup2(os.open(path, os.O_RDWR), descriptor)
         os.environ.update(variables)
         os.chdir(folder)
-        exec(code)
-        break
+        try:
+            exec(code, {"__name__": "__main__"})
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        except BaseException:
+            status = traceback.format_exc()
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1 if isinstance(status, str) else int(status or 0))  # without the seconds that an interpreter's end takes
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 COMMAND_LINE = """
@@ -80,8 +90,9 @@ def without_torch() -> ForkServer:
 
 @cache
 def with_torch() -> ForkServer:
-    """Return a server that has imported torch and the training command, and uses one thread."""
-    return ForkServer("anchorloc.train", OMP_NUM_THREADS="1")
+    """Return a server that has imported what a training needs, and uses one thread."""
+    ours = ("anchorloc.engine.run", "anchorloc.lab.anchor_coverage", "anchorloc.boxes.overlap_kernels")
+    return ForkServer(*ours, "pycocotools.cocoeval", "torch.distributed.launcher.api", OMP_NUM_THREADS="1")
 
 
 def run_python(code: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""A training of which one process ends itself at its 5th step, once; started by torchrun or by `two_processes`."""
+"""A training of which one process ends itself at its 5th step, once; started by torchrun."""
 
 import os
 import signal
