@@ -27,7 +27,7 @@ from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same, run, small, timeless, weights
-from tests.python_processes import run_python, with_torch
+from tests.python_processes import with_torch, without_torch
 
 ROOT = Path(__file__).parents[2]
 LENGTH = "train.length=9 iterations"  # 4 of 24 images each: one epoch and a half
@@ -146,12 +146,12 @@ def test_a_bug_in_a_worker_is_not_taken_for_its_death() -> None:
 
 
 KERNEL = """
-import os, pathlib, shutil, sys
-folder = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+import numba, pathlib, shutil, sys
+state, numba.config.CACHE_DIR = sys.argv[1:]
 from one_kernel import double
-if sys.argv[1] == "blocked":  # after the import, which looks for a folder that can be written
-    shutil.rmtree(folder)
-    folder.touch()
+if state == "blocked":  # after the import, which looks for a folder that can be written
+    shutil.rmtree(numba.config.CACHE_DIR)
+    pathlib.Path(numba.config.CACHE_DIR).touch()
 assert double(3) == 6
 print(sum(double.stats.cache_hits.values()))
 """
@@ -161,11 +161,11 @@ def test_a_damaged_cache_of_machine_code_is_made_anew(tmp_path: Path) -> None:
     """Whether files were cut short (a power cut), hold something else, or cannot be written."""
     lines = ("from anchorloc.boxes.jit import kernel", "@kernel", "def double(x):", "    return 2 * x")
     (tmp_path / "one_kernel.py").write_text("\n".join(lines))
-    cache, path = tmp_path / "cache", f"{ROOT}{os.pathsep}{tmp_path}"
+    cache = tmp_path / "cache"
 
     def from_cache(state: str) -> str:
         """Call the kernel in a new process, and return whether its code came from the cache."""
-        done = run_python(KERNEL, state, NUMBA_CACHE_DIR=str(cache), PYTHONPATH=path)
+        done = without_torch().run(KERNEL, state, str(cache), folder=tmp_path)
         return done.stdout.strip() or done.stderr
 
     assert from_cache("new") == "0"

@@ -26,6 +26,7 @@ from anchorloc.config import to_plain
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import Batch
+from anchorloc.engine import run as session
 from anchorloc.engine import training as loop
 from anchorloc.engine.state import resume, saving
 from anchorloc.engine.state.resume import load_last
@@ -39,7 +40,7 @@ from anchorloc.errors import InputError
 from tests.engine.small_runs import SMALL, assert_same, assert_same_run, run, small, weights
 
 ROOT = Path(__file__).parents[2]
-LENGTH = "train.length=12 iterations"
+LENGTH = "train.length=9 iterations"
 
 
 class Killed(BaseException):
@@ -48,7 +49,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 12 steps that nothing disturbed."""
+    """A run of 9 steps that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "LOG_EVERY", 2)
@@ -57,8 +58,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def frequent_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def frequent_lines_without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/test_train.py reads the reports of resumed runs, which take longer than the runs here."""
     monkeypatch.setattr(loop, "LOG_EVERY", 2)
+    monkeypatch.setattr(session, "_report", lambda *_: None)
 
 
 def at_step(number: int, act: Callable[[], object]) -> Callable[..., dict[str, float]]:
@@ -155,29 +158,26 @@ def test_a_run_killed_in_mid_epoch_goes_on_from_its_last_save(
         assert_same(ours, theirs)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(5))
-def test_a_run_killed_around_a_write_loses_nothing(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, number: int, after: bool
+@pytest.mark.parametrize("number", range(6))
+def test_a_run_killed_between_two_writes_loses_nothing(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """The writes are last.pt at the start, then last.pt and perhaps best.pt of each validation."""
     written: list[str] = []
     save = save_checkpoint
 
     def save_and_die(path: Path, state: dict[str, Any], backup: Path | None = None) -> None:
-        if len(written) == number and not after:
+        if len(written) == number:
             raise Killed
         save(path, state, backup)
         written.append(path.name)
-        if len(written) > number:
-            raise Killed
 
     with monkeypatch.context() as patch:
         for module in (saving, resume):
             patch.setattr(module, "save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             run(small(LENGTH), tmp_path / "parts")
-    assert written == ["last.pt", "last.pt", "best.pt", "last.pt", "best.pt", "last.pt"][: number + after]
+    assert written == ["last.pt", "last.pt", "best.pt", "last.pt", "best.pt", "last.pt"][:number]
     run(small(LENGTH), tmp_path / "parts", resume=True)
     assert_same_run(whole, tmp_path / "parts")
 
@@ -281,8 +281,7 @@ def move_a_box(path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "words", "difference"),
     [
-        (None, ["loss.box_weight=3.0"], "was trained with loss.box_weight=2.0, not 3.0;"),
-        (None, ["loss.box_weight=3.0", "train.seed=1"], "not 3.0 (and 1 more);"),
+        (None, ["loss.box_weight=3.0", "train.seed=1"], "with loss.box_weight=2.0, not 3.0 (and 1 more);"),
         (move_a_box, [], "other train annotations (the content of annotations/instances_train.json has changed)"),
         (rename_a_class, [], "the classes ['1 ellipse', '2 rectangle'"),
     ],
