@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VARIABLES = (*startup.WAITING, *startup.THREADS)
 
 # Imports the modules in sys.argv, then forks for each line of its input; the child runs code, the parent prints how it
-# ended.
+# ended. A child skips the end of its interpreter, which would take a second.
 SERVER = """
 import importlib, json, os, sys, traceback
 for name in sys.argv[1:]:
@@ -41,7 +41,7 @@ while line := sys.stdin.readline():
             print(status, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1 if isinstance(status, str) else int(status or 0))  # without the seconds that an interpreter's end takes
+        os._exit(1 if isinstance(status, str) else int(status or 0))
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 COMMAND_LINE = """

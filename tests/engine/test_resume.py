@@ -6,8 +6,6 @@ import math
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.synchronize import Event
@@ -38,8 +36,8 @@ from anchorloc.engine.training import Training
 from anchorloc.engine.validation import run_validation
 from anchorloc.errors import InputError
 from tests.engine.small_runs import SMALL, assert_same, assert_same_run, run, small, weights
+from tests.python_processes import with_torch
 
-ROOT = Path(__file__).parents[2]
 LENGTH = "train.length=9 iterations"
 
 
@@ -201,15 +199,7 @@ def test_a_signal_during_validation_leaves_it_for_later(
 def test_runs_killed_at_any_moment_end_like_one_that_was_not() -> None:
     """SIGKILL to real processes, once inside a write; `python -m benchmarks.kill_and_resume` does 50."""
     words = ["--kills", "2", "--inside", "1", "--iterations", "12", "--seed", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kill_and_resume", *words],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = with_torch().run("from benchmarks import kill_and_resume; kill_and_resume.main()", *words)
     assert "2 of 2 identical" in done.stdout, done.stdout + done.stderr
 
 
