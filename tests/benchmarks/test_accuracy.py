@@ -81,11 +81,11 @@ def test_all_train_and_are_not_trained_again(
 
     monkeypatch.setattr(torchvision_training, "train", look)
     assert accuracy.main(words(place, "--minutes", "0.02")) == 0
-    trained = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
-    assert seen == [peers] == [trained[1].transform]
-    assert trained[0].transform.resize == ShortestSide(48, 64)
-    assert trained[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
-    assert trained[1].train.length == "6 iterations"
+    configs = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
+    assert seen == [peers] == [configs[1].transform]
+    assert configs[0].transform.resize == ShortestSide(48, 64)
+    assert configs[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
+    assert configs[1].train.length == "6 iterations"
     rows = list(csv.DictReader(table(place).read_text().splitlines()))
     assert [row["method"] for row in rows] == ["torchvision", "ours", "ours-equal-epochs"]
     assert [(row["steps"], row["epochs"]) for row in rows[::2]] == [("3", "3.00"), ("6", "3.00")]
