@@ -68,7 +68,7 @@ def table(place: Path) -> Path:
 def test_all_train_and_are_not_trained_again(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours has a size and augmentation of its own, but those of the peer at equal epochs."""
+    """Our run has its own size and augmentation; at equal epochs it takes the peer's."""
     augmented = TINY.replace("64}}", "64}, augment: {horizontal_flip: 0.25, scale_jitter: [0.5, 2]}}")
     (place / "configs" / "tiny.yaml").write_text(augmented)
     peers = Transform(resize=ShortestSide(40, 40), augment=Augment(horizontal_flip=0.5))
