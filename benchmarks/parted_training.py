@@ -107,9 +107,7 @@ def compare(folder: Path, updates: int) -> int:
         config = read_config(None, [*SETTINGS, f"train.gradient_accumulation={parts}"])
         work(config, SINGLE_PROCESS, updates, folder)
         runs[name] = load_checkpoint(folder / RUN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = ["-m", "benchmarks.parted_training", "--updates", str(updates), "--part", str(folder)]
-    subprocess.run([*command, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    in_two_processes("--updates", str(updates), "--part", str(folder))
     runs["2 processes x 4"] = load_checkpoint(folder / RUN)
     reference, worst = runs.pop("1 x 8"), 0.0
     moved = differences({**reference, "model": load_checkpoint(folder / START)}, reference)[1]
@@ -121,6 +119,13 @@ def compare(folder: Path, updates: int) -> int:
     same = same_detections(runs["2 processes x 4"])
     print(f"detections of 2 processes and of 1: {'equal to the last bit' if same else 'DIFFERENT'}")
     return int(worst > LIMIT or not same)
+
+
+def in_two_processes(*words: str) -> None:
+    """Run this benchmark by torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words = ("-m", "benchmarks.parted_training", *words)
+    subprocess.run([*command, *words], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def differences(first: dict[str, Any], second: dict[str, Any]) -> tuple[float, float, float]:

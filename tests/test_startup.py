@@ -79,24 +79,19 @@ def test_a_variable_that_is_invalid_is_one_sentence_and_the_default(
 
 @LINUX
 @pytest.mark.parametrize(("variables", "spins"), [({}, "0"), ({"GOMP_SPINCOUNT": "123"}, "123")])
-def test_load_makes_threads_sleep_and_leaves_the_environment(variables: dict[str, str], spins: str) -> None:
+def test_load_makes_threads_sleep_and_no_more_than_the_quota_allows(variables: dict[str, str], spins: str) -> None:
+    """The environment stays as it is."""
     code = (
-        "import os, anchorloc; before = dict(os.environ); anchorloc.SquareTiles; assert dict(os.environ) == before\n"
-        "from anchorloc import startup; startup.say_what_is_late(2)"
+        "import os, anchorloc; from anchorloc import startup; before = dict(os.environ)\n"
+        "startup.cpu_quota, startup._affinity = lambda: 0.25, lambda: 8\n"
+        "anchorloc.SquareTiles; assert dict(os.environ) == before; startup.say_what_is_late(2)\n"
+        "import torch; print(torch.get_num_threads())"
     )
     done = run_python(code, OMP_DISPLAY_ENV="VERBOSE", **variables)
     assert done.returncode == 0, done.stderr
     assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
     assert "torch was loaded" not in done.stderr
-
-
-@LINUX
-def test_load_uses_as_many_threads_as_the_quota_allows() -> None:
-    code = (
-        "import anchorloc; from anchorloc import startup; startup.cpu_quota = lambda: 0.25\n"
-        "startup._affinity = lambda: 8; anchorloc.SquareTiles; import torch; print(torch.get_num_threads())"
-    )
-    assert run_python(code).stdout == "1\n"
+    assert done.stdout == "1\n"
 
 
 def test_what_cannot_be_set_any_more_is_said_once(

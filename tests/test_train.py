@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from anchorloc import evaluate, train
 from anchorloc.cli import run_command
@@ -49,22 +50,15 @@ def run(folder: Path, coco: Path, *words: str) -> int:
     return run_command(train.main, [*TINY, data, *words, "--out", str(folder)])
 
 
-def test_a_minute_on_small_shapes_learns_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The default network and settings, but for the length, the warm-up and the data."""
+def test_seconds_on_small_shapes_teach_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default network and settings, but for the length, the warm-up, the batch and the data."""
     folder = tmp_path / "run"
-    words = [
-        "train.length=60 iterations",
-        "train.warmup=10",
-        "data.val_images=40",
-        "data.size=96",
-        "--out",
-        str(folder),
-    ]
-    assert run_command(train.main, words) == 0
+    length = ["train.length=40 iterations", "train.warmup=10", "train.batch_size=8"]
+    assert run_command(train.main, [*length, "data.val_images=20", "data.size=64", "--out", str(folder)]) == 0
     losses = [row["loss"] for row in read_log(folder) if "loss" in row]
-    assert losses[-1] < 0.93 * losses[0]
+    assert losses[-1] < 0.95 * losses[0]
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert record["summary"]["AP50"] > 0.005  # untrained: 0.000
+    assert record["summary"]["AP50"] > 0.01  # untrained: 0.000
     output = capsys.readouterr().out
     assert "report" in output
     assert (folder / "report.html").is_file()
@@ -224,7 +218,8 @@ def test_every_setting_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_config_reads_and_its_parts_fit(path: Path) -> None:
-    detector = build_detector(read_config(path), 3, pretrained=False)
+    with torch.device("meta"):  # without the seconds of random weights
+        detector = build_detector(read_config(path), 3, pretrained=False)
     assert path.read_text(encoding="utf-8").startswith("# ")  # the command, and what it measured
     assert sum(weight.numel() for weight in detector.parameters()) > 1e5
 

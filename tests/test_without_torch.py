@@ -73,11 +73,18 @@ MISSPELT_SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize("words", HELP, ids=" ".join)
+@pytest.mark.parametrize("words", [*((*words, "--help") for words in HELP), ("lab",)], ids=" ".join)
 def test_help_loads_no_torch(words: Sequence[str]) -> None:
-    status, torch, output, _ = run_command_line(*words, "--help")
+    status, torch, output, _ = run_command_line(*words)
     assert (status, torch) == (0, False)
     assert output.startswith(("usage: ", "See what anchors"))
+    assert f"anchorloc {' '.join(words[:-1])}" in output
+
+
+def test_a_command_that_builds_a_network_loads_torch(desk: Path) -> None:
+    """The counter-check of the tests here: a process sees that torch was loaded."""
+    status, torch, _, _ = run_command_line("lab", "sheet", "--out", "sheet.jpg", folder=desk)
+    assert (status, torch) == (2, True)
 
 
 @pytest.mark.parametrize("words", [*MISSING, *MISSPELT_OPTIONS], ids=" ".join)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,16 +15,15 @@ from anchorloc.structures import Size
 PLAIN = ("torch", "anchorloc")  # where a subclass of Conv2d uses its weights as they are
 
 
-def fold_batch_norm(network: nn.Module, size: Size) -> None:
+def fold_batch_norm(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> None:
     """Replace every batch normalization whose input is the output of one convolution by that convolution's weights.
 
-    In evaluation both are linear, so the network computes the same up to rounding, with fewer passes over memory. A
-    convolution that also feeds another module, or several normalizations, stays as it is.
+    In evaluation both are linear, so the network computes the same up to rounding, with fewer passes over memory.
 
     Args:
-        size: (height, width) of an image that the network can take; its forward pass is traced without numbers.
+        pairs: the names of the convolutions and of their normalizations, from `foldable_pairs`.
     """
-    for conv_name, norm_name in _pairs(network, size):
+    for conv_name, norm_name in pairs:
         conv: Any = network.get_submodule(conv_name)
         norm: Any = network.get_submodule(norm_name)
         conv.weight, conv.bias = fuse_conv_bn_weights(
@@ -33,8 +33,14 @@ def fold_batch_norm(network: nn.Module, size: Size) -> None:
         setattr(network.get_submodule(parent), own, nn.Identity())
 
 
-def _pairs(network: nn.Module, size: Size) -> list[tuple[str, str]]:
-    """Return the names of the convolutions and normalizations that only feed, and are only fed by, one another."""
+def foldable_pairs(network: nn.Module, size: Size) -> list[tuple[str, str]]:
+    """Return the names of the convolutions and normalizations that only feed, and are only fed by, one another.
+
+    A convolution that also feeds another module, or several normalizations, is not among them.
+
+    Args:
+        size: (height, width) of an image that the network can take; its forward pass is traced without numbers.
+    """
     shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
     made: list[tuple[Tensor, str]] = []  # outputs of convolutions, kept so that no id is given twice
     makers: dict[int, str] = {}

@@ -28,6 +28,7 @@ from anchorloc.text import counted
 WORKER_GRACE_SECONDS = 600  # after SIGTERM a worker stays this long: a step, or compiling, may take minutes
 CACHE_SHARE = 1 / 8  # fraction of the memory of the machine or its cgroup, for each of the caches of train and val
 MAX_VALIDATION_BATCH = 16  # images, so that a large train.batch_size cannot exhaust memory
+_FITTING: set[tuple[object, ...]] = set()  # settings whose network fits its anchors; a check takes tenths of a second
 
 
 def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> Detector:
@@ -47,6 +48,9 @@ def build_detector(config: Config, classes: int, *, pretrained: bool = True) -> 
 
 def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640)) -> None:
     """Raise InputError unless the network makes one prediction per anchor, for an image of `size`."""
+    described = (config.detector, config.anchors, config.transform, size)
+    if described in _FITTING:
+        return
     canvas, _ = config.transform.resize(size)
     shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
     for factor in sorted({1.0, *config.transform.augment.multi_scale}):
@@ -66,6 +70,7 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
                 f"the network predicts for {predicted:,} anchors in an image of {height} x {width} px, but the config "
                 f"has {anchors:,}; change anchors.strides, or set transform.resize to the size the network is made for"
             )
+    _FITTING.add(described)
 
 
 def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source]:

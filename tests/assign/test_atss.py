@@ -15,7 +15,7 @@ from tests.assign.assign_twins import Scene, atss_twin, scenes
 SQUARES = AnchorGenerator(strides=(10,), shapes=(((10, 10),),))  # a board of squares, edge to edge
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(scenes(), st.sampled_from([1, 2, 9, 30]))
 def test_labels_are_those_of_brute_force(scene: Scene, candidates: int) -> None:
     assigner = ATSSAssigner(candidates)

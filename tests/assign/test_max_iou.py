@@ -25,7 +25,7 @@ PAIRS = AnchorGenerator(strides=(10,), shapes=(((10, 10), (10, 20)),))
 SIZES = tuple((x, int(x * 2 ** (1 / 3)), int(x * 2 ** (2 / 3))) for x in (32, 64, 128, 256, 512))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(st.data(), scenes())
 def test_labels_are_those_of_brute_force(data: st.DataObject, scene: Scene) -> None:
     positive, negative = data.draw(thresholds(scene))
@@ -38,7 +38,7 @@ def test_labels_are_those_of_brute_force(data: st.DataObject, scene: Scene) -> N
     np.testing.assert_array_equal(assignment.unassigned, np.flatnonzero(~learned & ~scene.crowd))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(scenes())
 def test_rescue_alone_finds_the_best_anchors(scene: Scene) -> None:
     """With a positive threshold that nothing reaches, every box with any overlap asks for its best anchor."""
@@ -47,7 +47,7 @@ def test_rescue_alone_finds_the_best_anchors(scene: Scene) -> None:
     np.testing.assert_array_equal(assigner(scene.grid, scene.boxes, scene.crowd).matched, expected)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(scenes(), st.sampled_from([(0.5, 0.4), (0.7, 0.3), (0.4, 0.4)]))
 def test_labels_are_those_of_torchvision(scene: Scene, pair: tuple[float, float]) -> None:
     boxes = scene.boxes

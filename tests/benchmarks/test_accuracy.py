@@ -68,8 +68,24 @@ def table(place: Path) -> Path:
 def test_all_train_and_are_not_trained_again(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torchvision_training, "train", lambda *others, **options: 3)  # 24 images, thrice the set
+    """Our run has its own size and augmentation; at equal epochs it takes the peer's."""
+    augmented = TINY.replace("64}}", "64}, augment: {horizontal_flip: 0.25, scale_jitter: [0.5, 2]}}")
+    (place / "configs" / "tiny.yaml").write_text(augmented)
+    peers = Transform(resize=ShortestSide(40, 40), augment=Augment(horizontal_flip=0.5))
+    monkeypatch.setattr(accuracy, "PEERS", peers)
+    seen: list[Transform] = []
+
+    def look(model: object, source: object, transform: Transform, *others: object, **options: object) -> int:
+        seen.append(transform)
+        return 3  # 24 images, thrice the set
+
+    monkeypatch.setattr(torchvision_training, "train", look)
     assert accuracy.main(words(place, "--minutes", "0.02")) == 0
+    configs = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
+    assert seen == [peers] == [configs[1].transform]
+    assert configs[0].transform.resize == ShortestSide(48, 64)
+    assert configs[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
+    assert configs[1].train.length == "6 iterations"
     rows = list(csv.DictReader(table(place).read_text().splitlines()))
     assert [row["method"] for row in rows] == ["torchvision", "ours", "ours-equal-epochs"]
     assert [(row["steps"], row["epochs"]) for row in rows[::2]] == [("3", "3.00"), ("6", "3.00")]
@@ -134,26 +150,6 @@ def test_the_peer_learns_and_its_boxes_are_in_original_pixels(tmp_path: Path) ->
     corners = np.concatenate([one.boxes for one in found])
     assert corners.min() >= 0
     assert 60 < corners.max() <= 64
-
-
-def test_at_equal_epochs_ours_has_the_peers_size_and_augmentation(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    augmented = TINY.replace("64}}", "64}, augment: {horizontal_flip: 0.25, scale_jitter: [0.5, 2]}}")
-    (place / "configs" / "tiny.yaml").write_text(augmented)
-    peers = Transform(resize=ShortestSide(40, 40), augment=Augment(horizontal_flip=0.5))
-    monkeypatch.setattr(accuracy, "PEERS", peers)
-    seen: list[Transform] = []
-
-    def look(model: object, source: object, transform: Transform, *others: object, **options: object) -> int:
-        seen.append(transform)
-        return 1
-
-    monkeypatch.setattr(torchvision_training, "train", look)
-    assert accuracy.main(words(place, "--minutes", "0.02")) == 0
-    trained = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
-    assert seen == [peers] == [trained[1].transform]
-    assert trained[0].transform.resize == ShortestSide(48, 64)
-    assert trained[0].transform.augment == Augment(horizontal_flip=0.25, scale_jitter=(0.5, 2))
-    assert trained[1].train.length == "2 iterations"
 
 
 def refused(argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:

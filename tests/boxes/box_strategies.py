@@ -1,7 +1,7 @@
 """Boxes for property tests: touching, nested and empty ones are common, and numbers go as far as is promised.
 
 Hypothesis draws bytes, a few microseconds where a list of floats takes milliseconds, and NumPy makes numbers of them:
-so thousands of examples of each property take a second or two. All bytes zero are boxes at the origin, and shorter is
+so hundreds of examples of each property take less than a second. All bytes zero are boxes at the origin, and shorter is
 simpler, so that failures shrink as usual.
 """
 
@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-many = settings(max_examples=2000 if os.environ.get("CI") else 200)
+many = settings(max_examples=500 if os.environ.get("CI") else 200)
 
 FLOATS = st.sampled_from([np.float32, np.float64])
 DRAWN = np.dtype([("kind", np.uint8), ("value", np.uint64)])  # one number comes from these

@@ -24,7 +24,7 @@ from anchorloc.detector import (
     TimmBackbone,
     TorchvisionBackbone,
 )
-from anchorloc.detector.folding import fold_batch_norm
+from anchorloc.detector.folding import fold_batch_norm, foldable_pairs
 from anchorloc.errors import InputError
 
 SMALL = ResidualBackbone((8, 8, 16, 16), (1, 1, 1, 1), 8)  # strides 8, 16, 32
@@ -61,7 +61,7 @@ def check_folds(model: nn.Module, side: int) -> None:
     images = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8)
     with torch.no_grad():
         expected = model.eval()(images)
-        fold_batch_norm(model, (side, side))
+        fold_batch_norm(model, foldable_pairs(model, (side, side)))
         found = model(images)
     for ours, theirs in ((found.logits, expected.logits), (found.deltas, expected.deltas)):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
@@ -90,7 +90,7 @@ def test_only_a_norm_that_a_convolution_feeds_alone_is_folded() -> None:
             nn.init.uniform_(value, 0.5, 2)
     images = torch.randn(1, 3, 4, 4)
     expected = network(images)
-    fold_batch_norm(network, (4, 4))
+    fold_batch_norm(network, foldable_pairs(network, (4, 4)))
     torch.testing.assert_close(network(images), expected)
     assert isinstance(network.third, nn.Identity)
     assert count_norms(network) == 2

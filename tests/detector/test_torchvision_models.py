@@ -42,7 +42,8 @@ def lite_state(path: Path) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_detections_are_those_of_torchvision(name: str) -> None:
-    found = compare(name, [noise((110, 150), 0), noise((170, 120), 1)], (128, 200))
+    images = [noise((110, 150), 0), noise((170, 120), 1)]
+    found = compare(name, images[:1] if name == "ssd300_vgg16" else images, (128, 200))  # it takes seconds an image
     assert found["same labels and order"]
     assert int(str(found["swapped in ties"])) <= 6  # out of 600: scores that float32 cannot separate
     assert int(str(found["fewest detections"])) >= 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from tests.engine.small_runs import SMALL, assert_same, run, small, timeless, weights
+from tests.python_processes import with_torch, without_torch
 
 ROOT = Path(__file__).parents[2]
 LENGTH = "train.length=9 iterations"  # 4 of 24 images each: one epoch and a half
@@ -91,29 +93,35 @@ def test_a_worker_outlives_the_first_signal_to_its_group() -> None:
         "signal.raise_signal(signal.SIGTERM)\n"
         "time.sleep(60)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "alive\n"
-    assert done.returncode == -signal.SIGTERM
+    done = with_torch().run(code)
+    assert (done.stdout, done.returncode) == ("alive\n", -signal.SIGTERM), done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_the_workers_of_a_killed_run_end() -> None:
+def test_the_workers_of_a_killed_run_end(tmp_path: Path) -> None:
     """They have made batches that nobody reads, and a process waits at its end until such are read."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     code = (
-        "import multiprocessing, os, signal, time\n"
+        "import multiprocessing, os, signal, sys, time\n"
         "from anchorloc.config import read_config\n"
         "from anchorloc.engine.build import train_loader\n"
+        "pipe = os.open(sys.argv[1], os.O_WRONLY)\n"  # the workers have it too
         "config = read_config(None, ['data.train_images=32', 'train.workers=2'])\n"
         "batches = iter(train_loader(config, config.data.open('train'), 0))\n"
         "next(batches)\n"
         "print(*[worker.pid for worker in multiprocessing.active_children()], flush=True)\n"
-        "time.sleep(3)\n"
+        "time.sleep(2)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    out, _ = process.communicate(timeout=120)  # waits for the workers too: their stdout is the same
-    assert process.returncode == -signal.SIGKILL
-    assert len(out.split()) == 2
+    done = with_torch().run(code, str(pipe))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(done.stdout.split()) == 2
+    ended, _, _ = select.select([reader], [], [], 120)
+    assert ended  # no process holds the other end any more
+    assert os.read(reader, 1) == b""
+    os.close(reader)
 
 
 @pytest.mark.parametrize(
@@ -137,41 +145,39 @@ def test_a_bug_in_a_worker_is_not_taken_for_its_death() -> None:
         raise RuntimeError("Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback")
 
 
-KERNELS = """
-import os, pathlib, shutil, sys
-folder = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
-from anchorloc.boxes import overlap_kernels, box_iou
-if sys.argv[1] == "blocked":  # after the import, which looks for a folder that can be written
-    shutil.rmtree(folder)
-    folder.touch()
-assert box_iou([[0, 0, 2, 1]], [[0, 0, 1, 1]]) == [[0.5]]
-print(sum(sum(d.stats.cache_hits.values()) for d in vars(overlap_kernels).values() if hasattr(d, "stats")))
+KERNEL = """
+import numba, pathlib, shutil, sys
+state, numba.config.CACHE_DIR = sys.argv[1:]
+from one_kernel import double
+if state == "blocked":  # after the import, which looks for a folder that can be written
+    shutil.rmtree(numba.config.CACHE_DIR)
+    pathlib.Path(numba.config.CACHE_DIR).touch()
+assert double(3) == 6
+print(sum(double.stats.cache_hits.values()))
 """
-
-
-def kernels(cache: Path, what: str) -> int:
-    """Call kernels in a new process, and return how many came from the cache."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-c", KERNELS, what]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
 
 
 def test_a_damaged_cache_of_machine_code_is_made_anew(tmp_path: Path) -> None:
     """Whether files were cut short (a power cut), hold something else, or cannot be written."""
+    lines = ("from anchorloc.boxes.jit import kernel", "@kernel", "def double(x):", "    return 2 * x")
+    (tmp_path / "one_kernel.py").write_text("\n".join(lines))
     cache = tmp_path / "cache"
-    assert kernels(cache, "new") == 0
-    hits = kernels(cache, "whole")
-    assert hits > 0
+
+    def from_cache(state: str) -> str:
+        """Call the kernel in a new process, and return whether its code came from the cache."""
+        done = without_torch().run(KERNEL, state, str(cache), folder=tmp_path)
+        return done.stdout.strip() or done.stderr
+
+    assert from_cache("new") == "0"
+    assert from_cache("whole") == "1"
     for pattern, content in (("*.nbi", b""), ("*.nbc", b"\x80\x04junk")):
         found = list(cache.rglob(pattern))
         assert found
-        for path in found:
-            path.write_bytes(content)
-        assert kernels(cache, "damaged") == 0
-        assert kernels(cache, "mended") == hits
-    assert kernels(cache, "blocked") == 0
+        for damaged in found:
+            damaged.write_bytes(content)
+        assert from_cache("damaged") == "0"
+        assert from_cache("mended") == "1"
+    assert from_cache("blocked") == "0"
 
 
 # Every command over the data set in sys.argv[1], results in the folder sys.argv[2]: prints their statuses.

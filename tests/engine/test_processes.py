@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 from torch._C._distributed_c10d import HashStore
 
+import anchorloc
 from anchorloc import train
 from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
@@ -24,10 +22,26 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process
 from anchorloc.engine.validation import merge_shards
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
+from benchmarks import parted_training
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
+from tests.python_processes import with_torch
 
-ROOT = Path(__file__).parents[2]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+PACKAGE = str(Path(anchorloc.__file__).parent)  # stands in each traceback through the package
+
+# What torchrun does, except that it forks: each import of torch would take seconds.
+TORCHRUN = """
+import os, sys
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+def run():
+    {run}
+
+where = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "tests"}}
+elastic_launch(LaunchConfig(1, 1, 2, max_restarts={restarts}, start_method="fork", **where), run)()
+"""
+TRAIN = "from anchorloc import cli, train; sys.exit(cli.run_command(train.main))"
+DISTURBED = "from tests.engine import torchrun_script; sys.exit(torchrun_script.main())"
+PARTED = "from benchmarks import parted_training; sys.exit(parted_training.main())"
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +57,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*SMALL[1:], "train.length=12 iterations", f"data={{kind: CocoData, root: '{root}'}}"]
 
 
-def torchrun(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [*TORCHRUN, *words]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
+def torchrun(run: str, *words: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run code in two processes whose sys.argv[1:] are the words."""
+    return with_torch().run(TORCHRUN.format(run=run, restarts=restarts), *words)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, settings: list[str]) -> Path:
     """A run of two processes that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = torchrun(["-m", "anchorloc.train", *settings, "--out", str(folder)])
+    done = torchrun(TRAIN, *settings, "--out", str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1
     return folder
@@ -68,22 +81,22 @@ def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> Non
 def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[str], tmp_path: Path) -> None:
     """torchrun starts the processes anew; from last.pt they end as if nothing had happened."""
     folder = tmp_path / "run"
-    done = torchrun(["--max-restarts=1", "tests/engine/torchrun_script.py", "kill", *settings, "--out", str(folder)])
+    done = torchrun(DISTURBED, "kill", *settings, "--out", str(folder), restarts=1)
     assert done.returncode == 0, done.stderr
     assert "error: process 0 of 2 stops because another process has ended" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert PACKAGE not in done.stderr
     assert done.stdout.count("training for 12 iterations") == 2
     assert done.stdout.count("resuming from step 3 (25% of 12 iterations): learning rate") == 1
     assert_same_run(whole, folder)
 
 
 def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    done = torchrun(["tests/engine/torchrun_script.py", "absent", *settings, "--out", str(folder)])
-    assert done.returncode != 0
+    run = f"if os.environ['RANK'] == '1': sys.exit(3)\n    {TRAIN}"
+    done = torchrun(run, *settings, "--out", str(tmp_path / "run"))
+    assert done.returncode == 1
     assert "exitcode  : 3 " in done.stderr
-    assert "anchorloc" not in done.stderr  # no traceback of ours
-    assert not folder.exists()
+    assert PACKAGE not in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -110,24 +123,25 @@ def test_a_process_that_cannot_reach_the_others_is_told(
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = torchrun(["tests/engine/torchrun_script.py", "terminate", *settings, "--out", str(folder)])
-    assert "stopped and saved at step 5" in done.stdout
+    done = torchrun(DISTURBED, "terminate", *settings, "--out", str(folder))
+    assert "stopped and saved at step 5" in done.stdout, done.stderr
     assert weights(folder)["step"] == 5
 
 
-def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same() -> None:
+def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Briefly; `python -m benchmarks.parted_training` does 20 updates."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.parted_training", "--updates", "5", "--settling", "8"],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "detections of 2 processes and of 1: equal to the last bit" in done.stdout
+
+    def forked(*words: str) -> None:
+        done = torchrun(PARTED, *words)
+        assert done.returncode == 0, done.stderr
+
+    monkeypatch.setattr(parted_training, "in_two_processes", forked)
+    status = parted_training.main(["--updates", "3", "--settling", "8"])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "detections of 2 processes and of 1: equal to the last bit" in printed
 
 
 def test_batches_come_back_in_order_however_many_processes_there_are() -> None:

@@ -14,8 +14,23 @@ import torch
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.errors import InputError
 from anchorloc.files import is_temporary, write_json, write_text
+from tests.python_processes import with_torch
 
-# Trains in the folder sys.argv[1]; after the 5th step it calls `disturb` with the folder.
+# Gives the process a disk of 4 MB that no other sees.
+OWN_DISK = """
+import ctypes, subprocess
+ctypes.CDLL(None).unshare(0x20000)  # CLONE_NEWNS
+subprocess.run("mount --make-rprivate / && mount -t tmpfs -o size=4m tmpfs disk", shell=True, check=True)
+"""
+# Binds root by permissions too: takes CAP_DAC_OVERRIDE, the second bit.
+BOUND_BY_PERMISSIONS = """
+import ctypes
+version, capabilities = (ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capget(version, capabilities) == 0
+capabilities[0] &= ~2
+assert ctypes.CDLL(None).capset(version, capabilities) == 0
+"""
+# Trains in the folder sys.argv[1]; after the 5th step it calls the function sys.argv[2].
 TRAINING = """
 import os, sys, pathlib
 from anchorloc import train
@@ -51,7 +66,7 @@ SETTINGS = [
     "detector.backbone={channels: [8, 8, 8, 8], blocks: [1, 1, 1, 1]}",
     "detector.pyramid.channels=8",
     "detector.head={channels: 8, depth: 1}",
-    "train={length: 12 iterations, batch_size: 2, workers: 0, validate_every: 0.2, precision: float32}",
+    "train={length: 6 iterations, batch_size: 2, workers: 0, validate_every: 0.2, precision: float32}",
 ]
 
 
@@ -61,11 +76,6 @@ def namespaces() -> str:
         return "no unshare"
     tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
     return "" if tried.returncode == 0 else "mounting is not allowed here"
-
-
-def call(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=folder)
 
 
 def assert_stopped(done: subprocess.CompletedProcess[str], reason: str) -> None:
@@ -81,23 +91,18 @@ def assert_stopped(done: subprocess.CompletedProcess[str], reason: str) -> None:
 def test_a_full_disk_stops_a_run_and_its_last_checkpoint_is_good(tmp_path: Path) -> None:
     """On a tmpfs of 4 MB, seen by this one process tree; afterwards the run goes on to its end."""
     (tmp_path / "disk").mkdir()
-    python = [sys.executable, "-c", TRAINING, "disk/run", "fill_the_disk", *SETTINGS]
-    done = call(["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=4m tmpfs disk && "$@"', "sh", *python], tmp_path)
+    done = with_torch().run(OWN_DISK + TRAINING, "disk/run", "fill_the_disk", *SETTINGS, folder=tmp_path)
     assert_stopped(done, "No space left on device")
     assert load_checkpoint(tmp_path / "good.pt")["step"] == 3  # a validation comes every 3 steps
     assert ".tmp" not in done.stdout
     assert "resumed 0" in done.stdout
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.skipif(sys.platform != "linux", reason="permissions that bind root")
 def test_a_folder_that_turns_read_only_stops_a_run_and_its_last_checkpoint_is_good(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    python = [sys.executable, "-c", TRAINING, str(folder), "forbid_writing", *SETTINGS]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("permissions do not bind root, and there is no setpriv to change that")
-        python = ["setpriv", "--bounding-set=-dac_override", *python]
-    assert_stopped(call(python, tmp_path), "Permission denied")
+    done = with_torch().run(BOUND_BY_PERMISSIONS + TRAINING, str(folder), "forbid_writing", *SETTINGS)
+    assert_stopped(done, "Permission denied")
     assert load_checkpoint(folder / "last.pt")["step"] == 3
     folder.chmod(0o755)
     assert not any(map(is_temporary, folder.iterdir()))

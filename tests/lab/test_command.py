@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,37 +230,6 @@ def test_mistakes_are_one_sentence(
     assert error.count("\n") == 1
     assert [word for word in expected if word not in error] == []
     assert list(tmp_path.iterdir()) == []
-
-
-def in_a_new_process(*words: str) -> tuple[str, str]:
-    """Run the lab; return the last line of stdout, "STATUS whether torch was loaded", and all other output."""
-    code = (
-        "import sys; from anchorloc.lab import __main__ as lab; from anchorloc.cli import run_command\n"
-        f"try: status = run_command(lab.main, {words!r})\n"
-        "except SystemExit as done: status = done.code\n"
-        "print(f'\\n{status} {\"torch\" in sys.modules}')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[-1], done.stdout + done.stderr
-
-
-def test_a_missing_file_needs_no_torch(tmp_path: Path) -> None:
-    last, output = in_a_new_process("report", str(tmp_path / "no.yaml"))
-    assert last == "2 False"
-    assert "does not exist" in output
-
-
-@pytest.mark.parametrize("words", [[], ["--help"], ["fit", "--help"], ["report", "--help"], ["sheet", "--help"]])
-def test_help_needs_no_torch(words: list[str]) -> None:
-    last, output = in_a_new_process(*words)
-    assert last == "0 False"
-    assert f"anchorloc lab {words[0] if len(words) > 1 else 'report'}" in output
-
-
-def test_work_loads_torch(tmp_path: Path) -> None:
-    """The counter-check of the tests above: the process can see that torch was loaded."""
-    last, _ = in_a_new_process("sheet", "--out", str(tmp_path / "sheet.jpg"))
-    assert last == "2 True"
 
 
 def test_a_folder_is_made_before_the_work_and_not_left_empty(tmp_path: Path) -> None:
