@@ -23,8 +23,7 @@ from anchorloc.data.coco_fields import (
     is_difficult,
     whole_pixels,
 )
-from anchorloc.data.formats.listed_images import name_of_url
-from anchorloc.data.image_paths import check_file_name
+from anchorloc.data.image_paths import check_file_name, name_of_url
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size, categories_of
 from anchorloc.text import first_few, json_type, short_repr, shorten

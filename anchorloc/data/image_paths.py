@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 import sys
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from anchorloc.errors import AccessError, ItemError
 from anchorloc.text import short_repr
@@ -75,3 +77,14 @@ def is_absent(folder: Path, name: str) -> bool:
 def means_absent(error: OSError) -> bool:
     """Return whether an error of the file system says that there is no such file."""
     return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+def name_of_url(url: Any) -> str:
+    """Return the folder and file at the end of a URL; "" if it has none."""
+    if type(url) is not str:
+        return ""
+    try:
+        parts = PurePosixPath(unquote(urlsplit(url).path)).parts
+    except ValueError:  # not an address
+        return ""
+    return "/".join(part for part in parts[-2:] if part != "/")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.data.formats.listed_images import name_of_url, near_names
+from anchorloc.data.formats.listed_images import near_names
+from anchorloc.data.image_paths import name_of_url
 from anchorloc.doctor.box_checks import ROUNDING, overshoot
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.editable_document import EditableDocument, setter

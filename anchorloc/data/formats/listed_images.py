@@ -7,14 +7,14 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from anchorloc.data.formats.image_finder import THREADS, image_names
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import last_part, loosely, with_slashes
-from anchorloc.data.image_paths import is_absent, locate
+from anchorloc.data.image_paths import is_absent, locate, name_of_url
 from anchorloc.data.images import needs_turning, read_header
 from anchorloc.errors import ItemError
 from anchorloc.structures import Size
@@ -36,17 +36,6 @@ RULES: Final[dict[str, Callable[[str], str]]] = {  # the first rule that serves 
 BY_URL: Final = "the end of coco_url"
 
 Item = dict[str, Any]
-
-
-def name_of_url(url: Any) -> str:
-    """Return the folder and file at the end of a URL; "" if it has none."""
-    if type(url) is not str:
-        return ""
-    try:
-        parts = PurePosixPath(unquote(urlsplit(url).path)).parts
-    except ValueError:  # not an address
-        return ""
-    return "/".join(part for part in parts[-2:] if part != "/")
 
 
 def name_from_urls(images: Sequence[Item], notes: Notes) -> None:
