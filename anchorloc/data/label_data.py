@@ -16,6 +16,7 @@ from anchorloc.data.coco_reader import ImageColumns, read_categories, read_image
 from anchorloc.data.coco_results import with_detections
 from anchorloc.data.formats import LabeledData, Labels, find_kind, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
+from anchorloc.data.formats.holdout import hold_out
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.source import Source, Split
 from anchorloc.data.tiles import TiledSource, Tiles
@@ -35,8 +36,14 @@ class LabelData(ImageSettings):
     images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
+    val_fraction: float = 0.0  # images to validate on where the data has no val split; 0 refuses such data
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.val_fraction <= 0.9:
+            raise ValueError(f"val_fraction must be from 0 to 0.9, got {self.val_fraction}")
 
     def open(self, split: Split) -> LabelSource | TiledSource:
         """Read a split; image files are opened later, when their pixels are needed.
@@ -55,6 +62,8 @@ class LabelData(ImageSettings):
         data = read(self.path, self.format, self.images)
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
+        if self.val_fraction and self.val not in data.splits:
+            data = self._with_val(data)
         description, sources = f"{data.describe()}; {data.place()}", dict[str, LabelSource]()
         opened: list[LabelSource | TiledSource] = []
         for split in splits:
@@ -63,7 +72,7 @@ class LabelData(ImageSettings):
                 found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
                 raise InputError(
                     f"{self.path} has no {part} split, but {found}; make one by "
-                    f"`anchorloc doctor {self.path} --split DIR`"
+                    f"`anchorloc doctor {self.path} --split DIR`, or set data.val_fraction=0.2"
                 )
             if part not in sources:
                 sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
@@ -72,6 +81,20 @@ class LabelData(ImageSettings):
                 raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
             opened.append(self.tiles(source) if self.tiles and split == "train" else source)
         return opened
+
+    def _with_val(self, data: LabeledData) -> LabeledData:
+        """Return data whose images to train on are split; they are the part `train`, or the only one."""
+        whole = self.train if self.train in data.splits else next(iter(data.splits))
+        if len(data.splits) > 1 and whole != self.train:
+            return data  # `_open` names the part that is missing
+        train, val = hold_out(data.splits[whole], self.val_fraction)
+        number, total = (len(labels.document["images"]) for labels in (val, data.splits[whole]))
+        note = (
+            f"there is no {self.val} split: {number:,} of {total:,} images are set aside for it (data.val_fraction); "
+            "images of one patient, place or video belong into one split: `anchorloc doctor --split DIR --group-by`"
+        )
+        splits = {**data.splits, self.train: train, self.val: val}
+        return replace(data, splits=splits, notes=(*data.notes, note))
 
 
 @dataclass(frozen=True, eq=False)

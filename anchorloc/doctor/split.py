@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import numpy as np
 
+from anchorloc.data.stratified_split import stratified_group_split
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.document import CocoDocument, write_json_rows
@@ -19,7 +19,7 @@ from anchorloc.doctor.rules import Severity
 from anchorloc.errors import InputError
 from anchorloc.files import make_folder, refuse_filled
 from anchorloc.structures import Float64Array, IntArray
-from anchorloc.text import counted, short_repr
+from anchorloc.text import short_repr
 
 NAMES = ("train", "val", "test")
 
@@ -92,49 +92,6 @@ def class_counts_per_image(table: AnnotationTable) -> Float64Array:
     np.add.at(counts, (table.images, table.labels), 1)
     counts[:, -1] = 1
     return counts
-
-
-def stratified_group_split(
-    counts: Float64Array, groups: Sequence[str], fractions: Sequence[float], seed: int
-) -> IntArray:
-    """Return the subset of each image, (N,), keeping groups whole and giving each subset its fraction of every column.
-
-    Groups are placed one by one, first those that hold the greatest share of some class. Each goes to the subset
-    where the squared distance to the target shares, relative to the fraction, grows least. The seed orders ties.
-
-    Args:
-        counts: what to spread, (N, K), as `class_counts_per_image` returns it.
-        groups: the group of each image.
-        fractions: of each subset, with sum 1.
-        seed: another seed gives another split.
-
-    Raises:
-        InputError: there are fewer groups than subsets.
-    """
-    names, group_of = np.unique(np.array(groups, object), return_inverse=True)
-    if len(names) < len(fractions):
-        raise InputError(
-            f"{counted(len(names), 'group')} of images cannot be split into {len(fractions)} subsets; "
-            "group by a finer key, or make fewer subsets"
-        )
-    totals = np.zeros((len(names), counts.shape[1]))
-    np.add.at(totals, group_of, counts)
-    shares = totals / np.maximum(totals.sum(axis=0), 1)  # (G, K) of the whole data set
-    order = np.array(Random(seed).sample(range(len(names)), len(names)))
-    order = order[np.argsort(-shares[order].max(axis=1), kind="stable")]
-    target = np.asarray(fractions, np.float64)[:, None]  # (P, 1)
-    filled = np.zeros((len(fractions), counts.shape[1]))
-    subset_of_group = np.empty(len(names), np.int64)
-    for left, group in zip(range(len(order), 0, -1), order.tolist(), strict=True):
-        share = shares[group]
-        growth = (share * (2 * (filled - target) + share) / target).sum(axis=1)  # (P,)
-        empty = filled[:, -1] == 0
-        if empty.sum() >= left:  # the groups left are needed for the empty subsets
-            growth[~empty] = np.inf
-        subset = int(growth.argmin())
-        subset_of_group[group] = subset
-        filled[subset] += share
-    return subset_of_group[group_of]
 
 
 def write_splits(files: Sequence[SplitFile], folder: Path) -> None:

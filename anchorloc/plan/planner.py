@@ -14,6 +14,7 @@ from anchorloc.plan.planning_rules import PLANNED, RULES
 
 AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config
+VAL_FRACTION = 0.2  # of the images, where the data has no val split
 PRETRAINED = {"detector": {"backbone": {"kind": "TorchvisionBackbone"}}}  # before the network is chosen
 
 
@@ -65,7 +66,8 @@ def read_request(path: Path | None, overrides: Sequence[str], plan: bool = False
         InputError: a file or an override is wrong.
     """
     if path is not None and is_labels(path):
-        request = PlanRequest({"data": str(path), "train": {"length": BUDGET}}, "the command line", tuple(overrides))
+        data = {"kind": "LabelData", "path": str(path), "val_fraction": VAL_FRACTION}
+        request = PlanRequest({"data": data, "train": {"length": BUDGET}}, "the command line", tuple(overrides))
         return request.config, request
     origin = "the built-in settings" if path is None else str(path)
     given = with_overrides({} if path is None else read_yaml(path), origin, overrides)

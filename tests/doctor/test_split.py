@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anchorloc.data import read_annotations
+from anchorloc.data.stratified_split import stratified_group_split
 from anchorloc.doctor import diagnose, read_document, split_document, write_splits
-from anchorloc.doctor.split import image_groups, stratified_group_split
+from anchorloc.doctor.split import image_groups
 from anchorloc.errors import InputError
 from tests.data.data_sets import write_document
 from tests.doctor.doctor_cases import clean
