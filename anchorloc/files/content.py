@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from stat import S_ISREG
@@ -14,6 +15,7 @@ from anchorloc.errors import InputError
 from anchorloc.files.json_places import after, literal, place, repeated_key
 from anchorloc.files.signatures import foreign_content
 
+_LONG_INTEGER = re.compile(r"\d{301}")
 MAX_JSON_BYTES = 1 << 30  # parsing more would take over 10 GB of memory
 
 
@@ -111,6 +113,10 @@ def read_json(
         if len(items) < len(pairs):
             offset, key = repeated_key(text)
             raise InputError(f"{path} has an object with the key {key!r} twice, {place(text, offset, start)}; keep one")
+        return items
+
+    def reduce(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        items = refuse_duplicates(pairs)
         for key in skip:
             items.pop(key, None)
         for key, shorten in (condense or {}).items():
@@ -125,7 +131,9 @@ def read_json(
         return int(digits)
 
     try:
-        return json.loads(text, parse_constant=constant, object_pairs_hook=refuse_duplicates, parse_int=parse_int)
+        hook = reduce if skip or condense else refuse_duplicates
+        whole = parse_int if _LONG_INTEGER.search(text) else None  # a call for each integer takes time
+        return json.loads(text, parse_constant=constant, object_pairs_hook=hook, parse_int=whole)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise InputError(f"{path} is empty; write or export it again") from None

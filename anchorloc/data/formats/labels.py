@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -68,6 +71,7 @@ class Notes:
         return tuple(f"{kind.format(f'{count:,}')} (first: {example})" for kind, (count, example) in self.found.items())
 
 
+MAX_FLOAT: Final = sys.float_info.max
 POLYGONS: Final = "polygons without a box: {}; the box around their points is used"
 ROTATED: Final = "rotated rectangles: {}; the upright box around each is loose"
 NO_AREA: Final = "points and lines, which have no box: {}; they are left out"
@@ -116,6 +120,25 @@ class Builder:
         if difficult:
             annotation["difficult"] = 1
         self.annotations.append(annotation)
+
+    def add_boxes(self, images: Sequence[int], categories: Sequence[str], corners: Sequence[Sequence[float]]) -> None:
+        """Add M boxes whose left, top, right and bottom are the four lists `corners`, or none of them.
+
+        Raises:
+            ItemError: as `add_box`.
+        """
+        left, top, right, bottom = np.array(corners, np.float64)  # (M,) each
+        width, height = right - left, bottom - top
+        area = width * height
+        if not ((width >= 0) & (height >= 0) & (area < math.inf)).all():
+            raise ItemError("has a box that is not finite, or whose corners are exchanged")
+        ids = {name: self.categories.get(name) or self.category(name) for name in dict.fromkeys(categories)}
+        boxes = np.stack([left, top, width, height], axis=1).tolist()
+        columns = zip(images, map(ids.__getitem__, categories), boxes, area.tolist(), strict=True)
+        self.annotations += [
+            {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": square, "iscrowd": 0}
+            for number, (image, category, box, square) in enumerate(columns, len(self.annotations) + 1)
+        ]
 
     def category(self, name: str) -> int:
         """Return the id of a class.
@@ -198,8 +221,8 @@ def number(text: Any, what: str) -> float:
     Raises:
         ItemError: it is not one.
     """
-    if type(text) is float and math.isfinite(text):
-        return text
+    if type(text) in (float, int) and -MAX_FLOAT <= text <= MAX_FLOAT:
+        return float(text)
     try:
         value = float(text)
     except (TypeError, ValueError, OverflowError):

@@ -41,7 +41,7 @@ Attributes = Mapping[str, Any]
 
 
 class _Region(NamedTuple):
-    place: str  # such as "region 2"
+    row: Any  # its number or key in its image
     shape: Attributes
     attributes: Attributes
 
@@ -107,20 +107,19 @@ def _read_json(path: Path) -> Images:
             raise InputError(f"{path}: the image {short_repr(key)} has no filename with regions; export it again")
         rows = regions.items() if isinstance(regions, dict) else enumerate(regions)  # VIA 1 numbers them by keys
         try:
-            made = [_region(f"region {row}", region) for row, region in rows]
+            made = [_region(row, region) for row, region in rows]
         except ItemError as error:
             raise InputError(f"{path}: the image {short_repr(key)}, {error}; correct or remove it") from None
         found.setdefault(item["filename"], []).extend(made)
     return found
 
 
-def _region(place: str, region: Any) -> _Region:
-    parts: list[Any] = [
-        region.get(key) if isinstance(region, dict) else None for key in ("shape_attributes", "region_attributes")
-    ]
-    if not all(isinstance(part, dict) for part in parts):
-        raise ItemError(f"{place}, is not an object with shape_attributes and region_attributes")
-    return _Region(place, *parts)
+def _region(row: Any, region: Any) -> _Region:
+    if isinstance(region, dict):
+        shape, attributes = region.get("shape_attributes"), region.get("region_attributes")
+        if isinstance(shape, dict) and isinstance(attributes, dict):
+            return _Region(row, shape, attributes)
+    raise ItemError(f"region {row}, is not an object with shape_attributes and region_attributes")
 
 
 def _read_csv(path: Path) -> Images:
@@ -139,7 +138,7 @@ def _read_csv(path: Path) -> Images:
         name, number_of, shape, attributes = (cells[place] for place in places)
         regions = found.setdefault(name, [])
         if shape.strip() not in ("", "{}"):  # an image without regions has one line too
-            regions.append(_Region(f"region {number_of}", _object(shape), _object(attributes)))
+            regions.append(_Region(number_of, _object(shape), _object(attributes)))
 
     read_rows(path, take)
     return found
@@ -192,7 +191,7 @@ def _add(path: Path, part: Images, attribute: str, known: ImageFolder, builder: 
                 if box is not None:
                     builder.add_box(image, _class(region.attributes.get(attribute)), box)
             except ItemError as error:
-                raise InputError(f"{path}: {name}, {region.place} {error}; correct or remove it") from None
+                raise InputError(f"{path}: {name}, region {region.row} {error}; correct or remove it") from None
 
 
 def _class(value: Any) -> str:
@@ -210,13 +209,14 @@ def _class(value: Any) -> str:
 def _box(shape: Attributes, name: str, notes: Notes) -> Box | None:
     """Return the box of a shape; None for points and lines."""
 
+    kind = shape.get("name")
+    if kind == "rect":
+        left, top = number(shape.get("x"), "x"), number(shape.get("y"), "y")
+        return left, top, left + number(shape.get("width"), "width"), top + number(shape.get("height"), "height")
+
     def value(key: str) -> float:
         return number(shape.get(key), key)
 
-    kind = shape.get("name")
-    if kind == "rect":
-        left, top = value("x"), value("y")
-        return left, top, left + value("width"), top + value("height")
     if kind == "circle":
         return around_ellipse((value("cx"), value("cy")), (value("r"), value("r")), 0)
     if kind == "ellipse":
