@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.data import read
-from anchorloc.data.formats import find_kind
+from anchorloc.data.formats import is_coco_file
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _read(path: Path | None, overrides: Sequence[str]) -> Config:
     """Return the config at `path`, or the default config on an annotation file, with overrides."""
     if path is None or not _is_annotations(path):
         return read_config(path, overrides)
-    if path.suffix.lower() != ".json" or find_kind(path) != "coco":
+    if not is_coco_file(path):
         return config_from_plain({"data": _labels(path)}, "the command line", overrides)
     in_annotations = path.parent.name == "annotations"  # COCO's layout: the images are beside that folder
     root = path.parent.parent if in_annotations else path.parent
