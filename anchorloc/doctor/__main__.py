@@ -1,4 +1,4 @@
-"""Check COCO annotations for mistakes that break or distort training or scoring; fix or split them.
+"""Check labels for mistakes that break or distort training or scoring; fix or split them.
 
     anchorloc doctor train.json
     anchorloc doctor train.json --images images --val val.json --decode
