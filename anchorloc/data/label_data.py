@@ -72,9 +72,11 @@ class LabelData(ImageSettings):
             part: Part = getattr(self, split)
             if part not in data.splits:
                 found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
+                helps = split != "test" and self.val not in data.splits and not self.val_fraction
+                advice = ", or set data.val_fraction=0.2" if helps else ""
                 raise InputError(
                     f"{self.path} has no {part} split, but {found}; make one by "
-                    f"`anchorloc doctor {self.path} --split DIR`, or set data.val_fraction=0.2"
+                    f"`anchorloc doctor {self.path} --split DIR`{advice}"
                 )
             if part not in sources:
                 sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
@@ -93,9 +95,10 @@ class LabelData(ImageSettings):
         number, total = (len(labels.document["images"]) for labels in (val, data.splits[whole]))
         note = (
             f"there is no {self.val} split: {number:,} of {total:,} images are set aside for it (data.val_fraction); "
-            "images of one patient, place or video belong into one split: `anchorloc doctor --split DIR --group-by`"
+            "images of one patient, place or video belong in one split: `anchorloc doctor --split DIR --group-by`"
         )
-        splits = {**data.splits, self.train: train, self.val: val}
+        others = {name: labels for name, labels in data.splits.items() if name != whole}
+        splits = {self.train: train, self.val: val, **others}
         return replace(data, splits=splits, notes=(*data.notes, note))
 
 
