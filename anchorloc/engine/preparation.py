@@ -41,7 +41,7 @@ def open_data(config: Config, console: Console, known: Sequence[Category] = ()) 
         sources = open_all_splits(config, known)
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
-    said = set[str]()  # what is odd about the labels as a whole is a warning of every split
+    said = set[str]()  # a note on the labels as a whole is among the warnings of each split
     for split, source in zip(("train", "val", "test"), sources, strict=True):
         if source is None:
             continue
