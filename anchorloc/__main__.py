@@ -13,7 +13,7 @@ from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
 
 COMMANDS: Final = {
-    "train": "train on the built-in shapes, or on your data with a config",
+    "train": "train on your labeled images, or on the built-in shapes",
     "evaluate": "score a model, or the detections of any tool, and write a report",
     "predict": "detect objects in images: drawn pictures, COCO results, a table",
     "export": "write a trained model as ONNX or torch.export file, and verify it",

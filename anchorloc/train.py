@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """Return the config file, if there is one, and the `key=value` overrides.
+    """Return the path of the data or of the config, if there is one, and the `key=value` overrides.
 
     Raises:
         InputError: there is more than one file, or a key without a value.
@@ -109,7 +109,9 @@ def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
         if _KEY.fullmatch(str(file)) and not exists(str(file)):
             raise InputError(f"{file} is neither a file nor an override; write {file}=VALUE")
     if len(files) > 1:
-        raise InputError(f"give one config file, got {' and '.join(map(str, files))}; write overrides as key=value")
+        raise InputError(
+            f"give one data set or config, got {' and '.join(map(str, files))}; write overrides as key=value"
+        )
     return (files[0] if files else None), overrides
 
 

@@ -179,7 +179,7 @@ def test_a_broken_image_is_one_sentence(
         (["train.batch_size=x"], ["train.batch_size", "'x'"]),
         (["missing.yaml"], ["missing.yaml", "does not exist"]),
         (["train.seed"], ["train.seed is neither a file nor an override; write train.seed=VALUE"]),
-        (["a.yaml", "b.yaml"], ["give one config file, got a.yaml and b.yaml"]),
+        (["a.yaml", "b.yaml"], ["give one data set or config, got a.yaml and b.yaml"]),
         (["anchors.strides=[8, 16]"], ["anchors.strides", "do not fit the feature maps"]),
         (["train.device=cuda:77"], ["cuda:77"]),
         (["train.device=abacus"], ["abacus"]),

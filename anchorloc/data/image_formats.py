@@ -14,6 +14,7 @@ SUFFIXES: Final = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"), "AVIF": (".avif",),
 }  # fmt: skip
 FORMATS: Final = tuple(SUFFIXES)
+KNOWN_SUFFIXES: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 FOREIGN_SUFFIXES: Final = {  # formats that are not read
     "HEIC": (".heic", ".heif", ".hif"), "JPEG XL": (".jxl",), "DICOM": (".dcm", ".dicom"), "SVG": (".svg",),
     "Photoshop": (".psd",),

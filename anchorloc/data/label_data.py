@@ -14,7 +14,7 @@ from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
 from anchorloc.data.coco_results import with_detections
-from anchorloc.data.formats import LabeledData, Labels, find_kind, read
+from anchorloc.data.formats import LabeledData, Labels, is_coco_file, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.formats.holdout import hold_out
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
@@ -72,9 +72,11 @@ class LabelData(ImageSettings):
             part: Part = getattr(self, split)
             if part not in data.splits:
                 found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
+                helps = split != "test" and self.val not in data.splits and not self.val_fraction
+                advice = ", or set data.val_fraction=0.2" if helps else ""
                 raise InputError(
                     f"{self.path} has no {part} split, but {found}; make one by "
-                    f"`anchorloc doctor {self.path} --split DIR`, or set data.val_fraction=0.2"
+                    f"`anchorloc doctor {self.path} --split DIR`{advice}"
                 )
             if part not in sources:
                 sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
@@ -93,9 +95,10 @@ class LabelData(ImageSettings):
         number, total = (len(labels.document["images"]) for labels in (val, data.splits[whole]))
         note = (
             f"there is no {self.val} split: {number:,} of {total:,} images are set aside for it (data.val_fraction); "
-            "images of one patient, place or video belong into one split: `anchorloc doctor --split DIR --group-by`"
+            "images of one patient, place or video belong in one split: `anchorloc doctor --split DIR --group-by`"
         )
-        splits = {**data.splits, self.train: train, self.val: val}
+        others = {name: labels for name, labels in data.splits.items() if name != whole}
+        splits = {self.train: train, self.val: val, **others}
         return replace(data, splits=splits, notes=(*data.notes, note))
 
 
@@ -167,7 +170,7 @@ def read_truth(path: Path) -> CocoAnnotations:
     Raises:
         InputError: there is none, or it breaks the data policy.
     """
-    if path.is_file() and find_kind(path) == "coco":
+    if is_coco_file(path):
         return _annotations(*read_coco_file(path))
     return _annotations(*_scored_split(path, read(path)))
 
@@ -188,8 +191,7 @@ def read_image_list(path: Path) -> ImageList:
     Raises:
         InputError: there are no images, or an image or a class breaks the data policy.
     """
-    is_coco = path.is_file() and find_kind(path) == "coco"
-    labels, notes = _scored_split(path, read_coco_images(path) if is_coco else read(path))
+    labels, notes = _scored_split(path, read_coco_images(path) if is_coco_file(path) else read(path))
     images = read_images(take_objects(labels.document, "images", labels.path), labels.path)
     listed = take_objects(labels.document, "categories", labels.path)
     categories = read_categories(listed, labels.path) if listed else ()
@@ -216,8 +218,7 @@ def read_detections(path: Path, results: Path, kind: str = "auto", images: Path 
     Raises:
         InputError: a file is damaged, or a detection has an image or a class that the labels lack.
     """
-    is_coco = path.is_file() and (find_kind(path) if kind == "auto" else kind) == "coco"
-    data = read_coco_images(path, images) if is_coco else read(path, kind, images)
+    data = read_coco_images(path, images) if is_coco_file(path, kind) else read(path, kind, images)
     if len(data.splits) > 1:
         raise InputError(f"{path} has {' and '.join(data.splits)}; give the file of the one that was predicted on")
     return replace(data, splits={split: with_detections(labels, results) for split, labels in data.splits.items()})

@@ -21,7 +21,7 @@ def stratified_group_split(
     where the squared distance to the target shares, relative to the fraction, grows least. The seed orders ties.
 
     Args:
-        counts: what to spread, (N, K), as `class_counts_per_image` returns it.
+        counts: what to spread, (N, K), such as the boxes of each class in each image.
         groups: the group of each image.
         fractions: of each subset, with sum 1.
         seed: another seed gives another split.

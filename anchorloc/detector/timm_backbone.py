@@ -46,7 +46,9 @@ def _network(settings: TimmBackbone, pretrained: bool = False, **options: Any) -
         return timm.create_model(settings.name, pretrained=pretrained, features_only=True, **options)
     except Exception as error:  # many types: unknown name, no features, no network
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        more = "; set backbone.weights to a file, or to none, where nothing can be downloaded" if pretrained else ""
+        more = (
+            "; set detector.backbone.weights to a file, or to none, if nothing can be downloaded" if pretrained else ""
+        )
         raise InputError(f"timm cannot make {settings.name!r} with features: {reason}{more}") from None
 
 

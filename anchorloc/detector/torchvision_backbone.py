@@ -74,7 +74,7 @@ def _network(settings: TorchvisionBackbone, weights: str) -> nn.Module:
     except (URLError, OSError) as error:
         raise InputError(
             f"the weights of {name} cannot be downloaded ({error}); "
-            "set backbone.weights to a local file, or to none for random ones"
+            "set detector.backbone.weights to a local file, or to none for random ones"
         ) from None
     except (KeyError, ValueError):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The data-set doctor: find what breaks or distorts training or scoring in COCO annotations, fix it, split the data."""
+"""The data-set doctor: find what breaks or distorts training or scoring in annotations, fix it, split the data."""
 
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
 from anchorloc.doctor.document import CocoDocument, json_rows, read_document, read_documents, write_json_rows

@@ -1,4 +1,4 @@
-"""Check COCO annotations for mistakes that break or distort training or scoring; fix or split them.
+"""Check labels for mistakes that break or distort training or scoring; fix or split them.
 
     anchorloc doctor train.json
     anchorloc doctor train.json --images images --val val.json --decode
@@ -48,21 +48,16 @@ from anchorloc.doctor import (
     write_splits,
 )
 from anchorloc.doctor.conversions import chosen_conversion
-from anchorloc.doctor.option_types import PrintRules, fold_count, rule_keys
-from anchorloc.doctor.split import compile_group_pattern
+from anchorloc.doctor.options import STDOUT, PrintRules, check_options, fold_count, rule_keys
 from anchorloc.errors import InputError
-from anchorloc.files import refuse_existing, refuse_filled, write_text
+from anchorloc.files import write_text
 from anchorloc.text import counted, printable
-
-STDOUT = Path("-")
-BESIDE_DETECTIONS = ("val", "json", "csv", "fix", "split", "decode", "only", "skip")
-CONVERSIONS = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
     arguments = _parser().parse_intermixed_args(argv)
-    _check(arguments)
+    check_options(arguments)
     if arguments.detections is not None:
         return _convert_detections(arguments)
     reading = read_image_settings(arguments.overrides)
@@ -134,59 +129,6 @@ def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
     if len(documents) > 1:
         splits = ", ".join(document.split for document in documents)
         raise InputError(f"{options} need one file, but the labels have {splits}; give the file of one of them")
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse options that contradict each other and outputs that exist, before the work."""
-    for option in ("json", "csv", "fix"):
-        path = getattr(arguments, option)
-        if path is None or path == STDOUT:
-            continue
-        refuse_existing(path, f"--{option}")
-        if not path.parent.is_dir():
-            raise InputError(f"the folder {path.parent} does not exist; make it, or give another --{option}")
-    for option in ("images", "val_images"):
-        folder = getattr(arguments, option)
-        if folder is not None and not folder.is_dir():
-            raise InputError(f"--{option.replace('_', '-')} {folder} does not exist; give an existing folder")
-    if arguments.convert is not None:
-        kind, out = arguments.convert
-        if kind not in WRITERS:
-            raise InputError(f"--convert {kind} cannot be written; choose one of {', '.join(WRITERS)}")
-        refuse_filled(Path(out), "folder for --convert")
-    if arguments.detections is not None:
-        others = [name for name in BESIDE_DETECTIONS if getattr(arguments, name)]
-        if arguments.convert is None:
-            raise InputError("--detections needs --convert FORMAT DIR")
-        if others:
-            raise InputError(f"--detections is for --convert alone; leave out --{others[0].replace('_', '-')}")
-    if arguments.group_by_name is not None:
-        compile_group_pattern(arguments.group_by_name)
-    outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]
-    if len(set(outputs)) < len(outputs):
-        raise InputError("two of --json, --csv, --fix and --split name the same path; give each its own")
-    if arguments.split is not None:
-        refuse_filled(arguments.split, "--split")
-        if arguments.val is not None:
-            raise InputError("--split makes its own val file; leave out --val")
-    elif arguments.folds or arguments.group_by or arguments.group_by_name:
-        raise InputError("--folds, --group-by and --group-by-name need --split DIR")
-    if (arguments.only or arguments.skip) and (arguments.fix is not None or arguments.split is not None):
-        raise InputError("--fix and --split need every finding; leave out --only and --skip")
-    chosen = [option for option in (*CONVERSIONS, "drop_missing", "drop_root") if getattr(arguments, option)]
-    names = [f"--{option.replace('_', '-')}" for option in chosen]
-    if arguments.fix is None and (chosen[1:] or (chosen and not (arguments.drop_root and arguments.convert))):
-        raise InputError(f"{names[0]} needs --fix OUT")
-    if len(set(chosen) & set(CONVERSIONS)) > 1:
-        raise InputError(f"{names[0]} and {names[1]} are two readings of the same boxes; give one")
-    if arguments.fix_resized and arguments.images is None:
-        raise InputError("--fix-resized needs --images DIR")
-    if arguments.val_images is not None and arguments.val is None:
-        raise InputError("--val-images needs --val JSON")
-    fractions = arguments.fractions
-    if not 2 <= len(fractions) <= 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        given = " ".join(f"{fraction:g}" for fraction in fractions)
-        raise InputError(f"--fractions needs two or three numbers above 0 with sum 1, such as 0.8 0.2; got {given}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -44,7 +44,7 @@ def check_copied_boxes(document: CocoDocument, table: AnnotationTable, findings:
 def check_copied_labels(splits: Sequence[_Annotated], findings: Findings) -> None:
     """Report images with exactly the boxes and classes of an earlier image, as fractions of the image.
 
-    Files that are equal or have the same name, which other rules report, have the same labels by right.
+    Left out are images that other rules report: equal files, and files of the same name.
     """
     first: dict[_LabelSet, tuple[CocoDocument, int]] = {}
     for document, table in splits:

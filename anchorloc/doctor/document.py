@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.data import LabeledData, read
-from anchorloc.data.formats import find_kind
+from anchorloc.data.formats import is_coco_file
 from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.doctor.masks import condensed
@@ -113,7 +113,7 @@ def read_documents(
     Raises:
         InputError: as `read_document`, or as `anchorloc.data.read`.
     """
-    if (path.is_file() and kind in ("auto", "coco") and find_kind(path) == "coco") or not path.exists():
+    if is_coco_file(path, kind) or not path.exists():
         return [read_document(path, folder, whole)], None, ()
     data = read(path, kind, folder)
     several = len(data.splits) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from anchorloc.data.coco_fields import Id
+from anchorloc.data.coco_fields import Id, whole_number
 from anchorloc.doctor.document import NOUNS
 from anchorloc.doctor.editable_document import EditableDocument, setter
 from anchorloc.doctor.rules import Rule
@@ -17,7 +17,7 @@ RENUMBERED = (Rule.BAD_ID, Rule.MIXED_IDS, Rule.SAME_ANNOTATION_ID, Rule.ID_ZERO
 def fix_ids(editable: EditableDocument, name: str) -> None:
     """Write ids such as 2.0 as 2, and remove items without a valid id."""
     bad = editable.findings.rows(Rule.BAD_ID, name)
-    whole = {row for row in bad if _is_whole(editable.lists[name][row].get("id"))}
+    whole = {row for row in bad if whole_number(editable.lists[name][row].get("id"))}
     editable.edit(name, whole, Rule.BAD_ID.title, "written as an integer", lambda item: {"id": int(item["id"])})
     editable.remove(name, bad - whole, Rule.BAD_ID.title)
 
@@ -56,10 +56,6 @@ def renumber_annotations(editable: EditableDocument) -> None:
         editable.counts["annotation", "renumbered from 1"] = len(editable.items("annotations"))
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) is float and value.is_integer() and abs(value) < 2**53
-
-
 def _as_id(value: Any) -> Id | None:
     return value if type(value) in (int, str) else None
 
@@ -74,7 +70,7 @@ def _retarget(editable: EditableDocument, name: str, key: str, rule: Rule) -> No
         targets[str(item["id"])].add(item["id"])
     for row in sorted(found):
         value = editable.lists["annotations"][row].get(key)
-        text = str(int(value)) if _is_whole(value) else str(value)
+        text = whole_number(value) or str(value)
         matches = targets.get(text, set()) if type(value) in (int, float, str) else set()
         if len(matches) == 1:
             action = f"{key} converted to the type of the id"

@@ -13,7 +13,7 @@ from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.formats.nearest_names import NearestNames
 from anchorloc.data.image_check import DECODED, OrientationTally, may_lose, read_content
-from anchorloc.data.image_formats import FORMATS, SUFFIXES, ForeignFormatError, foreign_format
+from anchorloc.data.image_formats import KNOWN_SUFFIXES, SUFFIXES, ForeignFormatError, foreign_format
 from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.images import Header, NeedsSettingError, needs_turning, read_header, read_image, refuse_unreadable
@@ -169,13 +169,14 @@ def _check_content(reporter: Reporter, row: int, header: Header, path: Path) -> 
 def check_unlisted(documents: Iterable[CocoDocument], names: Collection[str], findings: Findings) -> None:
     """Report the image files in the folder of a document, without following links, that are not in `names`."""
     known = {os.path.normpath(name) for name in names}
-    suffixes = tuple(suffix for name in FORMATS for suffix in SUFFIXES[name])
     folders = {document.folder: document for document in reversed(list(documents)) if document.folder is not None}
     for folder, document in folders.items():
         for parent, _, files in sorted(os.walk(folder)):
             for file in sorted(files):
                 name = os.path.relpath(os.path.join(parent, file), folder)  # noqa: PTH118
-                if name not in known and name.lower().endswith(suffixes):
+                if name in known:
+                    continue
+                if Path(file).suffix.lower() in KNOWN_SUFFIXES:
                     findings.add(Rule.UNLISTED, document, "", -1, name)
-                elif name not in known and (kind := foreign_format(Path(name))):
+                elif kind := foreign_format(Path(file)):
                     findings.add(Rule.FOREIGN_FILE, document, "", -1, f"{name} ({kind})")

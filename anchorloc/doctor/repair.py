@@ -40,9 +40,7 @@ def repair(
     document, converted = diagnosis.documents[0], 0
     if conversion is not None:
         document, converted = conversion[0](document, diagnosis.tables[0])
-    if (
-        conversion is not None or len(diagnosis.documents) > 1
-    ):  # fixes of one file cannot remove findings between train and val
+    if conversion is not None or len(diagnosis.documents) > 1:  # no fix removes findings between train and val
         diagnosis = diagnose([document], stride, decode)
     counts = FixCounts()
     for _ in range(MAX_PASSES):

@@ -157,7 +157,7 @@ class Rule(Enum):
     UNIFORM_IMAGE = ("uniform-image", _WARNING,
         "image of a single color", "replace the file; boxes in it show nothing")
     ORIENTATION = ("orientation", _WARNING,
-        "image with an EXIF orientation", "not every tool applies it; data.orientation=ignore does not either")
+        "image with an EXIF orientation", "not every tool applies it; data.orientation decides for anchorloc")
     FEW_LEVELS = ("few-levels", _WARNING,
         "image of which few gray levels are left", "give data.window=[LOW,HIGH], or window the images to 8 bits")
     HIDDEN_BY_ALPHA = ("hidden-by-alpha", _WARNING,

@@ -41,13 +41,17 @@ def open_data(config: Config, console: Console, known: Sequence[Category] = ()) 
         sources = open_all_splits(config, known)
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
+    said = set[str]()  # a note on the labels as a whole is among the warnings of each split
     for split, source in zip(("train", "val", "test"), sources, strict=True):
         if source is None:
             continue
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
-        for warning in (*source.warnings, *source.check_images()):
-            warn(console, warning)
+        warnings = (*source.warnings, *source.check_images())
+        for warning in warnings:
+            if warning not in said:
+                warn(console, warning)
+        said.update(warnings)
     return sources
 
 

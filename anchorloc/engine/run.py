@@ -78,8 +78,8 @@ def start_run(
         train, val, test = open_data(config, console)
         plan = None
         if request is not None:
-            plan = show_plan(request, (train, val), console)
-            config = plan.config
+            plan = show_plan(request, (train, val), console) if processes.first else None
+            config = processes.broadcast_object(config if plan is None else plan.config)  # each would time other steps
         concerns = check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), train, val, processes)

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from anchorloc.config import Config, config_from_plain, read_config
-from anchorloc.data import read
-from anchorloc.data.formats import find_kind
+from anchorloc.data import LabelData, read
+from anchorloc.data.formats import is_coco_file
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,10 @@ def _read(path: Path | None, overrides: Sequence[str]) -> Config:
     """Return the config at `path`, or the default config on an annotation file, with overrides."""
     if path is None or not _is_annotations(path):
         return read_config(path, overrides)
-    if path.suffix.lower() != ".json" or find_kind(path) != "coco":
-        return config_from_plain({"data": _labels(path)}, "the command line", overrides)
+    if not is_coco_file(path):
+        data = {"kind": "LabelData", "path": str(path)}
+        config = config_from_plain({"data": data}, "the command line", overrides)
+        return config_from_plain({"data": data | _parts(config.data)}, "the command line", overrides)
     in_annotations = path.parent.name == "annotations"  # COCO's layout: the images are beside that folder
     root = path.parent.parent if in_annotations else path.parent
     name = str(path.relative_to(root))
@@ -62,12 +64,13 @@ def _read(path: Path | None, overrides: Sequence[str]) -> Config:
     return config_from_plain({"data": data}, "the command line", overrides)
 
 
-def _labels(path: Path) -> dict[str, str]:
-    """Return the settings of labels in any format; those without splits are train and val alike."""
-    splits = read(path).splits
+def _parts(data: object) -> dict[str, str]:
+    """Return the parts of labels in any format to train and validate on: the same one where there is no such split."""
+    if not isinstance(data, LabelData):
+        return {}
+    splits = read(data.path, data.format, data.images).splits
     only = next(iter(splits))
-    parts = {"train": "train", "val": "val"} if {"train", "val"} <= set(splits) else {"train": only, "val": only}
-    return {"kind": "LabelData", "path": str(path), **parts}
+    return {"train": "train", "val": "val"} if {"train", "val"} <= set(splits) else {"train": only, "val": only}
 
 
 def _is_annotations(path: Path | None) -> bool:

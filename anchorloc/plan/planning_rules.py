@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from anchorloc.config import Config, to_plain
 from anchorloc.data import ShortestSide
+from anchorloc.detector import TorchvisionBackbone
 from anchorloc.plan.choice import Choice, Facts
 
 WANTED_SIDE: Final = 48  # network pixels that the 10th percentile of the sides of boxes should have
@@ -35,10 +36,12 @@ def network(facts: Facts, config: Config) -> Iterator[Choice]:
     """Choose the backbone and the head by the device, and random weights only where others cannot be had."""
     on_gpu = facts.machine.device == "cuda"
     channels = 256 if on_gpu else 96
-    if facts.pretrained:
+    given = config.detector.backbone
+    if facts.pretrained or (isinstance(given, TorchvisionBackbone) and given.weights == "none"):  # on request
         name = "resnet50" if on_gpu else "mobilenet_v2"
         backbone: dict[str, Any] = {"kind": "TorchvisionBackbone", "name": name, "strides": [8, 16, 32]}
-        yield Choice("detector.backbone", backbone, f"pretrained, and fast on a {_device(facts)}", "machine")
+        why = "pretrained, and fast" if facts.pretrained else "fast"
+        yield Choice("detector.backbone", backbone, f"{why} on a {_device(facts)}", "machine")
     else:
         backbone = {"kind": "ResidualBackbone", "first_stride": 8}
         yield Choice("detector.backbone", backbone, "small: pretrained weights cannot be had", "machine")

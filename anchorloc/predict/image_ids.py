@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from anchorloc.data.class_names import match_all_names
 from anchorloc.data.coco_reader import id_at
+from anchorloc.data.formats.nearest_names import last_part
 from anchorloc.data.label_data import ImageList
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, Size
@@ -49,7 +50,7 @@ def pick_listed(
         InputError: no file is listed, or an explicit one is not, or a name belongs to several files or images.
     """
     names = listed.images.names.tolist()
-    key: Callable[[str], str] = _last_part if set(names).isdisjoint(name for _, name in files) else str
+    key: Callable[[str], str] = last_part if set(names).isdisjoint(name for _, name in files) else str
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         rows.setdefault(key(name), []).append(row)
@@ -97,7 +98,3 @@ def class_ids(categories: Sequence[Category], listed: Sequence[Category]) -> tup
     changed = tuple(known[place] for place in match_all_names(categories, known, sides, advice, more=True))
     said = "the results have the class ids of the annotations, which differ from the model; names match the classes"
     return changed, [] if changed == tuple(categories) else [said]
-
-
-def _last_part(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).name

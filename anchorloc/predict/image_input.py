@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anchorloc.data.image_formats import SUFFIXES, foreign_format
+from anchorloc.data.formats.image_finder import walk_images
+from anchorloc.data.image_formats import foreign_format
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.images import read_image, to_pixels
 from anchorloc.errors import InputError, ItemError
@@ -60,16 +61,15 @@ def read_file(path: Path, size: Size | None = None, settings: ImageSettings = DE
 def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
     """Return each image file once, in order, with its name in the results: relative to its folder, or the file name.
 
-    Folders are searched at any depth by file ending, also for images in formats that are not read: they are not to be
-    left out silently. Hidden files and folders and links to folders are skipped.
+    Folders are searched by `walk_images`: images in formats that are not read must not be left out silently.
 
     Raises:
-        InputError: a path does not exist, or a folder holds no image that is read.
+        InputError: a path does not exist, or a folder cannot be read or holds no image that is read.
     """
     found: dict[Path, str] = {}
     for path in inputs:
         if path.is_dir():
-            inside = sorted(_inside(path))
+            inside = sorted(walk_images(path))
             foreign = [file.name for file in inside if foreign_format(file)]
             if len(foreign) == len(inside):
                 others = f", but {first_few(foreign, 3)}, which are not read" if foreign else ""
@@ -82,17 +82,3 @@ def find_images(inputs: Iterable[Path]) -> list[tuple[Path, str]]:
         else:
             raise InputError(f"{path} does not exist; give image files or folders")
     return list(found.items())
-
-
-def _inside(folder: Path) -> Iterable[Path]:
-    suffixes = tuple(suffix for group in SUFFIXES.values() for suffix in group)
-
-    def refuse(error: OSError) -> None:  # os.walk would skip the folder silently
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}; give another folder")
-
-    for parent, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(parent, name)
-            if not name.startswith(".") and (name.lower().endswith(suffixes) or foreign_format(path)):
-                yield path

@@ -90,6 +90,13 @@ def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[
     assert_same_run(whole, folder)
 
 
+def test_all_processes_train_with_the_plan_of_the_first(settings: list[str], tmp_path: Path) -> None:
+    run = "from tests.engine import planned_script; sys.exit(planned_script.main())"
+    done = torchrun(run, str(tmp_path / "seed"), *settings, "train.warmup=auto", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"seed{rank}").read_text() for rank in (0, 1)] == ["77", "77"]
+
+
 def test_a_process_that_waits_for_one_that_never_comes_is_ended(settings: list[str], tmp_path: Path) -> None:
     run = f"if os.environ['RANK'] == '1': sys.exit(3)\n    {TRAIN}"
     done = torchrun(run, *settings, "--out", str(tmp_path / "run"))

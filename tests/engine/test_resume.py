@@ -324,6 +324,11 @@ def test_what_leaves_scores_comparable(word: str, same: bool) -> None:
     assert {change.ap for change in find_changes(then, now)} == {not same}
 
 
+def test_labels_elsewhere_leave_scores_comparable() -> None:
+    then, now = ({"config": to_plain(small(f"data={{kind: LabelData, path: {path}}}"))} for path in ("here", "there"))
+    assert [change.ap for change in find_changes(then, now)] == [False]
+
+
 def test_other_data_make_scores_incomparable_only_where_they_are_validated() -> None:
     config = to_plain(small())
     then = {"config": config, "categories": [[1, "a"]], "data": {"train": "x", "val": "y"}, "machine": {"processes": 1}}

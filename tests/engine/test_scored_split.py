@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from anchorloc import evaluate, train
 from anchorloc.cli import run_command
+from anchorloc.config import config_from_plain
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
+from anchorloc.engine.preparation import open_data
 
 TINY = [
     "transform.resize={kind: Letterbox, height: 64, width: 64}",
@@ -65,3 +69,14 @@ def test_a_split_that_is_not_there_is_one_sentence(
     words = ["--detections", str(data), "--annotations", str(data), "--split", "test"]
     assert run_command(evaluate.main, words) == 2
     assert "--split needs a checkpoint" in capsys.readouterr().err
+
+
+def test_a_note_on_the_labels_is_one_warning(data: Path) -> None:
+    (data / "annotations" / "instances_val.json").unlink()
+    (data / "annotations" / "instances_test.json").unlink()
+    console = Console(file=io.StringIO(), width=400)
+    config = config_from_plain({"data": {"kind": "LabelData", "path": str(data), "val_fraction": 0.5}}, "a test")
+    part, val, _ = open_data(config, console)
+    assert (len(part), len(val)) == (2, 2)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("are set aside") == 1

@@ -11,14 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
 
 from anchorloc.cli import run_command
 from anchorloc.config import config_from_plain, read_config
+from anchorloc.data import LabelData
 from anchorloc.lab import __main__ as lab
 from anchorloc.lab.anchor_coverage import CURVE_IOUS
 from anchorloc.lab.inspection import inspect_anchors, open_views
+from anchorloc.lab.invocation import Invocation
 from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.report import print_inspections
 from anchorloc.lab.report.charts import scaled_shapes, scatter
@@ -299,3 +302,15 @@ def test_every_cause_has_words() -> None:
     assert set(CAUSES) == set(MissCause)
     assert len(CURVE_IOUS) == 14
     assert np.allclose(np.diff(CURVE_IOUS), 0.05)
+
+
+def test_labels_whose_images_lie_elsewhere(tmp_path: Path) -> None:
+    for folder in ("labels", "photos"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (80, 60)).save(tmp_path / "photos" / "a.png")
+    (tmp_path / "labels" / "boxes.csv").write_text("a.png,10,10,40,40,cat\n")
+    call = Invocation([tmp_path / "labels"], [f"data.images={tmp_path / 'photos'}"], "", 0.0)
+    (config,) = call.configs
+    assert isinstance(config.data, LabelData)
+    assert (config.data.train, config.data.val) == ("all", "all")
+    assert len(config.data.open("val")) == 1

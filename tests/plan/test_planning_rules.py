@@ -59,6 +59,12 @@ def test_every_key_of_a_choice_is_listed() -> None:
     assert {one.key for one in planned(facts(everything)).choices} == set(PLANNED)
 
 
+def test_random_weights_on_request_keep_the_network() -> None:
+    backbone = planned(facts(pretrained=False), "detector.backbone.weights=none").config.detector.backbone
+    assert isinstance(backbone, TorchvisionBackbone)
+    assert backbone.weights == "none"
+
+
 def test_a_tiny_data_set_has_small_batches() -> None:
     assert changed(replace(PHOTOS, images=24, boxes=60)) == {"train.batch_size"}
     assert planned(facts(replace(PHOTOS, images=24))).config.train.batch_size == 3

@@ -13,10 +13,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from anchorloc.data.formats.image_finder import KNOWN, is_file
-from anchorloc.data.formats.labels import POLYGONS, Box, LabeledData, Labels, Notes, split_of
+from anchorloc.data.formats.image_finder import is_file
+from anchorloc.data.formats.labels import POLYGONS, SPLITS, Box, LabeledData, Labels, Notes, split_of
 from anchorloc.data.formats.listed_images import match_files, name_from_urls
 from anchorloc.data.formats.reading_progress import parsing
+from anchorloc.data.image_formats import KNOWN_SUFFIXES
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
 from anchorloc.text import first_few, short_repr
@@ -112,7 +113,7 @@ def _files(source: Path) -> dict[str, Path]:
     for path in files:
         split = split_of(path.stem) or (split_of(path.parent.name) if path.parent != source else None)
         by_split.setdefault(split or "all", []).append(path)
-    chosen = {split: by_split[split] for split in ("train", "val", "test") if split in by_split} or by_split
+    chosen = {split: by_split[split] for split in SPLITS if split in by_split} or by_split
     several = next((paths for paths in chosen.values() if len(paths) > 1), None)
     if several is not None or not chosen:
         shown = first_few([str(path.relative_to(source)) for path in several or files]) or "none"
@@ -185,4 +186,4 @@ def _images_folder(path: Path, images: list[dict[str, Any]], split: str) -> tupl
         return best, True
     if (root / "images").is_dir():
         return root / "images", True
-    return root, any(one.suffix.lower() in KNOWN for one in root.glob("*"))
+    return root, any(one.suffix.lower() in KNOWN_SUFFIXES for one in root.glob("*"))

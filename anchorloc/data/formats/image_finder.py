@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -12,13 +12,12 @@ from typing import Final
 from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
 from anchorloc.data.formats.reading_progress import tracked
-from anchorloc.data.image_formats import SUFFIXES, foreign_format
+from anchorloc.data.image_formats import KNOWN_SUFFIXES, foreign_format
 from anchorloc.data.images import read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
 from anchorloc.text import printable, short_repr
 
-KNOWN: Final = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 NOT_READ: Final = "files of a format that is not read: {}; convert them to JPEG or PNG"
 THREADS: Final = 8  # reading a header waits for the disk most of the time
 
@@ -30,21 +29,31 @@ def find_image_files(folder: Path, notes: Notes | None = None) -> list[Path]:
         InputError: the folder cannot be read.
     """
     found = []
+    for path in walk_images(folder):
+        if not foreign_format(path):
+            found.append(path)
+        elif notes is not None:
+            notes.add(NOT_READ, path.name)
+    return found
 
-    def refuse(error: OSError) -> None:
+
+def walk_images(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are images by their suffix, also in formats that are not read.
+
+    Hidden files and folders are left out, and links to folders are not followed.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:  # os.walk would skip the folder silently
         raise InputError(f"{error.filename} cannot be read: {error.strerror}; check its permissions")
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            suffix = Path(name).suffix.lower()
-            if name.startswith("."):
-                continue
-            if suffix in KNOWN:
-                found.append(Path(parent, name))
-            elif foreign_format(Path(name)) and notes is not None:
-                notes.add(NOT_READ, name)
-    return found
+        for path in (Path(parent, name) for name in sorted(files) if not name.startswith(".")):
+            if path.suffix.lower() in KNOWN_SUFFIXES or foreign_format(path):
+                yield path
 
 
 def image_names(folder: Path) -> list[str]:
@@ -88,6 +97,12 @@ class ImageFolder:
             self._by_key.setdefault(loosely(name), []).append(name)
             self._by_last.setdefault(loosely(PurePosixPath(name).name), []).append(name)
             self._by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
+
+    def find_for(self, label_file: Path, name: str) -> str:
+        """Return what `find` does for a label file of one image, which may lie beside it and share its stem."""
+        folder = label_file.parent
+        beside = folder.relative_to(self.folder).as_posix() if folder.is_relative_to(self.folder) else ""
+        return self.find(name, beside, label_file.stem)
 
     def find(self, name: str, beside: str = "", stem: str = "") -> str:
         """Return the name, below the folder, of the file that a label file calls `name`.

@@ -17,7 +17,7 @@ from anchorloc.data.formats.labels import (
     around,
     labeled_data,
     number,
-    split_of,
+    split_of_folders,
     whole_size,
 )
 from anchorloc.data.formats.reading_progress import tracked
@@ -42,7 +42,7 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
     known = ImageFolder(images or root, notes)
     files = [source] if source.is_file() else sorted(path for path in root.rglob("*.json") if path.name[0] != ".")
     builders: dict[str, Builder] = {}
-    splits = [_split(path, root) for path in files]
+    splits = [split_of_folders(path, root) for path in files]
     one = None in splits
     for path, split in tracked(zip(files, splits, strict=True), len(files), "reading LabelMe"):
         content = read_json(path, skip=("imageData",))
@@ -60,19 +60,14 @@ def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
 
 
-def _split(path: Path, root: Path) -> str | None:
-    return next(filter(None, (split_of(part) for part in path.relative_to(root).parts[:-1])), None)
-
-
 def _read_file(path: Path, content: Any, images: ImageFolder, builder: Builder, notes: Notes) -> None:
     if not is_labelme(content):
         raise InputError(f"{path} holds {json_type(content)} without shapes and imagePath; give a LabelMe file")
-    beside = path.parent.relative_to(images.folder).as_posix() if path.is_relative_to(images.folder) else ""
     try:
         stated = content["imagePath"]
         if type(stated) is not str:
             raise ItemError(f"has imagePath {short_repr(stated)}, which is not a text")
-        name = images.find(stated, beside, path.stem)
+        name = images.find_for(path, stated)
         image = builder.add_image(name, _size(content, images.names[name]))
     except ItemError as error:
         raise InputError(f"{path} {error}; put the image there, or remove the file") from None

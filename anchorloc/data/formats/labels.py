@@ -37,7 +37,7 @@ class Labels:
 class LabeledData:
     """The labels of a data set in any format; the splits of COCO files may have different categories."""
 
-    format: str  # name of the format, as `FORMATS` lists it
+    format: str  # name of the format, such as Pascal VOC
     splits: dict[str, Labels]  # by "train", "val" or "test"; a single unnamed split is "all"
     notes: tuple[str, ...] = ()  # one sentence on each thing that was not read as written
 
@@ -167,7 +167,7 @@ def files_by_split(source: Path, files: Sequence[Path], what: str) -> dict[str, 
         return {"all": source}
     by_split: dict[str, list[Path]] = {}
     for path in files:
-        split = split_of(path.stem) or next(filter(None, map(split_of, path.relative_to(source).parts[:-1])), None)
+        split = split_of(path.stem) or split_of_folders(path, source)
         by_split.setdefault(split or "all", []).append(path)
     several = any(len(paths) > 1 for paths in by_split.values())
     if not files or several or ("all" in by_split and len(by_split) > 1):
@@ -261,3 +261,8 @@ def split_of(name: str) -> str | None:
     words = "".join(letter if letter.isalpha() else " " for letter in name.lower()).split()
     found = {split for split, names in SPLITS.items() if any(word in names for word in words)}
     return found.pop() if len(found) == 1 else None
+
+
+def split_of_folders(path: Path, root: Path) -> str | None:
+    """Return the split that a folder between `root` and a file speaks of, the outermost first, or None."""
+    return next(filter(None, map(split_of, path.relative_to(root).parts[:-1])), None)

@@ -95,6 +95,15 @@ def find_kind(path: Path) -> str:
     return _kind_of_folder(path) if path.is_dir() else _kind_of_file(path)
 
 
+def is_coco_file(path: Path, kind: str = "auto") -> bool:
+    """Return whether labels that are read as `kind` are a single COCO file.
+
+    Raises:
+        InputError: a file is of no format that is read.
+    """
+    return path.is_file() and (find_kind(path) if kind == "auto" else kind) == "coco"
+
+
 def _kind_of_file(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix == ".json":

@@ -14,6 +14,7 @@ from anchorloc.data.formats.image_finder import ImageFolder, shown_size
 from anchorloc.data.formats.labels import (
     POLYGONS,
     ROTATED,
+    SPLITS,
     Box,
     Builder,
     LabeledData,
@@ -22,7 +23,7 @@ from anchorloc.data.formats.labels import (
     labeled_data,
     number,
     rotated,
-    split_of,
+    split_of_folders,
     whole_size,
 )
 from anchorloc.data.formats.reading_progress import parsing, tracked
@@ -103,7 +104,7 @@ def _files(source: Path, root: Path) -> dict[str, list[Path]]:
     lists = root / "ImageSets" / "Main"
     by_stem = {path.stem: path for path in files}
     listed: dict[str, list[Path]] = {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         path = lists / f"{split}.txt"
         if path.is_file():
             listed[split] = [_listed(name, by_stem, path) for name in _names(path)]
@@ -111,11 +112,10 @@ def _files(source: Path, root: Path) -> dict[str, list[Path]]:
         return {split: paths for split, paths in listed.items() if paths}
     by_split: dict[str | None, list[Path]] = {}
     for file in files:
-        parents = [split_of(part) for part in file.relative_to(root).parts[:-1]]
-        by_split.setdefault(next(filter(None, parents), None), []).append(file)
+        by_split.setdefault(split_of_folders(file, root), []).append(file)
     if None in by_split:
         return {"all": files}
-    return {split: by_split[split] for split in ("train", "val", "test") if split in by_split}
+    return {split: by_split[split] for split in SPLITS if split in by_split}
 
 
 def _names(path: Path) -> Iterator[str]:
@@ -137,9 +137,8 @@ def _read_file(path: Path, images: ImageFolder, builder: Builder, notes: Notes) 
     root = parse_xml(path)
     if root.tag != "annotation":
         raise InputError(f"{path} is not of Pascal VOC: its first element is {root.tag[:40]!r}, not 'annotation'")
-    beside = path.parent.relative_to(images.folder).as_posix() if path.is_relative_to(images.folder) else ""
     try:
-        name = images.find(text_of(root, "filename") or path.stem, beside, path.stem)
+        name = images.find_for(path, text_of(root, "filename") or path.stem)
         image = builder.add_image(name, _size(root, images.names[name]))
     except ItemError as error:
         raise InputError(f"{path} {error}; put the image there, or remove the file") from None

@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from anchorloc.data.formats.image_finder import (
-    KNOWN,
     common_folder,
     find_image_files,
     is_file,
     is_folder,
     shown_sizes,
 )
-from anchorloc.data.formats.labels import POLYGONS, Box, Builder, LabeledData, Labels, Notes, around, number
+from anchorloc.data.formats.labels import POLYGONS, SPLITS, Box, Builder, LabeledData, Labels, Notes, around, number
 from anchorloc.data.formats.reading_progress import tracked
+from anchorloc.data.image_formats import KNOWN_SUFFIXES
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import exists, read_text
 from anchorloc.structures import Size
@@ -57,10 +57,8 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
     folder = common_folder(path for paths in found.values() for path in paths)
     if images is not None:
         folder = _absolute(images)
-    splits, numbers = (
-        {},
-        [str(place) for place in range(len(names))],
-    )  # the numbers decide: two classes may share a name
+    splits = {}
+    numbers = [str(place) for place in range(len(names))]  # they decide: two classes may share a name
     for split, paths in found.items():
         builder = Builder({number: place + 1 for place, number in enumerate(numbers)}, names)
         labeled = zip(paths, shown_sizes(paths), strict=True)
@@ -123,9 +121,7 @@ def _description(source: Path, notes: Notes) -> tuple[Path, list[str], dict[str,
     folder = path.parent
     names = _lines(path)
     images = "images" if (folder / "images").is_dir() else "."
-    by_split = {
-        split: [f"{images}/{split}"] for split in ("train", "val", "test") if (folder / images / split).is_dir()
-    }
+    by_split = {split: [f"{images}/{split}"] for split in SPLITS if (folder / images / split).is_dir()}
     return folder, names, by_split or {"all": [images]}, False
 
 
@@ -220,7 +216,7 @@ def _images(entries: Sequence[str], root: Path, notes: Notes) -> list[Path]:
         path = _existing(root, entry, root, notes)
         if is_folder(path):
             images |= dict.fromkeys(find_image_files(path, notes))
-        elif path.suffix.lower() in KNOWN:
+        elif path.suffix.lower() in KNOWN_SUFFIXES:
             images[path] = None
         else:  # a list of images, relative to itself where they begin with ./, as Ultralytics reads it
             for line in _lines(path):

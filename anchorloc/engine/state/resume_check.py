@@ -20,11 +20,16 @@ FREE_SETTINGS = (
 # These leave the AP of the val split comparable: they affect training, or the val split has a fingerprint of its own.
 TRAINING_SETTINGS = (
     "assign",
+    "data.format",
     "data.max_pixels",
+    "data.path",
     "data.root",
+    "data.test",
+    "data.test_images",
     "data.train",
     "data.train_images",
     "data.val",
+    "data.val_fraction",
     "detector.backbone.weights",
     "detector.weights",
     "localizer.box",

@@ -61,6 +61,14 @@ class Processes:
         dist.broadcast(shared, src=0)
         return tuple(shared.tolist())
 
+    def broadcast_object(self, value: T) -> T:
+        """Return the value of the first process, in every process."""
+        if self.count == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes, by rank, in the first process; an empty list in the others."""
         if self.count == 1:

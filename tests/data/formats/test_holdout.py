@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anchorloc.data import LabelData, Source
+from anchorloc.data import LabelData, LabelSource, Source
 from anchorloc.data.label_data import open_both
 from anchorloc.errors import InputError
 
@@ -46,6 +46,8 @@ def test_a_fraction_of_the_images_is_set_aside_alike_every_time(tmp_path: Path) 
 
 def test_what_is_set_aside_is_said(tmp_path: Path) -> None:
     _, val = open_both(LabelData(labels_of(tmp_path), val_fraction=0.2))
+    assert isinstance(val, LabelSource)
+    assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images;")
     assert any(warning.startswith("there is no val split: 4 of 20 images are set aside") for warning in val.warnings)
 
 
@@ -68,6 +70,8 @@ def test_labels_with_val_are_not_split(tmp_path: Path) -> None:
 def test_without_a_fraction_the_missing_split_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no train split, but one part without a name.*data\.val_fraction=0\.2"):
         LabelData(labels_of(tmp_path)).open("train")
+    with pytest.raises(InputError, match=r"has no test split, but train, val; make one by .* --split DIR`$"):
+        LabelData(labels_of(tmp_path), val_fraction=0.2).open("test")
     with pytest.raises(InputError, match="cannot be split into 2 subsets"):
         LabelData(labels_of(tmp_path, images=1), val_fraction=0.2).open("val")
     with pytest.raises(ValueError, match="val_fraction must be from 0 to"):
