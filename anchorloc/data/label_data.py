@@ -62,8 +62,9 @@ class LabelData(ImageSettings):
         data = read(self.path, self.format, self.images)
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
+        made: tuple[str, ...] = ()
         if self.val_fraction and self.val not in data.splits:
-            data = self._with_val(data)
+            data, made = self._with_val(data)
         description, sources = f"{data.describe()}; {data.place()}", dict[str, LabelSource]()
         opened: list[LabelSource | TiledSource] = []
         if optional is not None and getattr(self, optional) in data.splits:
@@ -72,31 +73,38 @@ class LabelData(ImageSettings):
             part: Part = getattr(self, split)
             if part not in data.splits:
                 found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
+                other = ", or set data.val_fraction=0.2" if part == self.val or "all" in data.splits else ""
                 raise InputError(
                     f"{self.path} has no {part} split, but {found}; make one by "
-                    f"`anchorloc doctor {self.path} --split DIR`, or set data.val_fraction=0.2"
+                    f"`anchorloc doctor {self.path} --split DIR`{other}"
                 )
             if part not in sources:
-                sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
+                notes = (*data.notes, *(made if split == "val" else ()))
+                sources[part] = label_source(data.splits[part], notes, self.image_settings, description)
             source = sources[part]
             if split == "train" and not source.has_trainable_box():
                 raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
             opened.append(self.tiles(source) if self.tiles and split == "train" else source)
         return opened
 
-    def _with_val(self, data: LabeledData) -> LabeledData:
-        """Return data whose images to train on are split; they are the part `train`, or the only one."""
+    def _with_val(self, data: LabeledData) -> tuple[LabeledData, tuple[str, ...]]:
+        """Return data whose images to train on are split, and a note on it; they are the part `train`, or the only one.
+
+        Raises:
+            InputError: there are fewer than two different images.
+        """
         whole = self.train if self.train in data.splits else next(iter(data.splits))
         if len(data.splits) > 1 and whole != self.train:
-            return data  # `_open` names the part that is missing
+            return data, ()  # `_open` names the part that is missing
         train, val = hold_out(data.splits[whole], self.val_fraction)
         number, total = (len(labels.document["images"]) for labels in (val, data.splits[whole]))
         note = (
             f"there is no {self.val} split: {number:,} of {total:,} images are set aside for it (data.val_fraction); "
             "images of one patient, place or video belong into one split: `anchorloc doctor --split DIR --group-by`"
         )
-        splits = {**data.splits, self.train: train, self.val: val}
-        return replace(data, splits=splits, notes=(*data.notes, note))
+        others = {name: labels for name, labels in data.splits.items() if name != whole}
+        splits = {self.train: train, self.val: val, **others}
+        return replace(data, splits=splits), (note,)
 
 
 @dataclass(frozen=True, eq=False)
