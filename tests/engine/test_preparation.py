@@ -20,7 +20,7 @@ QUIET = Console(quiet=True)
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     shapes = ShapesData(train_images=8, val_images=8, size=96)
-    write_coco({split: shapes.open(split) for split in ("train", "val")}, tmp_path)  # type: ignore[arg-type]
+    write_coco({split: shapes.open(split) for split in ("train", "val")}, tmp_path)
     return Config(data=LabelData(tmp_path))
 
 

@@ -154,7 +154,7 @@ def test_random_weights_are_given_to_the_same_network() -> None:
 
 def test_other_heads_get_a_pyramid() -> None:
     overrides = ("detector.head.kind=LevelHead", "loss.classification.kind=HardNegativeLoss")
-    assert planned(facts(), *overrides).config.detector.pyramid.channels == 96  # type: ignore[union-attr]
+    assert planned(facts(), *overrides).config.detector.pyramid.channels == 96
 
 
 def test_every_process_gets_an_image() -> None:

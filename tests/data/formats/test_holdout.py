@@ -75,6 +75,7 @@ def test_without_a_fraction_the_missing_split_is_an_error(tmp_path: Path) -> Non
 
 
 def test_only_val_is_told_of_what_is_set_aside(tmp_path: Path) -> None:
-    train, val = LabelData(labels_of(tmp_path), val_fraction=0.2).open_both()
+    data = LabelData(labels_of(tmp_path), val_fraction=0.2)
+    train, val = data.open("train"), data.open("val")
     assert not [warning for warning in train.warnings if "set aside" in warning]
-    assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images")  # type: ignore[union-attr]
+    assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images")
