@@ -68,6 +68,8 @@ def show_plan(
         console.print(
             f"about {about(plan.steps)} steps, {epochs} epochs, in {plan.config.train.length}", highlight=False
         )
+    if plan.hint:
+        console.print(plan.hint, highlight=False)
     return plan
 
 

@@ -17,6 +17,7 @@ from anchorloc.plan.planning_rules import PLANNED, RULES
 AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config
 VAL_FRACTION = 0.2  # fraction of the images to set aside where the data has no val split
+LOCALIZATION = "every image has exactly one object: task=localization finds one box an image, and is scored by it"
 KINDS = {  # until the rules choose these groups, single settings of them can be given
     "detector.backbone": {"kind": "TorchvisionBackbone"},
     "transform.resize": {"kind": "ShortestSide", "size": 1},  # any max_size is allowed
@@ -30,6 +31,7 @@ class Plan:
     config: Config
     choices: tuple[Choice, ...]
     images_seen: float | None  # in the whole run, repeats counted; None where its length is not in minutes
+    hint: str = ""  # another way to train on such data
 
     @property
     def steps(self) -> float | None:
@@ -99,7 +101,7 @@ def is_labels(path: Path) -> bool:
 
 def refuse_run_folder(path: Path) -> None:
     """Raise InputError if a folder is that of a run or a plan, and holds no data."""
-    if path.is_dir() and all((path / name).is_file() for name in ("config.yaml", "plan.json")):
+    if (path / "config.yaml").is_file() and any((path / name).is_file() for name in ("plan.json", "environment.json")):
         raise InputError(f"{path} is the folder of a plan or a run, not of data; train with {path / 'config.yaml'}")
 
 
@@ -117,7 +119,8 @@ def make_plan(request: PlanRequest, facts: Facts) -> Plan:
         chosen |= {one.key: one for one in map(partial(_not_given, facts.given), made) if one is not None}
         if made:
             config = request.with_choices({key: one.value for key, one in chosen.items()})
-    return Plan(config, tuple(chosen.values()), facts.images_seen(config))
+    hint = LOCALIZATION if facts.data.one_object and config.task == "detection" else ""
+    return Plan(config, tuple(chosen.values()), facts.images_seen(config), hint)
 
 
 def take_autos(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

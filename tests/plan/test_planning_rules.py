@@ -147,6 +147,13 @@ def test_a_given_longest_side_bounds_the_shorter_one() -> None:
     assert planned(facts(), "transform.resize.max_size=300").config.transform.resize == ShortestSide(224, 300)
 
 
+def test_one_object_an_image_names_the_other_task() -> None:
+    single = facts(replace(PHOTOS, one_object=True))
+    assert "task=localization" in planned(single).hint
+    assert not planned(single, "task=localization").hint
+    assert not planned(facts()).hint
+
+
 def test_random_weights_are_given_to_the_same_network() -> None:
     backbone = planned(facts(pretrained=False), "detector.backbone.weights=none").config.detector.backbone
     assert backbone == TorchvisionBackbone(weights="none")
@@ -177,7 +184,7 @@ def test_a_plan_previews_what_a_config_with_auto_trains(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_plan_is_no_data(tmp_path: Path) -> None:
-    for name in ("config.yaml", "plan.json"):
+    for name in ("config.yaml", "environment.json"):
         (tmp_path / name).touch()
     with pytest.raises(InputError, match="folder of a plan"):
         read_request(tmp_path, [])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anchorloc.data import LabelData, Source
+from anchorloc.data import LabelData, LabelSource, Source
 from anchorloc.data.label_data import open_both
 from anchorloc.errors import InputError
 
@@ -78,4 +78,5 @@ def test_only_val_is_told_of_what_is_set_aside(tmp_path: Path) -> None:
     data = LabelData(labels_of(tmp_path), val_fraction=0.2)
     train, val = data.open("train"), data.open("val")
     assert not [warning for warning in train.warnings if "set aside" in warning]
+    assert isinstance(val, LabelSource)
     assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images")
