@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from anchorloc.engine.preparation import write_plan
         from anchorloc.engine.run import resume_run, start_run
     if arguments.plan and request is not None:
-        return write_plan(arguments.out, config, command, request)
+        return write_plan(arguments.out, config, command, request, arguments.force)
     if arguments.resume:
         return resume_run(arguments.out, config, command, START, arguments.allow_changes)
     return start_run(arguments.out, config, command, START, request, arguments.force)
@@ -92,7 +92,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"
     )
-    parser.add_argument("--force", action="store_true", help="train even if no box has an anchor")
+    parser.add_argument(
+        "--force", action="store_true", help="train even if no box has an anchor or boxes seem to be in another format"
+    )
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser

@@ -62,8 +62,9 @@ class LabelData(ImageSettings):
         data = read(self.path, self.format, self.images)
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
+        made: tuple[str, ...] = ()
         if self.val_fraction and self.val not in data.splits:
-            data = self._with_val(data)
+            data, made = self._with_val(data)
         description, sources = f"{data.describe()}; {data.place()}", dict[str, LabelSource]()
         opened: list[LabelSource | TiledSource] = []
         if optional is not None and getattr(self, optional) in data.splits:
@@ -79,18 +80,23 @@ class LabelData(ImageSettings):
                     f"`anchorloc doctor {self.path} --split DIR`{advice}"
                 )
             if part not in sources:
-                sources[part] = label_source(data.splits[part], data.notes, self.image_settings, description)
+                notes = (*data.notes, *(made if split == "val" else ()))
+                sources[part] = label_source(data.splits[part], notes, self.image_settings, description)
             source = sources[part]
             if split == "train" and not source.has_trainable_box():
                 raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
             opened.append(self.tiles(source) if self.tiles and split == "train" else source)
         return opened
 
-    def _with_val(self, data: LabeledData) -> LabeledData:
-        """Return data whose images to train on are split; they are the part `train`, or the only one."""
+    def _with_val(self, data: LabeledData) -> tuple[LabeledData, tuple[str, ...]]:
+        """Return data whose images to train on are split, and a note on it; they are the part `train`, or the only one.
+
+        Raises:
+            InputError: there are fewer than two different images.
+        """
         whole = self.train if self.train in data.splits else next(iter(data.splits))
         if len(data.splits) > 1 and whole != self.train:
-            return data  # `_open` names the part that is missing
+            return data, ()  # `_open` names the part that is missing
         train, val = hold_out(data.splits[whole], self.val_fraction)
         number, total = (len(labels.document["images"]) for labels in (val, data.splits[whole]))
         note = (
@@ -99,7 +105,7 @@ class LabelData(ImageSettings):
         )
         others = {name: labels for name, labels in data.splits.items() if name != whole}
         splits = {self.train: train, self.val: val, **others}
-        return replace(data, splits=splits, notes=(*data.notes, note))
+        return replace(data, splits=splits), (note,)
 
 
 @dataclass(frozen=True, eq=False)

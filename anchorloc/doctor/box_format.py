@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anchorloc.data import Annotations
 from anchorloc.data.coco_annotations import are_shares, has_size
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.box_checks import overshoot
@@ -65,6 +66,25 @@ def xyxy_evidence(table: AnnotationTable) -> XyxyEvidence:
     invalid = (corners[:, 2:] < corners[:, :2]).any(axis=1)
     fits = ~invalid & (overshoot(corners, sizes) <= tolerance).all(axis=1)
     return XyxyEvidence(len(boxes), int(outside.sum()), int((outside & fits).sum()), int(invalid.sum()))
+
+
+def box_suspicion(source: Annotations) -> str | None:
+    """Return in a sentence how else the boxes of a data set seem to be meant; None where they are as they should be."""
+    targets = [source.target(index) for index in range(len(source))]
+    images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
+    sizes = np.array([source.size(index) for index in range(len(targets))], np.float64).reshape(-1, 2)
+    boxes = np.concatenate([np.zeros((0, 4)), *(target.boxes for target in targets)])
+    table = replace(AnnotationTable.empty(), sizes=sizes, images=images, boxes=boxes)
+    evidence, explanation = xyxy_evidence(table), explain_outside(table)
+    if evidence.suspicious:
+        return _sentence(Rule.LIKE_XYXY, str(evidence))
+    if explanation is not None and len(boxes) >= MIN_BOXES:
+        return _sentence(explanation.rule, explanation.words)
+    return None
+
+
+def _sentence(rule: Rule, words: str) -> str:
+    return f"{rule.title} ({words}); {rule.advice}"
 
 
 def check_box_format(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.errors import InputError
 from anchorloc.lab.fit import FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import FitSplit
-from anchorloc.plan import Facts, Machine, Plan, PlanRequest, fingerprint, make_plan, this_machine
+from anchorloc.plan import NETWORK, Facts, Machine, Plan, PlanRequest, fingerprint, make_plan, this_machine, value_at
 
 TRIAL_SIDE = 256  # pixels: training is timed on square images of this side
 TRIAL_STEPS = 3  # after one to warm up
@@ -30,20 +30,22 @@ FITTED_TO = 0.8  # share of the train images that anchors are fitted to; the res
 LEAST_FITTED = 20  # boxes: a fit to fewer does not carry over to other boxes
 
 
-def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[str], None]) -> Plan:
-    """Return the plan of a run on a data set and this machine.
+def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[str], None], processes: int = 1) -> Plan:
+    """Return the plan of a run on a data set and this machine, in so many processes.
 
     Raises:
         InputError: a given setting is wrong, or contradicts a choice.
     """
     config = request.config
+    machine = _machine(config.train.device)
     facts = Facts(
         data=fingerprint(train, val),
-        machine=_machine(config.train.device),
+        machine=machine,
         seconds=_seconds(config),
-        pretrained=_can_be_had(config, warn),
+        pretrained=_can_be_had(request, machine, warn),
         images_per_second=_TrainingSpeed(train),
         fit=partial(_fitted, train),
+        processes=processes,
     )
     return make_plan(request, facts)
 
@@ -90,19 +92,21 @@ def _seconds_per_pixel(config: Config, source: Source) -> float:
     return (time.perf_counter() - start) / (TRIAL_STEPS * count * height * width)
 
 
-def _can_be_had(config: Config, warn: Callable[[str], None]) -> bool:
+def _can_be_had(request: PlanRequest, machine: Machine, warn: Callable[[str], None]) -> bool:
     """Return whether a pretrained network can be loaded; warn with the reason if not.
 
     Raises:
-        InputError: weights that the user named cannot be loaded.
+        InputError: the user named a network or weights, and they cannot be loaded.
     """
-    backbone = config.detector.backbone
+    backbone, given = request.config.detector.backbone, value_at(request.settings, "detector.backbone")
     if not isinstance(backbone, TorchvisionBackbone) or backbone.weights == "none":
         return False
+    if not isinstance(given, Mapping) or "name" not in given:
+        backbone = replace(backbone, name=NETWORK[machine.device])
     try:
         backbone(pretrained=True)
     except InputError as error:
-        if backbone.weights != "default":
+        if given is not None:
             raise
         warn(f"{error}; a small network starts from random weights, which needs thousands of images")
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -11,11 +12,15 @@ from rich.console import Console
 
 from anchorloc.config import Config
 from anchorloc.data import LabelSource, Source
+from anchorloc.data.tiles import TiledSource
 from anchorloc.detector import ResidualBackbone
+from anchorloc.doctor.box_format import box_suspicion
 from anchorloc.engine.build import open_all_splits
+from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
 from anchorloc.engine.state.run_folder import CONFIG, write_config
 from anchorloc.engine.system.display import waiting
+from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder, write_json
 from anchorloc.lab.anchor_coverage import measure_coverage
@@ -55,34 +60,68 @@ def open_data(config: Config, console: Console, known: Sequence[Category] = ()) 
     return sources
 
 
-def show_plan(request: PlanRequest, sources: tuple[Source, Source], console: Console) -> Plan:
-    """Return the plan of a run, and print it in a table."""
+def show_plan(
+    request: PlanRequest, sources: tuple[Source, Source], console: Console, processes: Processes = SINGLE_PROCESS
+) -> Plan:
+    """Return the plan of a run, and print it in a table; the first process makes it for all."""
     with waiting(console, "choosing the settings"):
-        plan = plan_run(request, *sources, partial(warn, console))
-    console.print(plan_table(plan))
+        plan = processes.broadcast_object(partial(plan_run, request, *sources, partial(warn, console), processes.count))
+    console.print(plan_table(plan) if plan.choices else "every setting is given: there is nothing to choose")
     if plan.steps is not None:
-        epochs = (plan.images_seen or 0.0) / len(sources[0])
+        epochs = about((plan.images_seen or 0.0) / len(sources[0]))
         console.print(
-            f"about {about(plan.steps)} steps, {epochs:.1f} epochs, in {plan.config.train.length}", highlight=False
+            f"about {about(plan.steps)} steps, {epochs} epochs, in {plan.config.train.length}", highlight=False
         )
+    if plan.hint:
+        console.print(plan.hint, highlight=False)
     return plan
 
 
-def write_plan(out: Path | None, config: Config, command: str, request: PlanRequest) -> int:
+def write_plan(out: Path | None, config: Config, command: str, request: PlanRequest, force: bool = False) -> int:
     """Print the plan of a run, write it and its config into a new folder, and return the exit status.
 
     Raises:
         InputError: settings, data or the file system do not allow it.
     """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("--plan needs no torchrun; a run that torchrun starts makes its own plan")
     console = Console()
     with new_folder(out, "plan") as folder:
-        train, val, _ = open_data(config, console)
+        train, val, test = open_data(config, console)
+        check_boxes(config, (train, val, test), console, force)
         plan = show_plan(request, (train, val), console)
         write_config(folder, plan.config, command)
         write_json(folder / PLAN, plan_rows(plan.choices))
     console.print("train with it:", highlight=False)
     print_command(console, shlex.join(["anchorloc", "train", str(folder / CONFIG)]))
     return 0
+
+
+def check_boxes(
+    config: Config, sources: Sequence[Source | None], console: Console, force: bool = False
+) -> tuple[str, ...]:
+    """Return warnings of boxes that fit their images only if read in another way, as the doctor sees it.
+
+    Args:
+        sources: train, val and test.
+
+    Raises:
+        InputError: there are such boxes, and it is not to `force`.
+    """
+    if (labels := data_path(config)) is None:
+        return ()
+    warnings = []
+    for split, source in zip(("train", "val", "test"), sources, strict=True):
+        found = source and box_suspicion(source.whole if isinstance(source, TiledSource) else source)
+        if not found:
+            continue
+        path = getattr(source, "path", labels)
+        sentence = f"{path}, {split}: {found}; see `anchorloc doctor {shlex.quote(str(path))}`"
+        if not force:
+            raise InputError(f"{sentence}, or train all the same with --force")
+        warnings.append(sentence)
+        warn(console, sentence)
+    return tuple(warnings)
 
 
 def check_prospects(config: Config, train: Source, console: Console, force: bool = False) -> tuple[str, ...]:

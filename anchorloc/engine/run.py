@@ -18,7 +18,7 @@ from anchorloc.config import Config, read_saved_config, to_plain
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
-from anchorloc.engine.preparation import PLAN, check_prospects, open_data, print_command, show_plan, warn
+from anchorloc.engine.preparation import PLAN, check_boxes, check_prospects, open_data, print_command, show_plan, warn
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
@@ -71,16 +71,18 @@ def start_run(
             )
         (resumes,) = processes.broadcast(out is not None and restarted() and (out / CONFIG).is_file())
         if out is not None and resumes:
+            config = config if request is None else read_saved_config(out / CONFIG)  # a plan is not made anew
             return _resume(out, config, command, started, False, processes, stack)
         if processes.first:
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
         train, val, test = open_data(config, console)
+        concerns = check_boxes(config, (train, val, test), console, force)
         plan = None
         if request is not None:
-            plan = show_plan(request, (train, val), console) if processes.first else None
-            config = processes.broadcast_object(config if plan is None else plan.config)  # each would time other steps
-        concerns = check_prospects(config, train, console, force)
+            plan = show_plan(request, (train, val), console, processes)
+            config = plan.config
+        concerns += check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), train, val, processes)
         training.concerns.extend(concerns)

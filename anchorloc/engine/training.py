@@ -17,7 +17,7 @@ from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
-from anchorloc.engine.outcome import FEW_STEPS
+from anchorloc.engine.outcome import FEW_STEPS, POOR_AP50
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
 from anchorloc.engine.state.resume_check import Change
@@ -239,7 +239,8 @@ class Training:
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
         log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
         best = self.progress.best
-        rank = ", best so far" if ap > max(0.0, best.ap) else f", equal to step {best.step}" if ap == best.ap else ""
+        learned = ap > max(0.0, best.ap) and ap50 >= POOR_AP50
+        rank = ", best so far" if learned else f", equal to step {best.step}" if ap == best.ap else ""
         display.log(
             f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
             f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{rank}"

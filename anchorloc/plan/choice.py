@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from anchorloc.anchors import AnchorGenerator
@@ -34,7 +34,23 @@ class Facts:
     pretrained: bool  # whether the weights of the network can be had
     images_per_second: Callable[[Config], float]  # in training
     fit: Callable[[Config], AnchorGenerator | None]  # anchors fitted to the boxes; None if these are not better
+    processes: int = 1  # processes train together
+    given: Mapping[str, Any] = field(default_factory=dict)  # by the user, as in YAML
+
+    def given_value(self, key: str) -> Any:
+        """Return the value that the user gave a key such as transform.resize.size; None if there is none."""
+        return value_at(self.given, key)
 
     def images_seen(self, config: Config) -> float | None:
         """Return how many images a run in minutes trains on, repeats counted."""
-        return None if self.seconds is None else self.seconds * self.images_per_second(config)
+        return None if self.seconds is None else self.seconds * self.processes * self.images_per_second(config)
+
+
+def value_at(settings: Mapping[str, Any], key: str) -> Any:
+    """Return the value of a key such as transform.resize in nested settings; None if there is none."""
+    value: Any = settings
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from anchorloc.config import Config, config_from_plain, read_yaml, with_overrides
-from anchorloc.plan.choice import Choice, Facts
+from anchorloc.errors import InputError
+from anchorloc.plan.choice import Choice, Facts, value_at
 from anchorloc.plan.planning_rules import PLANNED, RULES
 
 AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config
 VAL_FRACTION = 0.2  # fraction of the images to set aside where the data has no val split
-PRETRAINED = {"detector": {"backbone": {"kind": "TorchvisionBackbone"}}}  # before the network is chosen
+LOCALIZATION = "every image has exactly one object: task=localization finds one box an image, and is scored by it"
+KINDS = {  # until the rules choose these groups, single settings of them can be given
+    "detector.backbone": {"kind": "TorchvisionBackbone"},
+    "transform.resize": {"kind": "ShortestSide", "size": 1},  # any max_size is allowed
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Plan:
     config: Config
     choices: tuple[Choice, ...]
     images_seen: float | None  # in the whole run, repeats counted; None where its length is not in minutes
+    hint: str = ""  # another way to train on such data
 
     @property
     def steps(self) -> float | None:
@@ -44,37 +51,44 @@ class PlanRequest:
     @property
     def config(self) -> Config:
         """What is given, with defaults for the rest."""
-        chosen = self.keys is None or "detector.backbone" in self.keys
-        return self.with_choices(PRETRAINED if chosen else {})
+        return self.with_choices({})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is given, overrides included, as in YAML."""
+        return with_overrides(self.given, self.origin, self.overrides)
 
     def with_choices(self, chosen: Mapping[str, Any]) -> Config:
-        """Return what is given, with `chosen` settings for the rest.
+        """Return what is given, with settings `chosen` by key for the rest.
 
         Raises:
             InputError: a given setting is wrong, or contradicts a choice.
         """
-        given = with_overrides(self.given, self.origin, self.overrides)
-        return config_from_plain(_merged(chosen, given), self.origin, self.overrides)
+        kinds = {key: value for key, value in KINDS.items() if self.keys is None or key in self.keys}
+        return config_from_plain(_merged(_tree({**kinds, **chosen}), self.settings), self.origin, self.overrides)
 
 
 def read_request(path: Path | None, overrides: Sequence[str], plan: bool = False) -> tuple[Config, PlanRequest | None]:
     """Return the settings that a command was given, and what is to be chosen: None if nothing is.
 
-    All settings are chosen for labels without a config, and with `plan`; else those whose value is `auto`.
+    All settings are chosen for labels without a config; else those whose value is `auto`, or all with `plan` where
+    none is.
 
     Raises:
         InputError: a file or an override is wrong.
     """
+    plain: Any
     if path is not None and is_labels(path):
+        refuse_run_folder(path)
         data = {"kind": "LabelData", "path": str(path), "val_fraction": VAL_FRACTION}
-        request = PlanRequest({"data": data, "train": {"length": BUDGET}}, "the command line", tuple(overrides))
-        return request.config, request
-    origin = "the built-in settings" if path is None else str(path)
-    given = with_overrides({} if path is None else read_yaml(path), origin, overrides)
-    rest, autos = take_autos(given)
-    kept = tuple(word for word in overrides if word.partition("=")[0] not in autos)
-    request = PlanRequest(rest, origin, kept, None if plan else autos)
-    return request.config, request if plan or autos else None
+        origin, plain, everything = "the command line", {"data": data, "train": {"length": BUDGET}}, True
+    else:
+        origin = "the built-in settings" if path is None else str(path)
+        plain, everything = {} if path is None else read_yaml(path), False
+    rest, autos = take_autos(with_overrides(plain, origin, overrides))
+    kept = tuple(word for word in overrides if not any(_is_within(key, word.partition("=")[0]) for key in autos))
+    request = PlanRequest(rest, origin, kept, None if everything or not autos else autos)
+    return request.config, request if everything or plan or autos else None
 
 
 def is_labels(path: Path) -> bool:
@@ -85,21 +99,28 @@ def is_labels(path: Path) -> bool:
     return isinstance(plain, dict) and ("names" in plain or isinstance(plain.get("train"), (str, list)))
 
 
+def refuse_run_folder(path: Path) -> None:
+    """Raise InputError if a folder is that of a run or a plan, and holds no data."""
+    if (path / "config.yaml").is_file() and any((path / name).is_file() for name in ("plan.json", "environment.json")):
+        raise InputError(f"{path} is the folder of a plan or a run, not of data; train with {path / 'config.yaml'}")
+
+
 def make_plan(request: PlanRequest, facts: Facts) -> Plan:
     """Apply all rules, one after the other; each sees the config that the earlier ones led to.
 
     Raises:
         InputError: a given setting is wrong, or contradicts a choice.
     """
-    given = with_overrides(request.given, request.origin, request.overrides)
+    facts = replace(facts, given=request.settings)
     chosen: dict[str, Choice] = {}
     config = request.config
     for rule in RULES:
         made = [one for one in rule(facts, config) if request.keys is None or one.key in request.keys]
-        chosen |= {one.key: one for one in made if not _is_given(given, one)}
+        chosen |= {one.key: one for one in map(partial(_not_given, facts.given), made) if one is not None}
         if made:
-            config = request.with_choices(_tree(chosen))
-    return Plan(config, tuple(chosen.values()), facts.images_seen(config))
+            config = request.with_choices({key: one.value for key, one in chosen.items()})
+    hint = LOCALIZATION if facts.data.one_object and config.task == "detection" else ""
+    return Plan(config, tuple(chosen.values()), facts.images_seen(config), hint)
 
 
 def take_autos(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -115,25 +136,31 @@ def take_autos(plain: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...
     return rest, found
 
 
-def _is_given(given: Mapping[str, Any], choice: Choice) -> bool:
-    """Return whether the user has set the key of a choice, or another kind of it."""
-    value: Any = given
-    for key in choice.key.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return False
-        value = value[key]
-    return not isinstance(value, Mapping) or _other_kind(choice.value, value)
+def _is_within(key: str, group: str) -> bool:
+    """Return whether a key is `group` or one of its settings."""
+    return f"{key}.".startswith(f"{group}.")
 
 
-def _tree(chosen: Mapping[str, Choice]) -> dict[str, Any]:
-    """Return the choices as nested settings."""
+def _not_given(given: Mapping[str, Any], choice: Choice) -> Choice | None:
+    """Return a choice without the settings that the user has given; None if nothing of it is left."""
+    value = value_at(given, choice.key)
+    if value is None:
+        return choice
+    if not isinstance(value, Mapping) or not isinstance(choice.value, Mapping) or _other_kind(choice.value, value):
+        return None
+    left = {key: item for key, item in choice.value.items() if key == "kind" or key not in value}
+    return replace(choice, value=left) if set(left) - ({"kind"} & set(value)) else None
+
+
+def _tree(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted key as nested settings."""
     tree: dict[str, Any] = {}
-    for key, choice in chosen.items():
+    for key, value in values.items():
         *parents, last = key.split(".")
         group = tree
         for parent in parents:
             group = group.setdefault(parent, {})
-        group[last] = choice.value
+        group[last] = value
     return tree
 
 

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from anchorloc.config import Config, to_plain
 from anchorloc.data import ShortestSide
-from anchorloc.detector import TorchvisionBackbone
-from anchorloc.plan.choice import Choice, Facts
+from anchorloc.plan.choice import Basis, Choice, Facts
+from anchorloc.text import about, counted
 
+NETWORK: Final = {"cpu": "mobilenet_v2", "mps": "mobilenet_v2", "cuda": "resnet50"}
+HEAD_CHANNELS: Final = {"cpu": 96, "mps": 96, "cuda": 256}
 WANTED_SIDE: Final = 48  # network pixels that the 10th percentile of the sides of boxes should have
 MIN_SIDE: Final = 256  # shorter side of the input, in pixels
 MAX_PIXELS: Final = {"cpu": 640 * 640, "mps": 800 * 1088, "cuda": 800 * 1088}  # input
@@ -34,18 +36,15 @@ Rule = Callable[[Facts, Config], Iterator[Choice]]
 
 def network(facts: Facts, config: Config) -> Iterator[Choice]:
     """Choose the backbone and the head by the device, and random weights only where others cannot be had."""
-    on_gpu = facts.machine.device == "cuda"
-    channels = 256 if on_gpu else 96
-    given = config.detector.backbone
-    if facts.pretrained or (isinstance(given, TorchvisionBackbone) and given.weights == "none"):  # on request
-        name = "resnet50" if on_gpu else "mobilenet_v2"
+    if facts.pretrained or facts.given_value("detector.backbone") is not None:
+        name = NETWORK[facts.machine.device]
         backbone: dict[str, Any] = {"kind": "TorchvisionBackbone", "name": name, "strides": [8, 16, 32]}
-        why = "pretrained, and fast" if facts.pretrained else "fast"
-        yield Choice("detector.backbone", backbone, f"{why} on a {_device(facts)}", "machine")
+        start = "pretrained, and fast" if facts.pretrained else "fast"
+        yield Choice("detector.backbone", backbone, f"{start} on a {_device(facts)}", "machine")
     else:
         backbone = {"kind": "ResidualBackbone", "first_stride": 8}
         yield Choice("detector.backbone", backbone, "small: pretrained weights cannot be had", "machine")
-    head = {"channels": channels, "depth": 2}
+    head = {"kind": "Head", "channels": HEAD_CHANNELS[facts.machine.device], "depth": 2}
     yield Choice("detector.head", head, f"fast on a {_device(facts)}", "machine")
 
 
@@ -60,28 +59,42 @@ def batch_size(facts: Facts, config: Config) -> Iterator[Choice]:
     """Start from the batch of the device; a small data set still has some steps in an epoch."""
     wanted = BATCH[facts.machine.device]
     size = max(2, min(wanted, facts.data.images // 8)) if facts.data.images >= 2 else 1
-    why = f"as tried on a {_device(facts)}" if size == wanted else f"{facts.data.images} images make few batches"
-    yield Choice("train.batch_size", size, why, "fixed" if size == wanted else "data")
+    why = (
+        f"as tried on a {_device(facts)}" if size == wanted else f"few batches in {counted(facts.data.images, 'image')}"
+    )
+    basis: Basis = "fixed" if size == wanted else "data"
+    if size < (needed := facts.processes * config.train.gradient_accumulation):
+        size, why, basis = needed, "one image a process and micro-batch", "machine"
+    yield Choice("train.batch_size", size, why, basis)
 
 
 def input_size(facts: Facts, config: Config) -> Iterator[Choice]:
     """Make small objects visible, as far as the image, the device and the time allow."""
     data = facts.data
+    if isinstance(side := facts.given_value("transform.resize.size"), int):
+        value = {"kind": "ShortestSide", **to_plain(_resize(facts, side))}
+        yield Choice("transform.resize", value, f"most images keep a shorter side of {side} px", "data")
+        return
     wanted = _whole(WANTED_SIDE / data.sides[0])
-    largest = min(
-        _whole(MAX_ENLARGED * min(data.size), math.floor),
-        _whole(math.sqrt(MAX_PIXELS[facts.machine.device] / data.elongation), math.floor),
-    )
+    height, width = data.size
+    limits = {
+        f"images of {width} x {height} px": MAX_ENLARGED * min(data.size),
+        f"a {_device(facts)}": math.sqrt(MAX_PIXELS[facts.machine.device] / data.elongation),
+    }
+    if isinstance(longest := facts.given_value("transform.resize.max_size"), int):
+        limits[f"a longer side of {longest} px"] = longest / data.elongation
+    limit = min(limits, key=lambda name: limits[name])
+    largest = _whole(limits[limit], math.floor)
     least = min(MIN_SIDE, largest)
     size = min(max(wanted, least), largest)
-    reason, basis = _size_reason(facts, size, wanted, largest)
+    reason, basis = _size_reason(size, wanted, largest, limit)
     while size - SIDE_STEP >= least and _is_too_slow(facts, config, size):
         size -= SIDE_STEP
         reason, basis = "the time allows no larger images", "machine"
     side = data.sides[0] * size
     value = to_plain(_resize(facts, size))
     why = f"{reason}; small objects have {side:.0f} px"
-    yield Choice("transform.resize", {"kind": "ShortestSide", **value}, why, basis)  # type: ignore[arg-type]
+    yield Choice("transform.resize", {"kind": "ShortestSide", **value}, why, basis)
 
 
 def memory(facts: Facts, config: Config) -> Iterator[Choice]:
@@ -89,8 +102,9 @@ def memory(facts: Facts, config: Config) -> Iterator[Choice]:
     height, width = config.padded(config.transform.resize(facts.data.size)[0])
     allowed = MEMORY_SHARE * facts.machine.for_training / (BYTES_PER_PIXEL * height * width)
     size = config.train.batch_size
-    while size > max(1.0, allowed):
-        size //= 2
+    least = facts.processes * config.train.gradient_accumulation
+    while size > max(least, allowed):
+        size = max(least, size // 2)
     if size < config.train.batch_size:
         gib = facts.machine.for_training / (1 << 30)
         yield Choice("train.batch_size", size, f"more images do not fit into {gib:.0f} GiB", "machine")
@@ -104,7 +118,8 @@ def levels(facts: Facts, config: Config) -> Iterator[Choice]:
     extra = 0
     while REACH * coarsest < large and 2 * coarsest <= max(size):
         coarsest, extra = 2 * coarsest, extra + 1
-    value = {"kind": "FeaturePyramid", "channels": config.detector.head.channels, "extra_levels": extra}  # type: ignore[union-attr]
+    channels = getattr(config.detector.head, "channels", HEAD_CHANNELS[facts.machine.device])  # LevelHead has none
+    value = {"kind": "FeaturePyramid", "channels": channels, "extra_levels": extra}
     yield Choice("detector.pyramid", value, f"large objects have {large:.0f} px", "data")
 
 
@@ -134,7 +149,7 @@ def augmentation(facts: Facts, config: Config) -> Iterator[Choice]:
         "scale_jitter": [0.6, 1.5] if few else [0.8, 1.25],
         "photometric": 0.3 if few else 0.2,
     }
-    yield Choice("transform.augment", value, f"{facts.data.images:,} images", "data")
+    yield Choice("transform.augment", value, counted(facts.data.images, "image"), "data")
 
 
 def sampling(facts: Facts, config: Config) -> Iterator[Choice]:
@@ -147,7 +162,9 @@ def sampling(facts: Facts, config: Config) -> Iterator[Choice]:
 def loading(facts: Facts, config: Config) -> Iterator[Choice]:
     """Give a GPU more workers; on a CPU the steps need the cores."""
     most = 8 if facts.machine.device == "cuda" else 2
-    yield Choice("train.workers", min(most, facts.machine.cores), f"{facts.machine.cores} cores", "machine")
+    cores = max(1, facts.machine.cores // facts.processes)
+    share = "core" if facts.processes == 1 else "core for each process"
+    yield Choice("train.workers", min(most, cores), counted(cores, share, share.replace("core", "cores")), "machine")
 
 
 def steps(facts: Facts, config: Config) -> Iterator[Choice]:
@@ -157,7 +174,7 @@ def steps(facts: Facts, config: Config) -> Iterator[Choice]:
         return
     count = seen / config.train.batch_size
     warmup = max(5, min(50, round(WARMUP_SHARE * count)))
-    yield Choice("train.warmup", warmup, f"about {count:,.0f} steps", "machine")
+    yield Choice("train.warmup", warmup, f"about {about(count)} steps", "machine")
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -203,12 +220,11 @@ def _is_too_slow(facts: Facts, config: Config, size: int) -> bool:
     return seen is not None and seen < needed
 
 
-def _size_reason(facts: Facts, size: int, wanted: int, largest: int) -> tuple[str, str]:
+def _size_reason(size: int, wanted: int, largest: int, limit: str) -> tuple[str, Basis]:
     if size == wanted:
         return f"shorter side of {size} px", "data"
     if wanted > largest:
-        height, width = facts.data.size
-        return f"the most for images of {width} x {height} px", "data"
+        return f"the most for {limit}", "data"
     return "objects are large", "data"
 
 

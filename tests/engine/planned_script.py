@@ -5,19 +5,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from anchorloc import train
 from anchorloc.cli import run_command
 from anchorloc.config import Config
-from anchorloc.data import Source
-from anchorloc.engine import run
+from anchorloc.engine import preparation, run
 from anchorloc.plan import Plan, PlanRequest
 
 RANK = os.environ.get("RANK", "")
 
 
-def show_plan(request: PlanRequest, sources: tuple[Source, Source], console: Console) -> Plan:
+def plan_run(request: PlanRequest, *_: object) -> Plan:
     assert RANK == "0", "each process would measure another speed"
     config = request.config
     return Plan(replace(config, train=replace(config.train, seed=77)), (), None)
@@ -29,5 +26,6 @@ def check_prospects(config: Config, *_: object) -> tuple[str, ...]:
 
 
 def main() -> int:
-    vars(run).update(show_plan=show_plan, check_prospects=check_prospects)
+    vars(preparation).update(plan_run=plan_run)
+    vars(run).update(check_prospects=check_prospects)
     return run_command(train.main, sys.argv[2:])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anchorloc.anchors import AnchorGenerator
-from anchorloc.config import Config
+from anchorloc.config import Config, to_plain
 from anchorloc.data import RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
@@ -138,6 +138,62 @@ def test_part_of_a_group_that_is_given_joins_what_is_chosen() -> None:
     assert isinstance(config.detector.backbone, TorchvisionBackbone)
     assert (config.detector.backbone.weights, config.detector.backbone.name) == ("mine.pth", "mobilenet_v2")
     assert (config.transform.augment.vertical_flip, config.transform.augment.horizontal_flip) == (0.5, 0.5)
+
+
+def test_the_table_leaves_out_what_is_given() -> None:
+    plan = planned(facts(), "transform.resize.size=640")
+    (choice,) = [one for one in plan.choices if one.key == "transform.resize"]
+    assert choice.value == {"kind": "ShortestSide", "max_size": 864}
+    assert plan.config.transform.resize == ShortestSide(640, 864)
+    repeated = make_plan(PlanRequest(to_plain(plan.config), "plan"), facts())
+    assert (repeated.choices, repeated.config) == ((), plan.config)
+
+
+def test_a_given_longest_side_bounds_the_shorter_one() -> None:
+    assert planned(facts(), "transform.resize.max_size=300").config.transform.resize == ShortestSide(224, 300)
+
+
+def test_one_object_an_image_names_the_other_task() -> None:
+    single = facts(replace(PHOTOS, one_object=True))
+    assert "task=localization" in planned(single).hint
+    assert not planned(single, "task=localization").hint
+    assert not planned(facts()).hint
+
+
+def test_random_weights_are_given_to_the_same_network() -> None:
+    backbone = planned(facts(pretrained=False), "detector.backbone.weights=none").config.detector.backbone
+    assert backbone == TorchvisionBackbone(weights="none")
+
+
+def test_other_heads_get_a_pyramid() -> None:
+    overrides = ("detector.head.kind=LevelHead", "loss.classification.kind=HardNegativeLoss")
+    assert planned(facts(), *overrides).config.detector.pyramid.channels == 96
+
+
+def test_every_process_gets_an_image() -> None:
+    plan = planned(replace(facts(replace(PHOTOS, images=24)), processes=4))
+    assert (plan.config.train.batch_size, plan.config.train.workers) == (4, 1)
+
+
+@pytest.mark.parametrize("word", ["train.batch_size=auto", "detector={backbone: auto}"])
+def test_auto_beside_data_is_chosen_like_the_rest(tmp_path: Path, word: str) -> None:
+    request = read_request(tmp_path, [word, "train.seed=3"])[1]
+    assert request is not None
+    assert (request.keys, request.config.train.seed) == (None, 3)
+
+
+def test_a_plan_previews_what_a_config_with_auto_trains(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("data: photos\ntrain: {batch_size: auto}\n")
+    request = read_request(tmp_path / "mine.yaml", [], plan=True)[1]
+    assert request is not None
+    assert request.keys == ("train.batch_size",)
+
+
+def test_the_folder_of_a_plan_is_no_data(tmp_path: Path) -> None:
+    for name in ("config.yaml", "environment.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="folder of a plan"):
+        read_request(tmp_path, [])
 
 
 def test_auto_chooses_one_key_and_leaves_the_others(tmp_path: Path) -> None:

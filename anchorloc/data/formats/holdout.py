@@ -15,6 +15,7 @@ from anchorloc.data.stratified_split import stratified_group_split
 from anchorloc.errors import InputError
 from anchorloc.files import digest
 from anchorloc.structures import Float64Array
+from anchorloc.text import counted
 
 
 def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
@@ -27,9 +28,13 @@ def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
     """
     images = [item for item in labels.document["images"] if isinstance(item, dict)]
     annotations = [item for item in labels.document["annotations"] if isinstance(item, dict)]
-    subsets = stratified_group_split(
-        _counts(images, annotations), _groups(images, labels.folder), (1 - fraction, fraction), 0
-    )
+    groups = _groups(images, labels.folder)
+    if len(set(groups)) < 2:
+        raise InputError(
+            f"{labels.path} has {counted(len(images), 'image')} and no two that differ, but some must be set aside for "
+            "validation; add images"
+        )
+    subsets = stratified_group_split(_counts(images, annotations), groups, (1 - fraction, fraction), 0)
     parts = []
     for number in (0, 1):
         some = [image for image, subset in zip(images, subsets.tolist(), strict=True) if subset == number]

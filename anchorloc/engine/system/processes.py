@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -61,13 +61,24 @@ class Processes:
         dist.broadcast(shared, src=0)
         return tuple(shared.tolist())
 
-    def broadcast_object(self, value: T) -> T:
-        """Return the value of the first process, in every process."""
+    def broadcast_object(self, make: Callable[[], T]) -> T:
+        """Return what the first process makes, in every process.
+
+        Raises:
+            InputError: the first process raised it.
+        """
         if self.count == 1:
-            return value
-        values = [value]
-        dist.broadcast_object_list(values, src=0)
-        return values[0]
+            return make()
+        shared: list[Any] = [None]
+        if self.first:
+            try:
+                shared = [make()]
+            except InputError as error:
+                shared = [error]
+        dist.broadcast_object_list(shared, src=0)
+        if isinstance(shared[0], InputError):
+            raise shared[0]
+        return shared[0]  # type: ignore[no-any-return]
 
     def gather(self, value: T) -> list[T]:
         """Return the values of all processes, by rank, in the first process; an empty list in the others."""

@@ -72,7 +72,15 @@ def test_without_a_fraction_the_missing_split_is_an_error(tmp_path: Path) -> Non
         LabelData(labels_of(tmp_path)).open("train")
     with pytest.raises(InputError, match=r"has no test split, but train, val; make one by .* --split DIR`$"):
         LabelData(labels_of(tmp_path), val_fraction=0.2).open("test")
-    with pytest.raises(InputError, match="cannot be split into 2 subsets"):
+    with pytest.raises(InputError, match="no two that differ"):
         LabelData(labels_of(tmp_path, images=1), val_fraction=0.2).open("val")
     with pytest.raises(ValueError, match="val_fraction must be from 0 to"):
         LabelData(tmp_path, val_fraction=1)
+
+
+def test_only_val_is_told_of_what_is_set_aside(tmp_path: Path) -> None:
+    data = LabelData(labels_of(tmp_path), val_fraction=0.2)
+    train, val = data.open("train"), data.open("val")
+    assert not [warning for warning in train.warnings if "set aside" in warning]
+    assert isinstance(val, LabelSource)
+    assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images")
