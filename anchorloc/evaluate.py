@@ -76,9 +76,10 @@ def _check(arguments: argparse.Namespace) -> None:
         refuse_overrides(arguments.checkpoint, arguments.overrides)
         return
     if not all(files):
-        raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    for file in files:
-        refuse_missing(file)
+        raise InputError("give a checkpoint, or --detections JSON and --annotations PATH; see --help")
+    refuse_missing(arguments.detections)
+    if not arguments.annotations.is_dir():
+        refuse_missing(arguments.annotations)
 
 
 def _reading(arguments: argparse.Namespace) -> ImageSettings:

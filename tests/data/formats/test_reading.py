@@ -332,6 +332,19 @@ def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path
             read(tmp_path)
 
 
+def test_csv_may_have_other_separators_and_no_unknown_header(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    for separator in (";", "\t"):
+        text(tmp_path / "labels.csv", "filename,x1,y1,x2,y2,class\na.jpg,1,2,3,4,red\n".replace(",", separator))
+        [annotation] = read(tmp_path).splits["all"].document["annotations"]
+        assert annotation["bbox"] == [1, 2, 2, 2]
+    for header in ("filename,x,y,w,h,class", "file,w,h,label,x,y,x2,y2", "filename,box,class"):
+        text(tmp_path / "labels.csv", f"{header}\na.jpg,1,2,3,4,red\n")
+        with pytest.raises(InputError, match=r"line 1, .*is no header with path, left, top.*[a-z]$") as caught:
+            read(tmp_path)
+        assert "remove the line" not in str(caught.value)  # its numbers would be taken for corners
+
+
 def test_a_file_that_is_no_label_file_is_named(tmp_path: Path) -> None:
     names = {  # name and content: what is said
         ("labels.zip", b"PK\x03\x04"): "is a ZIP archive; unpack it",
