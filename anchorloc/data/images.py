@@ -14,7 +14,15 @@ from typing import Any, Final
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from anchorloc.data.band_values import NeedsSettingError, band_values, bands_of, bits_of, chosen_bands, rgb_of_pillow, to_rgb
+from anchorloc.data.band_values import (
+    NeedsSettingError,
+    band_values,
+    bands_of,
+    bits_of,
+    chosen_bands,
+    rgb_of_pillow,
+    to_rgb,
+)
 from anchorloc.data.image_formats import FORMATS, refuse_foreign
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing

@@ -2,8 +2,8 @@
 
 Without a header a line is path,x1,y1,x2,y2,class, with five empty cells for an image without objects
 (https://github.com/fizyr/keras-retinanet#csv-datasets), or filename,width,height,class,xmin,ymin,xmax,ymax
-(https://github.com/datitran/raccoon_dataset, the tables of TensorFlow's object detection). Cells are separated by commas,
-semicolons or tabs, whichever the first line has most.
+(https://github.com/datitran/raccoon_dataset, the tables of TensorFlow's object detection). Commas, semicolons or tabs
+separate the cells, whichever the first line has most.
 """
 
 from __future__ import annotations
@@ -156,8 +156,7 @@ def _by_number(cells: Sequence[str]) -> dict[str, int]:
     order = ORDERS.get(len(cells))
     if order is None:
         raise _HeaderError(
-            f"has {counted(len(cells), 'cell')} and is no header with {', '.join(NEEDED)}; write "
-            "path,x1,y1,x2,y2,class"
+            f"has {counted(len(cells), 'cell')} and is no header with {', '.join(NEEDED)}; write path,x1,y1,x2,y2,class"
         )
     corners = [cells[order.index(column)].strip() for column in NEEDED[1:5]]
     if all(corner[:1].isalpha() and corner.lower() not in ("nan", "inf", "infinity") for corner in corners):
