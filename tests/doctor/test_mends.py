@@ -49,6 +49,21 @@ def boxes(document: dict[str, Any] | None) -> list[list[float]]:
     return [annotation["bbox"] for annotation in document["annotations"]]
 
 
+def test_scaling_keeps_polygons_and_counts_the_masks_it_loses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content([[20, 10, 40, 20], [4, 2, 40, 20]])
+    first, second = document["annotations"]
+    first |= {"segmentation": [[20, 10, 60, 10, 60, 30]], "area": 400}
+    second["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
+    _, fixed = written(tmp_path, document, "--fix-scale", "2")
+    assert boxes(fixed) == [[10, 5, 20, 10], [2, 1, 20, 10]]
+    assert fixed is not None
+    assert fixed["annotations"][0]["segmentation"] == [[10, 5, 30, 5, 30, 15]]
+    assert [item["area"] for item in fixed["annotations"]] == [100, 200]
+    assert "1  mask: removed, since only polygons can be scaled" in capsys.readouterr().out
+
+
 def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES, (HEIGHT, WIDTH))
     status, fixed = written(tmp_path, document)
