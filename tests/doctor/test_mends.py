@@ -64,6 +64,19 @@ def test_scaling_keeps_polygons_and_counts_the_masks_it_loses(
     assert "1  mask: removed, since only polygons can be scaled" in capsys.readouterr().out
 
 
+def test_texts_of_numbers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content([*BOXES, BOXES[0]])
+    first, second, third, *_, last = document["annotations"]
+    first["bbox"] = [str(value) for value in first["bbox"]]
+    second["iscrowd"], third["iscrowd"] = "1", "no"
+    last["category_id"] = None
+    _, fixed = written(tmp_path, document)
+    assert boxes(fixed) == BOXES
+    assert fixed is not None
+    assert [item["iscrowd"] for item in fixed["annotations"]] == [0, 1, 0, 0]
+    assert "1 box is gone; what it shows is background from now on" in capsys.readouterr().out
+
+
 def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES, (HEIGHT, WIDTH))
     status, fixed = written(tmp_path, document)
