@@ -332,6 +332,13 @@ def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path
             read(tmp_path)
 
 
+def test_labels_whose_image_is_missing_are_counted(tmp_path: Path) -> None:
+    source = ultralytics(tmp_path / "set")
+    text(tmp_path / "set/labels/train/gone.txt", "0 .5 .5 .1 .1\n")
+    text(tmp_path / "set/labels/train/notes.txt", "drawn by hand\n")
+    assert "label files without an image: 1; they are left out (first: gone.txt)" in read(source).notes
+
+
 def test_csv_may_have_other_separators_and_no_unknown_header(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", A)
     for separator in (";", "\t"):
