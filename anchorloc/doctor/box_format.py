@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.explanations import explain_outside
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
+from anchorloc.structures import Size
 from anchorloc.text import counted
 
 MIN_OVERSHOOT = 0.02  # fraction of the image's side; a smaller overshoot may be careless annotation
@@ -67,9 +69,11 @@ def xyxy_evidence(table: AnnotationTable) -> XyxyEvidence:
     return XyxyEvidence(len(boxes), int(outside.sum()), int((outside & fits).sum()), int(invalid.sum()))
 
 
-def check_box_format(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
+def check_box_format(
+    document: CocoDocument, table: AnnotationTable, findings: Findings, of_files: Mapping[int, Size]
+) -> None:
     """Report a file whose boxes seem to be x1, y1, x2, y2, normalized, of another scale, or of swapped sizes."""
-    evidence, explanation = xyxy_evidence(table), explain_outside(table)
+    evidence, explanation = xyxy_evidence(table), explain_outside(table, of_files)
     if evidence.suspicious:
         findings.add(Rule.LIKE_XYXY, document, "", -1, str(evidence))
     elif explanation is not None:

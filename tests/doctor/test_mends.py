@@ -64,6 +64,15 @@ def test_scaling_keeps_polygons_and_counts_the_masks_it_loses(
     assert "1  mask: removed, since only polygons can be scaled" in capsys.readouterr().out
 
 
+def test_a_scale_refers_to_the_size_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    document = content([[2 * value for value in box] for box in BOXES], (HEIGHT, WIDTH))
+    options = (f"--images={tmp_path}", "--fix-scale=2")
+    status, fixed = written(tmp_path, document, *options)
+    assert "4 divided by 2" in capsys.readouterr().out  # by the declared size, 3
+    assert (status, boxes(fixed)) == (0, BOXES)
+
+
 def test_texts_of_numbers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content([*BOXES, BOXES[0]])
     first, second, third, *_, last = document["annotations"]
