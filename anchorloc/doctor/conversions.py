@@ -111,7 +111,7 @@ def _scaled(document: CocoDocument, rows: IntArray, factors: Float64Array) -> tu
         kept = {key: value for key, value in items[row].items() if key != "segmentation"}
         polygons = _scaled_polygons(items[row].get("segmentation"), across, down)
         area = items[row].get("area")
-        has_area = polygons and type(area) in (int, float)  # of the polygons
+        has_area = polygons and type(area) in (int, float)  # the area of its polygons
         kept |= {"segmentation": polygons} if polygons else {}
         items[row] = {**kept, "bbox": bbox, "area": area * across * down if has_area else bbox[2] * bbox[3]}
     return document.with_content({**document.content, "annotations": items}), len(rows)

@@ -31,7 +31,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     If the lines do not suffice, the last rules lose their examples and advice, then their own line.
     """
     for prefix, document, table in zip(_prefixes(diagnosis), diagnosis.documents, diagnosis.tables, strict=True):
-        _line(console, f"{prefix}{document.path.name}: {_sizes(table)}")
+        _line(console, f"{prefix}{document.path.absolute().name}: {_sizes(table)}")
     found = {severity: diagnosis.findings.by_severity(severity) for severity in Severity}
     number = sum(map(len, found.values()))
     headings = 3 * sum(map(bool, found.values()))

@@ -96,10 +96,10 @@ def find_description(folder: Path) -> Path | None:
     """Return the file of a folder that describes a YOLO data set, or None."""
     for path in sorted(folder.glob("*.yaml")) + sorted(folder.glob("*.yml")):
         content = _yaml(path, quiet=True)
-        if content is None and path.name == "data.yaml":
+        unknown = ["train"] if content is None else []
+        keys = {*(content if isinstance(content, dict) else unknown)}
+        if keys & {"train", "val"} and ("names" in keys or path.name == "data.yaml"):
             return path  # its reader says what is wrong
-        if isinstance(content, dict) and "names" in content and ("train" in content or "val" in content):
-            return path
     for path in sorted(folder.glob("*.data")):
         return path
     for name in CLASS_FILES:

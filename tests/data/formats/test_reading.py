@@ -332,6 +332,16 @@ def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path
             read(tmp_path)
 
 
+def test_a_data_yaml_without_names_is_the_cause(tmp_path: Path) -> None:
+    source = ultralytics(tmp_path / "set")
+    source = source if source.is_dir() else source.parent
+    [path] = source.glob("*.yaml")
+    path.unlink()
+    text(source / "data.yaml", "train: images/train\n")
+    with pytest.raises(InputError, match=r"data\.yaml has no names; list the classes"):
+        read(source)
+
+
 def test_labels_whose_image_is_missing_are_counted(tmp_path: Path) -> None:
     source = ultralytics(tmp_path / "set")
     text(tmp_path / "set/labels/train/gone.txt", "0 .5 .5 .1 .1\n")
