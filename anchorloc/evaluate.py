@@ -4,10 +4,10 @@
     anchorloc evaluate configs/NAME.yaml detector.weights=FILE
     anchorloc evaluate --detections results.json --annotations val.json
 
-A checkpoint is scored on the val split of its own config. Overrides such as data.root=DIR or decode.nms_iou=0.5 change
-that config. A config (YAML) is scored with the weights that it names. Detections are read in COCO's result format;
-with --images, data.max_pixels, data.window, data.bands and data.orientation change how images are read.
-docs/report.md explains the report.
+A checkpoint is scored on the val split of its own config, or on another --split. Overrides such as data.root=DIR or
+decode.nms_iou=0.5 change that config. A config (YAML) is scored with the weights that it names. Detections are read
+in COCO's result format; with --images, data.max_pixels, data.window, data.bands and data.orientation change how
+images are read. docs/report.md explains the report.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
         refuse_overrides(arguments.checkpoint, arguments.overrides)
         return
+    if arguments.split is not None:
+        raise InputError("--split needs a checkpoint; --annotations says what detections are scored on")
     if not all(files):
         raise InputError("give a checkpoint, or --detections JSON and --annotations PATH; see --help")
     refuse_missing(arguments.detections)
@@ -103,7 +105,7 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
     import_torch()
     from anchorloc.engine.evaluation import judge_checkpoint
 
-    return judge_checkpoint(arguments.checkpoint, arguments.overrides, options)
+    return judge_checkpoint(arguments.checkpoint, arguments.overrides, options, arguments.split or "val")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="key=value",
         help="override a setting of the checkpoint, e.g. decode.nms_iou=0.5",
+    )
+    parser.add_argument(
+        "--split", choices=("train", "val", "test"), help="split of the data of a checkpoint to score on (default: val)"
     )
     parser.add_argument("--detections", type=Path, metavar="JSON", help="score this file of COCO results")
     parser.add_argument("--annotations", type=Path, metavar="PATH", help="labels with the ground truth, in any format")

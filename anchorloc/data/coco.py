@@ -27,8 +27,10 @@ class CocoData(ImageSettings):
     root: Path  # folder of the data set
     train: str = "annotations/instances_train.json"  # COCO file of the train split, relative to root
     val: str = "annotations/instances_val.json"  # COCO file of the val split, relative to root
+    test: str | None = None  # COCO file of the test split, relative to root, which is scored once at the end of a run
     images: str = "images"  # folder of the images, relative to root
     val_images: str | None = None  # folder of the val images (default: images)
+    test_images: str | None = None  # folder of the test images (default: images)
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
@@ -36,12 +38,16 @@ class CocoData(ImageSettings):
         """Read the annotations of a split, with the sizes of image files where the annotations lack them.
 
         Raises:
-            InputError: the file breaks the data policy, or has no box to train on.
+            InputError: the file breaks the data policy, or has no box to train on, or there is no test split.
         """
+        names = {"train": self.train, "val": self.val, "test": self.test}
+        folders = {"train": None, "val": self.val_images, "test": self.test_images}
+        name = names[split]
+        if name is None:
+            raise InputError(f"data.test is not set, so {self.root} has no test split; set it to the annotation file")
         root = Path(self.root)
-        folder = root / (self.images if split == "train" or self.val_images is None else self.val_images)
-        path = root / (self.train if split == "train" else self.val)
-        annotations = read_annotations(path, folder, without_root=self.drop_root)
+        folder = root / (folders[split] or self.images)
+        annotations = read_annotations(root / name, folder, without_root=self.drop_root)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")
         source = CocoSource(**vars(annotations), folder=folder, reading=self.image_settings)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from anchorloc.data.class_names import drop_root
-from anchorloc.data.coco import CocoSource
+from anchorloc.data.coco import CocoData, CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
 from anchorloc.data.coco_results import with_detections
@@ -36,6 +36,7 @@ class LabelData(ImageSettings):
     images: Path | None = None  # folder of the images, if they do not lie beside the labels
     train: Part = "train"  # part to train on; "all" is the only part of data without splits
     val: Part = "val"  # part to validate on
+    test: Part = "test"  # part that is scored once at the end of a run, if there is one
     val_fraction: float = 0.0  # images to validate on where the data has no val split; 0 refuses such data
     tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
@@ -53,12 +54,11 @@ class LabelData(ImageSettings):
         """
         return self._open(split)[0]
 
-    def open_both(self) -> tuple[LabelSource | TiledSource, LabelSource | TiledSource]:
-        """Return train and val as `open` does, from one reading of the labels."""
-        train, val = self._open("train", "val")
-        return train, val
+    def open_all(self) -> list[LabelSource | TiledSource]:
+        """Return train and val as `open` does, and test if there is one, from one reading of the labels."""
+        return self._open("train", "val", optional="test")
 
-    def _open(self, *splits: Split) -> list[LabelSource | TiledSource]:
+    def _open(self, *splits: Split, optional: Split | None = None) -> list[LabelSource | TiledSource]:
         data = read(self.path, self.format, self.images)
         for labels in data.splits.values() if self.drop_root else ():
             drop_root(labels.document)
@@ -66,8 +66,10 @@ class LabelData(ImageSettings):
             data = self._with_val(data)
         description, sources = f"{data.describe()}; {data.place()}", dict[str, LabelSource]()
         opened: list[LabelSource | TiledSource] = []
+        if optional is not None and getattr(self, optional) in data.splits:
+            splits = (*splits, optional)
         for split in splits:
-            part = self.train if split == "train" else self.val
+            part: Part = getattr(self, split)
             if part not in data.splits:
                 found = ", ".join(name for name in data.splits if name != "all") or "one part without a name"
                 raise InputError(
@@ -111,7 +113,7 @@ class LabelSource(CocoSource):
 
 
 class Splits(Protocol):
-    """The settings of a data set with two splits."""
+    """The settings of a data set with splits."""
 
     def open(self, split: Split) -> Source: ...
 
@@ -122,7 +124,21 @@ def open_both(data: Splits) -> tuple[Source, Source]:
     Raises:
         InputError: as `open` of the data.
     """
-    return data.open_both() if isinstance(data, LabelData) else (data.open("train"), data.open("val"))
+    train, val, _ = open_all(data)
+    return train, val
+
+
+def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
+    """Return train, val, and test if there is one; labels that hold them are read once.
+
+    Raises:
+        InputError: as `open` of the data.
+    """
+    if isinstance(data, LabelData):
+        train, val, *test = data.open_all()
+        return train, val, test[0] if test else None
+    has_test = isinstance(data, CocoData) and data.test is not None
+    return data.open("train"), data.open("val"), data.open("test") if has_test else None
 
 
 def label_source(

@@ -8,7 +8,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Category, Pixels, Size, Target
 from anchorloc.text import counted
 
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 
 
 class Annotations(Protocol):

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, match_categories, refuse_other_counts
-from anchorloc.data.label_data import open_both
+from anchorloc.data.label_data import open_all
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
@@ -74,22 +74,31 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
 
 
 def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source]:
-    """Open the train and the val split, and refuse splits that do not fit each other or the task.
+    """Open train and val, as `open_all_splits` does."""
+    train, val, _ = open_all_splits(config, known)
+    return train, val
 
-    Classes are matched by name: val gets the classes of train, and train gets the `known` classes of a resumed run, if
-    their names are the same.
+
+def open_all_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source, Source | None]:
+    """Open train, val and, if there is one, test, and refuse splits that do not fit each other or the task.
+
+    Classes are matched by name: val and test get the classes of train, and train gets the `known` classes of a resumed
+    run, if their names are the same.
 
     Raises:
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
             exactly one object.
     """
-    train, val = open_both(config.data)
+    train, val, test = open_all(config.data)
     if {category.name for category in known} == {category.name for category in train.categories}:
         train = match_categories(train, tuple(known), ("the run", "the data"))
     val = match_categories(val, train.categories)
-    for split, source in (("train", train), ("val", val)):
-        refuse_other_counts(config.task == "localization", source, split)
-    return train, val
+    if test is not None:
+        test = match_categories(test, train.categories, ("train", "test"))
+    for split, source in (("train", train), ("val", val), ("test", test)):
+        if source is not None:
+            refuse_other_counts(config.task == "localization", source, split)
+    return train, val, test
 
 
 def to_device(model: Detector, device: torch.device) -> Detector:

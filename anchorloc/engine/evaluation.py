@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anchorloc.config import Config
-from anchorloc.data import Source, Subset, match_categories, refuse_other_counts
+from anchorloc.data import Source, Split, Subset, match_categories, refuse_other_counts
 from anchorloc.data.class_names import Sides, match_all_names
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import Loaded, validation_batches, validation_loader
@@ -33,9 +33,12 @@ CHECKPOINT_AND_DATA: tuple[Sides, str] = (
 
 
 def judge_checkpoint(
-    checkpoint: Path, overrides: Sequence[str] = (), options: AnalysisOptions | None = None
+    checkpoint: Path,
+    overrides: Sequence[str] = (),
+    options: AnalysisOptions | None = None,
+    split: Split = "val",
 ) -> Judgment:
-    """Judge a trained model on the val split of its config, which `overrides` may change.
+    """Judge a trained model on a split of the data of its config, which `overrides` may change.
 
     Every image is decoded once. Images that cannot be read are left out, as long as there are others.
 
@@ -43,8 +46,8 @@ def judge_checkpoint(
         InputError: the checkpoint, an override or the data cannot be used.
     """
     model = load_model(checkpoint, overrides)
-    source: Source = match_categories(model.config.data.open("val"), model.categories, *CHECKPOINT_AND_DATA)
-    refuse_other_counts(model.config.task == "localization", source, "val")
+    source: Source = match_categories(model.config.data.open(split), model.categories, *CHECKPOINT_AND_DATA)
+    refuse_other_counts(model.config.task == "localization", source, split)
     warnings, refused = list[str](), list[InputError]()
     try:
         warnings += source.check_images()
@@ -60,7 +63,7 @@ def judge_checkpoint(
     judgment = judge(model, source, _columns(found), options or AnalysisOptions())
     return replace(
         judgment,
-        title=f"{checkpoint}: validation",
+        title=f"{checkpoint}: {'validation' if split == 'val' else split}",
         facts={"checkpoint": checkpoint, **judgment.facts},
         warnings=[*source.warnings, *warnings, *judgment.warnings],
         unreadable=unreadable,

@@ -12,7 +12,7 @@ from rich.console import Console
 from anchorloc.config import Config
 from anchorloc.data import LabelSource, Source
 from anchorloc.detector import ResidualBackbone
-from anchorloc.engine.build import open_splits
+from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.planning import plan_run
 from anchorloc.engine.state.run_folder import CONFIG, write_config
 from anchorloc.engine.system.display import waiting
@@ -31,13 +31,19 @@ FEW_MATCHED = 0.5  # fraction of the boxes
 FEW_IMAGES = 2000  # too few to learn from random weights
 
 
-def open_data(config: Config, console: Console, known: Sequence[Category] = ()) -> tuple[Source, Source]:
-    """Open both splits, check every image file, and print counts and warnings; `known` is as for `open_splits`."""
+def open_data(config: Config, console: Console, known: Sequence[Category] = ()) -> tuple[Source, Source, Source | None]:
+    """Open train, val and test, check every image file, and print counts and warnings.
+
+    Args:
+        known: as for `open_all_splits`.
+    """
     with waiting(console, "reading the data"):
-        sources = open_splits(config, known)
+        sources = open_all_splits(config, known)
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
-    for split, source in zip(("train", "val"), sources, strict=True):
+    for split, source in zip(("train", "val", "test"), sources, strict=True):
+        if source is None:
+            continue
         boxes = sum(len(source.target(index)) for index in range(len(source)))
         console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
         for warning in (*source.warnings, *source.check_images()):
@@ -66,7 +72,8 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
     """
     console = Console()
     with new_folder(out, "plan") as folder:
-        plan = show_plan(request, open_data(config, console), console)
+        train, val, _ = open_data(config, console)
+        plan = show_plan(request, (train, val), console)
         write_config(folder, plan.config, command)
         write_json(folder / PLAN, plan_rows(plan.choices))
     console.print("train with it:", highlight=False)

@@ -75,15 +75,16 @@ def start_run(
         if processes.first:
             refuse_used_folder(out)
         console = Console(quiet=not processes.first)
-        sources = open_data(config, console)
+        train, val, test = open_data(config, console)
         plan = None
         if request is not None:
-            plan = show_plan(request, sources, console)
+            plan = show_plan(request, (train, val), console)
             config = plan.config
-        concerns = check_prospects(config, sources[0], console, force)
+        concerns = check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
-            training = Training(config, out or Path(), *sources, processes)
+            training = Training(config, out or Path(), train, val, processes)
         training.concerns.extend(concerns)
+        training.test = test
         for phrase in training.learner.not_loaded:
             text = f"not loaded from {config.detector.weights}: {phrase}"
             console.print(printable(text), markup=False, highlight=False)
@@ -124,11 +125,12 @@ def _resume(
         remove_temporaries(folder)
     console = Console(quiet=not processes.first)
     state = load_last(folder, partial(warn, console), processes.first)
-    sources = open_data(config, console, () if state is None else categories_of(state["categories"]))
-    concerns = check_prospects(config, sources[0], console, force=True)
+    train, val, test = open_data(config, console, () if state is None else categories_of(state["categories"]))
+    concerns = check_prospects(config, train, console, force=True)
     with waiting(console, "building the network and loading its weights"):
-        training = Training(config, folder, *sources, processes, pretrained=state is None)
+        training = Training(config, folder, train, val, processes, pretrained=state is None)
     training.concerns.extend(concerns)
+    training.test = test
     then = {"config": to_plain(read_saved_config(saved))} if state is None else identity_of(state)
     changes = find_changes(then, training.identity)
     check_changes(folder, changes, allow_changes, console)
@@ -192,40 +194,42 @@ def _run(training: Training, console: Console, started: float) -> int:
 
 
 def _report(training: Training, console: Console, started: float) -> None:
-    """Judge best.pt on the val split, write the report into the run folder and print its numbers.
+    """Judge best.pt on the test split, or else on val, write the report into the run folder and print its numbers.
 
     All processes share the inference; the first one does the rest.
     """
-    folder, val, processes = training.saver.folder, training.val, training.processes
+    folder, processes = training.saver.folder, training.processes
+    scored = training.val if training.test is None else training.test
     if processes.first:
         model = load_model(folder / BEST)
     else:
         learner = training.learner
         network = for_inference(copy.deepcopy(learner.average.module), training.config, learner.device)
-        model = TrainedModel(training.config, val.categories, 0, network, learner.device)
+        model = TrainedModel(training.config, scored.categories, 0, network, learner.device)
     processes.broadcast_model(model.network)
-    found = detect(model, val, processes)
+    found = detect(model, scored, processes)
     if not processes.first:
         return
-    judgment = judge(model, val, found, AnalysisOptions(resamples=RESAMPLES, threads=THREADS), MAX_ANALYZED)
+    judgment = judge(model, scored, found, AnalysisOptions(resamples=RESAMPLES, threads=THREADS), MAX_ANALYZED)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
     total = duration(time.perf_counter() - started)
     poor = (judgment.evaluation.summary.ap50 or 0.0) < POOR_AP50
     judgment = replace(
         judgment,
-        title=f"{folder.name}: validation",
+        title=f"{folder.name}: {'validation' if training.test is None else 'test'}",
         heading=run_heading(
-            training.config, (len(training.train), len(val)), training.clock.step, training.learner.device.type
+            training.config, (len(training.train), len(training.val)), training.clock.step, training.learner.device.type
         ),
         charts=training_charts(history),
         facts={
             **judgment.facts,
+            **_choice_facts(training),
             "training": duration(trained),
             "from start to report": total,
             "settings": changed_settings(training.config),
         },
-        warnings=[*val.warnings, *judgment.warnings, *(training.concerns if poor else ())],
+        warnings=[*scored.warnings, *judgment.warnings, *(training.concerns if poor else ())],
     )
     page = write_and_print_report(folder, judgment, console)
     if judgment.analysis is None:
@@ -236,3 +240,11 @@ def _report(training: Training, console: Console, started: float) -> None:
     if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
         console.print(printable(sentence), highlight=False, markup=False)
     console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
+
+
+def _choice_facts(training: Training) -> dict[str, object]:
+    """Return what a report says of the split that chose the checkpoint, whose numbers are too good for it."""
+    best = training.progress.best
+    if training.test is None:
+        return {"scored on": f"val, which chose step {best.step:,} as the best: the numbers are somewhat too good"}
+    return {"scored on": "test, once", "AP on val, which chose the checkpoint": f"{best.ap:.3f} at step {best.step:,}"}

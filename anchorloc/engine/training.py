@@ -77,6 +77,7 @@ class Training:
         self.validation_batches = validation_batches(config, val)
         self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
+        self.test: Source | None = None  # scored once, at the end
         self.concerns: list[str] = []  # warnings that a poor report repeats
         self.identity = {
             "config": to_plain(config),

@@ -14,7 +14,7 @@ from anchorloc.plan.planning_rules import PLANNED, RULES
 
 AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config
-VAL_FRACTION = 0.2  # of the images, where the data has no val split
+VAL_FRACTION = 0.2  # fraction of the images to set aside where the data has no val split
 PRETRAINED = {"detector": {"backbone": {"kind": "TorchvisionBackbone"}}}  # before the network is chosen
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from anchorloc.data import LabelData, Source
+from anchorloc.data.label_data import open_both
 from anchorloc.errors import InputError
 
 
@@ -33,7 +34,7 @@ def names_of(source: Source) -> list[str]:
 
 def test_a_fraction_of_the_images_is_set_aside_alike_every_time(tmp_path: Path) -> None:
     path = labels_of(tmp_path)
-    parts = [LabelData(path, val_fraction=0.2).open_both() for _ in range(2)]
+    parts = [open_both(LabelData(path, val_fraction=0.2)) for _ in range(2)]
     names = [[names_of(source) for source in pair] for pair in parts]
     assert names[0] == names[1]
     train, val = names[0]
@@ -44,12 +45,12 @@ def test_a_fraction_of_the_images_is_set_aside_alike_every_time(tmp_path: Path) 
 
 
 def test_what_is_set_aside_is_said(tmp_path: Path) -> None:
-    _, val = LabelData(labels_of(tmp_path), val_fraction=0.2).open_both()
+    _, val = open_both(LabelData(labels_of(tmp_path), val_fraction=0.2))
     assert any(warning.startswith("there is no val split: 4 of 20 images are set aside") for warning in val.warnings)
 
 
 def test_equal_files_stay_together(tmp_path: Path) -> None:
-    train, val = LabelData(labels_of(tmp_path, copies=6), val_fraction=0.3).open_both()
+    train, val = open_both(LabelData(labels_of(tmp_path, copies=6), val_fraction=0.3))
     copies = {f"{number}.bmp" for number in range(14, 20)}
     assert any(copies <= set(names_of(source)) for source in (train, val))
 
@@ -60,7 +61,7 @@ def test_labels_with_val_are_not_split(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"instances_{split}.json").write_text(text)
     (tmp_path / "labels.json").unlink()
-    train, val = LabelData(tmp_path, val_fraction=0.2).open_both()
+    train, val = open_both(LabelData(tmp_path, val_fraction=0.2))
     assert (len(train), len(val)) == (20, 20)
 
 
