@@ -78,9 +78,10 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.split is not None:
         raise InputError("--split needs a checkpoint; --annotations says what detections are scored on")
     if not all(files):
-        raise InputError("give a checkpoint, or --detections JSON and --annotations JSON; see --help")
-    for file in files:
-        refuse_missing(file)
+        raise InputError("give a checkpoint, or --detections JSON and --annotations PATH; see --help")
+    refuse_missing(arguments.detections)
+    if not arguments.annotations.is_dir():
+        refuse_missing(arguments.annotations)
 
 
 def _reading(arguments: argparse.Namespace) -> ImageSettings:

@@ -138,6 +138,18 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(
     assert not (tmp_path / "report").exists()
 
 
+def test_the_ground_truth_may_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [{"image_id": 1, "category_id": 1, "bbox": BOX, "score": 0.75}]
+    words = files(tmp_path, found=found)
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    Image.new("RGB", (60, 40)).save(folder / "a.png")
+    (folder / "labels.csv").write_text("a.png,10,10,30,30,cell\n")
+    words[1] = f"--annotations={folder}"
+    assert run_command(evaluate.main, [*words, "--resamples=0"]) == 0, capsys.readouterr().err
+    assert summary(tmp_path)["AP"] == pytest.approx(1)
+
+
 def test_overrides_need_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(evaluate.main, [*files(tmp_path), "decode.nms_iou=0.5"]) == 2
     assert "overrides do not apply to --detections; remove decode.nms_iou=0.5" in capsys.readouterr().err

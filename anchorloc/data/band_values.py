@@ -21,11 +21,15 @@ LAID_OUT: Final = {"1": "L", "La": "LA", "RGBa": "RGBA"}  # modes of Pillow, and
 HEAD: Final = 1 << 16  # bytes in which the depth of JPEG 2000 and AVIF is found
 
 
+class NeedsSettingError(ItemError):
+    """An image that can be read, but only with another setting, which the message names."""
+
+
 def rgb_of_pillow(image: Image.Image, bits: int) -> Pixels:
     """Return RGB by the default rules: the whole range of the bits, the first three bands, alpha on white.
 
     Raises:
-        ItemError: the values need a window.
+        NeedsSettingError: the values need a window.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
         gray = np.asarray(image)[:, :, None]
@@ -78,7 +82,7 @@ def to_rgb(values: NDArray[Any], has_alpha: bool, bits: int, settings: ImageSett
     """Return RGB from the values (H, W, C) of all bands.
 
     Raises:
-        ItemError: the values need a window.
+        NeedsSettingError: the values need a window.
     """
     chosen = choose_bands(values, has_alpha, settings)
     pixels = to_bytes(chosen, bits, settings)
@@ -111,7 +115,7 @@ def to_bytes(values: NDArray[Any], bits: int, settings: ImageSettings) -> NDArra
     """Return values (H, W, C) as gray levels: black and white are the window, or the range of the bits.
 
     Raises:
-        ItemError: there is no window, and the values are not all within the range of the bits.
+        NeedsSettingError: there is no window, and the values are not all within the range of the bits.
     """
     if values.dtype == np.uint8:
         return values
@@ -149,7 +153,7 @@ def _refuse_out_of_range(values: NDArray[Any], bits: int) -> None:
     low, high = (values.min().item(), values.max().item()) if values.size else (0, 0)
     white = _greatest(values, bits)
     if not 0 <= low <= high <= white:
-        raise ItemError(
+        raise NeedsSettingError(
             f"has gray values from {low:,} to {high:,}, outside 0 to {white:,}; set data.window=[LOW,HIGH], the values "
             "of black and white"
         )

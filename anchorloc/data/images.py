@@ -14,7 +14,15 @@ from typing import Any, Final
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from anchorloc.data.band_values import band_values, bands_of, bits_of, chosen_bands, rgb_of_pillow, to_rgb
+from anchorloc.data.band_values import (
+    NeedsSettingError,
+    band_values,
+    bands_of,
+    bits_of,
+    chosen_bands,
+    rgb_of_pillow,
+    to_rgb,
+)
 from anchorloc.data.image_formats import FORMATS, refuse_foreign
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing
@@ -25,10 +33,6 @@ from anchorloc.text import counted
 
 REFUSALS: Final = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE)
 ORIENTATION: Final = 0x0112  # EXIF tag: 1 as stored, 2 to 4 mirrored or upside down, 5 to 8 rotated by 90 degrees
-
-
-class NeedsSettingError(ItemError):
-    """An image that can be read, but only with another setting, which the message names."""
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,9 @@ def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
     """Raise InputError if the labels have splits already."""
     if len(documents) > 1:
         splits = ", ".join(document.split for document in documents)
-        raise InputError(f"{options} need one file, but the labels have {splits}; give the file of one of them")
+        raise InputError(
+            f"{options} need one file, but the labels have {splits}; give one, as --convert coco DIR writes"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -199,12 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
     )
-    outputs.add_argument(
-        "--fix-swapped", action="store_true", help="exchange width and height of the images; needs --fix"
-    )
-    outputs.add_argument(
-        "--fix-shares", action="store_true", help="multiply boxes by the size of their image; needs --fix"
-    )
+    outputs.add_argument("--fix-swapped", action="store_true", help="exchange width and height of images; needs --fix")
+    outputs.add_argument("--fix-shares", action="store_true", help="multiply boxes by their image's size; needs --fix")
     outputs.add_argument(
         "--fix-scale", type=positive_float, metavar="FACTOR", help="divide boxes by this factor; needs --fix"
     )

@@ -38,10 +38,10 @@ class AnnotationTable:
     def class_names(self) -> list[str]:  # (C,)
         return [category.shown_name for category in self.categories]
 
-    def with_sizes(self, sizes: Mapping[int, Size]) -> AnnotationTable:
-        """Return the table with the sizes of files, by row, for the images of unknown size."""
+    def with_sizes(self, sizes: Mapping[int, Size], always: bool = False) -> AnnotationTable:
+        """Return the table with the sizes of files, by row: for the images of unknown size, or `always`."""
         known = [
-            sizes.get(row, size) if np.isinf(size[0]) else size
+            sizes.get(row, size) if always or np.isinf(size[0]) else size
             for row, size in zip(self.image_rows.tolist(), self.sizes.tolist(), strict=True)
         ]
         return replace(self, sizes=np.array(known, np.float64).reshape(-1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.explanations import explain_outside
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
+from anchorloc.structures import Size
 from anchorloc.text import counted
 
 MIN_OVERSHOOT = 0.02  # fraction of the image's side; a smaller overshoot may be careless annotation
@@ -75,7 +77,7 @@ def box_suspicion(source: Annotations) -> str | None:
     sizes = np.array([source.size(index) for index in range(len(targets))], np.float64).reshape(-1, 2)
     boxes = np.concatenate([np.zeros((0, 4)), *(target.boxes for target in targets)])
     table = replace(AnnotationTable.empty(), sizes=sizes, images=images, boxes=boxes)
-    evidence, explanation = xyxy_evidence(table), explain_outside(table)
+    evidence, explanation = xyxy_evidence(table), explain_outside(table, {})
     if evidence.suspicious:
         return _sentence(Rule.LIKE_XYXY, str(evidence))
     if explanation is not None and len(boxes) >= MIN_BOXES:
@@ -87,9 +89,11 @@ def _sentence(rule: Rule, words: str) -> str:
     return f"{rule.title} ({words}); {rule.advice}"
 
 
-def check_box_format(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
+def check_box_format(
+    document: CocoDocument, table: AnnotationTable, findings: Findings, of_files: Mapping[int, Size]
+) -> None:
     """Report a file whose boxes seem to be x1, y1, x2, y2, normalized, of another scale, or of swapped sizes."""
-    evidence, explanation = xyxy_evidence(table), explain_outside(table)
+    evidence, explanation = xyxy_evidence(table), explain_outside(table, of_files)
     if evidence.suspicious:
         findings.add(Rule.LIKE_XYXY, document, "", -1, str(evidence))
     elif explanation is not None:

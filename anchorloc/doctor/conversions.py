@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -102,11 +103,29 @@ def multiply_shares(document: CocoDocument, table: AnnotationTable) -> tuple[Coc
 
 
 def _scaled(document: CocoDocument, rows: IntArray, factors: Float64Array) -> tuple[CocoDocument, int]:
-    """Multiply the boxes in (M,) rows by (M, 2) factors in x and y; masks, which would no longer fit, are left out."""
+    """Multiply the boxes in (M,) rows by (M, 2) factors in x and y, and their polygons; other masks are left out."""
     items = list(document.items("annotations"))
     for row, (across, down) in zip(rows.tolist(), factors.tolist(), strict=True):
         x, y, width, height = items[row]["bbox"]
         bbox = [x * across, y * down, width * across, height * down]
         kept = {key: value for key, value in items[row].items() if key != "segmentation"}
-        items[row] = {**kept, "bbox": bbox, "area": bbox[2] * bbox[3]}
+        polygons = _scaled_polygons(items[row].get("segmentation"), across, down)
+        area = items[row].get("area")
+        has_area = polygons and type(area) in (int, float)  # the area of its polygons
+        kept |= {"segmentation": polygons} if polygons else {}
+        items[row] = {**kept, "bbox": bbox, "area": area * across * down if has_area else bbox[2] * bbox[3]}
     return document.with_content({**document.content, "annotations": items}), len(rows)
+
+
+def _scaled_polygons(masks: Any, across: float, down: float) -> list[list[float]] | None:
+    """Return polygons, lists of x and y in turn, multiplied by the factors; None for any other masks."""
+    if not isinstance(masks, list) or not all(
+        isinstance(one, list) and all(type(value) in (int, float) for value in one) for one in masks
+    ):
+        return None
+    return [[value * (down if place % 2 else across) for place, value in enumerate(one)] for one in masks]
+
+
+def count_masks(document: CocoDocument) -> int:
+    """Return the number of annotations with masks."""
+    return sum(isinstance(item, dict) and bool(item.get("segmentation")) for item in document.items("annotations"))

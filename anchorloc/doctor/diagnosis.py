@@ -65,7 +65,7 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
         readable = None if document.folder is None else run(check_image_files, document, table, findings, decode)
         files.append(readable or [])
         tables.append(table := table.with_sizes({file.row: file.size for file in files[-1]}))
-        run(check_box_format, document, table, findings)
+        run(check_box_format, document, table, findings, {file.row: file.size for file in files[-1]})
         run(check_boxes, document, table, findings, stride)
         run(check_overlaps, document, table, findings)
         run(check_polygons, document, table, findings)

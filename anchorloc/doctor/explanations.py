@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -13,7 +14,7 @@ from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.box_checks import ROUNDING, overshoot
 from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
-from anchorloc.structures import BoolArray, Float64Array
+from anchorloc.structures import BoolArray, Float64Array, Size
 
 ENOUGH: Final = 0.9  # fraction of the boxes that an explanation must put inside
 FEW: Final = 0.6  # fraction of the boxes inside as written, from which on each of the others has its own mistake
@@ -30,8 +31,13 @@ class Explanation:
     words: str  # the counts
 
 
-def explain_outside(table: AnnotationTable) -> Explanation | None:
-    """Return the first reading that puts `ENOUGH` of the boxes inside, if under `FEW` are inside as written."""
+def explain_outside(table: AnnotationTable, of_files: Mapping[int, Size]) -> Explanation | None:
+    """Return the first reading that puts `ENOUGH` of the boxes inside, if under `FEW` are inside as written.
+
+    Args:
+        table: the boxes and the declared sizes.
+        of_files: sizes of image files by the row of the image, to which a scale refers.
+    """
     usable = np.isfinite(table.box_sizes).all(axis=1) & has_size(table.boxes)
     boxes, sizes = table.boxes[usable], table.box_sizes[usable]
     total = len(boxes)
@@ -42,7 +48,7 @@ def explain_outside(table: AnnotationTable) -> Explanation | None:
     readings: list[tuple[Rule, str, BoolArray]] = [
         (Rule.SWAPPED_SIZES, "with width and height exchanged", _inside(boxes, sizes[:, ::-1])),
         (Rule.LIKE_XYXY, "as x1, y1, x2, y2", _inside(corners, sizes) & has_size(corners)),
-        _scale(boxes, sizes),
+        _scale(boxes, table.with_sizes(of_files, always=True).box_sizes[usable]),
     ]
     for rule, words, inside in readings:
         if (number := int(inside.sum())) >= ENOUGH * total:
@@ -53,8 +59,10 @@ def explain_outside(table: AnnotationTable) -> Explanation | None:
 def _scale(boxes: Float64Array, sizes: Float64Array) -> tuple[Rule, str, BoolArray]:
     """Return the reading by the smallest factor that puts `ENOUGH` of the boxes inside and no fewer than the next one.
 
-    A smaller factor leaves boxes near the edges of their images outside.
+    A smaller factor leaves boxes near the edges of their images outside. Boxes that fit as they are need none.
     """
+    if _inside(boxes, sizes).sum() >= ENOUGH * len(boxes):
+        return Rule.OTHER_SCALE, "", np.zeros(len(boxes), np.bool_)
     inside = [_inside(boxes, factor * sizes) for factor in FACTORS]
     numbers = [int(one.sum()) for one in inside]
     enough = (number >= ENOUGH * len(boxes) and number >= after for number, after in pairwise([*numbers, 0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from functools import partial
 
@@ -32,6 +33,7 @@ def fix_boxes(editable: EditableDocument, diagnosis: Diagnosis, resized: Collect
     Boxes outside stay as they are if one reading of the file explains them, or if this pass has changed the size of
     their image: the next pass judges them by it.
     """
+    _box_texts(editable)
     _box_polygons(editable)
     for rule in REMOVED:
         editable.remove_by_rule("annotations", rule)
@@ -48,6 +50,14 @@ def fix_boxes(editable: EditableDocument, diagnosis: Diagnosis, resized: Collect
     differs = editable.findings.rows(Rule.AREA_DIFFERS, "annotations")
     unmasked = [row for row in differs if not editable.lists["annotations"][row].get("segmentation")]
     editable.edit("annotations", unmasked, Rule.AREA_DIFFERS.title, "area set to width x height", _box_area)
+    texts = [
+        row
+        for row in sorted(editable.findings.rows(Rule.BAD_CROWD, "annotations") - editable.removed["annotations"])
+        if str(editable.lists["annotations"][row].get("iscrowd")).strip().lower() in ("1", "true")
+    ]
+    editable.edit("annotations", texts, Rule.BAD_CROWD.title, "iscrowd set to 1", setter(iscrowd=1))
+    for row in texts:
+        editable.findings.forget(Rule.BAD_CROWD, "annotations", row)
     for rule, value in ((Rule.BAD_CROWD, 0), (Rule.NO_CROWD, 0), (Rule.IGNORE_FLAG, 1)):
         editable.edit_by_rule("annotations", rule, f"iscrowd set to {value}", setter(iscrowd=value))
 
@@ -65,6 +75,21 @@ def _name(editable: EditableDocument) -> None:
         taken.add(new)
         action = "number written as text" if is_number else "named after the id"
         editable.edit("categories", [row], Rule.BAD_CATEGORY_NAME.title, action, setter(name=new))
+
+
+def _box_texts(editable: EditableDocument) -> None:
+    """Read a bbox whose numbers are texts."""
+    for row in sorted(editable.findings.rows(Rule.BAD_BOX, "annotations") - editable.removed["annotations"]):
+        bbox = editable.lists["annotations"][row].get("bbox")
+        if not isinstance(bbox, list) or len(bbox) != 4 or any(type(value) not in (str, int, float) for value in bbox):
+            continue
+        try:
+            values = [float(value) for value in bbox]
+        except (ValueError, OverflowError):
+            continue
+        if all(map(math.isfinite, values)):
+            editable.edit("annotations", [row], Rule.BAD_BOX.title, "texts written as numbers", setter(bbox=values))
+            editable.findings.forget(Rule.BAD_BOX, "annotations", row)
 
 
 def _box_polygons(editable: EditableDocument) -> None:

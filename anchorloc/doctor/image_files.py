@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from anchorloc.data.band_values import NeedsSettingError
 from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.formats.nearest_names import NearestNames
@@ -16,7 +17,7 @@ from anchorloc.data.image_check import DECODED, OrientationTally, may_lose, read
 from anchorloc.data.image_formats import KNOWN_SUFFIXES, SUFFIXES, ForeignFormatError, foreign_format
 from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.image_settings import ImageSettings
-from anchorloc.data.images import Header, NeedsSettingError, needs_turning, read_header, read_image, refuse_unreadable
+from anchorloc.data.images import Header, needs_turning, read_header, read_image, refuse_unreadable
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, difference_hash

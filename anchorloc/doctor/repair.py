@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anchorloc.doctor.conversions import Conversion
+from anchorloc.doctor.conversions import Conversion, count_masks
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.editable_document import EditableDocument, FixCounts
@@ -37,9 +37,11 @@ def repair(
     Raises:
         InputError: an error is left that no fix removes, such as a file without categories.
     """
-    document, converted = diagnosis.documents[0], 0
+    document, converted, lost = diagnosis.documents[0], 0, 0
     if conversion is not None:
+        lost = count_masks(document)
         document, converted = conversion[0](document, diagnosis.tables[0])
+        lost -= count_masks(document)
     if conversion is not None or len(diagnosis.documents) > 1:  # no fix removes findings between train and val
         diagnosis = diagnose([document], stride, decode)
     counts = FixCounts()
@@ -56,6 +58,8 @@ def repair(
         raise InputError(f"{document.path} cannot be fixed: {_why(errors[0][0], counts)}")
     if conversion is not None and converted:
         counts[conversion[1], conversion[2]] = converted
+    if lost:
+        counts["mask", "removed, since only polygons can be scaled"] = lost
     return diagnosis, counts
 
 

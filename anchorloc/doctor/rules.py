@@ -78,7 +78,7 @@ class Rule(Enum):
     BAD_AREA = ("bad-area", _ERROR,
         "annotation with an invalid area", "--fix writes width x height")
     BAD_CROWD = ("bad-crowd", _ERROR,
-        "annotation whose iscrowd is not 0 or 1", "correct it; --fix writes 0")
+        "annotation whose iscrowd is not 0 or 1", "correct it; --fix writes 1 for '1' and 'true', else 0")
     IGNORE_FLAG = ("ignore-flag", _ERROR,
         "annotation with ignore set but not iscrowd", "pycocotools silently drops ignore; --fix sets iscrowd to 1")
     NO_FILE = ("no-file", _ERROR,

@@ -22,6 +22,7 @@ MAX_EXAMPLES = 5  # cases shown per rule, if they fit into one line
 MAX_VALUES, MIN_REPEATS = 3, 4  # up to 3 values that repeat 4 times on average are counted, not listed
 COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFORMATION: "cyan"}
 INDENT = " " * 9
+UNLABELED = (Rule.UNKNOWN_CATEGORY.title, "annotation of a removed category")  # removed from images that stay
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
@@ -30,7 +31,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     If the lines do not suffice, the last rules lose their examples and advice, then their own line.
     """
     for prefix, document, table in zip(_prefixes(diagnosis), diagnosis.documents, diagnosis.tables, strict=True):
-        _line(console, f"{prefix}{document.path.name}: {_sizes(table)}")
+        _line(console, f"{prefix}{document.path.absolute().name}: {_sizes(table)}")
     found = {severity: diagnosis.findings.by_severity(severity) for severity in Severity}
     number = sum(map(len, found.values()))
     headings = 3 * sum(map(bool, found.values()))
@@ -67,7 +68,11 @@ def print_rules(console: Console) -> None:
 
 def print_left(diagnosis: Diagnosis, counts: FixCounts, console: Console) -> None:
     """Print what a fixed copy lost for good, and the warnings that it still has."""
-    lost = sum(number for (what, action), number in counts.items() if "box" in what and action.startswith("removed"))
+    lost = sum(
+        number
+        for (what, action), number in counts.items()
+        if action.startswith("removed") and ("box" in what or what in UNLABELED)
+    )
     if lost:
         shown = "what it shows" if lost == 1 else "what they show"
         _line(console, f"{counted(lost, 'box is', 'boxes are')} gone; {shown} is background from now on")

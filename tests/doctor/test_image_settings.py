@@ -89,6 +89,23 @@ def test_an_image_that_is_too_large_is_not_removed_and_the_advice_works(
     assert json.loads((desk / "b.json").read_text())["images"] == document["images"]
 
 
+@pytest.mark.parametrize("value", [-1000, 70_000])
+def test_an_image_that_needs_a_window_keeps_its_labels(
+    desk: Path, capsys: pytest.CaptureFixture[str], value: int
+) -> None:
+    Image.fromarray(np.full((40, 50), value, np.int32)).save(desk / "images/scan.tif")
+    document = listing(["plain.png", "scan.tif"])
+    (desk / "a.json").write_text(json.dumps(document))
+    [(name, words)] = cases("--decode")["needs-setting"]
+    assert name == "scan.tif"
+    assert "set data.window=" in words
+    assert run_command(doctor.main, ["a.json", "--images=images", "--fix=b.json"]) == 2
+    assert "give the setting that the case names" in capsys.readouterr().err
+    window = f"data.window=[{value},{value + 1000}]"
+    assert run_command(doctor.main, ["a.json", "--images=images", "--fix=c.json", window]) in (0, 1)
+    assert json.loads((desk / "c.json").read_text())["annotations"] == document["annotations"]
+
+
 @pytest.mark.parametrize("word", ["data.root=x", "train.seed=1", "data.windows=[0,1]"])
 def test_a_setting_that_the_doctor_does_not_read_is_refused(
     desk: Path, capsys: pytest.CaptureFixture[str], word: str

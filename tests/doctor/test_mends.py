@@ -49,6 +49,43 @@ def boxes(document: dict[str, Any] | None) -> list[list[float]]:
     return [annotation["bbox"] for annotation in document["annotations"]]
 
 
+def test_scaling_keeps_polygons_and_counts_the_masks_it_loses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content([[20, 10, 40, 20], [4, 2, 40, 20]])
+    first, second = document["annotations"]
+    first |= {"segmentation": [[20, 10, 60, 10, 60, 30]], "area": 400}
+    second["segmentation"] = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
+    _, fixed = written(tmp_path, document, "--fix-scale", "2")
+    assert boxes(fixed) == [[10, 5, 20, 10], [2, 1, 20, 10]]
+    assert fixed is not None
+    assert fixed["annotations"][0]["segmentation"] == [[10, 5, 30, 5, 30, 15]]
+    assert [item["area"] for item in fixed["annotations"]] == [100, 200]
+    assert "1  mask: removed, since only polygons can be scaled" in capsys.readouterr().out
+
+
+def test_a_scale_refers_to_the_size_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    document = content([[2 * value for value in box] for box in BOXES], (HEIGHT, WIDTH))
+    options = (f"--images={tmp_path}", "--fix-scale=2")
+    status, fixed = written(tmp_path, document, *options)
+    assert "4 divided by 2" in capsys.readouterr().out  # by the declared size, 3
+    assert (status, boxes(fixed)) == (0, BOXES)
+
+
+def test_texts_of_numbers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content([*BOXES, BOXES[0]])
+    first, second, third, *_, last = document["annotations"]
+    first["bbox"] = [str(value) for value in first["bbox"]]
+    second["iscrowd"], third["iscrowd"] = "1", "no"
+    last["category_id"] = None
+    _, fixed = written(tmp_path, document)
+    assert boxes(fixed) == BOXES
+    assert fixed is not None
+    assert [item["iscrowd"] for item in fixed["annotations"]] == [0, 1, 0, 0]
+    assert "1 box is gone; what it shows is background from now on" in capsys.readouterr().out
+
+
 def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES, (HEIGHT, WIDTH))
     status, fixed = written(tmp_path, document)

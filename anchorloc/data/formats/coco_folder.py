@@ -23,6 +23,7 @@ from anchorloc.files import read_json
 from anchorloc.text import first_few, short_repr
 
 FORMAT = "COCO"
+LISTS = ("images", "annotations", "categories")
 SKIPPED = ("keypoints", "caption")
 _NUMBERS = {int, float}
 TEXT_IDS = "ids written as texts: {}; they are read as numbers"
@@ -88,14 +89,13 @@ def _not_coco(path: Path, document: Any) -> str:
             f"{path} holds a list, as files of detections do; give the annotations, and convert detections by "
             f"`anchorloc doctor ANNOTATIONS --detections {path} --convert FORMAT DIR`"
         )
-    return f"{path} has no lists images, annotations and categories; give a COCO file"
+    missing = [key for key in LISTS if not (isinstance(document, dict) and isinstance(document.get(key), list))]
+    return f"{path} has no {'list' if len(missing) == 1 else 'lists'} {' and '.join(missing)}; give a COCO file"
 
 
 def is_coco(document: Any) -> bool:
     """Return whether a parsed JSON file has the lists of a COCO annotation file."""
-    return isinstance(document, dict) and all(
-        isinstance(document.get(key), list) for key in ("images", "annotations", "categories")
-    )
+    return isinstance(document, dict) and all(isinstance(document.get(key), list) for key in LISTS)
 
 
 def coco_files(folder: Path) -> list[Path]:

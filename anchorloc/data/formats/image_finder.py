@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -77,6 +77,12 @@ def shown_size(path: Path) -> Size:
         return read_header(path, sys.maxsize).shown_size  # `data.max_pixels` limits what is decoded
     except ItemError as error:
         raise InputError(f"{path} {error}") from None
+
+
+def unused_files(used: Collection[Path], suffix: str) -> list[Path]:
+    """Return the files with the suffix in the folders of `used` that are not in it."""
+    folders = sorted({path.parent for path in used})
+    return [path for folder in folders for path in sorted(folder.glob(f"*{suffix}")) if path not in used]
 
 
 class ImageFolder:

@@ -2,7 +2,8 @@
 
 Without a header a line is path,x1,y1,x2,y2,class, with five empty cells for an image without objects
 (https://github.com/fizyr/keras-retinanet#csv-datasets), or filename,width,height,class,xmin,ymin,xmax,ymax
-(https://github.com/datitran/raccoon_dataset, the tables of TensorFlow's object detection).
+(https://github.com/datitran/raccoon_dataset, the tables of TensorFlow's object detection). Commas, semicolons or tabs
+separate the cells, whichever the first line has most.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_text
 from anchorloc.structures import Size
+from anchorloc.text import counted
 
 FORMAT = "CSV"
 MAX_BYTES = 1 << 30
@@ -83,7 +85,9 @@ def read_rows(
         InputError: the file is not CSV in UTF-8, or `take` raises an ItemError; the message names the line.
     """
     text = read_text(path, MAX_BYTES)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = text.lstrip().partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     lines = tracked(reader, text.count("\n"), "reading lines")
     number = 0
     try:
@@ -94,6 +98,8 @@ def read_rows(
                     take(cells)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}; correct it") from None
+    except _HeaderError as error:
+        raise InputError(f"{path}, line {number}, {error}") from None
     except ItemError as error:
         raise InputError(f"{path}, line {number}, {error}; correct or remove the line") from None
 
@@ -107,6 +113,10 @@ def columns_of(cells: Sequence[str]) -> dict[str, int] | None:
         if any(name in words for name in names)
     }
     return found if all(column in found for column in NEEDED) else None
+
+
+class _HeaderError(ItemError):
+    """A first line that does not say what the columns are; without it, they would be taken for others."""
 
 
 class _Rows:
@@ -173,7 +183,10 @@ class _Rows:
 def _by_number(cells: Sequence[str]) -> dict[str, int]:
     order = ORDERS.get(len(cells))
     if order is None:
-        raise ItemError(
-            f"has {len(cells)} cells and is no header with {', '.join(NEEDED)}; write path,x1,y1,x2,y2,class"
+        raise _HeaderError(
+            f"has {counted(len(cells), 'cell')} and is no header with {', '.join(NEEDED)}; write path,x1,y1,x2,y2,class"
         )
+    corners = [cells[order.index(column)].strip() for column in NEEDED[1:5]]
+    if all(corner[:1].isalpha() and corner.lower() not in ("nan", "inf", "infinity") for corner in corners):
+        raise _HeaderError(f"is no header with {', '.join(NEEDED)}; name these columns, and give corners, not sizes")
     return {column: place for place, column in enumerate(order)}

@@ -17,9 +17,10 @@ from xml.etree import ElementTree
 
 import yaml
 
+from anchorloc.data.formats.image_finder import shown_size
 from anchorloc.data.formats.labels import LabeledData, Labels
 from anchorloc.data.formats.split_classes import names_by_id, with_one_list
-from anchorloc.data.formats.yolo import label_path
+from anchorloc.data.formats.yolo import SLACK, label_path
 from anchorloc.data.image_paths import locate
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import make_folder, refuse_filled, write_json, write_text
@@ -41,15 +42,24 @@ def write(data: LabeledData, kind: str, out: str | Path) -> None:
     """Write labels into the new folder `out`: coco, yolo, voc, labelme or cvat.
 
     Raises:
-        InputError: the folder is filled, an image is missing, the splits have different classes, or the format cannot
-            hold a name.
+        InputError: the folder is filled, an image is missing, training refuses the labels, the splits have different
+            classes, or the format cannot hold a name or a box.
     """
     if kind not in WRITERS:
         raise InputError(f"{kind!r} cannot be written; choose one of {', '.join(WRITERS)}")
     folder, data = Path(out), with_one_list(data)
+    for labels in data.splits.values() if kind != "coco" else ():
+        _check(labels)
     refuse_filled(folder, "folder for --convert")
     make_folder(folder)
     WRITERS[kind](data, folder)
+
+
+def _check(labels: Labels) -> None:
+    """Refuse labels that training refuses: a writer could not place them."""
+    from anchorloc.data.coco_annotations import parse_annotations  # it imports this package
+
+    parse_annotations(dict(labels.document), labels.path)
 
 
 def _write_coco(data: LabeledData, out: Path) -> None:
@@ -67,10 +77,20 @@ def _write_yolo(data: LabeledData, out: Path) -> None:
         for image, found in _by_image(labels):
             name, width, height = image["file_name"], image["width"], image["height"]
             _bring(labels.folder, name, out / "images" / split / name)
+            if (shown := shown_size(out / "images" / split / name)) != (height, width):
+                raise InputError(
+                    f"the image {short_repr(name)} is {shown[1]} x {shown[0]} px as viewers show it, to which YOLO "
+                    f"refers, but its boxes are for {width} x {height}; correct the size, or save it without EXIF tag"
+                )
             lines = []
             for annotation in found:
                 x, y, wide, high = annotation["bbox"]
                 values = (x + wide / 2) / width, (y + high / 2) / height, wide / width, high / height
+                if not all(-SLACK <= value <= 1 + SLACK for value in values):
+                    raise InputError(
+                        f"{labels.path}: the box {short_repr(annotation['bbox'])} of the image {short_repr(name)} lies "
+                        "outside it, for which YOLO has no numbers; correct it, or convert a copy from --fix OUT"
+                    )
                 lines.append(f"{place[annotation['category_id']]} {' '.join(map(_number, values))}\n")
             _write(label_path(out / "images" / split / name), "".join(lines))
     write_text(out / "data.yaml", yaml.safe_dump(description, sort_keys=False, allow_unicode=True))

@@ -21,6 +21,7 @@ from anchorloc.data.formats.image_finder import (
     is_file,
     is_folder,
     shown_sizes,
+    unused_files,
 )
 from anchorloc.data.formats.labels import POLYGONS, SPLITS, Box, Builder, LabeledData, Labels, Notes, around, number
 from anchorloc.data.formats.reading_progress import tracked
@@ -35,6 +36,7 @@ SLACK = 0.01  # fractions may pass 1 by this, from rounding
 YAML_SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 BACKGROUND = "images without a label file: {}; they are background"
+ORPHANS = "label files without an image: {}; they are left out"
 NO_PARENT = "paths that begin with ../ and do not exist: {}; they were read without it"
 MAX_LABEL_BYTES = 1 << 26
 
@@ -58,7 +60,7 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
     if images is not None:
         folder = _absolute(images)
     splits = {}
-    numbers = [str(place) for place in range(len(names))]  # they decide: two classes may share a name
+    numbers = [str(place) for place in range(len(names))]  # the numbers decide: two classes may share a name
     for split, paths in found.items():
         builder = Builder({number: place + 1 for place, number in enumerate(numbers)}, names)
         labeled = zip(paths, shown_sizes(paths), strict=True)
@@ -67,6 +69,10 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
             file = label_path(image) if images is None else _given_label_path(root, name)
             _read_labels(file, builder.add_image(name.as_posix(), size), numbers, builder, size, notes, keypoints)
         splits[split] = Labels(source, builder.document(), folder)
+    if images is None and not any(entry.endswith(".txt") for entries in parts.values() for entry in entries):
+        for file in unused_files({label_path(image) for paths in found.values() for image in paths}, ".txt"):
+            if file.name not in CLASS_FILES and _is_label(file):
+                notes.add(ORPHANS, file.name)
     return LabeledData(FORMAT, splits, notes.sentences())
 
 
@@ -90,10 +96,10 @@ def find_description(folder: Path) -> Path | None:
     """Return the file of a folder that describes a YOLO data set, or None."""
     for path in sorted(folder.glob("*.yaml")) + sorted(folder.glob("*.yml")):
         content = _yaml(path, quiet=True)
-        if content is None and path.name == "data.yaml":
+        unknown = ["train"] if content is None else []
+        keys = {*(content if isinstance(content, dict) else unknown)}
+        if keys & {"train", "val"} and ("names" in keys or path.name == "data.yaml"):
             return path  # its reader says what is wrong
-        if isinstance(content, dict) and "names" in content and ("train" in content or "val" in content):
-            return path
     for path in sorted(folder.glob("*.data")):
         return path
     for name in CLASS_FILES:
@@ -252,6 +258,13 @@ def _read_labels(
             builder.add_box(image, _class(category, names), box)
         except ItemError as error:
             raise InputError(f"{path}, line {row + 1}, {error}; correct or remove the line") from None
+
+
+def _is_label(path: Path) -> bool:
+    try:
+        return len(_numbers(read_text(path, MAX_LABEL_BYTES).partition("\n")[0].split())) >= 5
+    except (InputError, ItemError):
+        return False
 
 
 def _numbers(words: Sequence[str]) -> list[float]:

@@ -332,6 +332,36 @@ def test_azure_reads_crowds_and_polygons_and_refuses_a_wrong_line(tmp_path: Path
             read(tmp_path)
 
 
+def test_a_data_yaml_without_names_is_the_cause(tmp_path: Path) -> None:
+    source = ultralytics(tmp_path / "set")
+    source = source if source.is_dir() else source.parent
+    [path] = source.glob("*.yaml")
+    path.unlink()
+    text(source / "data.yaml", "train: images/train\n")
+    with pytest.raises(InputError, match=r"data\.yaml has no names; list the classes"):
+        read(source)
+
+
+def test_labels_whose_image_is_missing_are_counted(tmp_path: Path) -> None:
+    source = ultralytics(tmp_path / "set")
+    text(tmp_path / "set/labels/train/gone.txt", "0 .5 .5 .1 .1\n")
+    text(tmp_path / "set/labels/train/notes.txt", "drawn by hand\n")
+    assert "label files without an image: 1; they are left out (first: gone.txt)" in read(source).notes
+
+
+def test_csv_may_have_other_separators_and_no_unknown_header(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    for separator in (";", "\t"):
+        text(tmp_path / "labels.csv", "filename,x1,y1,x2,y2,class\na.jpg,1,2,3,4,red\n".replace(",", separator))
+        [annotation] = read(tmp_path).splits["all"].document["annotations"]
+        assert annotation["bbox"] == [1, 2, 2, 2]
+    for header in ("filename,x,y,w,h,class", "file,w,h,label,x,y,x2,y2", "filename,box,class"):
+        text(tmp_path / "labels.csv", f"{header}\na.jpg,1,2,3,4,red\n")
+        with pytest.raises(InputError, match=r"line 1, .*is no header with path, left, top.*[a-z]$") as caught:
+            read(tmp_path)
+        assert "remove the line" not in str(caught.value)  # its numbers would be taken for corners
+
+
 def test_a_file_that_is_no_label_file_is_named(tmp_path: Path) -> None:
     names = {  # name and content: what is said
         ("labels.zip", b"PK\x03\x04"): "is a ZIP archive; unpack it",

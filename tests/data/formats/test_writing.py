@@ -94,3 +94,29 @@ def test_a_name_of_two_classes_is_written_where_ids_decide(tmp_path: Path, kind:
     else:
         with pytest.raises(InputError, match=r"has several categories named 'a', with the ids 1, 2, and this format"):
             write(data, kind, tmp_path / "out")
+
+
+def test_labels_that_no_reader_would_take_are_refused(tmp_path: Path) -> None:
+    for number, (changes, kinds, said) in enumerate(
+        [
+            ({"bbox": [10, 10, -5, 5]}, ("yolo", "voc", "labelme", "cvat"), "annotation 1 .*negative"),
+            ({"bbox": None}, ("yolo", "cvat"), "annotation 1 .*bbox None"),
+            ({"category_id": 7}, ("voc", "labelme"), "annotation 1 .*category_id 7"),
+            ({"image_id": 7}, ("yolo", "cvat"), "annotation 1 .*image_id 7"),
+            ({"bbox": [90, 40, 20, 20]}, ("yolo",), "lies outside it, for which YOLO has no numbers"),
+        ]
+    ):
+        data = labeled(tmp_path / f"photos{number}", {"all": [("a", (0.1, 0.1, 0.5, 0.5))]})
+        data.splits["all"].document["annotations"][0] |= changes
+        for kind in kinds:
+            with pytest.raises(InputError, match=said):
+                write(data, kind, tmp_path / f"{kind}{number}")
+    for kind in ("voc", "labelme", "cvat"):  # the last box is one that they hold
+        write(data, kind, tmp_path / kind)
+
+
+def test_yolo_refers_to_the_size_of_the_file(tmp_path: Path) -> None:
+    data = labeled(tmp_path / "photos", {"all": [("a", (0.1, 0.1, 0.5, 0.5))]})
+    data.splits["all"].document["images"][0] |= {"width": HEIGHT, "height": WIDTH}
+    with pytest.raises(InputError, match=f"is {WIDTH} x {HEIGHT} px as viewers show it"):
+        write(data, "yolo", tmp_path / "out")
