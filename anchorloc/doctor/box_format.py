@@ -76,7 +76,8 @@ def box_suspicion(source: Annotations) -> str | None:
     images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
     sizes = np.array([source.size(index) for index in range(len(targets))], np.float64).reshape(-1, 2)
     boxes = np.concatenate([np.zeros((0, 4)), *(target.boxes for target in targets)])
-    table = replace(AnnotationTable.empty(), sizes=sizes, images=images, boxes=boxes)
+    rows = np.arange(len(targets))
+    table = replace(AnnotationTable.empty(), image_rows=rows, sizes=sizes, images=images, boxes=boxes)
     evidence, explanation = xyxy_evidence(table), explain_outside(table, {})
     if evidence.suspicious:
         return _sentence(Rule.LIKE_XYXY, str(evidence))

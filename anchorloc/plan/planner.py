@@ -86,9 +86,11 @@ def read_request(path: Path | None, overrides: Sequence[str], plan: bool = False
         origin = "the built-in settings" if path is None else str(path)
         plain, everything = {} if path is None else read_yaml(path), False
     rest, autos = take_autos(with_overrides(plain, origin, overrides))
+    if not (everything or plan or autos):
+        return config_from_plain(rest, origin, overrides), None
     kept = tuple(word for word in overrides if not any(_is_within(key, word.partition("=")[0]) for key in autos))
     request = PlanRequest(rest, origin, kept, None if everything or not autos else autos)
-    return request.config, request if everything or plan or autos else None
+    return request.config, request
 
 
 def is_labels(path: Path) -> bool:

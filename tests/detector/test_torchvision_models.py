@@ -120,10 +120,11 @@ def test_a_taken_over_model_is_evaluated_and_fine_tuned(
     """By the commands of docs/models.md, on a data set of two classes that COCO has."""
     root = write_data_set(tmp_path / "data")
     data = f"data={{kind: CocoData, root: {root}}}"
-    words = [str(LITE_CONFIG), data, f"detector.weights={lite}", "train.workers=0", "train.precision=float32"]
+    words = [str(LITE_CONFIG), data, f"detector.weights={lite}", "train.workers=0"]
     assert evaluate([*words, "--out", str(tmp_path / "judged")]) == 0
     assert "600 detections · 2 classes" in capsys.readouterr().out
-    assert train([*words, "train.length=1 iterations", "train.batch_size=2", "--out", str(tmp_path / "run")]) == 0
+    short = ["train.length=1 iterations", "train.batch_size=2", "train.precision=float32"]
+    assert train([*words, *short, "--out", str(tmp_path / "run")]) == 0
     assert "not loaded" not in capsys.readouterr().out
     assert load_model(tmp_path / "run" / "best.pt").step == 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anchorloc.anchors import AnchorGenerator
-from anchorloc.config import Config, to_plain
+from anchorloc.config import Config, read_config
 from anchorloc.data import RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
@@ -212,6 +212,9 @@ def test_auto_chooses_one_key_and_leaves_the_others(tmp_path: Path) -> None:
 
 def test_a_config_without_auto_needs_no_plan(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("data: photos\n")
-    assert read_request(tmp_path / "mine.yaml", [])[1] is None
+    config, request = read_request(tmp_path / "mine.yaml", ["train.seed=3"])
+    assert request is None
+    assert config == read_config(tmp_path / "mine.yaml", ["train.seed=3"])
+    assert read_request(None, []) == (Config(), None)
     with pytest.raises(InputError, match="nonsense"):
         read_request(tmp_path / "mine.yaml", ["nonsense=auto"])
