@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anchorloc.anchors import AnchorGenerator
-from anchorloc.config import Config, read_config
+from anchorloc.config import Config, read_config, to_plain
 from anchorloc.data import RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
