@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.data.formats.listed_images import near_names
+from anchorloc.data.formats.listed_images import may_have_files, near_names
 from anchorloc.data.image_paths import name_of_url
 from anchorloc.doctor.box_checks import ROUNDING, overshoot
 from anchorloc.doctor.diagnosis import Diagnosis
@@ -41,7 +41,7 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
             resized.add(row)
     fix_ids(editable, "images")
     _name_from_urls(editable)
-    _rename(editable)
+    _rename(editable, drop_missing)
     for rule in REMOVED + DROPPED if drop_missing else REMOVED:
         editable.remove_by_rule("images", rule)
     merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
@@ -58,8 +58,11 @@ def _name_from_urls(editable: EditableDocument) -> None:
             editable.findings.forget(Rule.BAD_FILE_NAME, "images", row)
 
 
-def _rename(editable: EditableDocument) -> None:
-    """Give images without a file the name of the one that is meant, if one rule gives one to each of them."""
+def _rename(editable: EditableDocument, drop_missing: bool) -> None:
+    """Give images without a file the name of the one that is meant, if one rule gives one to each of them.
+
+    With `drop_missing`, images that no file can belong to do not stand in the way: they are removed.
+    """
     folder = editable.document.folder
     rules = {row: rule for rule in MISSING for row in _remaining(editable, rule)}
     rows = [row for row in sorted(rules) if type(editable.lists["images"][row].get("file_name")) is str]
@@ -68,6 +71,9 @@ def _rename(editable: EditableDocument) -> None:
     missing = [editable.lists["images"][row] for row in rows]
     found = [str(item.get("file_name")) for row, item in editable.items("images") if row not in rules]
     difference, names = near_names(missing, found, folder)
+    if drop_missing and not names:
+        rows = [row for row, may in zip(rows, may_have_files(missing, found, folder), strict=True) if may]
+        difference, names = near_names([editable.lists["images"][row] for row in rows], found, folder)
     for row, name in zip(rows, names, strict=False):
         rule = rules[row]
         editable.edit("images", [row], "image", f"renamed, equal but for {difference}", setter(file_name=name))

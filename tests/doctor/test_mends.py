@@ -349,3 +349,17 @@ def test_the_scale_is_that_of_the_images_and_no_smaller_one(factor: float, drawn
         assert f"divided by {factor:g}" in found.cases[Rule.OTHER_SCALE][0].value
     else:
         assert Rule.OTHER_SCALE not in found.cases
+
+
+def test_a_missing_file_does_not_cost_the_images_that_are_only_misnamed(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "a.png")
+    document = content(BOXES[1:2], file_name="up\\a.png")
+    document["images"].append({**document["images"][0], "id": 2, "file_name": "up\\gone.png"})
+    document["annotations"].append({**document["annotations"][0], "id": 2, "image_id": 2})
+    assert written(tmp_path, document, "--images", str(folder)) == (2, None)
+    _, fixed = written(tmp_path, document, "--images", str(folder), "--drop-missing")
+    assert fixed is not None
+    assert [image["file_name"] for image in fixed["images"]] == ["a.png"]
+    assert boxes(fixed) == BOXES[1:2]

@@ -98,6 +98,17 @@ def near_names(missing: Sequence[Item], found: Collection[str], folder: Path) ->
     return "", []
 
 
+def may_have_files(missing: Sequence[Item], found: Collection[str], folder: Path) -> list[bool]:
+    """Return for each missing image whether any free file has its name by the loosest rule, or by its coco_url.
+
+    Raises:
+        InputError: a folder inside cannot be read.
+    """
+    free = {last_part(loosely(name)) for name in set(image_names(folder)) - set(found)} if folder.is_dir() else set()
+    names = [(item["file_name"], name_of_url(item.get("coco_url"))) for item in missing]
+    return [any(last_part(loosely(name)) in free for name in pair if name) for pair in names]
+
+
 def _one_each(
     missing: Sequence[Item], wanted: Sequence[str], key: Callable[[str], str], free: Sequence[str], folder: Path
 ) -> list[str]:
