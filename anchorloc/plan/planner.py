@@ -65,6 +65,8 @@ class PlanRequest:
             InputError: a given setting is wrong, or contradicts a choice.
         """
         kinds = {key: value for key, value in KINDS.items() if self.keys is None or key in self.keys}
+        if "transform.resize" in kinds and value_at(self.settings, "localizer") is not None:
+            kinds["transform.resize"] = {"kind": "Letterbox"}  # it needs images of one size
         return config_from_plain(_merged(_tree({**kinds, **chosen}), self.settings), self.origin, self.overrides)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from anchorloc.config import Config, to_plain
-from anchorloc.data import ShortestSide
+from anchorloc.data import Letterbox, ShortestSide
 from anchorloc.plan.choice import Basis, Choice, Facts
 from anchorloc.text import about, counted
 
@@ -72,7 +72,7 @@ def input_size(facts: Facts, config: Config) -> Iterator[Choice]:
     """Make small objects visible, as far as the image, the device and the time allow."""
     data = facts.data
     if isinstance(side := facts.given_value("transform.resize.size"), int):
-        value = {"kind": "ShortestSide", **to_plain(_resize(facts, side))}
+        value = {"kind": "ShortestSide", **to_plain(_shortest_side(facts, side))}
         yield Choice("transform.resize", value, f"most images keep a shorter side of {side} px", "data")
         return
     wanted = _whole(WANTED_SIDE / data.sides[0])
@@ -92,9 +92,10 @@ def input_size(facts: Facts, config: Config) -> Iterator[Choice]:
         size -= SIDE_STEP
         reason, basis = "the time allows no larger images", "machine"
     side = data.sides[0] * size
-    value = to_plain(_resize(facts, size))
+    resize = _resize(facts, config, size)
+    value = {"kind": type(resize).__name__, **to_plain(resize)}
     why = f"{reason}; small objects have {side:.0f} px"
-    yield Choice("transform.resize", {"kind": "ShortestSide", **value}, why, basis)
+    yield Choice("transform.resize", value, why, basis)
 
 
 def memory(facts: Facts, config: Config) -> Iterator[Choice]:
@@ -208,13 +209,22 @@ PLANNED: Final = (
 )  # every key that a rule chooses
 
 
-def _resize(facts: Facts, size: int) -> ShortestSide:
+def _resize(facts: Facts, config: Config, size: int) -> ShortestSide | Letterbox:
+    """Return the resizing to a shorter side of `size`; a localizer needs images of one size."""
+    resize = _shortest_side(facts, size)
+    if config.localizer is None:
+        return resize
+    height, width = facts.data.size
+    return Letterbox(size, resize.max_size) if width >= height else Letterbox(resize.max_size, size)
+
+
+def _shortest_side(facts: Facts, size: int) -> ShortestSide:
     return ShortestSide(size, max(size, _whole(size * facts.data.elongation)))
 
 
 def _is_too_slow(facts: Facts, config: Config, size: int) -> bool:
     """Return whether a run would see too few images of this size."""
-    resized = replace(config, transform=replace(config.transform, resize=_resize(facts, size)))
+    resized = replace(config, transform=replace(config.transform, resize=_resize(facts, config, size)))
     seen = facts.images_seen(resized)
     needed = max(MIN_STEPS * config.train.batch_size, min(EPOCHS * facts.data.images, MOST_IMAGES))
     return seen is not None and seen < needed

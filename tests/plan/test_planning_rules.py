@@ -9,7 +9,7 @@ import pytest
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config, to_plain
-from anchorloc.data import RepeatFactorSampling, ShortestSide
+from anchorloc.data import Letterbox, RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
 from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
@@ -124,6 +124,13 @@ def test_one_minute_gets_smaller_images_and_a_short_warm_up() -> None:
 def test_without_weights_a_small_network_starts_from_random_ones() -> None:
     assert changed(pretrained=False) == {"detector.backbone", "train.optimizer"}
     assert isinstance(planned(facts(pretrained=False)).config.detector.backbone, ResidualBackbone)
+
+
+def test_a_localizer_gets_images_of_one_size() -> None:
+    plan = planned(facts(replace(PHOTOS, one_object=True)), "task=localization", "localizer={}")
+    assert plan.config.transform.resize == Letterbox(320, 448)
+    portraits = replace(PHOTOS, one_object=True, size=(640, 480))
+    assert planned(facts(portraits), "task=localization", "localizer={}").config.transform.resize == Letterbox(448, 320)
 
 
 def test_what_is_given_stays() -> None:
