@@ -128,7 +128,7 @@ def _bytes(tensor: torch.Tensor) -> bytes:
 
 def _board(folder: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
-    names = set(events.Tags()["scalars"]) - WALL_CLOCK
+    names = {name for name in events.Tags()["scalars"] if name.rpartition("/")[2] not in WALL_CLOCK}
     return {name: [(event.step, event.value) for event in events.Scalars(name)] for name in sorted(names)}
 
 

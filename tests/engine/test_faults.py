@@ -45,12 +45,12 @@ def spawning() -> Iterator[None]:
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
     """Train until a loader's worker is killed, and return the message."""
     take_step = Training.step
-    known = {child.pid for child in multiprocessing.active_children()}  # what other tests have left
+    known = {child.pid for child in multiprocessing.active_children()}  # other tests may have left some
 
     def stepped(self: Training, batch: Sequence[Batch], rate: float) -> dict[str, float]:
         losses = take_step(self, batch, rate)
         if self.clock.step == step:
-            (worker,) = (child for child in multiprocessing.active_children() if child.pid not in known)
+            worker = next(child for child in multiprocessing.active_children() if child.pid not in known)
             os.kill(worker.pid or 0, signal.SIGKILL)
             time.sleep(10)  # the handler of its death ends this
         return losses
