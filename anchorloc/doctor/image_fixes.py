@@ -23,7 +23,7 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
     """Take names and sizes from the image files, and remove images that cannot be used.
 
     An image stays as it is, for the user to decide, if nothing gives its size or its file, or if its boxes fit the
-    declared size and not that of its file.
+    declared size and not the size of its file.
 
     Returns:
         The rows of the images whose size has changed.

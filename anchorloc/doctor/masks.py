@@ -10,7 +10,7 @@ CLOSE: Final = 3  # px between the edges of a bbox and of the box around its pol
 
 
 def condensed(item: dict[str, Any]) -> Any:
-    """Return in place of the segmentation of an annotation the box of its polygon if it is not that of the bbox.
+    """Return in place of the segmentation of an annotation the box of its polygon unless the bbox is the same.
 
     For any other mask, return whether there is one. Two corners are a polygon to `polygon_box`, so that a document
     without its masks is checked like a whole one.

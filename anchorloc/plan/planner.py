@@ -104,7 +104,7 @@ def is_labels(path: Path) -> bool:
 
 
 def refuse_run_folder(path: Path) -> None:
-    """Raise InputError if a folder is that of a run or a plan, and holds no data."""
+    """Raise InputError if a folder belongs to a run or a plan, and holds no data."""
     if (path / "config.yaml").is_file() and any((path / name).is_file() for name in ("plan.json", "environment.json")):
         raise InputError(f"{path} is the folder of a plan or a run, not of data; train with {path / 'config.yaml'}")
 

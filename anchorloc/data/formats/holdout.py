@@ -19,7 +19,7 @@ from anchorloc.text import counted
 
 
 def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
-    """Return the labels to train on and those of about `fraction` of the images, chosen alike every time.
+    """Return the labels to train on, and about `fraction` of the images with theirs, chosen alike every time.
 
     As in `anchorloc doctor --split`, classes are spread evenly. Images whose files are equal stay together.
 
@@ -60,7 +60,7 @@ def _counts(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, An
 
 
 def _groups(images: Sequence[dict[str, Any]], folder: Path) -> list[str]:
-    """Return the group of each image: one of its own, or that of the files with the same bytes."""
+    """Return the group of each image: its own, or one for all files of the same bytes."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for row, image in enumerate(images):
         path = folder / str(image.get("file_name"))
