@@ -1,4 +1,4 @@
-"""Images of a COCO file whose names or sizes are not those of the files."""
+"""Images of a COCO file whose names or sizes differ from the files."""
 
 from __future__ import annotations
 
