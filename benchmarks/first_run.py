@@ -66,6 +66,7 @@ CANDIDATES = {
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
     "full backbone rate": Candidate(overrides=("train.optimizer.backbone_lr_multiplier=1",)),
+    "batch 2": Candidate({"BATCH": {"cpu": 2}}),
     "batch 4": Candidate({"BATCH": {"cpu": 4}}),
     "batch 16": Candidate({"BATCH": {"cpu": 16}}),
     "light augmentation": Candidate(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.band_values import choose_bands, opacity, to_bytes
+from anchorloc.data.cut_off_jpeg import is_cut_off
 from anchorloc.data.image_settings import ImageSettings
-from anchorloc.data.images import Header, needs_turning, open_image, read_header, refuse_unreadable
+from anchorloc.data.images import Header, needs_turning, open_image, read_header, read_image, refuse_unreadable
 from anchorloc.errors import ItemError
 from anchorloc.structures import FloatArray, Size
 from anchorloc.text import counted, first_few, percent
@@ -150,12 +151,13 @@ class ImageCheck:
     candidates: list[tuple[str, Path, int]] = field(default_factory=list)  # name, path, bits
     with_bands: list[str] = field(default_factory=list)
     with_pages: list[str] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.orientation = OrientationTally(self.settings.orientation)
 
     def add(self, name: str, path: Path, declared: Size, boxes: FloatArray) -> None:
-        """Check the header of a file.
+        """Check the header of a file, and the end of a JPEG.
 
         Raises:
             ItemError: the file cannot be read, or not in the declared size.
@@ -168,6 +170,9 @@ class ImageCheck:
             self.with_bands.append(name)
         if header.pages > 1:
             self.with_pages.append(name)
+        if header.format == "JPEG" and is_cut_off(path):
+            read_image(path, declared, self.settings)  # refuses a file that lacks much
+            self.cut_off.append(name)
         if may_lose(header, self.settings):
             self.candidates.append((name, path, header.bits))
 
@@ -184,6 +189,9 @@ class ImageCheck:
         if self.with_pages:
             number = counted(len(self.with_pages), "file has", "files have")
             said.append(f"{number} several pages or frames, of which the first is read: {first_few(self.with_pages)}")
+        if self.cut_off:
+            number = counted(len(self.cut_off), "image lacks its end and is", "images lack their ends and are")
+            said.append(f"{number} read without the last rows: {first_few(self.cut_off)}; replace the file")
         return (*said, *self._lost())
 
     def _lost(self) -> list[str]:

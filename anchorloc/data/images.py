@@ -23,6 +23,7 @@ from anchorloc.data.band_values import (
     rgb_of_pillow,
     to_rgb,
 )
+from anchorloc.data.cut_off_jpeg import loaded
 from anchorloc.data.image_formats import FORMATS, refuse_foreign
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing
@@ -115,7 +116,7 @@ class OpenedImage:
         if self.image is None or settings.bands or (settings.window and header.bits > 8):
             pixels = to_rgb(self.values(), header.has_alpha, header.bits, settings)
         else:
-            pixels = rgb_of_pillow(self.image, header.bits)
+            pixels = rgb_of_pillow(loaded(self.image, self.path), header.bits)
         return turned(pixels, header.orientation) if turns else pixels
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from anchorloc.data.band_values import NeedsSettingError
+from anchorloc.data.cut_off_jpeg import is_cut_off
 from anchorloc.data.formats.image_finder import image_names
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.formats.nearest_names import NearestNames
@@ -53,9 +54,12 @@ def check_image_files(
         header = None if path is None else _read(reporter, row, _read_header, path, reading)
         if path is None or header is None:
             continue
-        pixels = _read(reporter, row, read_image, path, None, reading) if decode else None
-        if decode and pixels is None:
+        cut_off = header.format == "JPEG" and is_cut_off(path)
+        pixels = _read(reporter, row, read_image, path, None, reading) if decode or cut_off else None
+        if pixels is None and (decode or cut_off):
             continue
+        if cut_off:
+            reporter.add(Rule.CUT_OFF, row, "read without its last rows")
         declared = (int(height), int(width)) if height < float("inf") else None
         turns = _check_size(reporter, row, header, declared)
         orientation.add(name, header, turns, of_image)
@@ -68,7 +72,7 @@ def check_image_files(
             decoded += 1
             _check_content(reporter, row, header, path)
         size = header.size if reading.orientation == "ignore" else header.shown_size
-        files.append(ImageFile(row, path, size, None if pixels is None else difference_hash(pixels)))
+        files.append(ImageFile(row, path, size, None if pixels is None or not decode else difference_hash(pixels)))
     if orientation.better:
         findings.summarize(Rule.ORIENTATION, document, orientation.better)
     _add_nearest_names(document, findings)

@@ -116,6 +116,8 @@ class Rule(Enum):
     MANY_CROWDS = ("many-crowds", _WARNING,
         "file with more crowd regions than objects",
         "they are neither learned nor scored; set iscrowd to 0 for objects")
+    CUT_OFF = ("cut-off", _WARNING,
+        "image whose file lacks its end", "it is read without its last rows; replace the file")
     EMPTY_BOX = ("empty-box", _WARNING,
         "box with zero width or height", _OUT_OF_TRAINING)
     OUTSIDE_BOX = ("outside-box", _WARNING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import re
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
+from anchorloc.data.cut_off_jpeg import is_cut_off
 from anchorloc.data.image_check import OrientationTally
 from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.images import Header, read_header, read_image
@@ -188,6 +190,40 @@ def test_a_bad_file_is_named_before_and_while_training(kind: str, root: Path) ->
         assert HEADER[kind] in message
         assert "\n" not in message
     assert source.image(0).shape == (*SIZES["a.png"], 3)
+
+
+@pytest.mark.parametrize("trailer", [b"", b"ftyp" + bytes(9000)], ids=["plain", "with a film behind"])
+def test_a_whole_jpeg_is_not_cut_off(trailer: bytes, tmp_path: Path) -> None:
+    path = save(speckles((64, 48)), tmp_path / "a.jpg")
+    path.write_bytes(path.read_bytes() + trailer)
+    assert not is_cut_off(path)
+
+
+def test_a_jpeg_without_its_end_is_read_without_the_last_rows(root: Path) -> None:
+    name, path = "b.png", root / "images" / "b.png"  # the suffix means nothing
+    height, width = 640, 64
+    document = json.loads((root / "annotations" / "instances_train.json").read_text())
+    image = next(one for one in document["images"] if one["file_name"] == name)
+    image["width"], image["height"] = width, height
+    (root / "annotations" / "instances_train.json").write_text(json.dumps(document))
+    speckles((width, height)).save(path, "JPEG")
+    whole, pixels = path.read_bytes(), read_image(path)
+    path.write_bytes(whole[: -len(whole) // 50])
+    source = CocoData(root).open("train")
+    assert source.check_images() == (
+        "1 image lacks its end and is read without the last rows: b.png; replace the file",
+    )
+    np.testing.assert_array_equal(source.image(1)[:608], pixels[:608])
+    assert not np.array_equal(source.image(1)[-1], pixels[-1])
+    path.write_bytes(whole[: -len(whole) // 10])
+    for attempt in (source.check_images, lambda: source.image(1)):
+        with pytest.raises(InputError, match=r"image 2, b\.png, cannot be decoded \(image file is truncated"):
+            attempt()
+
+
+def speckles(size: tuple[int, int]) -> Image.Image:
+    width, height = size
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def test_all_bad_files_are_counted(root: Path) -> None:

@@ -1,0 +1,55 @@
+"""JPEG files whose last bytes are missing, as after an interrupted copy."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+END: Final = b"\xff\xd9"  # the marker at the end of a JPEG
+TAIL: Final = 4096  # bytes that are searched for it; other data may follow
+MOST_MISSING: Final = 0.05  # fraction of the rows; an image that lacks more is refused
+
+
+def is_cut_off(path: Path) -> bool:
+    """Return whether a JPEG lacks its end, so that Pillow refuses to decode it."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        if END in file.read():
+            return False
+    try:
+        with Image.open(path, formats=("JPEG",)) as image:
+            image.load()
+    except OSError:
+        return True
+    return False
+
+
+def loaded(image: Image.Image, path: Path | None) -> Image.Image:
+    """Decode an image that was opened from `path`; a JPEG that lacks its end is decoded as far as it goes.
+
+    Raises:
+        OSError: it cannot be decoded, or over 5% of its rows are missing.
+    """
+    try:
+        image.load()
+    except OSError:
+        if path is None or image.format != "JPEG":
+            raise
+        completed = Image.open(BytesIO(path.read_bytes() + END), formats=("JPEG",))
+        completed.load()
+        if _empty_rows(completed) > MOST_MISSING * completed.height:
+            raise
+        return completed
+    return image
+
+
+def _empty_rows(image: Image.Image) -> int:
+    """Count the rows of one color at the end of an image: the decoder fills missing rows so."""
+    pixels = np.asarray(image)
+    differs = (pixels != pixels[-1, 0]).reshape(image.height, -1).any(axis=1)
+    return image.height - 1 - int(np.flatnonzero(differs).max(initial=-1))
