@@ -65,10 +65,10 @@ CANDIDATES = {
     "larger images": Candidate({"MIN_SIDE": 320, "WANTED_SIDE": 64}),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
+    "frozen stages": Candidate(overrides=("detector.backbone.frozen_stages=2",)),
     "full backbone rate": Candidate(overrides=("train.optimizer.backbone_lr_multiplier=1",)),
-    "batch 2": Candidate({"BATCH": {"cpu": 2}}),
-    "batch 4": Candidate({"BATCH": {"cpu": 4}}),
-    "batch 16": Candidate({"BATCH": {"cpu": 16}}),
+    "batch 2": Candidate({"SMALL_BATCH": 2}),
+    "batch 8": Candidate({"WANTED_STEPS": 0}),
     "light augmentation": Candidate(
         overrides=("transform.augment={horizontal_flip: 0.5, scale_jitter: [0.8, 1.25], photometric: 0.2}",)
     ),

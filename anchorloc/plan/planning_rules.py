@@ -25,6 +25,8 @@ MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
 MIN_STEPS, EPOCHS, MOST_IMAGES = 150, 5, 3000  # a run should see EPOCHS epochs, within these bounds
 SIDE_STEP: Final = 32  # pixels between the sizes that are tried
 BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
+SMALL_BATCH: Final = 4  # the least for the sake of more steps
+WANTED_STEPS: Final = 300  # a run of fewer has smaller batches, and so more steps
 BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gradients (python -m benchmarks.memory)
 MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
 RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
@@ -111,6 +113,20 @@ def memory(facts: Facts, config: Config) -> Iterator[Choice]:
         yield Choice("train.batch_size", size, f"more images do not fit into {gib:.0f} GiB", "machine")
 
 
+def short_run(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Take smaller batches where the time is short for steps: the same images teach more in more steps."""
+    seen = facts.images_seen(config)
+    if seen is None:
+        return
+    size = config.train.batch_size
+    least = max(SMALL_BATCH, facts.processes * config.train.gradient_accumulation)
+    while size > least and seen / size < WANTED_STEPS:
+        size = max(least, size // 2)
+    if size < config.train.batch_size:
+        steps = about(seen / config.train.batch_size)
+        yield Choice("train.batch_size", size, f"batches of {config.train.batch_size} leave {steps} steps", "machine")
+
+
 def levels(facts: Facts, config: Config) -> Iterator[Choice]:
     """Add coarse levels until the large objects have one."""
     size = config.transform.resize(facts.data.size)[0]
@@ -187,6 +203,7 @@ RULES: Final[tuple[Rule, ...]] = (
     memory,
     levels,
     anchors,
+    short_run,
     augmentation,
     fitted_anchors,
     sampling,
