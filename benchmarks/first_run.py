@@ -62,6 +62,7 @@ class Candidate:
 CANDIDATES = {
     "plan": Candidate(),
     "smaller images": Candidate({"MIN_SIDE": 192, "WANTED_SIDE": 36}),
+    "smallest images": Candidate({"MIN_SIDE": 128}),
     "larger images": Candidate({"MIN_SIDE": 320, "WANTED_SIDE": 64}),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
