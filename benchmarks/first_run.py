@@ -61,9 +61,10 @@ class Candidate:
 
 CANDIDATES = {
     "plan": Candidate(),
-    "smaller images": Candidate({"MIN_SIDE": 192, "WANTED_SIDE": 36}),
-    "smallest images": Candidate({"MIN_SIDE": 128}),
-    "larger images": Candidate({"MIN_SIDE": 320, "WANTED_SIDE": 64}),
+    "at least 192 px": Candidate({"SHORT_RUN_SIDE": 192}),
+    "at least 256 px": Candidate({"SHORT_RUN_SIDE": 256}),
+    "larger images": Candidate({"MIN_SEEN": 600, "EPOCHS": 2, "WANTED_SIDE": 64}),
+    "smaller images": Candidate({"MIN_SEEN": 2400, "WANTED_SIDE": 36}),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
     "frozen stages": Candidate(overrides=("detector.backbone.frozen_stages=2",)),

@@ -19,10 +19,11 @@ from anchorloc.text import about, counted
 NETWORK: Final = {"cpu": "mobilenet_v2", "mps": "mobilenet_v2", "cuda": "resnet50"}
 HEAD_CHANNELS: Final = {"cpu": 96, "mps": 96, "cuda": 256}
 WANTED_SIDE: Final = 48  # network pixels that the 10th percentile of the sides of boxes should have
-MIN_SIDE: Final = 256  # shorter side of the input, in pixels
+MIN_SIDE: Final = 256  # shorter side of the input, in pixels, even if objects are large
+SHORT_RUN_SIDE: Final = 128  # the least where the time is short
 MAX_PIXELS: Final = {"cpu": 640 * 640, "mps": 800 * 1088, "cuda": 800 * 1088}  # input
 MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
-MIN_STEPS, EPOCHS, MOST_IMAGES = 150, 5, 3000  # a run should see EPOCHS epochs, within these bounds
+MIN_SEEN, EPOCHS, MOST_SEEN = 1200, 5, 3000  # images that a run should see: EPOCHS epochs, within these bounds
 SIDE_STEP: Final = 32  # pixels between the sizes that are tried
 BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
 SMALL_BATCH: Final = 4  # the least for the sake of more steps
@@ -87,10 +88,9 @@ def input_size(facts: Facts, config: Config) -> Iterator[Choice]:
         limits[f"a longer side of {longest} px"] = longest / data.elongation
     limit = min(limits, key=lambda name: limits[name])
     largest = _whole(limits[limit], math.floor)
-    least = min(MIN_SIDE, largest)
-    size = min(max(wanted, least), largest)
+    size = min(max(wanted, MIN_SIDE), largest)
     reason, basis = _size_reason(size, wanted, largest, limit)
-    while size - SIDE_STEP >= least and _is_too_slow(facts, config, size):
+    while size - SIDE_STEP >= SHORT_RUN_SIDE and _is_too_slow(facts, config, size):
         size -= SIDE_STEP
         reason, basis = "the time allows no larger images", "machine"
     side = data.sides[0] * size
@@ -243,7 +243,7 @@ def _is_too_slow(facts: Facts, config: Config, size: int) -> bool:
     """Return whether a run would see too few images of this size."""
     resized = replace(config, transform=replace(config.transform, resize=_resize(facts, config, size)))
     seen = facts.images_seen(resized)
-    needed = max(MIN_STEPS * config.train.batch_size, min(EPOCHS * facts.data.images, MOST_IMAGES))
+    needed = max(MIN_SEEN, min(EPOCHS * facts.data.images, MOST_SEEN))
     return seen is not None and seen < needed
 
 

@@ -117,11 +117,17 @@ def test_little_memory_lowers_the_batch() -> None:
     assert planned(facts(machine=replace(CPU, memory=GIB))).config.train.batch_size == 1
 
 
-def test_one_minute_gets_smaller_images_smaller_batches_and_a_short_warm_up() -> None:
-    assert changed(minutes=1) == {"transform.resize", "train.batch_size", "train.warmup"}
-    assert planned(facts(minutes=1)).config.train.batch_size == 4
-    assert planned(facts(replace(PHOTOS, images=24), minutes=1)).config.train.batch_size == 3
-    assert planned(facts(minutes=1), "train.gradient_accumulation=8").config.train.batch_size == 8
+def test_one_minute_gets_smaller_images_and_a_short_warm_up() -> None:
+    assert changed(minutes=1) == {"transform.resize", "train.warmup"}
+    assert planned(facts(minutes=1)).config.transform.resize == ShortestSide(128, 192)
+    assert planned(facts(minutes=2)).config.transform.resize == ShortestSide(192, 256)
+
+
+def test_half_a_minute_gets_smaller_batches_too() -> None:
+    assert changed(minutes=0.5) == {"transform.resize", "train.batch_size", "train.warmup"}
+    assert planned(facts(minutes=0.5)).config.train.batch_size == 4
+    assert planned(facts(replace(PHOTOS, images=24), minutes=0.5)).config.train.batch_size == 3
+    assert planned(facts(minutes=0.5), "train.gradient_accumulation=8").config.train.batch_size == 8
 
 
 def test_without_weights_a_small_network_starts_from_random_ones() -> None:
