@@ -20,8 +20,9 @@ from anchorloc.data.coco_reader import (
     read_images,
     take_objects,
 )
+from anchorloc.data.formats.coco_folder import read_document
 from anchorloc.data.formats.labels import Notes
-from anchorloc.data.formats.listed_images import match_files, name_from_urls
+from anchorloc.data.formats.listed_images import match_files
 from anchorloc.data.formats.reading_progress import parsing
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
@@ -87,21 +88,22 @@ def read_annotations(path: Path, images: Path | None = None, *, without_root: bo
 
     Args:
         path: the file.
-        images: folder of the images; its files give names that are written otherwise, and missing sizes. Without it
-            no image file is opened.
+        images: folder of the images; its files give names that are written otherwise, and missing sizes, and what
+            tools write otherwise (names that are numbers, ids as texts, polygons without a box) is read as `read`
+            does. Without it the file must be as COCO defines it, and no image file is opened.
         without_root: leave out the root category that Roboflow exports.
 
     Raises:
         InputError: the file breaks the data policy; the message names file, item and value.
     """
     notes = Notes()
-    with parsing(path):
-        document = read_json(path, skip=UNUSED_KEYS)
-    listed = document.get("images") if isinstance(document, dict) else None
-    if images is not None and isinstance(listed, list):
-        items = [item for item in listed if type(item) is dict]
-        name_from_urls(items, notes)
-        match_files(items, images, notes)
+    if images is None:
+        with parsing(path):
+            document = read_json(path, skip=UNUSED_KEYS)
+    else:
+        document = read_document(path, notes)
+        listed = document.get("images") if isinstance(document, dict) else None
+        match_files([item for item in listed or () if type(item) is dict], images, notes)
     if without_root:
         drop_root(document)
     annotations = parse_annotations(document, path)

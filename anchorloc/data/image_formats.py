@@ -28,6 +28,8 @@ FOREIGN_MAGIC: Final = {  # (offset, bytes) that their content has
     "camera raw": ((8, b"CR\x02"), (4, b"ftypcrx"), (0, b"FUJIFILMCCD-RAW"), (0, b"IIU\0"), (0, b"IIRO")),
 }
 
+USUAL_MAGIC: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # PNG and JPEG, which are no other format
+
 
 class ForeignFormatError(ItemError):
     """An image in a format that is known but not read."""
@@ -43,6 +45,8 @@ def refuse_foreign(file: BinaryIO, path: Path) -> None:
     """Refuse a format that is known but not read, and leave the file at its start."""
     head = file.read(160)
     file.seek(0)
+    if head.startswith(USUAL_MAGIC):
+        return
     found = [name for name, marks in FOREIGN_MAGIC.items() if any(head.startswith(bits, at) for at, bits in marks)]
     if foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
         found = ["camera raw"]  # a TIFF whose first page is a preview

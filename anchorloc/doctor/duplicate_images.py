@@ -115,7 +115,7 @@ def _byte_identical(splits: Sequence[Sequence[Path]]) -> list[dict[int, tuple[in
 
 
 def _check_similar(train: _Files, val: _Files, leaked: set[int], findings: Findings) -> None:
-    """Report each image of val that looks like one of train, with the most similar one."""
+    """Report each image of val similar to one of train, with the most similar one."""
     of_train = [(file, file.hash) for file in train[1] if file.hash is not None]
     of_val = [(file, file.hash) for index, file in enumerate(val[1]) if file.hash is not None and index not in leaked]
     val_indices, train_indices, bits = similar_pairs([one for _, one in of_val], [one for _, one in of_train])

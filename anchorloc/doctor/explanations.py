@@ -75,6 +75,13 @@ def is_explained(findings: Findings) -> bool:
     return any(rule in findings.cases for rule in EXPLAINED)
 
 
+def advice_for(rule: Rule, findings: Findings) -> str:
+    """Return what to do about a rule; boxes outside that one reading of the file explains are not mended for it."""
+    if rule in (Rule.OUTSIDE_BOX, Rule.PARTLY_OUTSIDE) and is_explained(findings):
+        return "one reading of the file explains it; --fix leaves such boxes"
+    return rule.advice
+
+
 def _inside(boxes: Float64Array, sizes: Float64Array) -> BoolArray:
     """Return which boxes (M, 4) lie in images of (M, 2) sizes."""
     return np.asarray((overshoot(boxes, sizes) <= ROUNDING).all(axis=1), np.bool_)

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from anchorloc.doctor.diagnosis import Diagnosis
+from anchorloc.doctor.explanations import advice_for
 from anchorloc.doctor.findings import Case
 from anchorloc.text import csv_cell
 
@@ -29,7 +30,7 @@ def findings_json(diagnosis: Diagnosis) -> dict[str, Any]:
             "kind": rule.key,
             "severity": rule.severity.name.lower(),
             "title": rule.title,
-            "advice": rule.advice,
+            "advice": advice_for(rule, diagnosis.findings),
             "count": len(cases),
             "cases": [_case(case) for case in cases],
         }

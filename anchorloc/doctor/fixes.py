@@ -78,9 +78,11 @@ def _name(editable: EditableDocument) -> None:
 
 
 def _box_texts(editable: EditableDocument) -> None:
-    """Read a bbox whose numbers are texts."""
+    """Read a bbox whose numbers are texts, or that is an object with x, y, width and height."""
     for row in sorted(editable.findings.rows(Rule.BAD_BOX, "annotations") - editable.removed["annotations"]):
-        bbox = editable.lists["annotations"][row].get("bbox")
+        bbox = stated = editable.lists["annotations"][row].get("bbox")
+        if isinstance(bbox, dict):
+            bbox = [bbox.get(key) for key in ("x", "y", "width", "height")]
         if not isinstance(bbox, list) or len(bbox) != 4 or any(type(value) not in (str, int, float) for value in bbox):
             continue
         try:
@@ -88,7 +90,8 @@ def _box_texts(editable: EditableDocument) -> None:
         except (ValueError, OverflowError):
             continue
         if all(map(math.isfinite, values)):
-            editable.edit("annotations", [row], Rule.BAD_BOX.title, "texts written as numbers", setter(bbox=values))
+            action = "object written as a list" if isinstance(stated, dict) else "texts written as numbers"
+            editable.edit("annotations", [row], Rule.BAD_BOX.title, action, setter(bbox=values))
             editable.findings.forget(Rule.BAD_BOX, "annotations", row)
 
 

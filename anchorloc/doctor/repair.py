@@ -11,7 +11,7 @@ from anchorloc.doctor.id_fixes import fix_references, renumber_annotations
 from anchorloc.doctor.image_fixes import fix_images
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.errors import InputError
-from anchorloc.text import first_few
+from anchorloc.text import counted, first_few
 
 MAX_PASSES = 12  # a fix can uncover another fault, such as a missing file once the id is valid; 2 or 3 are usual
 
@@ -65,7 +65,7 @@ def repair(
 
 def _why(rule: Rule, counts: FixCounts) -> str:
     """Return what is wrong and what to do; for a file that the fixes have emptied, what they removed."""
-    removed = [f"{number:,} {what}" for (what, action), number in counts.items() if action.startswith("removed")]
+    removed = [counted(number, what) for (what, action), number in counts.items() if action.startswith("removed")]
     if rule is Rule.NO_IMAGES and any(what.startswith("image") for what, _ in counts):
         return f"no image would be left, after the removal of {first_few(removed)}; correct these first"
     return f"{rule.title}; {rule.advice}"

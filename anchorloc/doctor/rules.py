@@ -41,13 +41,13 @@ class Rule(Enum):
     NO_IMAGES = ("no-images", _ERROR,
         "file without images", "list the images, each with id, file_name, width and height")
     NO_LIST = ("no-list", _ERROR,
-        "list that is missing or not a JSON array", "add the list, even if it is empty: []")
+        "list, missing or not a JSON array", "add the list, even if it is empty: []")
     NO_CATEGORIES = ("no-categories", _ERROR,
         "file without categories", "list the classes, each with id and name")
     BAD_ITEM = ("bad-item", _ERROR,
-        "item that is not a JSON object", _REMOVE)
+        "item other than a JSON object", _REMOVE)
     BAD_ID = ("bad-id", _ERROR,
-        "id that is missing or neither an integer nor a string", "use integers or strings; --fix renumbers or removes")
+        "id, missing or neither an integer nor a string", "use integers or strings; --fix renumbers or removes")
     MIXED_IDS = ("mixed-ids", _ERROR,
         "list with both numbers and strings as ids", "use one type; --fix renumbers the items and their references")
     SAME_IMAGE_ID = ("same-image-id", _ERROR,
@@ -125,10 +125,10 @@ class Rule(Enum):
     PARTLY_OUTSIDE = ("partly-outside", _WARNING,
         "box partly outside its image", "no detection extends beyond the image; --fix clips the box")
     REPEATED_BOX = ("repeated-box", _WARNING,
-        "box that repeats another of the same class (IoU ≥ 0.95)",
+        "box repeating another of the same class (IoU ≥ 0.95)",
         "NMS keeps one, the other counts as missed; remove one annotation")
     TWO_CLASSES = ("two-classes", _WARNING,
-        "box that repeats a box of another class (IoU ≥ 0.95)", "unless this is intended, keep only the right class")
+        "box repeating a box of another class (IoU ≥ 0.95)", "unless this is intended, keep only the right class")
     FAR_POLYGON = ("far-polygon", _WARNING,
         "box far from the polygon of its object (IoU < 0.5)", "compare both with the image; only one of them is right")
     COPIED_BOX = ("copied-box", _WARNING,
@@ -155,7 +155,7 @@ class Rule(Enum):
     SAME_FILE_NAME = ("same-file-name", _WARNING,
         "image with the file_name of another image", "each entry has only some of the boxes: merge them")
     SAME_BYTES = ("same-bytes", _WARNING,
-        "image that is byte-identical to another of its split", "keep one, with the boxes of both")
+        "image byte-identical to another of its split", "keep one, with the boxes of both")
     UNIFORM_IMAGE = ("uniform-image", _WARNING,
         "image of a single color", "replace the file; boxes in it show nothing")
     ORIENTATION = ("orientation", _WARNING,
@@ -171,9 +171,9 @@ class Rule(Enum):
     FOREIGN_FILE = ("foreign-file", _WARNING,
         "file in the images folder in a format that is not read", "convert it to JPEG or PNG, or move it away")
     LEAK = ("leak", _WARNING,
-        "image of val that is byte-identical to one of train", "it inflates the score; remove it from train or val")
+        "image of val byte-identical to one of train", "it inflates the score; remove it from train or val")
     LOOKS_LEAKED = ("looks-leaked", _WARNING,
-        "image of val that looks like one of train", "it may be a leak; compare the two images")
+        "image of val similar to one of train", "it may be a leak; compare the two images")
     SHARED_FILE_NAME = ("shared-file-name", _WARNING,
         "image of val with a file_name of train", "give --images to compare the files")
     ABSENT_FROM_VAL = ("absent-from-val", _WARNING,

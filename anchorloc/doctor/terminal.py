@@ -11,6 +11,7 @@ from rich.text import Text
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.diagnosis import Diagnosis
 from anchorloc.doctor.editable_document import FixCounts
+from anchorloc.doctor.explanations import advice_for
 from anchorloc.doctor.findings import Case
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.doctor.split import SplitFile
@@ -129,7 +130,7 @@ def _print_rule(console: Console, rule: Rule, cases: Sequence[Case], diagnosis: 
     _line(console, title)
     summaries = [f"{prefix_of[id(document)]}{text}" for document, text in diagnosis.findings.summaries.get(rule, [])]
     _line(console, INDENT + ("; ".join(summaries) or _examples(cases, prefix_of)), "dim")
-    _line(console, f"{INDENT}→ {rule.advice}")
+    _line(console, f"{INDENT}→ {advice_for(rule, diagnosis.findings)}")
 
 
 def _prefixes(diagnosis: Diagnosis) -> Sequence[str]:

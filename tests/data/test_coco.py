@@ -270,3 +270,22 @@ def test_real_sets_are_read_whole(name: str, real_data: Path) -> None:
             assert source.check_images() == ()
     assert tuple(counts) == COUNTS[name]
     assert data.open("train").categories == data.open("val").categories
+
+
+def test_a_data_set_reads_what_tools_write_otherwise(tmp_path: Path) -> None:
+    """Names that are numbers, ids as texts and polygons without a box are read as `read` does, and said."""
+    content = document()
+    category, first = content["categories"][0], content["annotations"][0]
+    x, y, width, height = first.pop("bbox")
+    first["segmentation"] = [[x, y, x + width, y, x + width, y + height]]
+    first["image_id"], category["name"] = str(first["image_id"]), 5
+    root = write_data_set(tmp_path, train=content)
+    source = CocoData(root).open("train")
+    said = " ".join(source.warnings)
+    assert "class names that are numbers: 1; they are read as their text (first: 5)" in said
+    assert "ids written as texts: 1; they are read as numbers" in said
+    assert "polygons without a box: 1; the box around their points is used" in said
+    assert "5" in [category.name for category in source.categories]
+    plain = CocoData(write_data_set(tmp_path / "plain", train=document())).open("train")
+    assert (source.annotated.boxes == plain.annotated.boxes).all()
+    assert source.annotated.labels.tolist() == plain.annotated.labels.tolist()

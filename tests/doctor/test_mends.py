@@ -86,6 +86,15 @@ def test_texts_of_numbers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "1 box is gone; what it shows is background from now on" in capsys.readouterr().out
 
 
+def test_boxes_given_as_objects_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = content(BOXES)
+    first = document["annotations"][0]
+    first["bbox"] = dict(zip(("x", "y", "width", "height"), first["bbox"], strict=True))
+    _, fixed = written(tmp_path, document)
+    assert boxes(fixed) == BOXES
+    assert "object written as a list" in capsys.readouterr().out
+
+
 def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES, (HEIGHT, WIDTH))
     status, fixed = written(tmp_path, document)
@@ -109,7 +118,10 @@ def test_one_scale_is_named_and_not_cut(tmp_path: Path, capsys: pytest.CaptureFi
     doubled = [[2 * value for value in box] for box in BOXES]
     status, fixed = written(tmp_path, content(doubled))
     assert (status, boxes(fixed)) == (1, doubled)
-    assert "inside: 0 of 4 as written, 4 divided by 2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "inside: 0 of 4 as written, 4 divided by 2" in said
+    assert "--fix clips the box" not in said
+    assert "one reading of the file explains it; --fix leaves such boxes" in said
     status, fixed = written(tmp_path, content(doubled), "--fix-scale", "2", "--stride", "1")
     assert (status, boxes(fixed)) == (0, BOXES)
 

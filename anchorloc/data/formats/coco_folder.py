@@ -69,18 +69,31 @@ def read_coco_images(path: Path, images: Path | None = None) -> LabeledData:
         document.setdefault("categories", [])
     if not is_coco(document):
         raise InputError(f"{path} has no lists images and categories; give the annotations, or images.json of predict")
-    return LabeledData(FORMAT, {"all": _normalized(path, document, "all", notes, images)}, notes.sentences())
+    _normalize(document, notes)
+    return LabeledData(FORMAT, {"all": _with_files(path, document, "all", notes, images)}, notes.sentences())
+
+
+def read_document(path: Path, notes: Notes) -> Any:
+    """Parse a COCO file, and bring what tools write otherwise into COCO's form; files are matched later.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    with parsing(path):
+        document = read_json(path, skip=(*SKIPPED, "segmentation"))
+    if is_coco(document):
+        if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
+            with parsing(path):
+                document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
+        _normalize(document, notes)
+    return document
 
 
 def _read_file(path: Path, split: str, notes: Notes, images: Path | None) -> Labels:
-    with parsing(path):
-        document = read_json(path, skip=(*SKIPPED, "segmentation"))
+    document = read_document(path, notes)
     if not is_coco(document):
         return Labels(path, document, images or path.parent)
-    if any(isinstance(item, dict) and not item.get("bbox") for item in document["annotations"]):
-        with parsing(path):
-            document = read_json(path, skip=SKIPPED)  # the masks may give the boxes; else they take no memory
-    return _normalized(path, document, split, notes, images)
+    return _with_files(path, document, split, notes, images)
 
 
 def _not_coco(path: Path, document: Any) -> str:
@@ -123,8 +136,8 @@ def _files(source: Path) -> dict[str, Path]:
     return {split: paths[0] for split, paths in chosen.items()}
 
 
-def _normalized(path: Path, document: dict[str, Any], split: str, notes: Notes, given: Path | None) -> Labels:
-    """Return the labels with what tools write otherwise brought into COCO's form."""
+def _normalize(document: dict[str, Any], notes: Notes) -> None:
+    """Bring what tools write otherwise into COCO's form."""
     images = [item for item in document["images"] if isinstance(item, dict)]
     annotations = [item for item in document["annotations"] if isinstance(item, dict)]
     name_from_urls(images, notes)
@@ -139,11 +152,15 @@ def _normalized(path: Path, document: dict[str, Any], split: str, notes: Notes, 
             left, top, right, bottom = box
             item["bbox"] = [left, top, right - left, bottom - top]
             notes.add(POLYGONS, f"annotation {short_repr(item.get('id'))}")
+        item.pop("segmentation", None)
+
+
+def _with_files(path: Path, document: dict[str, Any], split: str, notes: Notes, given: Path | None) -> Labels:
+    """Return the labels with their images matched with the files of the images folder."""
+    images = [item for item in document["images"] if isinstance(item, dict)]
     folder, some = (given, True) if given else _images_folder(path, images, split)
     if some:
         match_files(images, folder, notes)
-    for item in annotations:
-        item.pop("segmentation", None)
     return Labels(path, document, folder)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +40,7 @@ Item = dict[str, Any]
 
 
 def write(data: LabeledData, kind: str, out: str | Path) -> None:
-    """Write labels into the new folder `out`: coco, yolo, voc, labelme or cvat.
+    """Write labels into the new folder `out`, or nothing if an error is raised: coco, yolo, voc, labelme or cvat.
 
     Raises:
         InputError: the folder is filled, an image is missing, training refuses the labels, the splits have different
@@ -51,8 +52,17 @@ def write(data: LabeledData, kind: str, out: str | Path) -> None:
     for labels in data.splits.values() if kind != "coco" else ():
         _check(labels)
     refuse_filled(folder, "folder for --convert")
-    make_folder(folder)
-    WRITERS[kind](data, folder)
+    temporary = folder.absolute().with_name(f".{folder.absolute().name}.{secrets.token_hex(4)}.tmp")
+    make_folder(temporary, "folder for --convert")
+    try:
+        WRITERS[kind](data, temporary)
+        if folder.exists():
+            folder.rmdir()  # an empty one; Windows does not rename onto it
+        temporary.rename(folder)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check(labels: Labels) -> None:
@@ -212,7 +222,7 @@ def _bring(folder: Path, name: str, target: Path) -> None:
     except ItemError as error:
         raise InputError(f"the image {short_repr(name)} {error}") from None
     if target.exists():
-        raise InputError(f"two images would have the name {target}; rename one of them")
+        raise InputError(f"two images would both be called {target.name}; rename one of them")
     make_folder(target.parent)
     try:
         os.link(source, target)
@@ -237,6 +247,6 @@ def _write_xml(path: Path, root: ElementTree.Element) -> None:
 
 def _write(path: Path, text: str) -> None:
     if path.exists():
-        raise InputError(f"two images would share the label file {path}; rename one of them")
+        raise InputError(f"two images would share the label file {path.name}; rename one of them")
     make_folder(path.parent)
     write_text(path, text)

@@ -37,6 +37,8 @@ YAML_SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test
 CLASS_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 BACKGROUND = "images without a label file: {}; they are background"
 ORPHANS = "label files without an image: {}; they are left out"
+SCORES = "lines with a sixth value, as predictions have their score: {}; it is left out"
+OTHER_COUNT = "data.yaml whose nc differs from its number of names: {}; the names count"
 NO_PARENT = "paths that begin with ../ and do not exist: {}; they were read without it"
 MAX_LABEL_BYTES = 1 << 26
 
@@ -56,9 +58,7 @@ def read_yolo(source: Path, images: Path | None = None) -> LabeledData:
     if not found:
         looked = first_few([str(entry) for entries in parts.values() for entry in entries])
         raise InputError(f"{source} names no images; looked for image files in {looked} below {root}")
-    folder = common_folder(path for paths in found.values() for path in paths)
-    if images is not None:
-        folder = _absolute(images)
+    folder = _absolute(images) if images else common_folder(path for paths in found.values() for path in paths)
     splits = {}
     numbers = [str(place) for place in range(len(names))]  # the numbers decide: two classes may share a name
     for split, paths in found.items():
@@ -100,12 +100,8 @@ def find_description(folder: Path) -> Path | None:
         keys = {*(content if isinstance(content, dict) else unknown)}
         if keys & {"train", "val"} and ("names" in keys or path.name == "data.yaml"):
             return path  # its reader says what is wrong
-    for path in sorted(folder.glob("*.data")):
-        return path
-    for name in CLASS_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    return None
+    others = (*sorted(folder.glob("*.data")), *(folder / name for name in CLASS_FILES))
+    return next((path for path in others if path.is_file()), None)
 
 
 def _description(source: Path, notes: Notes) -> tuple[Path, list[str], dict[str, list[str]], bool]:
@@ -121,7 +117,10 @@ def _description(source: Path, notes: Notes) -> tuple[Path, list[str], dict[str,
             raise InputError(f"{path} is not a data.yaml: it has no keys; write names, train and val")
         parts = {split: _entries(content, keys, path) for split, keys in YAML_SPLITS.items()}
         root = _root(content.get("path"), path, notes)
-        return root, _names(content.get("names"), path), parts, "kpt_shape" in content
+        names = _names(content.get("names"), path)
+        if content.get("nc", len(names)) != len(names):
+            notes.add(OTHER_COUNT, f"nc {short_repr(content['nc'])}, {counted(len(names), 'name')}")
+        return root, names, parts, "kpt_shape" in content
     if path.suffix == ".data":
         return (path.parent, *_darknet(path), False)
     folder = path.parent
@@ -291,7 +290,9 @@ def _box(values: Sequence[float], path: Path, notes: Notes) -> Box:
     if min(values) < -SLACK or max(values) > 1 + SLACK:
         wrong = next(value for value in values if not -SLACK <= value <= 1 + SLACK)
         raise ItemError(f"has {wrong:g}, which is not a fraction of the image, from 0 to 1")
-    if len(values) in (4, 5):  # a prediction has a fifth: its score
+    if len(values) == 5:
+        notes.add(SCORES, path.name)
+    if len(values) in (4, 5):
         x, y, width, height = values[:4]
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     notes.add(POLYGONS, path.name)

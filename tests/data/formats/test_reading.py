@@ -398,3 +398,18 @@ def test_mutated_files_raise_nothing_but_the_projects_error(tmp_path: Path, name
             refused += 1
         path.write_bytes(contents[path])
     assert 0 < refused < 60
+
+
+def test_a_wrong_number_of_classes_and_scores_in_yolo_are_said(tmp_path: Path) -> None:
+    root = ultralytics(tmp_path / "set")
+    description, label = root / "data.yaml", root / "labels/train/a.txt"
+    description.write_text(f"nc: 7\n{description.read_text()}")
+    before = read(root)
+    label.write_text(label.read_text().replace("\n", " 0.75\n", 1))
+    after = read(root)
+    assert "data.yaml whose nc differs from its number of names: 1; the names count (first: nc 7," in str(after.notes)
+    said = f"lines with a sixth value, as predictions have their score: 1; it is left out (first: {label.name})"
+    assert said not in before.notes
+    assert said in after.notes
+    for split, labels in before.splits.items():
+        assert labels.document == after.splits[split].document

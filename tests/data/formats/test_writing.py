@@ -120,3 +120,4 @@ def test_yolo_refers_to_the_size_of_the_file(tmp_path: Path) -> None:
     data.splits["all"].document["images"][0] |= {"width": HEIGHT, "height": WIDTH}
     with pytest.raises(InputError, match=f"is {WIDTH} x {HEIGHT} px as viewers show it"):
         write(data, "yolo", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]  # nothing is left of a refused conversion
