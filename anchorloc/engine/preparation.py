@@ -166,7 +166,7 @@ def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[s
     classes = class_sentences(Path(weights), train.categories)
     sentences = [f"not loaded from {weights}: {phrase}" for phrase in not_loaded]
     for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
-        console.print(printable(sentence), markup=False, highlight=False)
+        console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
     if classes and any("data.val_fraction" in warning for warning in val.warnings):
         warn(
             console,
