@@ -71,9 +71,7 @@ def _train(job: Job, train: Source, val: Source, scored: Source, display: Displa
         model = TrainedModel(job.config, train.categories, training.clock.step, network, training.learner.device)
         evaluation, detections = evaluate_model(model, scored)
         if evaluation.summary.ap is None:
-            raise InputError(
-                "the scored split has no ground-truth box, so there is no AP to compare; add boxes"
-            )
+            raise InputError("the scored split has no ground-truth box, so there is no AP to compare; add boxes")
         record = RunRecord(
             setting=job.setting,
             seed=job.seed,
