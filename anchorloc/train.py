@@ -64,6 +64,8 @@ def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
         raise InputError("--allow-changes needs --resume")
     if arguments.resume and arguments.out is None:
         raise InputError("--resume needs --out DIR, the folder of the run to resume")
+    if arguments.resume and arguments.start is not None:
+        raise InputError("--resume continues a run with its own weights; leave out --from")
     if arguments.resume and arguments.plan:
         raise InputError("--resume keeps the settings of the run; leave out --plan")
     if path is not None and not path.is_dir():
@@ -74,7 +76,11 @@ def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
         return read_run_config(arguments.out, path, overrides), None
     from anchorloc.plan import read_request
 
-    return read_request(path, overrides, plan=arguments.plan)
+    if arguments.start is None:
+        return read_request(path, overrides, plan=arguments.plan)
+    from anchorloc.engine.state.saved_settings import settings_to_start_from
+
+    return read_request(path, overrides, plan=arguments.plan, kept=settings_to_start_from(arguments.start))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,6 +94,14 @@ def parser() -> argparse.ArgumentParser:
         "such as train.seed=1",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/DATE-TIME)")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="RUN",
+        help="folder or checkpoint of an earlier run to start from: keeps its network, anchors and image size, and "
+        "takes over its classes by name; without DATA, its data are read again",
+    )
     parser.add_argument("--resume", action="store_true", help="resume the run in the folder given by --out")
     parser.add_argument(
         "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"

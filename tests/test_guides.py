@@ -106,7 +106,7 @@ def less_work(name: str, rest: list[str]) -> list[str]:
     if kind == "train":
         if "--resume" in rest:
             return []
-        taken_over = any(word.startswith("detector.weights") for word in rest)
+        taken_over = any(word.startswith(("detector.weights", "--from")) for word in rest)
         return [*([] if taken_over else TINY), *(f"train.{less}" for less in SHORT)]
     if kind not in ("evaluate", "report", "fit", "compare", "sheet"):
         return []

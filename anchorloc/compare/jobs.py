@@ -43,14 +43,17 @@ class FailedRun:
     reason: str  # one sentence
 
 
-def run_job(job: Job, train: Source, val: Source, display: Display) -> RunRecord | FailedRun:
+def run_job(job: Job, train: Source, val: Source, scored: Source, display: Display) -> RunRecord | FailedRun:
     """Train `job` to its end, or resume it, judge it and write its record; return a FailedRun if it fails.
+
+    Args:
+        scored: the split whose AP is compared: test where there is one, else val.
 
     Raises:
         Stopped: on a signal, after a checkpoint is written.
     """
     try:
-        return read_record(job.folder) or _train(job, train, val, display)
+        return read_record(job.folder) or _train(job, train, val, scored, display)
     except Stopped:
         raise
     except InputError as error:
@@ -60,15 +63,15 @@ def run_job(job: Job, train: Source, val: Source, display: Display) -> RunRecord
         return _fail(job, f"{reason} (see {job.folder / FAILURE})", traceback.format_exc())
 
 
-def _train(job: Job, train: Source, val: Source, display: Display) -> RunRecord:
+def _train(job: Job, train: Source, val: Source, scored: Source, display: Display) -> RunRecord:
     with contextlib.ExitStack() as stack:
         training = _open(job, train, val, display, stack)
         training.run(display)
         network = for_inference(training.learner.average.module, job.config, training.learner.device)
         model = TrainedModel(job.config, train.categories, training.clock.step, network, training.learner.device)
-        evaluation, detections = evaluate_model(model, val)
+        evaluation, detections = evaluate_model(model, scored)
         if evaluation.summary.ap is None:
-            raise InputError("the val split has no ground-truth box, so there is no AP to compare; use another split")
+            raise InputError("the scored split has no ground-truth box, so there is no AP to compare; add boxes")
         record = RunRecord(
             setting=job.setting,
             seed=job.seed,
@@ -77,9 +80,9 @@ def _train(job: Job, train: Source, val: Source, display: Display) -> RunRecord:
             steps=training.clock.step,
             seconds=round(training.clock.seconds, 3),
         )
-        targets = [val.target(index) for index in range(len(val))]
+        targets = [scored.target(index) for index in range(len(scored))]
         limit = evaluation.summary.max_detections[-1]
-        match_result = match_targets(targets, detections, val.categories, limit, by_size=False)
+        match_result = match_targets(targets, detections, scored.categories, limit, by_size=False)
         write_record(job.folder, record, match_result)
         return record
 

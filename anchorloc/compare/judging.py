@@ -16,7 +16,7 @@ from anchorloc.compare.report import Measures, SettingRow, StudyResult
 from anchorloc.compare.run_record import RunRecord, read_match_result
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict, judge_pairs, mean_estimate
 from anchorloc.compare.study_folder import StudyFolder
-from anchorloc.data import Source
+from anchorloc.data import Source, Split
 from anchorloc.engine.state.resume import LAST
 from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
@@ -29,7 +29,9 @@ RESAMPLES = 500  # image resamples: gives the variance to about 6%
 Records = dict[tuple[str, int], RunRecord]  # by setting and seed
 
 
-def judge_study(folder: StudyFolder, results: Sequence[RunRecord | FailedRun], val: Source) -> StudyResult:
+def judge_study(
+    folder: StudyFolder, results: Sequence[RunRecord | FailedRun], scored: Source, split: Split = "val"
+) -> StudyResult:
     """Judge what the runs show; a setting with a failed run gets no verdict.
 
     Raises:
@@ -40,22 +42,23 @@ def judge_study(folder: StudyFolder, results: Sequence[RunRecord | FailedRun], v
     complete = [name for name in study.settings if all((name, seed) in records for seed in study.seeds)]
     ap = {name: np.array([records[name, seed].ap for seed in study.seeds]) for name in complete}
     resampled = {name: _resampled_ap(folder, name) for name in complete}
-    measures = _measures(folder, records, val)
+    measures = _measures(folder, records, scored)
     pairs = [pair for pair in study.pairs if set(pair) <= set(complete)]
     rows = []
     for name in study.settings:
         failures = {r.seed: r.reason for r in results if isinstance(r, FailedRun) and r.setting == name}
         seeds = {seed: records[name, seed].ap for seed in study.seeds if (name, seed) in records}
         whole = name in complete
-        estimate = mean_estimate(ap[name], resampled[name], len(val)) if whole else _mean_only(seeds)
+        estimate = mean_estimate(ap[name], resampled[name], len(scored)) if whole else _mean_only(seeds)
         rows.append(SettingRow(name, estimate, seeds, failures, measures.get(name)))
     return StudyResult(
         title=study.path.stem,
         rows=tuple(rows),
-        verdicts=tuple(_verdicts(ap, resampled, len(val), pairs)),
+        verdicts=tuple(_verdicts(ap, resampled, len(scored), pairs)),
         unjudged=tuple(pair for pair in study.pairs if pair not in pairs),
         seeds=len(study.seeds),
-        images=len(val),
+        images=len(scored),
+        split=split,
         budget=f"{study.data.train.length} each",
     )
 
@@ -94,7 +97,7 @@ def _verdicts(
     return judge_pairs(stacked, drawn, images, settings, pairs)
 
 
-def _measures(folder: StudyFolder, records: Records, val: Source) -> dict[str, Measures]:
+def _measures(folder: StudyFolder, records: Records, scored: Source) -> dict[str, Measures]:
     """Return the measures of every setting with a finished run; they are taken once and kept in the folder."""
     path = folder.path / MEASURES
     known = _read_measures(path)
@@ -103,7 +106,7 @@ def _measures(folder: StudyFolder, records: Records, val: Source) -> dict[str, M
         if name not in known and name not in missing:
             missing[name] = load_model(folder.run(name, seed) / LAST)
     if missing:
-        known |= measure(missing, val)
+        known |= measure(missing, scored)
         write_json(path, {name: asdict(measures) for name, measures in known.items()})
     return {name: measures for name, measures in known.items() if any(name == setting for setting, _ in records)}
 

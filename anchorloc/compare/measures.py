@@ -21,7 +21,7 @@ from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.ceiling import ceiling
 from anchorloc.lab.network_views import NetworkViews
 
-TIMED = 40  # val images to time, spread over the split
+TIMED = 40  # images to time, spread over the split
 WARM_UP = 3  # further images, whose times are dropped
 Times = dict[str, list[float]]  # seconds by stage
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from anchorloc.compare.jobs import FailedRun, Job, run_job
 from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.run_record import RunRecord, read_record
-from anchorloc.engine.build import open_splits
+from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
@@ -73,8 +73,8 @@ def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
     """Train one run in a process of Ray; return its result and how many seconds it took."""
     start = time.perf_counter()
     try:
-        train, val = open_splits(job.config)
-        result = run_job(job, train, val, Display(Console(quiet=True)))
+        train, val, test = open_all_splits(job.config)
+        result = run_job(job, train, val, val if test is None else test, Display(Console(quiet=True)))
     except InputError as error:  # the node may not see the data
         result = FailedRun(job.setting, job.seed, str(error))
     except Stopped as stopped:

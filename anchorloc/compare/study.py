@@ -19,7 +19,7 @@ from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.compare.study_file import Study
 from anchorloc.compare.study_folder import StudyFolder, open_study_folder
 from anchorloc.data import Source
-from anchorloc.engine.build import open_splits
+from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
@@ -33,11 +33,12 @@ def run_study(study: Study, out: Path, engine: str, address: str | None, command
         InputError: the data or the folder cannot be used.
     """
     console = Console()
-    train, val = _open_data(study, console)
-    folder = open_study_folder(out, study, train, val)
+    train, val, test = _open_data(study, console)
+    folder = open_study_folder(out, study, train, val, test)
+    scored = val if test is None else test
     try:
-        results = _run(folder, train, val, engine, address, command, console)
-        result = judge_study(folder, results, val)
+        results = _run(folder, train, val, scored, engine, address, command, console)
+        result = judge_study(folder, results, scored, "val" if test is None else "test")
         # Written before anything is printed: a closed pipe (`| head`) ends the command there.
         page = write_study(folder.path, result, {"command": command, **_environment(results)})
         print_study(result, Console(highlight=False))
@@ -51,7 +52,9 @@ def run_study(study: Study, out: Path, engine: str, address: str | None, command
         folder.lock.release()
 
 
-def run_here(jobs: Sequence[Job], train: Source, val: Source, progress: StudyProgress) -> list[RunRecord | FailedRun]:
+def run_here(
+    jobs: Sequence[Job], train: Source, val: Source, scored: Source, progress: StudyProgress
+) -> list[RunRecord | FailedRun]:
     """Train every run that is not done yet, one after another, and return all results in the order of `jobs`.
 
     Raises:
@@ -62,27 +65,31 @@ def run_here(jobs: Sequence[Job], train: Source, val: Source, progress: StudyPro
         start = time.perf_counter()
         done = read_record(job.folder) is not None
         progress.start(job)
-        result = run_job(job, train, val, progress)
+        result = run_job(job, train, val, scored, progress)
         progress.finish(job, result, None if done else time.perf_counter() - start)
         results.append(result)
     return results
 
 
-def _open_data(study: Study, console: Console) -> tuple[Source, Source]:
-    """Open both splits and check every file once, before the work begins."""
-    train, val = open_splits(study.data)
-    if len(val) < 2:
-        raise InputError(f"{study.path}: data: val has {len(val)} of the 2 images that intervals need; give more")
-    for source in (train, val):
+def _open_data(study: Study, console: Console) -> tuple[Source, Source, Source | None]:
+    """Open train, val and, if there is one, test, and check every file once, before the work begins."""
+    train, val, test = open_all_splits(study.data)
+    split, scored = ("val", val) if test is None else ("test", test)
+    if len(scored) < 2:
+        raise InputError(
+            f"{study.path}: data: {split} has {len(scored)} of the 2 images that intervals need; give more"
+        )
+    for source in filter(None, (train, val, test)):
         for warning in (*source.warnings, *source.check_images()):
             console.print(f"warning: {printable(warning)}", markup=False, highlight=False)
-    return train, val
+    return train, val, test
 
 
 def _run(
     folder: StudyFolder,
     train: Source,
     val: Source,
+    scored: Source,
     engine: str,
     address: str | None,
     command: str,
@@ -101,7 +108,7 @@ def _run(
             from anchorloc.compare.on_ray import run_on_ray
 
             return run_on_ray(jobs, address, progress)
-        return run_here(jobs, train, val, progress)
+        return run_here(jobs, train, val, scored, progress)
 
 
 def _environment(results: Sequence[RunRecord | FailedRun]) -> dict[str, object]:

@@ -41,7 +41,7 @@ class StudyFolder:
         return self.path / RUNS / folder_name(setting) / f"seed-{seed}"
 
 
-def open_study_folder(path: Path, study: Study, train: Source, val: Source) -> StudyFolder:
+def open_study_folder(path: Path, study: Study, train: Source, val: Source, test: Source | None = None) -> StudyFolder:
     """Start a study in a new or empty folder, or resume it; the file may have gained seeds and settings.
 
     Raises:
@@ -49,7 +49,8 @@ def open_study_folder(path: Path, study: Study, train: Source, val: Source) -> S
     """
     before = _read(path)
     study = study.with_threads(study.data.train.threads or before.get("threads") or torch.get_num_threads())
-    data = {"train": train.fingerprint, "val": val.fingerprint}
+    splits = {"train": train, "val": val, "test": test}
+    data = {split: source.fingerprint for split, source in splits.items() if source is not None}
     plain = {name: to_plain(config) for name, config in study.settings.items()}
     if before:
         _refuse_another(path, before, plain, data)
@@ -81,6 +82,12 @@ def _refuse_another(path: Path, before: dict[str, Any], plain: dict[str, Any], d
     if not known:
         names = ", ".join(before["settings"])
         raise InputError(f"{path} is the folder of another study, with the settings {names}; give another --out")
+    then_on, now_on = ("test" if "test" in splits else "val" for splits in (before["data"], data))
+    if then_on != now_on:
+        raise InputError(
+            f"{path} is the folder of another study: its runs were scored on {then_on}, not {now_on}; "
+            "give another --out"
+        )
     for name in (name for name in plain if name in known):
         then = {"config": before["settings"][name], "data": before["data"]}
         if changes := find_changes(then, {"config": plain[name], "data": data}):

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anchorloc.config.planned import AUTO, PLANNED
 from anchorloc.config.renamed import renaming, translated
 from anchorloc.config.settings import Config
 from anchorloc.config.values import read_value
@@ -226,8 +227,10 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) 
         try:
             return read_value(hint, value, path)
         except ValueError as error:
+            _refuse_auto(value, path, origin)
             raise InputError(f"{origin(path)}: {error}") from None
     if not isinstance(value, dict):
+        _refuse_auto(value, path, origin)
         raise InputError(f"{origin(path)}: {path}: expected a group of settings ({{}} for the defaults), got {value!r}")
     names = {choice.__name__: choice for choice in choices}
     kind = value.get("kind", (type(inherited) if type(inherited) in choices else choices[0]).__name__)
@@ -235,6 +238,17 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) 
         raise InputError(f"{origin(path)}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
     rest = {key: item for key, item in value.items() if key != "kind"}
     return _read_component(names[kind], rest, inherited, f"{path}.", origin, chosen=len(choices) > 1)
+
+
+def _refuse_auto(value: Any, path: str, origin: _Origin) -> None:
+    """Raise InputError if a setting is `auto`, which a plan replaces by a value before this reads it."""
+    if value == AUTO and path in PLANNED:
+        raise InputError(
+            f"{origin(path)}: {path} is auto, which only `anchorloc train` chooses; write the settings with `anchorloc "
+            "train --plan --out DIR` and give DIR/config.yaml here"
+        )
+    if value == AUTO:
+        raise InputError(f"{origin(path)}: {path} cannot be auto, only {', '.join(PLANNED)}; give it a value")
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

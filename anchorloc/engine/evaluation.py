@@ -64,10 +64,18 @@ def judge_checkpoint(
     return replace(
         judgment,
         title=f"{checkpoint}: {'validation' if split == 'val' else split}",
-        facts={"checkpoint": checkpoint, **judgment.facts},
+        facts={"checkpoint": checkpoint, "scored on": _scored_on(checkpoint, overrides, split), **judgment.facts},
         warnings=[*source.warnings, *warnings, *judgment.warnings],
         unreadable=unreadable,
     )
+
+
+def _scored_on(checkpoint: Path, overrides: Sequence[str], split: Split) -> str:
+    """Return what a report says of the split: val of the run's own data has chosen its best.pt."""
+    own_data = not any(word.startswith("data") for word in overrides)
+    if split == "val" and own_data and checkpoint.name.startswith("best"):
+        return "val, which chose the checkpoint: the numbers are somewhat too good"
+    return split
 
 
 def judge(

@@ -98,6 +98,8 @@ def _can_be_had(request: PlanRequest, machine: Machine, warn: Callable[[str], No
     Raises:
         InputError: the user named a network or weights, and they cannot be loaded.
     """
+    if request.config.detector.weights:
+        return True
     backbone, given = request.config.detector.backbone, value_at(request.settings, "detector.backbone")
     if not isinstance(backbone, TorchvisionBackbone) or backbone.weights == "none":
         return False

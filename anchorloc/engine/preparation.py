@@ -18,6 +18,7 @@ from anchorloc.doctor.box_format import box_suspicion
 from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
+from anchorloc.engine.state.pretrained import class_sentences
 from anchorloc.engine.state.run_folder import CONFIG, write_config
 from anchorloc.engine.system.display import waiting
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
@@ -154,6 +155,23 @@ def _start_warnings(config: Config, images: int) -> Iterator[str]:
         yield (
             f"the network starts from random weights, and {images:,} images are few for that; set "
             "detector.backbone={kind: TorchvisionBackbone} for pretrained ones"
+        )
+
+
+def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[str], console: Console) -> None:
+    """Print which classes and layers `detector.weights` gave a network, and warn where it may have seen val images."""
+    weights = config.detector.weights
+    if not weights:
+        return
+    classes = class_sentences(Path(weights), train.categories)
+    sentences = [f"not loaded from {weights}: {phrase}" for phrase in not_loaded]
+    for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
+        console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
+    if classes and any("data.val_fraction" in warning for warning in val.warnings):
+        warn(
+            console,
+            f"{weights} may have been trained on images that are now set aside for val, whose AP is then too good; "
+            "give the data a val split of their own: `anchorloc doctor --split`",
         )
 
 

@@ -18,7 +18,16 @@ from anchorloc.config import Config, read_saved_config, to_plain
 from anchorloc.engine.evaluation import detect, judge
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
-from anchorloc.engine.preparation import PLAN, check_boxes, check_prospects, open_data, print_command, show_plan, warn
+from anchorloc.engine.preparation import (
+    PLAN,
+    check_boxes,
+    check_prospects,
+    open_data,
+    print_command,
+    say_start,
+    show_plan,
+    warn,
+)
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
@@ -87,9 +96,7 @@ def start_run(
             training = Training(config, out or Path(), train, val, processes)
         training.concerns.extend(concerns)
         training.test = test
-        for phrase in training.learner.not_loaded:
-            text = f"not loaded from {config.detector.weights}: {phrase}"
-            console.print(printable(text), markup=False, highlight=False)
+        say_start(config, train, val, training.learner.not_loaded, console)
         if processes.first:
             training.saver.folder, lock = create_run_folder(out, config, command)
             stack.callback(lock.release)

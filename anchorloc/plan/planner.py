@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.config import Config, config_from_plain, read_yaml, with_overrides
+from anchorloc.config.planned import AUTO, PLANNED
+from anchorloc.data.image_settings import KEYS
 from anchorloc.errors import InputError
 from anchorloc.plan.choice import Choice, Facts, value_at
-from anchorloc.plan.planning_rules import PLANNED, RULES
+from anchorloc.plan.planning_rules import RULES
 
-AUTO = "auto"  # in place of a value: choose this setting
 BUDGET = "10 minutes"  # train.length without a config
 VAL_FRACTION = 0.2  # fraction of the images to set aside where the data has no val split
 LOCALIZATION = "every image has exactly one object: task=localization finds one box an image, and is scored by it"
@@ -70,11 +71,16 @@ class PlanRequest:
         return config_from_plain(_merged(_tree({**kinds, **chosen}), self.settings), self.origin, self.overrides)
 
 
-def read_request(path: Path | None, overrides: Sequence[str], plan: bool = False) -> tuple[Config, PlanRequest | None]:
+def read_request(
+    path: Path | None, overrides: Sequence[str], plan: bool = False, kept: Mapping[str, Any] | None = None
+) -> tuple[Config, PlanRequest | None]:
     """Return the settings that a command was given, and what is to be chosen: None if nothing is.
 
     All settings are chosen for labels without a config; else those whose value is `auto`, or all with `plan` where
-    none is.
+    none is. Without labels and a config, all are chosen that `kept` lacks.
+
+    Args:
+        kept: settings of an earlier run, as in YAML; labels and a config take precedence over them.
 
     Raises:
         InputError: a file or an override is wrong.
@@ -86,13 +92,29 @@ def read_request(path: Path | None, overrides: Sequence[str], plan: bool = False
         origin, plain, everything = "the command line", {"data": data, "train": {"length": BUDGET}}, True
     else:
         origin = "the built-in settings" if path is None else str(path)
-        plain, everything = {} if path is None else read_yaml(path), False
+        plain, everything = {} if path is None else read_yaml(path), path is None and kept is not None
+        if everything:
+            plain = {"train": {"length": BUDGET}}
+    if kept is not None:
+        plain = _merged(_kept_beside(kept, plain), plain)
     rest, autos = take_autos(with_overrides(plain, origin, overrides))
     if not (everything or plan or autos):
         return config_from_plain(rest, origin, overrides), None
     kept = tuple(word for word in overrides if not any(_is_within(key, word.partition("=")[0]) for key in autos))
     request = PlanRequest(rest, origin, kept, None if everything or not autos else autos)
     return request.config, request
+
+
+def _kept_beside(kept: Mapping[str, Any], given: Any) -> dict[str, Any]:
+    """Return the settings to keep of an earlier run; of its data, only how images are read where others are given."""
+    if not isinstance(given, dict) or "data" not in given:
+        return dict(kept)
+    kind = given["data"].get("kind") if isinstance(given["data"], dict) else None
+    if kind not in ("LabelData", "CocoData"):
+        return {**kept, "data": {}}
+    read_alike = {*(key.removeprefix("data.") for key in KEYS), "tiles", "drop_root"}
+    reading = {key: value for key, value in kept["data"].items() if key in read_alike}
+    return {**kept, "data": {**reading, "kind": kind}}
 
 
 def is_labels(path: Path) -> bool:

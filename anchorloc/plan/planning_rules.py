@@ -152,7 +152,8 @@ def anchors(facts: Facts, config: Config) -> Iterator[Choice]:
 
 def fitted_anchors(facts: Facts, config: Config) -> Iterator[Choice]:
     """Fit the shapes to the boxes under the assigner in use."""
-    found = facts.fit(config) if FIT else None
+    fits = FIT and not config.detector.weights  # their last layers belong to their own anchors
+    found = facts.fit(config) if fits else None
     if found is not None:
         value = {"kind": "AnchorGenerator", **to_plain(found)}
         yield Choice("anchors", value, "fitted to the boxes, better on held-out ones", "data")
@@ -210,20 +211,6 @@ RULES: Final[tuple[Rule, ...]] = (
     loading,
     steps,
 )
-
-PLANNED: Final = (
-    "detector.backbone",
-    "detector.head",
-    "train.optimizer",
-    "train.batch_size",
-    "transform.resize",
-    "detector.pyramid",
-    "anchors",
-    "transform.augment",
-    "train.sampling",
-    "train.workers",
-    "train.warmup",
-)  # every key that a rule chooses
 
 
 def _resize(facts: Facts, config: Config, size: int) -> ShortestSide | Letterbox:

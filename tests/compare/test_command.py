@@ -30,6 +30,8 @@ from anchorloc.compare.statistics.variance_components import VarianceComponents
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict
 from anchorloc.compare.study_file import folder_name, read_study
 from anchorloc.config.yaml import write_yaml
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.metrics import match_targets, weighted_curves
@@ -50,6 +52,8 @@ COMMON: dict[str, Any] = {
 WITH_SIGNAL = """
 import os, signal
 from anchorloc.compare import __main__ as compare
+from anchorloc.data import ShapesData
+from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.training import Training
 def signal_at(step, number):
     whole = Training.step
@@ -452,3 +456,26 @@ def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="needs Ray: pip install"):
         on_ray._start_ray(None)
+
+
+def test_a_test_split_is_the_one_that_verdicts_are_on(tmp_path: Path) -> None:
+    shapes = ShapesData(train_images=4, val_images=5, size=96)
+    write_coco({split: shapes.open(split) for split in ("train", "val")}, tmp_path / "data")
+    folder = tmp_path / "data" / "annotations"
+    labels = json.loads((folder / "instances_val.json").read_text())
+    kept = {image["id"] for image in labels["images"][:3]}
+    part = {
+        "images": [image for image in labels["images"] if image["id"] in kept],
+        "annotations": [one for one in labels["annotations"] if one["image_id"] in kept],
+    }
+    (folder / "instances_test.json").write_text(json.dumps({**labels, **part}))
+    train = {**COMMON["train"], "length": "1 iteration"}
+    common = {**COMMON, "data": {"kind": "LabelData", "path": str(tmp_path / "data")}, "train": train}
+    assert run(study_file(tmp_path, common=common), "--out", tmp_path / "out") == 0
+    record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert (record["split"], record["images"]) == ("test", 3)
+    assert "which no split chose, scored on 3 test images" in (tmp_path / "out" / "study.md").read_text()
+    for path in run_folders(tmp_path / "out").values():
+        assert read_match_result(path).image_count == 3
+    (folder / "instances_test.json").unlink()
+    assert run(tmp_path / "study.yaml", "--out", tmp_path / "out") == 2

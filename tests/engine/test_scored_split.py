@@ -54,7 +54,8 @@ def test_a_test_split_is_the_number_on_top(data: Path, tmp_path: Path, capsys: p
     for split, images in (("test", 2), ("train", 4)):
         words = [str(out / "best.pt"), "--split", split, "--resamples", "0", "--out", str(tmp_path / split)]
         assert evaluate.main(words) == 0
-        assert json.loads((tmp_path / split / "metrics.json").read_text())["counts"]["images"] == images
+        found = json.loads((tmp_path / split / "metrics.json").read_text())
+        assert (found["counts"]["images"], found["facts"]["scored on"]) == (images, split)
 
 
 def test_without_test_the_report_says_that_val_chose(data: Path, tmp_path: Path) -> None:
@@ -64,6 +65,10 @@ def test_without_test_the_report_says_that_val_chose(data: Path, tmp_path: Path)
     facts = json.loads((out / "metrics.json").read_text())["facts"]
     assert facts["scored on"] == "val, which chose step 2 as the best: the numbers are somewhat too good"
     assert run_command(evaluate.main, [str(out / "best.pt"), "--split", "test"]) == 2
+    for name, said in (("best", "val, which chose the checkpoint: the numbers are somewhat too good"), ("last", "val")):
+        words = [str(out / f"{name}.pt"), "--resamples", "0", "--out", str(tmp_path / name)]
+        assert evaluate.main(words) == 0
+        assert json.loads((tmp_path / name / "metrics.json").read_text())["facts"]["scored on"] == said
 
 
 def test_a_split_that_is_not_there_is_one_sentence(

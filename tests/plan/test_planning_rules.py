@@ -9,11 +9,11 @@ import pytest
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config, to_plain
-from anchorloc.data import Letterbox, RepeatFactorSampling, ShortestSide
+from anchorloc.config.planned import PLANNED
+from anchorloc.data import LabelData, Letterbox, RepeatFactorSampling, ShortestSide
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
 from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
-from anchorloc.plan.planning_rules import PLANNED
 
 GIB = 1 << 30
 CPU = Machine("cpu", cores=2, memory=16 * GIB)
@@ -234,3 +234,39 @@ def test_a_config_without_auto_needs_no_plan(tmp_path: Path) -> None:
     assert read_request(None, []) == (Config(), None)
     with pytest.raises(InputError, match="nonsense"):
         read_request(tmp_path / "mine.yaml", ["nonsense=auto"])
+
+
+def test_settings_of_an_earlier_run_are_kept_and_the_rest_is_chosen(tmp_path: Path) -> None:
+    kept = {
+        "data": {"kind": "LabelData", "path": "old", "max_pixels": 9_000_000, "val_fraction": 0.3},
+        "anchors": {"kind": "AnchorGenerator", "strides": [8, 16, 32], "scales": [3.0], "height_to_width": [1.0]},
+        "detector": {"backbone": {"kind": "ResidualBackbone", "first_stride": 8}, "weights": "runs/old/best.pt"},
+        "transform": {"resize": {"kind": "ShortestSide", "size": 224, "max_size": 320}},
+    }
+    request = read_request(tmp_path, [], kept=kept)[1]
+    assert request is not None
+    plan = make_plan(request, facts(PHOTOS))
+    assert plan.config.anchors == request.config.anchors
+    assert plan.config.detector.backbone == request.config.detector.backbone
+    assert plan.config.detector.weights == "runs/old/best.pt"
+    assert plan.config.transform.resize == ShortestSide(224, 320)
+    chosen = {one.key for one in plan.choices}
+    assert {"train.optimizer", "train.batch_size", "transform.augment"} <= chosen
+    assert not {"anchors", "transform.resize", "detector.backbone"} & chosen
+    data = plan.config.data
+    assert isinstance(data, LabelData)
+    assert (data.path, data.max_pixels, data.val_fraction) == (tmp_path, 9_000_000, 0.2)
+
+
+def test_without_data_those_of_the_earlier_run_are_read_again(tmp_path: Path) -> None:
+    kept = {"data": {"kind": "LabelData", "path": "old"}, "detector": {"weights": "runs/old/best.pt"}}
+    config, request = read_request(None, [], kept=kept)
+    assert request is not None
+    assert request.keys is None
+    assert isinstance(config.data, LabelData)
+    assert config.data.path == Path("old")
+    (tmp_path / "mine.yaml").write_text("data: photos\ndetector: {weights: other.pt}\n")
+    config, request = read_request(tmp_path / "mine.yaml", [], kept=kept)
+    assert request is None
+    assert isinstance(config.data, LabelData)
+    assert (config.data.path, config.detector.weights) == (Path("photos"), "other.pt")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import LEVEL, Estimate, Verdict
+from anchorloc.data import Split
 from anchorloc.text import counted, shorten, signed
 
 
@@ -44,13 +45,13 @@ MEASURE_COLUMNS = (
         "assigned",
         "assigned",
         "{:.1%}",
-        "val boxes with a positive anchor; n/a where predictions choose",
+        "boxes of the scored split with a positive anchor; n/a where predictions choose",
     ),
     MeasureColumn("ceiling", "ceiling", "{:.3f}", "oracle AP: the AP of a perfect network with these anchors"),
-    MeasureColumn("anchors", "anchors", "{:,.0f}", "anchors per val image, mean"),
+    MeasureColumn("anchors", "anchors", "{:,.0f}", "anchors per scored image, mean"),
     MeasureColumn("match_ms", "match ms", "{:.2f}", "assignment of the boxes of an image to anchors, median"),
     MeasureColumn(
-        "head_mflops", "head MFLOPs", "{:,.1f}", "multiplications and additions of the head, first val image"
+        "head_mflops", "head MFLOPs", "{:,.1f}", "multiplications and additions of the head, first scored image"
     ),
     MeasureColumn("parameters", "parameters", "{:,}", "parameters of the whole network"),
     MeasureColumn("latency_ms", "image ms", "{:.1f}", "network, decoding and NMS of one image, median on this machine"),
@@ -78,14 +79,16 @@ class StudyResult:
     verdicts: tuple[Verdict, ...]
     unjudged: tuple[tuple[str, str], ...]  # pairs with a failed run
     seeds: int
-    images: int  # in the val split
+    images: int  # in the split that is scored
     budget: str
+    split: Split = "val"  # the scored split: test where there is one
 
     @property
     def description(self) -> str:
         """Describe the study in one line."""
         settings, seeds = counted(len(self.rows), "setting"), counted(self.seeds, "seed")
-        return f"{settings}, {seeds} · {self.budget} · evaluated on {counted(self.images, 'image')}"
+        images = counted(self.images, f"{self.split} image", f"{self.split} images")
+        return f"{settings}, {seeds} · {self.budget} · final weights, which no split chose, scored on {images}"
 
     @property
     def smallest_p_note(self) -> str:

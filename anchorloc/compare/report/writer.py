@@ -111,6 +111,7 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
         "title": result.title,
         "seeds": result.seeds,
         "images": result.images,
+        "split": result.split,
         "budget": result.budget,
         "smallest_p": smallest_p(result.seeds),
         "settings": [

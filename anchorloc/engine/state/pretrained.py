@@ -17,6 +17,7 @@ from anchorloc.detector.transfer import logits_per_anchor, transfer_weights
 from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, categories_of
+from anchorloc.text import first_few
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,26 @@ def known_classes(path: Path) -> tuple[Category, ...] | None:
     """
     given = _read(path)
     return tuple(given.logits) or None
+
+
+def class_sentences(path: Path, categories: Sequence[Category]) -> list[str]:
+    """Say which classes of the data a run's checkpoint knows by name, which are new, and which of its own they lack.
+
+    Raises:
+        InputError: the file cannot be read, or holds no detector.
+    """
+    given = _read(path)
+    if not given.named:
+        return []
+    known, names = {one.name for one in given.logits}, {one.name for one in categories}
+    groups = {
+        "classes taken over": [one.shown_name for one in categories if one.name in known],
+        "new classes, from random weights": [one.shown_name for one in categories if one.name not in known],
+        "classes that the data lack, which the new model does not find": [
+            one.shown_name for one in given.logits if one.name not in names
+        ],
+    }
+    return [f"{what} ({len(some)}): {first_few(some, 20)}" for what, some in groups.items() if some]
 
 
 def _logits(given: _WeightFile, count: int, places: Sequence[int | None]) -> list[int | None]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from anchorloc.config import config_from_plain, read_config, translated
+from anchorloc.config import config_from_plain, read_config, to_plain, translated
 from anchorloc.data.image_settings import KEYS
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_missing
@@ -20,6 +20,33 @@ EVALUATION: Final = (
 )  # fmt: skip
 ONLY_IN_TRAINING: Final = ("data", "train", "loss", "assign", "transform.augment")  # apart from what a command reads
 ONLY_IN_TRAINING_OF_A_CONFIG: Final = ("train", "transform.augment")  # its data give classes, its parts must fit
+KEPT: Final = ("task", "data", "anchors", "assign", "detector", "coder", "loss", "decode")  # by a run that starts from
+# another; the rest is chosen or given anew, apart from the size of images
+
+
+def settings_to_start_from(run: Path) -> dict[str, Any]:
+    """Return the settings of a run that its network needs, as in YAML, with its checkpoint as `detector.weights`.
+
+    Args:
+        run: the folder of a run, of which best.pt is taken, or else last.pt; or a checkpoint.
+
+    Raises:
+        InputError: there is no checkpoint, it is damaged, or it holds a localizer.
+    """
+    path = run
+    if run.is_dir():
+        path = next((run / name for name in ("best.pt", "last.pt") if (run / name).is_file()), run)
+        if path == run:
+            raise InputError(f"--from {run}: the folder has no best.pt or last.pt; give the folder of a run")
+    refuse_missing(path)
+    if (saved := _settings(path)) is None:
+        raise InputError(f"--from {path}: it is no checkpoint of a run, or is damaged; give the best.pt of a run")
+    plain = to_plain(config_from_plain(translated(saved), str(path)))
+    if plain["localizer"] is not None:
+        raise InputError(f"--from {path}: a run with a localizer cannot be started from; leave out --from")
+    transform = {key: value for key, value in plain["transform"].items() if key != "augment"}
+    detector = {**plain["detector"], "weights": str(path)}
+    return {**{key: plain[key] for key in KEPT}, "transform": transform, "detector": detector}
 
 
 def refuse_overrides(path: Path, overrides: Sequence[str], reads: Sequence[str] = EVALUATION) -> None:
