@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ def read_results(path: Path, source: Annotations, notes: list[str] | None = None
             invalid box, or a score outside [0, 1].
     """
     images = [source.image_id(index) for index in range(len(source))]
-    table = _read_table(path, images, source.categories, notes)
+    names = [source.name(index) for index in range(len(source))]
+    table = _read_table(path, images, names, source.categories, notes)
     starts = np.searchsorted(table[:, 0], np.arange(len(images) + 1))
     return [_detections(table[start:end], images[index]) for index, (start, end) in enumerate(pairwise(starts))]
 
@@ -57,7 +58,7 @@ def with_detections(labels: Labels, path: Path) -> Labels:
     items = {key: take_objects(dict(labels.document), key, labels.path) for key in ("images", "categories")}
     columns, categories = read_images(items["images"], labels.path), read_categories(items["categories"], labels.path)
     images = [id_at(columns.ids, index) for index in range(len(columns.sizes))]
-    table = _read_table(path, images, categories, None)
+    table = _read_table(path, images, columns.names.tolist(), categories, None)
     if not len(table):
         raise InputError(f"{path} has no detections; lower decode.score_threshold of predict")
     annotations = [
@@ -76,9 +77,13 @@ def with_detections(labels: Labels, path: Path) -> Labels:
 
 
 def _read_table(
-    path: Path, image_ids: Sequence[Id], categories: tuple[Category, ...], notes: list[str] | None
+    path: Path,
+    image_ids: Sequence[Id],
+    names: Sequence[str],
+    categories: tuple[Category, ...],
+    notes: list[str] | None,
 ) -> Float64Array:
-    """Return the detections (N, COLUMNS) by image and descending score."""
+    """Return the detections (N, COLUMNS) by image and descending score; `names` are those of the image files."""
     content = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
     items = _scored_annotations(content) or content
     if not isinstance(items, list):
@@ -87,12 +92,14 @@ def _read_table(
     if items is not content:
         labels = _labels_of_categories(content, path, categories)
     images = {image_id: index for index, image_id in enumerate(image_ids)}
-    label_of = _label_reader(categories, labels)
+    label_of = _label_reader(categories, labels, _class_advice(items, list(labels)))
+    image_of_stem = {PurePath(name).stem: image_id for name, image_id in zip(names, image_ids, strict=True)}
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
-        image = index_of(item.get("image_id"), images, "image_id", ADVICE)
+        image_id = item.get("image_id")
+        image = index_of(image_id, images, "image_id", _image_advice(image_id, image_of_stem))
         return image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))
 
     table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
@@ -124,15 +131,47 @@ def _labels_of_categories(content: dict[str, Any], path: Path, categories: tuple
     return {one.id: label for one, label in zip(listed, labels, strict=True) if label is not None}
 
 
-def _label_reader(categories: tuple[Category, ...], labels: dict[Id, int]) -> Callable[[dict[str, Any]], int]:
-    """Return a function that gives the label of a detection: by `category_name` if it has one, else by `labels`."""
+def _image_advice(value: Any, image_of_stem: dict[str, Id]) -> str:
+    """Return what to do about an unknown image id, which may be the name of an image file."""
+    if type(value) is not str or PurePath(value).stem not in image_of_stem:
+        return ADVICE
+    image_id = short_repr(image_of_stem[PurePath(value).stem])
+    return f"it names the file of the image with the id {image_id}; write the id of the image, not its file"
+
+
+def _class_advice(items: list[Any], known: list[Id]) -> str:
+    """Return what to do about unknown category ids: the mapping to the `known` ids, in their order, that would fit."""
+    used = {value for item in items if type(item) is dict and type(value := item.get("category_id")) is int}
+    ids = [value for value in known if isinstance(value, int)]
+    if len(used) < 2 or used <= set(ids) or len(ids) < len(known):  # one id fits anything
+        return ADVICE
+    fitting = (value - min(used) for value in ids if {one + value - min(used) for one in used} <= set(ids))
+    shift = min(fitting, key=abs, default=None)
+    if shift is not None and abs(shift) == 1:
+        return f"adding {shift} to every category_id would fit; correct the ids, or {ADVICE}"
+    if used <= set(range(len(ids))):
+        return f"the ids seem to count the {len(ids):,} annotated classes from 0; write their ids, or {ADVICE}"
+    if used <= set(range(1, len(ids) + 1)):
+        return f"the ids seem to count the {len(ids):,} annotated classes from 1; write their ids, or {ADVICE}"
+    if shift is not None:
+        return f"adding {shift} to every category_id would fit; correct the ids, or {ADVICE}"
+    return ADVICE
+
+
+def _label_reader(
+    categories: tuple[Category, ...], labels: dict[Id, int], advice: str
+) -> Callable[[dict[str, Any]], int]:
+    """Return a function that gives the label of a detection: by `category_name` if it has one, else by `labels`.
+
+    The error for an unknown category id ends with `advice`.
+    """
     by_name = {category.name: label for label, category in enumerate(categories)}
     doubled = doubled_names(categories)
 
     def label_of(item: dict[str, Any]) -> int:
         name = item.get("category_name")
         if type(name) is not str:
-            return index_of(item.get("category_id"), labels, "category_id", ADVICE)
+            return index_of(item.get("category_id"), labels, "category_id", advice)
         if name not in by_name:
             raise ItemError(
                 f"category_name {short_repr(name)} is none of the {len(by_name):,} annotated classes, such as "
@@ -150,8 +189,16 @@ def _label_reader(categories: tuple[Category, ...], labels: dict[Id, int]) -> Ca
 
 def _score(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise ItemError(f"score {short_repr(value)} is not a number from 0 to 1")
+        raise ItemError(f"score {short_repr(value)} is not a number from 0 to 1; {_score_advice(value)}")
     return float(value)
+
+
+def _score_advice(value: Any) -> str:
+    if type(value) not in (int, float):
+        return "write the score as a number"
+    if value != value:
+        return "remove the detection, or check the model for NaN"
+    return "divide percentages by 100, or apply the sigmoid to logits"
 
 
 def _detections(table: Float64Array, image_id: int | str) -> Detections:

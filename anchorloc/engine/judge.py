@@ -11,6 +11,7 @@ import numpy as np
 
 from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
+from anchorloc.data.result_warnings import result_warnings
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
@@ -51,7 +52,7 @@ def judge_files(
         judgment,
         title=f"{detections.stem} on {annotations.stem}",
         facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
-        warnings=[*truth.warnings, *notes, *judgment.warnings],
+        warnings=[*truth.warnings, *notes, *result_warnings(found, truth), *judgment.warnings],
     )
 
 
