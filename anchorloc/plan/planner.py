@@ -100,8 +100,8 @@ def read_request(
     rest, autos = take_autos(with_overrides(plain, origin, overrides))
     if not (everything or plan or autos):
         return config_from_plain(rest, origin, overrides), None
-    kept = tuple(word for word in overrides if not any(_is_within(key, word.partition("=")[0]) for key in autos))
-    request = PlanRequest(rest, origin, kept, None if everything or not autos else autos)
+    words = tuple(word for word in overrides if not any(_is_within(key, word.partition("=")[0]) for key in autos))
+    request = PlanRequest(rest, origin, words, None if everything or not autos else autos)
     return request.config, request
 
 

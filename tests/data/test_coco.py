@@ -287,5 +287,6 @@ def test_a_data_set_reads_what_tools_write_otherwise(tmp_path: Path) -> None:
     assert "polygons without a box: 1; the box around their points is used" in said
     assert "5" in [category.name for category in source.categories]
     plain = CocoData(write_data_set(tmp_path / "plain", train=document())).open("train")
-    assert (source.annotated.boxes == plain.annotated.boxes).all()
-    assert source.annotated.labels.tolist() == plain.annotated.labels.tolist()
+    for index in range(len(plain)):
+        assert source.target(index).boxes.tolist() == plain.target(index).boxes.tolist()
+        assert source.target(index).labels.tolist() == plain.target(index).labels.tolist()

@@ -68,7 +68,7 @@ def centers(box: list[float]) -> list[float]:
 
 
 def shares(box: list[float]) -> list[float]:
-    return (np.array(box) / [WIDTH, HEIGHT, WIDTH, HEIGHT]).tolist()
+    return [value / side for value, side in zip(box, (WIDTH, HEIGHT, WIDTH, HEIGHT), strict=True)]
 
 
 @pytest.mark.parametrize(
