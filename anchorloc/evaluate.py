@@ -70,9 +70,10 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
         if arguments.max_detections is not None:
             raise InputError("--max-detections needs --detections; for a checkpoint set decode.max_detections=N")
-        refuse_missing(arguments.checkpoint)
-        from anchorloc.engine.state.saved_settings import refuse_overrides  # --help does not wait for it
+        from anchorloc.engine.state.run_folder import find_checkpoint  # --help does not wait for these
+        from anchorloc.engine.state.saved_settings import refuse_overrides
 
+        arguments.checkpoint = find_checkpoint(arguments.checkpoint, print)
         refuse_overrides(arguments.checkpoint, arguments.overrides)
         return
     if arguments.split is not None:
@@ -110,7 +111,7 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("evaluate", __doc__)
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="best.pt or last.pt of a run, or a config (YAML)")
+    parser.add_argument("checkpoint", type=Path, nargs="?", help="a run's folder or checkpoint, or a config (YAML)")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -63,6 +63,8 @@ CANDIDATES = {
     "plan": Candidate(),
     "at least 192 px": Candidate({"SHORT_RUN_SIDE": 192}),
     "at least 256 px": Candidate({"SHORT_RUN_SIDE": 256}),
+    "at least 256 px, batch 2": Candidate({"SHORT_RUN_SIDE": 256, "SMALL_BATCH": 2}),
+    "at least 256 px, batch 8": Candidate({"SHORT_RUN_SIDE": 256, "WANTED_STEPS": 0}),
     "larger images": Candidate({"MIN_SEEN": 600, "EPOCHS": 2, "WANTED_SIDE": 64}),
     "smaller images": Candidate({"MIN_SEEN": 2400, "WANTED_SIDE": 36}),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
@@ -260,7 +262,7 @@ def rotation(aps: dict[tuple[str, str], float]) -> list[str]:
     """Return what the best candidate of five sets gives on the sixth, beside the plan."""
     names = [name for name in dict.fromkeys(method for method, _ in aps) if all((name, one) in aps for one in SETS)]
     lines = []
-    for left_out in SETS if names else ():
+    for left_out in SETS if "plan" in names else ():
         others = [one for one in SETS if one != left_out]
         best = max(names, key=lambda name: statistics.mean(aps[name, one] for one in others))
         lines.append(

@@ -22,6 +22,7 @@ from anchorloc.engine.state.checkpoint_schema import (
     with_current_names,
 )
 from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, categories_of
 
@@ -42,7 +43,7 @@ class TrainedModel:
 
 
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
-    """Load a checkpoint of a run; `overrides` change settings such as data.root or decode.nms_iou.
+    """Load a checkpoint, or that of a run's folder; `overrides` change settings such as data.root or decode.nms_iou.
 
     A config (YAML) that names `detector.weights` works too; its data then give the classes.
 
@@ -51,6 +52,7 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     """
     if path.suffix in (".yaml", ".yml"):
         return _load_config(path, overrides)
+    path = find_checkpoint(path)
     state = load_checkpoint(path)
     check_entries(path, state, ModelCheckpoint)
     state = with_current_names(state)

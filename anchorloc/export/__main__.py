@@ -16,7 +16,7 @@ from pathlib import Path
 
 from anchorloc.cli import command_parser, run_command
 from anchorloc.errors import InputError
-from anchorloc.files import refuse_existing, refuse_missing
+from anchorloc.files import refuse_existing
 from anchorloc.startup import import_torch
 from anchorloc.text import printable
 
@@ -27,20 +27,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out.suffix not in (".onnx", ".pt2"):
         raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
     refuse_existing(arguments.out, "FILE")
-    refuse_missing(arguments.checkpoint)
+    from anchorloc.engine.state.run_folder import find_checkpoint  # --help does not wait for these
+
+    checkpoint = find_checkpoint(arguments.checkpoint, print)
     if arguments.images is not None:
-        from anchorloc.predict.image_input import find_images  # --help does not wait for these
+        from anchorloc.predict.image_input import find_images
 
         find_images([arguments.images])
     from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
     reads = INFERENCE if arguments.images is not None else (*INFERENCE, "data")
-    refuse_overrides(arguments.checkpoint, arguments.overrides, reads)
+    refuse_overrides(checkpoint, arguments.overrides, reads)
     import_torch()
     from anchorloc.export.model_file import export_model
 
     size = None if arguments.size is None else tuple(arguments.size)
-    agreement, used = export_model(arguments.checkpoint, arguments.out, arguments.images, size, arguments.overrides)
+    agreement, used = export_model(checkpoint, arguments.out, arguments.images, size, arguments.overrides)
     print(agreement)
     print(f"for images of {used[0]} x {used[1]} px (height x width): {printable(str(arguments.out))}")
     return 0
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("export", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a run, or a config with detector.weights")
+    parser.add_argument("checkpoint", type=Path, help="a run's folder or checkpoint, or a config with detector.weights")
     parser.add_argument("out", type=Path, metavar="FILE", help="new file that ends in .onnx or .pt2")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override a setting, e.g. decode.nms_iou=0.5")
     parser.add_argument(

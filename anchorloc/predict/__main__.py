@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from anchorloc.cli import command_parser, positive_int, run_command, split_words, warn
 from anchorloc.errors import InputError
-from anchorloc.files import new_folder, refuse_missing
+from anchorloc.files import new_folder
 from anchorloc.startup import import_torch
 from anchorloc.structures import Category
 from anchorloc.text import counted, printable
@@ -47,13 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(
     arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
 ) -> PredictionSummary:
-    refuse_missing(arguments.checkpoint)
-    from anchorloc.data.label_data import read_image_list
-    from anchorloc.predict.image_ids import class_ids, numbered, pick_listed  # --help does not wait for these
+    from anchorloc.data.label_data import read_image_list  # --help does not wait for these
+    from anchorloc.engine.state.run_folder import find_checkpoint
+    from anchorloc.predict.image_ids import class_ids, numbered, pick_listed
     from anchorloc.predict.image_input import find_images
     from anchorloc.predict.square_tiles import SquareTiles
 
-    tiles = None
+    checkpoint, tiles = find_checkpoint(arguments.checkpoint, print), None
     if arguments.tile is not None:
         tiles = SquareTiles(arguments.tile, arguments.tile // 5 if arguments.overlap is None else arguments.overlap)
     files = find_images(inputs)
@@ -64,12 +64,12 @@ def _predict(
         categories, notes = listed.categories, [*listed.notes, *notes]
     from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
-    refuse_overrides(arguments.checkpoint, overrides, INFERENCE)
+    refuse_overrides(checkpoint, overrides, INFERENCE)
     import_torch()
     from anchorloc.predict.folder import predict_folder
     from anchorloc.predict.localizer import load
 
-    localizer = load(arguments.checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
+    localizer = load(checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
     categories, changed = class_ids(localizer.model.categories, categories)
     for note in (*notes, *changed):
         print(f"note: {printable(note)}")
@@ -91,7 +91,7 @@ def _print_summary(summary: PredictionSummary, out: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("predict", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="best.pt or last.pt of a run, or a config with detector.weights")
+    parser.add_argument("checkpoint", type=Path, help="a run's folder or checkpoint, or a config with detector.weights")
     parser.add_argument(
         "inputs", nargs="*", metavar="IMAGE|DIR|key=value", help="image files, folders of images, and overrides"
     )

@@ -148,7 +148,7 @@ def load(
     With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do.
 
     Args:
-        path: best.pt or last.pt, or a YAML file.
+        path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), or a YAML file.
         overrides: settings such as "decode.score_threshold=0.3".
         tiles: cut images into tiles of this size and overlap.
         batch_size: images or tiles per forward pass.

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from anchorloc import train
+import anchorloc
+from anchorloc import evaluate, train
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.cli import run_command
 from anchorloc.config import read_saved_config, to_plain
@@ -16,6 +17,9 @@ from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import run
 from anchorloc.engine.build import build_detector
+from anchorloc.engine.state.run_folder import find_checkpoint
+from anchorloc.export import __main__ as export
+from anchorloc.predict import __main__ as predict
 from tests.engine.small_runs import small
 
 
@@ -69,10 +73,30 @@ def test_classes_are_taken_over_by_name_and_settings_are_kept(
     torch.testing.assert_close(new["model"][last][place], old["model"][last][1], atol=1e-5, rtol=0)
 
 
+def test_the_folder_of_a_run_is_taken_for_its_checkpoint(
+    data: Path, earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = next((data / "images").rglob("*.png"))
+    assert len(anchorloc.load(earlier)(photo)) == len(anchorloc.load(earlier / "best.pt")(photo))
+    commands = {
+        "evaluate": (evaluate.main, ["--resamples", "0"]),  # refused: the data have other classes
+        "predict": (predict.main, [str(photo)]),
+        "export": (export.main, [str(tmp_path / "model.pt2"), "--images", str(photo.parent)]),
+    }
+    for name, (command, words) in commands.items():
+        out = [] if name == "export" else ["--out", str(tmp_path / name)]
+        assert run_command(command, [str(data), *words, *out]) == 2
+        assert f"error: {data} has no best.pt or last.pt; give the folder of a run" in capsys.readouterr().err
+        assert run_command(command, [str(earlier), *words, *out]) == (2 if name == "evaluate" else 0)
+        assert f"checkpoint: {earlier / 'best.pt'}" in capsys.readouterr().out.splitlines()
+    (earlier / "best.pt").rename(earlier / "last.pt")
+    assert find_checkpoint(earlier) == earlier / "last.pt"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--from", "empty"], "--from empty: the folder has no best.pt or last.pt; give the folder of a run"),
+        (["--from", "empty"], "empty has no best.pt or last.pt; give the folder of a run, or a checkpoint"),
         (["--from", "text.pt"], "--from text.pt: it is no checkpoint of a run, or is damaged"),
         (["--from", "absent"], "absent"),
         (["--from", "empty", "--resume", "--out", "empty"], "--resume continues a run with its own weights"),

@@ -15,6 +15,7 @@ from anchorloc.detector import Detector
 from anchorloc.detector.torchvision_weights import COCO_COUNT, COCO_ROWS, family, translate
 from anchorloc.detector.transfer import logits_per_anchor, transfer_weights
 from anchorloc.engine.state.checkpoint_schema import ModelCheckpoint, check_entries, with_current_names
+from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, categories_of
 from anchorloc.text import first_few
@@ -95,7 +96,8 @@ def _logits(given: _WeightFile, count: int, places: Sequence[int | None]) -> lis
 
 
 def _read(path: Path) -> _WeightFile:
-    """Read a checkpoint of a run, or a torchvision file, whose names are translated."""
+    """Read a checkpoint of a run, or of the folder of one, or a torchvision file, whose names are translated."""
+    path = find_checkpoint(path)
     if is_checkpoint(path):
         state = load_checkpoint(path)
         check_entries(path, state, ModelCheckpoint)

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
 from anchorloc.config import Config, read_config, read_saved_config, to_yaml
 from anchorloc.errors import InputError
-from anchorloc.files import is_temporary, make_default_folder, make_folder, write_errors, write_json, write_text
+from anchorloc.files import (
+    is_temporary,
+    make_default_folder,
+    make_folder,
+    refuse_missing,
+    write_errors,
+    write_json,
+    write_text,
+)
+from anchorloc.text import printable
 
 PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
+CHECKPOINTS = ("best.pt", "last.pt")  # the one to use of a run comes first
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,6 +39,23 @@ else:
         # A record lock belongs to this process alone. A lock by flock(), as filelock takes it, would live on in forked
         # loader workers, which outlive a killed run by some seconds.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def find_checkpoint(path: Path, say: Callable[[str], None] | None = None) -> Path:
+    """Return the checkpoint in the folder of a run, best.pt or else last.pt, and say which; a file is itself.
+
+    Raises:
+        InputError: a folder holds no checkpoint, or the file is missing.
+    """
+    if not path.is_dir():
+        refuse_missing(path)
+        return path
+    for name in CHECKPOINTS:
+        if (path / name).is_file():
+            if say is not None:
+                say(printable(f"checkpoint: {path / name}"))
+            return path / name
+    raise InputError(f"{path} has no {' or '.join(CHECKPOINTS)}; give the folder of a run, or a checkpoint")
 
 
 def new_run_folder(out: Path | None) -> Path:

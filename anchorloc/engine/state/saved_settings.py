@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from anchorloc.config import config_from_plain, read_config, to_plain, translated
 from anchorloc.data.image_settings import KEYS
+from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_missing
 
@@ -28,17 +29,12 @@ def settings_to_start_from(run: Path) -> dict[str, Any]:
     """Return the settings of a run that its network needs, as in YAML, with its checkpoint as `detector.weights`.
 
     Args:
-        run: the folder of a run, of which best.pt is taken, or else last.pt; or a checkpoint.
+        run: the folder of a run, or a checkpoint.
 
     Raises:
         InputError: there is no checkpoint, it is damaged, or it holds a localizer.
     """
-    path = run
-    if run.is_dir():
-        path = next((run / name for name in ("best.pt", "last.pt") if (run / name).is_file()), run)
-        if path == run:
-            raise InputError(f"--from {run}: the folder has no best.pt or last.pt; give the folder of a run")
-    refuse_missing(path)
+    path = find_checkpoint(run)
     if (saved := _settings(path)) is None:
         raise InputError(f"--from {path}: it is no checkpoint of a run, or is damaged; give the best.pt of a run")
     plain = to_plain(config_from_plain(translated(saved), str(path)))
