@@ -83,7 +83,7 @@ def _read_table(
     categories: tuple[Category, ...],
     notes: list[str] | None,
 ) -> Float64Array:
-    """Return the detections (N, COLUMNS) by image and descending score; `names` are those of the image files."""
+    """Return the detections (N, COLUMNS) by image and descending score; `names` of the image files appear in errors."""
     content = read_json(path, nan_literals=[])  # the checks below refuse NaN and name the detection
     items = _scored_annotations(content) or content
     if not isinstance(items, list):

@@ -43,7 +43,7 @@ class TrainedModel:
 
 
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
-    """Load a checkpoint, or that of a run's folder; `overrides` change settings such as data.root or decode.nms_iou.
+    """Load a checkpoint, or the one in the folder of a run; `overrides` change settings such as decode.nms_iou.
 
     A config (YAML) that names `detector.weights` works too; its data then give the classes.
 
