@@ -29,7 +29,7 @@ from anchorloc.lab.findings import coverage_sentence
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.plan import Plan, PlanRequest, plan_rows, plan_table
 from anchorloc.structures import Category
-from anchorloc.text import about, printable
+from anchorloc.text import about, counted, printable
 
 PLAN = "plan.json"  # the choices of a plan, with their reasons
 MATCHED = 1000  # images whose boxes are matched with anchors before a run
@@ -52,7 +52,8 @@ def open_data(config: Config, console: Console, known: Sequence[Category] = ()) 
         if source is None:
             continue
         boxes = sum(len(source.target(index)) for index in range(len(source)))
-        console.print(f"{split}: {len(source):,} images, {boxes:,} boxes, {len(source.categories)} classes")
+        counts = (len(source), "image"), (boxes, "box"), (len(source.categories), "class")
+        console.print(f"{split}: {', '.join(counted(*one) for one in counts)}")
         warnings = (*source.warnings, *source.check_images())
         for warning in warnings:
             if warning not in said:
