@@ -115,6 +115,17 @@ def about(number: float) -> str:
     return f"{rounded:,.{max(0, digits)}f}"
 
 
+def duration(seconds: float) -> str:
+    """Write seconds as m:ss or h:mm:ss.
+
+    >>> duration(0), duration(59.6), duration(61), duration(3661)
+    ('0:00', '1:00', '1:01', '1:01:01')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def three_decimals(value: float | None) -> str:
     """Write a number from 0 to 1 with three decimals, and None as n/a."""
     return "n/a" if value is None else f"{value:.3f}"

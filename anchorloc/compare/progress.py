@@ -11,8 +11,8 @@ from rich.console import Console
 
 from anchorloc.compare.jobs import FailedRun, Job
 from anchorloc.compare.run_record import RunRecord
-from anchorloc.engine.system.display import Display, duration
-from anchorloc.text import printable
+from anchorloc.engine.system.display import Display
+from anchorloc.text import duration, printable
 
 
 class StudyProgress(Display):

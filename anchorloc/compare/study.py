@@ -20,10 +20,9 @@ from anchorloc.compare.study_file import Study
 from anchorloc.compare.study_folder import StudyFolder, open_study_folder
 from anchorloc.data import Source
 from anchorloc.engine.build import open_all_splits
-from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
-from anchorloc.text import printable
+from anchorloc.text import duration, printable
 
 
 def run_study(study: Study, out: Path, engine: str, address: str | None, command: str) -> int:

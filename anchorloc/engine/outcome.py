@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchorloc.config import Config, to_plain
+from anchorloc.config import Config, TrainSettings, to_plain
 from anchorloc.data import CocoData, LabelData
+from anchorloc.text import about
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 FEW_STEPS = 100  # a run of fewer steps learns little
@@ -44,6 +45,16 @@ def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
     if earlier:
         return f"AP has leveled off at {ap:.3f}: larger images, more images or a larger network may raise it."
     return f"AP is {ap:.3f} after {step:,} steps, with too few validations to see whether it was still rising."
+
+
+def few_steps_sentence(settings: TrainSettings, steps: float) -> str:
+    """Return a warning if about so many `steps` fit into a length in minutes and are too few to learn, else ""."""
+    if settings.length_and_unit[1] != "minute" or steps >= FEW_STEPS:
+        return ""
+    return (
+        f"only about {about(steps)} steps fit into {settings.length}, and under {FEW_STEPS} teach little; raise "
+        "train.length, or lower train.batch_size or the size of the images"
+    )
 
 
 def run_heading(config: Config, images: Sequence[int], steps: int, device: str) -> str:

@@ -38,7 +38,7 @@ from anchorloc.engine.state.run_folder import (
     remove_temporaries,
     write_config,
 )
-from anchorloc.engine.system.display import Display, duration, waiting
+from anchorloc.engine.system.display import Display, waiting
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
@@ -51,7 +51,7 @@ from anchorloc.plan import PlanRequest, plan_rows
 from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.startup import say_what_is_late
 from anchorloc.structures import categories_of
-from anchorloc.text import counted, printable
+from anchorloc.text import counted, duration, printable
 
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 

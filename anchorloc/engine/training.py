@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
 from anchorloc.engine.learner import Learner, NotFiniteError
-from anchorloc.engine.outcome import FEW_STEPS, POOR_AP50
+from anchorloc.engine.outcome import POOR_AP50, few_steps_sentence
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
-from anchorloc.engine.system.display import Display, duration
+from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.failures import (
     IMAGES,
     VALIDATION,
@@ -44,11 +44,12 @@ from anchorloc.engine.validation import (
     merge_shards,
     run_validation,
     score_detections,
+    until_stopped,
 )
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
-from anchorloc.text import about
+from anchorloc.text import about, duration
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
 COUNTED_AT = 10  # steps, after which the number that fits into the time is estimated
@@ -181,9 +182,11 @@ class Training:
             counted = {"skipped": self.progress.skipped} if settings.skip_nonfinite else {}
             values = {**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}
             log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
-        if self.clock.step == COUNTED_AT and (warning := self._few_steps()):
-            self.concerns.append(warning)
-            display.log(f"warning: {warning}")
+        if self.clock.step == COUNTED_AT:
+            steps = self.clock.step / max(self.clock.progress, 1e-6)
+            if warning := few_steps_sentence(self.config.train, steps):
+                self.concerns.append(warning)
+                display.log(f"warning: {warning}")
         display.update(self.clock.progress, self._status())
 
     def _validation_is_due(self) -> bool:
@@ -206,7 +209,7 @@ class Training:
         average, progress, started = self.learner.average.module, self.progress, time.perf_counter()
         self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
         network = for_inference(copy.deepcopy(average), self.config, self.learner.device)
-        mine = run_validation(network, _until(caught, loader), self.config, self.learner.device)
+        mine = run_validation(network, until_stopped(caught, loader), self.config, self.learner.device)
         (stop,) = self.processes.all_reduce_max(len(caught))
         if stop:
             return False
@@ -263,16 +266,6 @@ class Training:
             self.collapse_warned = True
             display.log(f"warning: {collapse_sentence(found)}")
 
-    def _few_steps(self) -> str:
-        """Return a warning if the time allows too few steps, else ""."""
-        settings, steps = self.config.train, self.clock.step / max(self.clock.progress, 1e-6)
-        if settings.length_and_unit[1] != "minute" or steps >= FEW_STEPS:
-            return ""
-        return (
-            f"only about {about(steps)} steps fit into {settings.length}, and under {FEW_STEPS} teach little; raise "
-            "train.length, or lower train.batch_size or the size of the images"
-        )
-
     def _status(self) -> str:
         """Return the progress of the run in at most 64 characters, which fit beside a bar."""
         clock, best = self.clock, self.progress.best
@@ -286,11 +279,3 @@ class Training:
             f"{speed:.{0 if speed >= 10 else 1}f} images/s",
         ]
         return ", ".join([*parts, *([f"best AP {best.ap:.3f}"] if best.ap > 0 else [])])
-
-
-def _until(caught: Sequence[int], loader: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield batches until a signal is caught."""
-    for batch in loader:
-        if caught:
-            return
-        yield batch

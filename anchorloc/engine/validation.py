@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -59,6 +59,14 @@ def run_validation(
 
     found = [detect_batch(model, batch, config, device, add_losses) for batch in loader]
     return [BatchResult(*pair) for pair in zip(found, losses, strict=True)]
+
+
+def until_stopped(stops: Sequence[int], loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches until `stops` holds a request to end the run."""
+    for batch in loader:
+        if stops:
+            return
+        yield batch
 
 
 def merge_shards(lists: Sequence[Sequence[T]]) -> list[T]:

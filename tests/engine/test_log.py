@@ -1,4 +1,4 @@
-"""The log of a run, and how durations are written."""
+"""The log of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from anchorloc.engine.system.display import duration
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.errors import InputError
 from tests.engine.small_runs import run, small
@@ -22,10 +21,6 @@ def test_the_log_can_be_read_by_others(tmp_path: Path, monkeypatch: pytest.Monke
     assert all(row["loss"] == pytest.approx(row["classification_loss"] + row["box_loss"]) for row in steps)
     assert {"val/AP", "val/AP50", "val/loss", "epoch", "seconds"} <= set(rows[-1])
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
-
-
-def test_durations() -> None:
-    assert [duration(s) for s in (0, 59.6, 61, 3661)] == ["0:00", "1:00", "1:01", "1:01:01"]
 
 
 def test_a_log_that_lost_lines_is_refused(tmp_path: Path) -> None:

@@ -13,13 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
 
 
-def duration(seconds: float) -> str:
-    """Write seconds as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 @contextmanager
 def waiting(console: Console, what: str) -> Iterator[None]:
     """Show what the program is doing until the block ends: a moving line in a terminal, a plain line elsewhere."""
