@@ -11,10 +11,10 @@ from anchorloc.compare.run_record import FAILURE, RunRecord, read_record, write_
 from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.engine.evaluation import evaluate_model
+from anchorloc.engine.events import Listener, RunWarned, ignore
 from anchorloc.engine.state.resume import load_last
 from anchorloc.engine.state.resume_check import find_changes, identity_of
 from anchorloc.engine.state.run_folder import CONFIG, RunLock, create_run_folder, remove_temporaries
-from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.engine.trained_model import TrainedModel, for_inference
 from anchorloc.engine.training import Training
@@ -43,17 +43,18 @@ class FailedRun:
     reason: str  # one sentence
 
 
-def run_job(job: Job, train: Source, val: Source, scored: Source, display: Display) -> RunRecord | FailedRun:
+def run_job(job: Job, train: Source, val: Source, scored: Source, events: Listener = ignore) -> RunRecord | FailedRun:
     """Train `job` to its end, or resume it, judge it and write its record; return a FailedRun if it fails.
 
     Args:
         scored: the split whose AP is compared: test where there is one, else val.
+        events: called with what happens in the run.
 
     Raises:
         Stopped: on a signal, after a checkpoint is written.
     """
     try:
-        return read_record(job.folder) or _train(job, train, val, scored, display)
+        return read_record(job.folder) or _train(job, train, val, scored, events)
     except Stopped:
         raise
     except InputError as error:
@@ -63,10 +64,11 @@ def run_job(job: Job, train: Source, val: Source, scored: Source, display: Displ
         return _fail(job, f"{reason} (see {job.folder / FAILURE})", traceback.format_exc())
 
 
-def _train(job: Job, train: Source, val: Source, scored: Source, display: Display) -> RunRecord:
+def _train(job: Job, train: Source, val: Source, scored: Source, events: Listener) -> RunRecord:
     with contextlib.ExitStack() as stack:
-        training = _open(job, train, val, display, stack)
-        training.run(display)
+        training = _open(job, train, val, events, stack)
+        training.events = events
+        training.run()
         network = for_inference(training.learner.average.module, job.config, training.learner.device)
         model = TrainedModel(job.config, train.categories, training.clock.step, network, training.learner.device)
         evaluation, detections = evaluate_model(model, scored)
@@ -87,7 +89,7 @@ def _train(job: Job, train: Source, val: Source, scored: Source, display: Displa
         return record
 
 
-def _open(job: Job, train: Source, val: Source, display: Display, stack: contextlib.ExitStack) -> Training:
+def _open(job: Job, train: Source, val: Source, events: Listener, stack: contextlib.ExitStack) -> Training:
     """Start or resume the run; its folder stays locked until `stack` exits."""
     if not (job.folder / CONFIG).is_file():
         training = Training(job.config, job.folder, train, val)
@@ -96,12 +98,16 @@ def _open(job: Job, train: Source, val: Source, display: Display, stack: context
         return training
     stack.callback(RunLock(job.folder).release)
     remove_temporaries(job.folder)
-    state = load_last(job.folder, display.log)
+
+    def warn(text: str) -> None:
+        events(RunWarned(0, text))
+
+    state = load_last(job.folder, warn)
     training = Training(job.config, job.folder, train, val, pretrained=state is None)
     if state is not None:
         if changes := find_changes(identity_of(state), training.identity):
             raise InputError(f"the run in {job.folder} was trained with {changes[0]}; remove the folder to start again")
-        training.resume(state, display.log)
+        training.resume(state, warn)
     return training
 
 

@@ -8,13 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from anchorloc.compare.jobs import FailedRun, Job, run_job
 from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.engine.build import open_all_splits
-from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
 
@@ -74,7 +71,7 @@ def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
     start = time.perf_counter()
     try:
         train, val, test = open_all_splits(job.config)
-        result = run_job(job, train, val, val if test is None else test, Display(Console(quiet=True)))
+        result = run_job(job, train, val, val if test is None else test)
     except InputError as error:  # the node may not see the data
         result = FailedRun(job.setting, job.seed, str(error))
     except Stopped as stopped:

@@ -11,12 +11,13 @@ from rich.console import Console
 
 from anchorloc.compare.jobs import FailedRun, Job
 from anchorloc.compare.run_record import RunRecord
+from anchorloc.engine.events import RunEvent, RunWarned, StepDone
 from anchorloc.engine.system.display import Display
 from anchorloc.text import duration, printable
 
 
 class StudyProgress(Display):
-    """The display of a study. Of a run's own lines it shows only the warnings."""
+    """The display of a study, which listens to the events of each run: it shows their steps and warnings."""
 
     def __init__(self, console: Console, jobs: Sequence[Job], parallel: int = 1) -> None:
         super().__init__(console)
@@ -55,17 +56,22 @@ class StudyProgress(Display):
         expected = [mean(self.seconds.get(job.setting, [usual])) for job in self.left]
         return max(0.0, sum(expected) / self.parallel - (now if self.current else 0.0))
 
-    def log(self, text: str) -> None:
-        """Print a warning with the name of its run; lines of the validation are left to `finish`."""
-        if text.startswith(("epoch ", "  ")):
-            return
-        whose = f"{self.current.setting} seed {self.current.seed}: " if self.current else ""
-        super().log(printable(f"{whose}{text}"))
+    def __call__(self, event: RunEvent) -> None:
+        """Show an event of the current run; its scores are left to `finish`."""
+        if isinstance(event, StepDone):
+            self._show(event.progress)
+        elif isinstance(event, RunWarned):
+            self._warn(event.text)
 
-    def update(self, progress: float, text: str) -> None:
-        """Show the progress of the study; `progress` and `text` describe the current run."""
+    def _warn(self, text: str) -> None:
+        """Print a warning with the name of its run."""
+        whose = f"{self.current.setting} seed {self.current.seed}: " if self.current else ""
+        self.log(printable(f"{whose}warning: {text}"))
+
+    def _show(self, progress: float) -> None:
+        """Show the progress of the study, given that of the current run."""
         if self.current is None:
             return
         done = len(self.jobs) - len(self.left) + progress
         shown = f"{self.current.setting[:24]} seed {self.current.seed} {progress:.0%}"
-        super().update(done / len(self.jobs), f"{shown}, {duration(self.time_left(progress))} left")
+        self.update(done / len(self.jobs), f"{shown}, {duration(self.time_left(progress))} left")

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from anchorloc.config import Config
 from anchorloc.data import LabelSource, Source
 from anchorloc.data.tiles import TiledSource
@@ -20,7 +18,7 @@ from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
 from anchorloc.engine.state.pretrained import class_sentences
 from anchorloc.engine.state.run_folder import CONFIG, write_config
-from anchorloc.engine.system.display import waiting
+from anchorloc.engine.system.display import RunConsole, waiting
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder, write_json
@@ -37,7 +35,9 @@ FEW_MATCHED = 0.5  # fraction of the boxes
 FEW_IMAGES = 2000  # too few to learn from random weights
 
 
-def open_data(config: Config, console: Console, known: Sequence[Category] = ()) -> tuple[Source, Source, Source | None]:
+def open_data(
+    config: Config, console: RunConsole, known: Sequence[Category] = ()
+) -> tuple[Source, Source, Source | None]:
     """Open train, val and test, check every image file, and print counts and warnings.
 
     Args:
@@ -57,17 +57,17 @@ def open_data(config: Config, console: Console, known: Sequence[Category] = ()) 
         warnings = (*source.warnings, *source.check_images())
         for warning in warnings:
             if warning not in said:
-                warn(console, warning)
+                console.warn(warning)
         said.update(warnings)
     return sources
 
 
 def show_plan(
-    request: PlanRequest, sources: tuple[Source, Source], console: Console, processes: Processes = SINGLE_PROCESS
+    request: PlanRequest, sources: tuple[Source, Source], console: RunConsole, processes: Processes = SINGLE_PROCESS
 ) -> Plan:
     """Return the plan of a run, and print it in a table; the first process makes it for all."""
     with waiting(console, "choosing the settings"):
-        plan = processes.broadcast_object(partial(plan_run, request, *sources, partial(warn, console), processes.count))
+        plan = processes.broadcast_object(partial(plan_run, request, *sources, console.warn, processes.count))
     console.print(plan_table(plan) if plan.choices else "every setting is given: there is nothing to choose")
     if plan.steps is not None:
         epochs = about((plan.images_seen or 0.0) / len(sources[0]))
@@ -87,7 +87,7 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise InputError("--plan needs no torchrun; a run that torchrun starts makes its own plan")
-    console = Console()
+    console = RunConsole()
     with new_folder(out, "plan") as folder:
         train, val, test = open_data(config, console)
         check_boxes(config, (train, val, test), console, force)
@@ -100,7 +100,7 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
 
 
 def check_boxes(
-    config: Config, sources: Sequence[Source | None], console: Console, force: bool = False
+    config: Config, sources: Sequence[Source | None], console: RunConsole, force: bool = False
 ) -> tuple[str, ...]:
     """Return warnings of boxes that fit their images only if read in another way, as the doctor sees it.
 
@@ -122,11 +122,11 @@ def check_boxes(
         if not force:
             raise InputError(f"{sentence}, or train all the same with --force")
         warnings.append(sentence)
-        warn(console, sentence)
+        console.warn(sentence)
     return tuple(warnings)
 
 
-def check_prospects(config: Config, train: Source, console: Console, force: bool = False) -> tuple[str, ...]:
+def check_prospects(config: Config, train: Source, console: RunConsole, force: bool = False) -> tuple[str, ...]:
     """Print how many boxes have an anchor, and return warnings of what makes a good result unlikely.
 
     Raises:
@@ -145,7 +145,7 @@ def check_prospects(config: Config, train: Source, console: Console, force: bool
         if len(coverage.boxes) and coverage.assigned < FEW_MATCHED:
             warnings.append(f"only {sentence}; {advice}")
     for warning in warnings:
-        warn(console, warning)
+        console.warn(warning)
     return tuple(warnings)
 
 
@@ -159,7 +159,7 @@ def _start_warnings(config: Config, images: int) -> Iterator[str]:
         )
 
 
-def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[str], console: Console) -> None:
+def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[str], console: RunConsole) -> None:
     """Print which classes and layers `detector.weights` gave a network, and warn where it may have seen val images."""
     weights = config.detector.weights
     if not weights:
@@ -169,18 +169,12 @@ def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[s
     for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
         console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
     if classes and any("data.val_fraction" in warning for warning in val.warnings):
-        warn(
-            console,
+        console.warn(
             f"{weights} may have been trained on images that are now set aside for val, whose AP is then too good; "
-            "give the data a val split of their own: `anchorloc doctor --split`",
+            "give the data a val split of their own: `anchorloc doctor --split`"
         )
 
 
-def print_command(console: Console, command: str) -> None:
+def print_command(console: RunConsole, command: str) -> None:
     """Print a command as one line, which can be copied however long it is."""
     console.print(f"  {printable(command)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def warn(console: Console, text: str) -> None:
-    """Print a warning as one line."""
-    console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)

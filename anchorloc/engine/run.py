@@ -8,11 +8,9 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from anchorloc.config import Config, read_saved_config, to_plain
 from anchorloc.engine.evaluation import detect, judge
@@ -26,7 +24,6 @@ from anchorloc.engine.preparation import (
     print_command,
     say_start,
     show_plan,
-    warn,
 )
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
@@ -38,7 +35,7 @@ from anchorloc.engine.state.run_folder import (
     remove_temporaries,
     write_config,
 )
-from anchorloc.engine.system.display import Display, waiting
+from anchorloc.engine.system.display import RunConsole, RunDisplay, waiting
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
@@ -84,7 +81,7 @@ def start_run(
             return _resume(out, config, command, started, False, processes, stack)
         if processes.first:
             refuse_used_folder(out)
-        console = Console(quiet=not processes.first)
+        console = RunConsole(quiet=not processes.first)
         train, val, test = open_data(config, console)
         concerns = check_boxes(config, (train, val, test), console, force)
         plan = None
@@ -132,8 +129,8 @@ def _resume(
     if processes.first:
         stack.callback(RunLock(folder).release)
         remove_temporaries(folder)
-    console = Console(quiet=not processes.first)
-    state = load_last(folder, partial(warn, console), processes.first)
+    console = RunConsole(quiet=not processes.first)
+    state = load_last(folder, console.warn, processes.first)
     train, val, test = open_data(config, console, () if state is None else categories_of(state["categories"]))
     concerns = check_prospects(config, train, console, force=True)
     with waiting(console, "building the network and loading its weights"):
@@ -146,7 +143,7 @@ def _resume(
     if state is None:
         console.print(f"{folder} has no checkpoint yet: the run starts from step 0", markup=False)
     else:
-        training.resume(state, partial(warn, console), changes)
+        training.resume(state, console.warn, changes)
         console.print(_resume_sentence(training), highlight=False, soft_wrap=True)
     if processes.first and config != read_saved_config(saved):
         write_config(folder, config, command)
@@ -166,7 +163,7 @@ def _resume_sentence(training: Training) -> str:
     )
 
 
-def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, console: Console) -> None:
+def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, console: RunConsole) -> None:
     """Print what has changed since the run in `folder` was stopped.
 
     Raises:
@@ -182,7 +179,7 @@ def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, consol
         console.print(f"changed: the run was trained with {printable(str(change))}", markup=False, highlight=False)
 
 
-def _run(training: Training, console: Console, started: float) -> int:
+def _run(training: Training, console: RunConsole, started: float) -> int:
     """Train, then judge the best weights and write the report."""
     threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
     if device.type == "cpu":
@@ -192,8 +189,9 @@ def _run(training: Training, console: Console, started: float) -> int:
     if training.config.train.compile:
         console.print("the first steps compile the network, which may take minutes", highlight=False)
     try:
-        with Display(console) as display:
-            training.run(display)
+        with RunDisplay(console) as display:
+            training.events = display
+            training.run()
     except Stopped as stopped:
         console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
         print_command(console, resume_command(folder))
@@ -202,7 +200,7 @@ def _run(training: Training, console: Console, started: float) -> int:
     return 0
 
 
-def _report(training: Training, console: Console, started: float) -> None:
+def _report(training: Training, console: RunConsole, started: float) -> None:
     """Judge best.pt on the test split, or else on val, write the report into the run folder and print its numbers.
 
     All processes share the inference; the first one does the rest.

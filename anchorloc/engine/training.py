@@ -16,13 +16,23 @@ from anchorloc.data import Source
 from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
+from anchorloc.engine.events import (
+    CheckpointSaved,
+    Listener,
+    RunEvent,
+    RunStopped,
+    RunWarned,
+    StepDone,
+    StopTraining,
+    Validated,
+    ignore,
+)
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.outcome import POOR_AP50, few_steps_sentence
 from anchorloc.engine.schedule import Clock
-from anchorloc.engine.state.resume import resume_command
+from anchorloc.engine.state.resume import LAST, resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
-from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.failures import (
     IMAGES,
     VALIDATION,
@@ -33,7 +43,7 @@ from anchorloc.engine.system.failures import (
 )
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
-from anchorloc.engine.system.signals import Stopped, collected_signals
+from anchorloc.engine.system.signals import CANCELED, Stopped, collected_signals
 from anchorloc.engine.system.starvation import StarvationWatch
 from anchorloc.engine.trained_model import for_inference
 from anchorloc.engine.validation import (
@@ -47,9 +57,7 @@ from anchorloc.engine.validation import (
     until_stopped,
 )
 from anchorloc.errors import InputError
-from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence
-from anchorloc.text import about, duration
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
 COUNTED_AT = 10  # steps, after which the number that fits into the time is estimated
@@ -78,6 +86,8 @@ class Training:
         self.validation_batches = validation_batches(config, val)
         self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
+        self.events: Listener = ignore  # called in the first process
+        self.stops: list[int] = []  # signals, or CANCELED, that ask the run to end
         self.test: Source | None = None  # scored once, at the end
         self.concerns: list[str] = []  # warnings that a poor report repeats
         self.identity = {
@@ -98,11 +108,11 @@ class Training:
         """
         self.saver.restore(state, warn, self.processes.first, changes)
 
-    def run(self, display: Display) -> None:
-        """Train until `train.length` or `train.patience` is reached, or a signal arrives.
+    def run(self) -> None:
+        """Train until `train.length` or `train.patience` is reached, a signal arrives, or `events` raises StopTraining.
 
         Raises:
-            Stopped: a signal arrived; the state is saved.
+            Stopped: a signal or `events` asked for it; the state is saved.
             InputError: the loss became NaN or infinite, memory ran out, or the file system refuses.
         """
         self.clock.start()
@@ -110,30 +120,31 @@ class Training:
         try:
             named = self.saver.folder.name  # without --out, only the first process knows the folder
             then = f"; resume with {resume_command(self.saver.folder)}" if named else ""
-            with collected_signals() as caught, explained_failures(self.config, self.processes.count, then):
-                self._loop(display, log, caught)
+            with collected_signals(self.stops), explained_failures(self.config, self.processes.count, then):
+                self._loop(log)
         finally:
             if log is not None:
                 log.close()
 
-    def _loop(self, display: Display, log: MetricsLog | None, caught: list[int]) -> None:
+    def _loop(self, log: MetricsLog | None) -> None:
         settings, shard = self.config.train, self.processes.shard
         validation = validation_loader(self.config, self.val, self.validation_batches, shard)
         stream = batches(train_loader(self.config, self.train, self.clock.step, shard))
         if log is not None and self.clock.step == 0:
-            self.saver.save(log)  # a folder without space for checkpoints fails now, not after hours
+            self._save(log)  # a folder without space for checkpoints fails now, not after hours
         watch = StarvationWatch(torch.get_num_threads())
         while True:
             progress, due, stop = self.processes.all_reduce_max(
-                self.clock.progress, self._validation_is_due(), caught[0] if caught else 0
+                self.clock.progress, self._validation_is_due(), self.stops[0] if self.stops else 0
             )
             if stop:
                 if log is not None:
-                    self.saver.save(log)
+                    self._save(log)
+                self._send(RunStopped(self.clock.step, self.saver.folder, resume_command(self.saver.folder)))
                 raise Stopped(int(stop))
             validates = (due or progress >= 1) and self.progress.validated < self.clock.step
-            if validates and not self._validate(batches(validation), display, log, caught):
-                continue  # a signal cut it off; the state is as before, so that a resumed run makes up for it
+            if validates and not self._validate(batches(validation), log):
+                continue  # a request to end cut it off; the state is as before, so that a resumed run makes up for it
             if progress >= 1 or 0 < settings.patience <= self.progress.best.validations_since:
                 return
             batch = [next(stream) for _ in range(settings.gradient_accumulation)]
@@ -142,14 +153,13 @@ class Training:
             if losses:
                 self.progress.means.add(losses)
             else:
-                skipped = self.progress.skipped
-                display.log(f"step {self.clock.step}: update skipped, {skipped} so far (images: {IMAGES})")
+                self._warn(f"update {self.clock.step} skipped, {self.progress.skipped} so far (images: {IMAGES})")
             if log is not None:
-                self._after_step(display, log)
+                self._after_step(losses, log)
                 if self.learner.device.type == "cpu" and (sentence := watch.sentence()):
-                    display.log(f"warning: {sentence}")
+                    self._warn(sentence)
                 if self.saver.is_due:
-                    self.saver.save(log)
+                    self._save(log)
 
     def step(self, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
         """Update the weights once, at `lr_factor` times the learning rate.
@@ -173,8 +183,8 @@ class Training:
         self.clock.step += 1
         return losses
 
-    def _after_step(self, display: Display, log: MetricsLog) -> None:
-        """Show the progress, and log the means of the last steps from time to time."""
+    def _after_step(self, losses: dict[str, float], log: MetricsLog) -> None:
+        """Announce the step, and log the means of the last steps from time to time."""
         if self.clock.step % LOG_EVERY == 0:
             settings = self.config.train
             rate = self.clock.lr_factor(self.clock.progress) * settings.optimizer.learning_rate
@@ -186,8 +196,11 @@ class Training:
             steps = self.clock.step / max(self.clock.progress, 1e-6)
             if warning := few_steps_sentence(self.config.train, steps):
                 self.concerns.append(warning)
-                display.log(f"warning: {warning}")
-        display.update(self.clock.progress, self._status())
+                self._warn(warning)
+        clock, seconds, best = self.clock, self.clock.seconds, self.progress.best
+        speed = clock.step * self.config.train.batch_size / max(seconds, 1e-6)
+        progress, best_ap = min(1.0, clock.progress), best.ap if best.step else None
+        self._send(StepDone(clock.step, clock.epoch, progress, seconds, speed, losses, best_ap))
 
     def _validation_is_due(self) -> bool:
         """Return whether to validate before the end: by the saved state alone, or by the clock in minutes."""
@@ -196,21 +209,19 @@ class Training:
         explicit = self.config.train.validate_every != "auto"
         return explicit or self.clock.has_time_to_validate(self.progress.validations, len(self.val))
 
-    def _validate(
-        self, loader: Iterable[Batch], display: Display, log: MetricsLog | None, caught: Sequence[int]
-    ) -> bool:
+    def _validate(self, loader: Iterable[Batch], log: MetricsLog | None) -> bool:
         """Score the averaged weights, keep them if they are the best, save the state.
 
         The processes share the images; the first one scores and writes. Weights of the same AP replace earlier ones.
 
         Returns:
-            Whether it was completed: a signal to any process cuts it off, and a resumed run makes up for it.
+            Whether it was completed: a request to end cuts it off, and a resumed run makes up for it.
         """
         average, progress, started = self.learner.average.module, self.progress, time.perf_counter()
         self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
         network = for_inference(copy.deepcopy(average), self.config, self.learner.device)
-        mine = run_validation(network, until_stopped(caught, loader), self.config, self.learner.device)
-        (stop,) = self.processes.all_reduce_max(len(caught))
+        mine = run_validation(network, until_stopped(self.stops, loader), self.config, self.learner.device)
+        (stop,) = self.processes.all_reduce_max(len(self.stops))
         if stop:
             return False
         results = merge_shards(self.processes.gather(mine))
@@ -218,17 +229,17 @@ class Training:
         progress.next_validation = self.clock.epoch + self.config.train.validation_interval
         best = progress.best
         if log is not None:
-            best = best.after(self._score(results, display, log), self.clock.step)
+            best = best.after(self._score(results, log), self.clock.step)
         ap, step, since = self.processes.broadcast(best.ap, best.step, best.validations_since)
         progress.best = BestValidation(ap, int(step), int(since))
         progress.validations.count += 1
         progress.validations.seconds += time.perf_counter() - started
         if log is not None:
-            self.saver.save(log)
+            self._save(log)
         return True
 
-    def _score(self, results: Sequence[BatchResult], display: Display, log: MetricsLog) -> float:
-        """Log and print the numbers of a validation; return the AP."""
+    def _score(self, results: Sequence[BatchResult], log: MetricsLog) -> float:
+        """Log and announce the numbers of a validation; return the AP."""
         losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
@@ -240,17 +251,36 @@ class Training:
         localization = localization_of(self.config, found, self.val)
         others = {f"val/{name}": value for name, value in (losses | logged_localization(localization)).items()}
         numbers = {"val/AP": ap, "val/AP50": ap50, **others}
-        log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **numbers})
-        best = self.progress.best
+        step, epoch, seconds, best = self.clock.step, self.clock.epoch, self.clock.seconds, self.progress.best
+        log.write(step, {"epoch": epoch, "seconds": seconds, **numbers})
         learned = ap > max(0.0, best.ap) and ap50 >= POOR_AP50
-        rank = ", best so far" if learned else f", equal to step {best.step}" if ap == best.ap else ""
-        display.log(
-            f"epoch {self.clock.epoch:.1f}, step {self.clock.step}, {duration(self.clock.seconds)}: "
-            f"AP {ap:.3f}, AP50 {ap50:.3f}, val loss {losses['loss']:.3f}{rank}"
-        )
-        if localization is not None:
-            self._say_localization(localization, display)
+        remark = "best so far" if learned else f"equal to step {best.step}" if ap == best.ap else ""
+        self._send(Validated(step, epoch, seconds, ap, ap50, losses, ap >= best.ap, remark, localization))
+        if (
+            localization is not None
+            and localization.collapsed
+            and self.clock.progress >= COLLAPSE_FROM
+            and not self.collapse_warned
+        ):
+            self.collapse_warned = True
+            self._warn(collapse_sentence(localization))
         return ap
+
+    def _save(self, log: MetricsLog) -> None:
+        self.saver.save(log)
+        step, is_best = self.clock.step, 0 < self.progress.best.step == self.clock.step
+        self._send(CheckpointSaved(step, self.saver.folder / LAST, is_best))
+
+    def _warn(self, text: str) -> None:
+        self._send(RunWarned(self.clock.step, text))
+
+    def _send(self, event: RunEvent) -> None:
+        """Give an event to the listener, which may ask the run to end."""
+        if self.processes.first:
+            try:
+                self.events(event)
+            except StopTraining:
+                self.stops.append(CANCELED)
 
     def _not_finite(self, error: NotFiniteError, names: list[str]) -> InputError | SystemExit:
         """Return what ends the run after a NaN: an error in the first process, a silent exit in the others."""
@@ -258,24 +288,3 @@ class Training:
             return SystemExit(2)
         rate, skipped = self.config.train.optimizer.learning_rate, self.progress.skipped_in_a_row
         return not_finite_error(error, names, self.saver.folder, self.clock.step, rate, skipped)
-
-    def _say_localization(self, found: Localization, display: Display) -> None:
-        """Print how well the top boxes fit; warn once, not at the very start, if they have collapsed."""
-        display.log(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
-        if found.collapsed and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
-            self.collapse_warned = True
-            display.log(f"warning: {collapse_sentence(found)}")
-
-    def _status(self) -> str:
-        """Return the progress of the run in at most 64 characters, which fit beside a bar."""
-        clock, best = self.clock, self.progress.best
-        progress = min(1.0, max(clock.progress, 1e-6))
-        left = clock.seconds * (1 / progress - 1)
-        speed = clock.step * self.config.train.batch_size / max(clock.seconds, 1e-6)
-        parts = [
-            f"step {clock.step} of about {about(max(clock.step, clock.step / progress))}",
-            f"epoch {clock.epoch:.1f}",
-            f"{duration(left)} left",
-            f"{speed:.{0 if speed >= 10 else 1}f} images/s",
-        ]
-        return ", ".join([*parts, *([f"best AP {best.ap:.3f}"] if best.ap > 0 else [])])

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import Config, read_config
 from anchorloc.engine.state.resume import load_last
-from anchorloc.engine.system.display import Display
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.training import Training
 
@@ -38,8 +36,7 @@ def run(config: Config, folder: Path, *, resume: bool = False) -> Training:
     training = Training(config, folder, config.data.open("train"), config.data.open("val"))
     if resume and (state := load_last(folder, print)) is not None:
         training.resume(state)
-    with Display(Console(quiet=True)) as display:
-        training.run(display)
+    training.run()
     return training
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from anchorloc.config import Config
 from anchorloc.data import LabelData, ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine.preparation import check_boxes, open_data
+from anchorloc.engine.system.display import RunConsole
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 
-QUIET = Console(quiet=True)
+QUIET = RunConsole(quiet=True)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from anchorloc import evaluate, train
 from anchorloc.cli import run_command
@@ -16,6 +15,7 @@ from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import run
 from anchorloc.engine.preparation import open_data
+from anchorloc.engine.system.display import RunConsole
 
 TINY = [
     "transform.resize={kind: Letterbox, height: 64, width: 64}",
@@ -82,7 +82,7 @@ def test_a_split_that_is_not_there_is_one_sentence(
 def test_a_note_on_the_labels_is_one_warning(data: Path) -> None:
     (data / "annotations" / "instances_val.json").unlink()
     (data / "annotations" / "instances_test.json").unlink()
-    console = Console(file=io.StringIO(), width=400)
+    console = RunConsole(file=io.StringIO(), width=400)
     config = config_from_plain({"data": {"kind": "LabelData", "path": str(data), "val_fraction": 0.5}}, "a test")
     part, val, _ = open_data(config, console)
     assert (len(part), len(val)) == (2, 2)
