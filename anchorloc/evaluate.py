@@ -13,10 +13,11 @@ images are read. docs/report.md explains the report.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anchorloc.cli import (
     command_parser,
@@ -29,6 +30,7 @@ from anchorloc.cli import (
 )
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder, refuse_missing
+from anchorloc.report_folder import ReportFolder, ReportPage
 from anchorloc.startup import import_torch
 from anchorloc.text import printable
 
@@ -36,27 +38,99 @@ if TYPE_CHECKING:
     from anchorloc.data import ImageSettings
     from anchorloc.report import Judgment
 
+__all__ = ["ReportFolder", "ReportPage", "run"]
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
-    arguments = _parser().parse_intermixed_args(argv)
-    with new_folder(arguments.out, "evaluate") as folder:
-        _check(arguments)
+SPLITS = ("train", "val", "test")
+Number = TypeVar("Number", int, float)
+
+
+def run(
+    checkpoint: str | os.PathLike[str] | None = None,
+    *overrides: str,
+    split: str | None = None,
+    detections: str | os.PathLike[str] | None = None,
+    annotations: str | os.PathLike[str] | None = None,
+    images: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    max_detections: int | None = None,
+    resamples: int | None = None,
+    seed: int = 0,
+    precision: float | None = None,
+    verbose: bool = False,
+) -> ReportFolder:
+    """Score a trained model, or the `detections` of any tool, as `anchorloc evaluate` does, and write the report.
+
+    Args:
+        checkpoint: a run's folder or checkpoint, or a YAML config that names weights.
+        overrides: settings as `key=value`, such as "decode.nms_iou=0.5".
+        split: train, val or test of the checkpoint's data; val by default.
+        detections: a file of COCO results, in place of a checkpoint.
+        annotations: labels of any format with the ground truth of `detections`.
+        images: folder of images to show in the report of `detections`.
+        out: new folder for the report, runs/evaluate-DATE-TIME by default.
+        max_detections: how many of the `detections` are scored per class and image, 100 by default.
+        resamples: bootstrap resamples for the confidence intervals, 1000 by default; 0 disables them.
+        seed: random seed of the resamples.
+        precision: recommend the lowest score threshold that reaches it, in place of the threshold of best F1.
+        verbose: print what the command prints.
+
+    Raises:
+        InputError: a file or an argument cannot be used; messages name arguments as the options of the command.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    arguments = argparse.Namespace(
+        checkpoint=_path(checkpoint),
+        overrides=overrides,
+        split=split,
+        detections=_path(detections),
+        annotations=_path(annotations),
+        images=_path(images),
+        max_detections=_checked("max_detections", positive_int, max_detections),
+        resamples=_checked("resamples", non_negative_int, resamples),
+        seed=_checked("seed", non_negative_int, seed),
+        precision=_checked("precision", positive_fraction, precision),
+    )
+    with new_folder(_path(out), "evaluate") as folder:
+        _check(arguments, verbose)
         from rich.console import Console  # --help and a missing file do not wait for these
 
         from anchorloc.report import write_and_print_report
 
         judgment = _judge(arguments)
-        for warning in judgment.warnings:
-            warn(warning)
-        page = write_and_print_report(folder, judgment, Console(highlight=False))
-    print(f"report: {printable(str(page))}")
-    for sentence in judgment.unreadable:
+        if verbose:
+            for warning in judgment.warnings:
+                warn(warning)
+        return write_and_print_report(folder, judgment, Console(highlight=False, quiet=not verbose))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
+    arguments = vars(_parser().parse_intermixed_args(argv))
+    found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
+    print(f"report: {printable(str(found.report))}")
+    for sentence in found.unreadable:
         print(f"error: {printable(sentence)}", file=sys.stderr)
-    return 1 if judgment.unreadable else 0
+    return 1 if found.unreadable else 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _path(given: str | os.PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _checked(name: str, read: Callable[[str], Number], value: Number | None) -> Number | None:
+    """Return a number as the option of the command reads it.
+
+    Raises:
+        InputError: the option refuses it.
+    """
+    try:
+        return None if value is None else read(str(value))
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _check(arguments: argparse.Namespace, verbose: bool) -> None:
     """Refuse options that contradict each other and files that are missing, before the work."""
     files = (arguments.detections, arguments.annotations)
     words = [] if arguments.checkpoint is None else [str(arguments.checkpoint), *arguments.overrides]
@@ -73,7 +147,7 @@ def _check(arguments: argparse.Namespace) -> None:
         from anchorloc.engine.state.run_folder import find_checkpoint  # --help does not wait for these
         from anchorloc.engine.state.saved_settings import refuse_overrides
 
-        arguments.checkpoint = find_checkpoint(arguments.checkpoint, print)
+        arguments.checkpoint = find_checkpoint(arguments.checkpoint, print if verbose else None)
         refuse_overrides(arguments.checkpoint, arguments.overrides)
         return
     if arguments.split is not None:
@@ -118,9 +192,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="key=value",
         help="override a setting of the checkpoint, e.g. decode.nms_iou=0.5",
     )
-    parser.add_argument(
-        "--split", choices=("train", "val", "test"), help="split of the data of a checkpoint to score on (default: val)"
-    )
+    parser.add_argument("--split", choices=SPLITS, help="split of the data of a checkpoint to score on (default: val)")
     parser.add_argument("--detections", type=Path, metavar="JSON", help="score this file of COCO results")
     parser.add_argument("--annotations", type=Path, metavar="PATH", help="labels with the ground truth, in any format")
     parser.add_argument("--images", type=Path, metavar="DIR", help="show images from this folder in the report")

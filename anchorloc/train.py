@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -13,16 +14,107 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorloc.cli import command_parser, run_command, split_words
+from anchorloc.engine.events import (
+    CheckpointSaved,
+    Listener,
+    RunEvent,
+    RunStopped,
+    RunWarned,
+    StepDone,
+    StopTraining,
+    Validated,
+    ignore,
+)
+from anchorloc.engine.run_result import Run
+from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
 from anchorloc.files import exists, refuse_missing
 from anchorloc.startup import import_torch
 
 if TYPE_CHECKING:
     from anchorloc.config import Config
+    from anchorloc.engine.run import Caller
+    from anchorloc.engine.system.display import RunConsole
     from anchorloc.plan import PlanRequest
+
+__all__ = [
+    "CheckpointSaved",
+    "Run",
+    "RunEvent",
+    "RunStopped",
+    "RunWarned",
+    "StepDone",
+    "StopTraining",
+    "Validated",
+    "resume",
+    "run",
+]
 
 START = time.perf_counter()
 _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
+
+
+def run(
+    data_or_config: str | os.PathLike[str] | None = None,
+    *overrides: str,
+    out: str | os.PathLike[str] | None = None,
+    events: Listener | None = None,
+    start_from: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    verbose: bool = False,
+) -> Run:
+    """Train as `anchorloc train` does, write the report, and return what the run has reached.
+
+    In the main thread, Ctrl-C and SIGTERM act after the step has ended and the run is saved. In other threads no signal
+    is handled.
+
+    Args:
+        data_or_config: labeled images of any format, for which settings are chosen, or a YAML file with settings; None
+            for the built-in shapes.
+        overrides: settings as `key=value`, such as "train.length=5 minutes".
+        out: new folder of the run, runs/DATE-TIME by default.
+        events: called with every step, validation, checkpoint and warning of the training as it happens. If it raises
+            `StopTraining`, the run is saved and returned without a report; `resume` continues it.
+        start_from: folder or checkpoint of an earlier run, as with --from.
+        force: train even if no box has an anchor or boxes seem to be in another format, as with --force.
+        verbose: print what the command prints.
+
+    Raises:
+        InputError: data, settings or the file system do not allow it; messages name options as the command does.
+    """
+    started = time.perf_counter()
+    words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
+    config, request = _read_settings(words, None if start_from is None else Path(start_from))
+    caller = _program("run", words, started, events, verbose)
+    from anchorloc.engine.run import start_run  # loads torch
+
+    return _let_signals_act(start_run(None if out is None else Path(out), config, caller, request, force))
+
+
+def resume(
+    out: str | os.PathLike[str],
+    *overrides: str,
+    events: Listener | None = None,
+    allow_changes: bool = False,
+    verbose: bool = False,
+) -> Run:
+    """Resume the run in the folder `out` with its own settings, as `anchorloc train --resume` does.
+
+    Args:
+        overrides: changed settings; those that bear on the result need `allow_changes`.
+        events, verbose: as in `run`.
+
+    Raises:
+        InputError: as in `run`; or there is no run, another process writes to it, or its settings or data have changed.
+    """
+    from anchorloc.engine.state.run_folder import read_run_config
+
+    started, folder = time.perf_counter(), Path(out)
+    config = read_run_config(folder, None, overrides)
+    caller = _program("resume", [str(folder), *overrides], started, events, verbose)
+    from anchorloc.engine.run import resume_run  # loads torch
+
+    return _let_signals_act(resume_run(folder, config, caller, allow_changes))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,30 +128,51 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
     command = shlex.join(["anchorloc", "train", *words])
-    config, request = _config(arguments)
-    from rich.console import Console
-
+    config, request = _read_arguments(arguments)
     from anchorloc.engine.system.display import waiting
 
-    console = Console(quiet=os.environ.get("RANK", "0") != "0")  # only the first process of torchrun prints
+    console = _console()
     with waiting(console, "loading torch"):
         import_torch()
         from anchorloc.engine.preparation import write_plan
-        from anchorloc.engine.run import resume_run, start_run
+        from anchorloc.engine.run import Caller, resume_run, start_run
     if arguments.plan and request is not None:
         return write_plan(arguments.out, config, command, request, arguments.force)
+    caller = Caller(command, START, console)
     if arguments.resume:
-        return resume_run(arguments.out, config, command, START, arguments.allow_changes)
-    return start_run(arguments.out, config, command, START, request, arguments.force)
+        return resume_run(arguments.out, config, caller, arguments.allow_changes).exit_status
+    return start_run(arguments.out, config, caller, request, arguments.force).exit_status
 
 
-def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
+def _program(function: str, words: Sequence[str], started: float, events: Listener | None, verbose: bool) -> Caller:
+    """Load torch, and return the call of a function of this module."""
+    import_torch()
+    from anchorloc.engine.run import Caller
+
+    command = f"anchorloc.train.{function}({', '.join(map(repr, words))})"
+    return Caller(command, started, _console(verbose), ignore if events is None else events)
+
+
+def _console(verbose: bool = True) -> RunConsole:
+    """Return a console that prints if it is to be `verbose`, in the first process of torchrun only."""
+    from anchorloc.engine.system.display import RunConsole  # --help does not wait for it
+
+    return RunConsole(quiet=not verbose or os.environ.get("RANK", "0") != "0")
+
+
+def _let_signals_act(run: Run) -> Run:
+    """Raise the signal that has ended a run, if one has, now that the run is saved: Ctrl-C is a KeyboardInterrupt."""
+    if run.stop_signal is not None and run.stop_signal != CANCELED:
+        signal.raise_signal(run.stop_signal)
+    return run
+
+
+def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
     """Return the settings of the run, and what a plan is asked to choose; this loads no torch.
 
     Raises:
         InputError: options contradict each other, a file is missing, or a setting is wrong.
     """
-    path, overrides = split_settings(arguments.settings)
     if arguments.allow_changes and not arguments.resume:
         raise InputError("--allow-changes needs --resume")
     if arguments.resume and arguments.out is None:
@@ -68,19 +181,24 @@ def _config(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
         raise InputError("--resume continues a run with its own weights; leave out --from")
     if arguments.resume and arguments.plan:
         raise InputError("--resume keeps the settings of the run; leave out --plan")
-    if path is not None and not path.is_dir():
-        refuse_missing(path)
-    if arguments.resume:
-        from anchorloc.engine.state.run_folder import read_run_config  # --help does not wait for it
+    if not arguments.resume:
+        return _read_settings(arguments.settings, arguments.start, arguments.plan)
+    path, overrides = split_settings(arguments.settings)
+    from anchorloc.engine.state.run_folder import read_run_config  # --help does not wait for it
 
-        return read_run_config(arguments.out, path, overrides), None
+    return read_run_config(arguments.out, path, overrides), None
+
+
+def _read_settings(words: Sequence[str], start: Path | None, plan: bool = False) -> tuple[Config, PlanRequest | None]:
+    """Return the settings of a new run from data or a config and overrides, as `_read_arguments` does."""
+    path, overrides = split_settings(words)
     from anchorloc.plan import read_request
 
-    if arguments.start is None:
-        return read_request(path, overrides, plan=arguments.plan)
+    if start is None:
+        return read_request(path, overrides, plan=plan)
     from anchorloc.engine.state.saved_settings import settings_to_start_from
 
-    return read_request(path, overrides, plan=arguments.plan, kept=settings_to_start_from(arguments.start))
+    return read_request(path, overrides, plan=plan, kept=settings_to_start_from(start))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,7 +236,7 @@ def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     """Return the path of the data or of the config, if there is one, and the `key=value` overrides.
 
     Raises:
-        InputError: there is more than one file, or a key without a value.
+        InputError: there is more than one file, or it is missing, or a key has no value.
     """
     files, overrides = split_words(words)
     for file in files:
@@ -128,6 +246,8 @@ def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
         raise InputError(
             f"give one data set or config, got {' and '.join(map(str, files))}; write overrides as key=value"
         )
+    if files and not files[0].is_dir():
+        refuse_missing(files[0])
     return (files[0] if files else None), overrides
 
 

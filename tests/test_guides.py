@@ -20,7 +20,7 @@ from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.compare import __main__ as compare
 from anchorloc.compare.study_file import read_study
-from anchorloc.config import config_from_plain, read_config
+from anchorloc.config import config_from_plain, read_config, to_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import run as session
@@ -183,6 +183,19 @@ def test_the_commands_of_formats_run(desk: Path) -> None:
     for words in commands("formats.md"):
         run(words)
     exec(blocks("formats.md", "python")[0], {})
+
+
+def test_the_python_of_the_public_api_runs(desk: Path) -> None:
+    """The snippets in order, as in a notebook."""
+    data = "data={train_images: 4, val_images: 2, size: 96}"
+    settings = [data, "anchors.strides=[8, 16, 32]", *TINY, *(f"train.{less}" for less in SHORT)]
+    Path("mine.yaml").write_text(to_yaml(read_config(None, settings)))
+    names: dict[str, object] = {}
+    for block in blocks("public-api.md", "python"):
+        exec(block, names)
+    assert isinstance(names["run"], train.Run)
+    assert not names["run"].stopped
+    assert str(names["of_any_tool"]).endswith("AP 0.000, AP50 0.000 on 6 images, 1 warning")
 
 
 def test_comparing_is_read(desk: Path) -> None:

@@ -20,7 +20,7 @@ LINES = 300
 LAYERS = (
     {"errors"},
     {"text", "files", "cgroups"},
-    {"structures", "boxes", "startup"},
+    {"structures", "boxes", "startup", "report_folder"},
     {"checkpoint", "assign", "cli"},
     {"anchors", "data", "metrics", "detector"},
     {"config"},
@@ -103,7 +103,18 @@ def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str
 
 @pytest.mark.parametrize(
     "module",
-    ["assign", "data", "detector", "metrics", "config", "doctor", "doctor.__main__", "evaluate", "compare.__main__"],
+    [
+        "assign",
+        "data",
+        "detector",
+        "metrics",
+        "config",
+        "doctor",
+        "doctor.__main__",
+        "train",
+        "evaluate",
+        "compare.__main__",
+    ],
 )
 def test_importing_these_loads_no_torch(module: str) -> None:
     done = without_torch().run(f"import sys, anchorloc.{module}; sys.exit('torch' in sys.modules)")

@@ -69,7 +69,7 @@ class StudyProgress(Display):
         self.log(printable(f"{whose}warning: {text}"))
 
     def _show(self, progress: float) -> None:
-        """Show the progress of the study, given that of the current run."""
+        """Show the progress of the study, in which the current run has reached `progress`."""
         if self.current is None:
             return
         done = len(self.jobs) - len(self.left) + progress

@@ -7,13 +7,14 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from anchorloc.config import Config, read_saved_config, to_plain
 from anchorloc.engine.evaluation import detect, judge
+from anchorloc.engine.events import Listener, RunEvent, ignore
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
 from anchorloc.engine.preparation import (
@@ -25,6 +26,7 @@ from anchorloc.engine.preparation import (
     say_start,
     show_plan,
 )
+from anchorloc.engine.run_result import Run
 from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
@@ -46,6 +48,7 @@ from anchorloc.files import write_json
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.plan import PlanRequest, plan_rows
 from anchorloc.report import training_charts, write_and_print_report
+from anchorloc.report_folder import ReportFolder
 from anchorloc.startup import say_what_is_late
 from anchorloc.structures import categories_of
 from anchorloc.text import counted, duration, printable
@@ -53,15 +56,20 @@ from anchorloc.text import counted, duration, printable
 MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
+@dataclass(frozen=True)
+class Caller:
+    """The command line or the program that asked for a run."""
+
+    command: str  # as the run's folder records it
+    started: float  # time.perf_counter()
+    console: RunConsole
+    events: Listener = ignore
+
+
 def start_run(
-    out: Path | None,
-    config: Config,
-    command: str,
-    started: float,
-    request: PlanRequest | None = None,
-    force: bool = False,
-) -> int:
-    """Train in a new folder and return the exit status; `started` is the time at which the process began.
+    out: Path | None, config: Config, caller: Caller, request: PlanRequest | None = None, force: bool = False
+) -> Run:
+    """Train in a new folder, until the report is written or a signal or a listener ends the run.
 
     With `request`, `config` gives the data, and the plan the settings. `force` trains even if no box has an anchor. A
     process that torchrun started in place of one that died resumes the run in `out`.
@@ -78,10 +86,10 @@ def start_run(
         (resumes,) = processes.broadcast(out is not None and restarted() and (out / CONFIG).is_file())
         if out is not None and resumes:
             config = config if request is None else read_saved_config(out / CONFIG)  # a plan is not made anew
-            return _resume(out, config, command, started, False, processes, stack)
+            return _resume(out, config, caller, False, processes, stack)
         if processes.first:
             refuse_used_folder(out)
-        console = RunConsole(quiet=not processes.first)
+        console = caller.console
         train, val, test = open_data(config, console)
         concerns = check_boxes(config, (train, val, test), console, force)
         plan = None
@@ -95,15 +103,15 @@ def start_run(
         training.test = test
         say_start(config, train, val, training.learner.not_loaded, console)
         if processes.first:
-            training.saver.folder, lock = create_run_folder(out, config, command)
+            training.saver.folder, lock = create_run_folder(out, config, caller.command)
             stack.callback(lock.release)
             if plan is not None:
                 write_json(training.saver.folder / PLAN, plan_rows(plan.choices))
-        return _run(training, console, started)
+        return _run(training, caller)
 
 
-def resume_run(folder: Path, config: Config, command: str, started: float, allow_changes: bool = False) -> int:
-    """Resume the run in `folder`, with the settings of `read_run_config`, and return the exit status.
+def resume_run(folder: Path, config: Config, caller: Caller, allow_changes: bool = False) -> Run:
+    """Resume the run in `folder`, with the settings of `read_run_config`.
 
     Settings, data and classes must be unchanged, unless `allow_changes`.
 
@@ -112,24 +120,22 @@ def resume_run(folder: Path, config: Config, command: str, started: float, allow
     """
     with process_group(config.train.device) as processes, ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())  # a program that calls this keeps its threads
-        return _resume(folder, config, command, started, allow_changes, processes, stack)
+        return _resume(folder, config, caller, allow_changes, processes, stack)
 
 
 def _resume(
     folder: Path,
     config: Config,
-    command: str,
-    started: float,
+    caller: Caller,
     allow_changes: bool,
     processes: Processes,
     stack: ExitStack,
-) -> int:
+) -> Run:
     """Resume inside a process group; `stack` releases the lock on the folder."""
-    saved = folder / CONFIG
+    saved, console = folder / CONFIG, caller.console
     if processes.first:
         stack.callback(RunLock(folder).release)
         remove_temporaries(folder)
-    console = RunConsole(quiet=not processes.first)
     state = load_last(folder, console.warn, processes.first)
     train, val, test = open_data(config, console, () if state is None else categories_of(state["categories"]))
     concerns = check_prospects(config, train, console, force=True)
@@ -146,8 +152,8 @@ def _resume(
         training.resume(state, console.warn, changes)
         console.print(_resume_sentence(training), highlight=False, soft_wrap=True)
     if processes.first and config != read_saved_config(saved):
-        write_config(folder, config, command)
-    return _run(training, console, started)
+        write_config(folder, config, caller.command)
+    return _run(training, caller)
 
 
 def _resume_sentence(training: Training) -> str:
@@ -179,8 +185,9 @@ def check_changes(folder: Path, changes: Sequence[Change], allowed: bool, consol
         console.print(f"changed: the run was trained with {printable(str(change))}", markup=False, highlight=False)
 
 
-def _run(training: Training, console: RunConsole, started: float) -> int:
+def _run(training: Training, caller: Caller) -> Run:
     """Train, then judge the best weights and write the report."""
+    console, display = caller.console, RunDisplay(caller.console)
     threads, device, folder = torch.get_num_threads(), training.learner.device, training.saver.folder
     if device.type == "cpu":
         say_what_is_late(threads)
@@ -188,22 +195,40 @@ def _run(training: Training, console: RunConsole, started: float) -> int:
     console.print(f"training for {training.config.train.length} on {device} ({threads} threads{shared}) in {folder}")
     if training.config.train.compile:
         console.print("the first steps compile the network, which may take minutes", highlight=False)
+
+    def listen(event: RunEvent) -> None:
+        display(event)
+        caller.events(event)
+
+    training.events = listen
+    report: ReportFolder | None = None
+    stop_signal: int | None = None
     try:
-        with RunDisplay(console) as display:
-            training.events = display
+        with display:
             training.run()
+        report = _report(training, console, caller.started)
     except Stopped as stopped:
+        stop_signal = stopped.signal_number
         console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
         print_command(console, resume_command(folder))
-        return stopped.exit_status
-    _report(training, console, started)
-    return 0
+    best = training.progress.best
+    return Run(
+        folder=folder,
+        metrics={} if report is None else report.metrics,
+        report=None if report is None else report.report,
+        warnings=tuple(dict.fromkeys([*console.warnings, *(() if report is None else report.warnings)])),
+        steps=training.clock.step,
+        best=folder / BEST if best.step else None,
+        best_step=best.step,
+        best_ap=best.ap if best.step else None,
+        stop_signal=stop_signal,
+    )
 
 
-def _report(training: Training, console: RunConsole, started: float) -> None:
+def _report(training: Training, console: RunConsole, started: float) -> ReportFolder | None:
     """Judge best.pt on the test split, or else on val, write the report into the run folder and print its numbers.
 
-    All processes share the inference; the first one does the rest.
+    All processes share the inference; the first one does the rest, and the others return None.
     """
     folder, processes = training.saver.folder, training.processes
     scored = training.val if training.test is None else training.test
@@ -216,7 +241,7 @@ def _report(training: Training, console: RunConsole, started: float) -> None:
     processes.broadcast_model(model.network)
     found = detect(model, scored, processes)
     if not processes.first:
-        return
+        return None
     judgment = judge(model, scored, found, AnalysisOptions(resamples=RESAMPLES, threads=THREADS), MAX_ANALYZED)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
@@ -238,7 +263,7 @@ def _report(training: Training, console: RunConsole, started: float) -> None:
         },
         warnings=[*scored.warnings, *judgment.warnings, *(training.concerns if poor else ())],
     )
-    page = write_and_print_report(folder, judgment, console)
+    report = write_and_print_report(folder, judgment, console)
     if judgment.analysis is None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)
@@ -246,7 +271,8 @@ def _report(training: Training, console: RunConsole, started: float) -> None:
     labels = data_path(training.config)
     if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
         console.print(printable(sentence), highlight=False, markup=False)
-    console.print(f"report: {page} ({total} from start to report)", highlight=False, markup=False)
+    console.print(f"report: {report.report} ({total} from start to report)", highlight=False, markup=False)
+    return report
 
 
 def _choice_facts(training: Training) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -14,33 +15,40 @@ from anchorloc.report.localization import print_localization, write_localization
 from anchorloc.report.markdown import render_markdown
 from anchorloc.report.page import render_page
 from anchorloc.report.terminal import print_evaluation
+from anchorloc.report_folder import ReportFolder, ReportPage
 
 
-def write_and_print_report(folder: Path, judgment: Judgment, console: Console) -> Path:
-    """Write the report into an existing folder, print its numbers, and return the path of the page.
+def write_and_print_report(folder: Path, judgment: Judgment, console: Console) -> ReportFolder:
+    """Write the report into an existing folder, and print its numbers.
 
     Raises:
         InputError: the file system refuses.
     """
-    page = write_report(folder, judgment)
+    report = write_report(folder, judgment)
     print_evaluation(judgment.evaluation, judgment.intervals, console)
     if judgment.localization is not None:
         print_localization(judgment.localization, console)
-    return page
+    return report
 
 
-def write_report(folder: Path, judgment: Judgment) -> Path:
-    """Write metrics.json, report.md, report.html and the CSV tables into an existing folder; return the page's path.
+def write_report(folder: Path, judgment: Judgment) -> ReportFolder:
+    """Write metrics.json, report.md, report.html and the CSV tables into an existing folder.
 
     Raises:
         InputError: the file system refuses.
     """
-    page = folder / "report.html"
-    write_json(folder / "metrics.json", evaluation_json(judgment))
+    page, metrics = folder / "report.html", evaluation_json(judgment)
+    write_json(folder / "metrics.json", metrics)
     write_text(folder / "report.md", render_markdown(judgment))
     if judgment.analysis is not None:
         write_csv_tables(folder, judgment.analysis, judgment.evaluation, judgment.names)
     if judgment.localization is not None:
         write_localization(folder, judgment.localization)
     write_text(page, render_page(judgment))
-    return page
+    return ReportFolder(
+        folder=folder,
+        metrics=json.loads(json.dumps(metrics)),  # as in the file: lists in place of tuples
+        report=ReportPage(page),
+        warnings=tuple(judgment.all_warnings),
+        unreadable=tuple(judgment.unreadable),
+    )

@@ -37,7 +37,8 @@ def case(names: list[str]) -> tuple[Evaluation, Analysis]:
 def test_names_cannot_break_anything(tmp_path: Path, start: int) -> None:
     evaluation, analysis = case(HOSTILE[start : start + 4])
     names = [HOSTILE[i % len(HOSTILE)] for i in range(len(analysis.images))]
-    page = write_report(tmp_path, Judgment("x", evaluation, analysis, names=names)).read_text(encoding="utf-8")
+    write_report(tmp_path, Judgment("x", evaluation, analysis, names=names))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     parsed = Page(page)
     assert not {"script", "img", "b2", "iframe", "object"} & set(parsed.tags)
     assert parsed.tags.count("h1") == 1
@@ -72,7 +73,8 @@ def test_a_terminal_shows_the_intervals_of_the_page() -> None:
 
 def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> None:
     evaluation, analysis = case(["a", "b", "c", "d"])
-    page = write_report(tmp_path, Judgment("x", evaluation, analysis, names=[""] * len(analysis.images))).read_text()
+    write_report(tmp_path, Judgment("x", evaluation, analysis, names=[""] * len(analysis.images)))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     record = json.loads((tmp_path / "metrics.json").read_text())["analysis"]
     markdown = (tmp_path / "report.md").read_text()
     assert [record["errors"][kind]["count"] for kind in ERROR_TYPES] == list(analysis.errors.totals)
