@@ -9,7 +9,7 @@ from typing import Any
 
 from anchorloc.config import Config, TrainSettings, to_plain
 from anchorloc.data import CocoData, LabelData
-from anchorloc.text import about
+from anchorloc.text import about, percent
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 FEW_STEPS = 100  # a run of fewer steps learns little
@@ -24,13 +24,18 @@ def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
         history: the lines of its log.
         data: what `anchorloc doctor` takes to check its data; "" if there is nothing to check.
     """
-    scores = [(row["step"], row["val/AP"], row["val/AP50"]) for row in history if "val/AP" in row]
-    if not scores:
+    validations = [row for row in history if "val/AP" in row]
+    if not validations:
         return ""
-    step, ap, ap50 = scores[-1]
+    scores = [(row["step"], row["val/AP"], row["val/AP50"]) for row in validations]
+    (step, ap, ap50), epoch = scores[-1], validations[-1]["epoch"]
     best_step, best, _ = max(scores, key=lambda one: (one[1], one[0]))
     if max(score[2] for score in scores) < POOR_AP50 and step < FEW_STEPS:
         return f"AP50 is {ap50:.3f} after {step:,} steps, which are few: train longer."
+    if epoch < 1 and best - ap <= RISE:
+        return (
+            f"AP is {ap:.3f} after {step:,} steps, in which the run saw {percent(epoch)} of the images: train longer."
+        )
     if max(score[2] for score in scores) < POOR_AP50:
         check = f"; check with `anchorloc doctor {data}`, and" if data else ", and"
         return (

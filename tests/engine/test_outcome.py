@@ -13,7 +13,7 @@ from anchorloc.engine.outcome import changed_settings, outcome_sentence
 def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
     """Return the log of a run with these APs, 100 steps apart."""
     rows = [
-        {"step": 100 * (place + 1), "val/AP": ap, "val/AP50": ap * 1.5 if ap50 is None else ap50}
+        {"step": 100 * (place + 1), "epoch": 2.0, "val/AP": ap, "val/AP50": ap * 1.5 if ap50 is None else ap50}
         for place, ap in enumerate(scores)
     ]
     return [{"step": 20, "loss": 1.0}, *rows]
@@ -34,8 +34,14 @@ def test_the_sentence_follows_the_validations(scores: tuple[float, ...], expecte
 
 
 def test_a_short_run_is_to_be_longer() -> None:
-    assert outcome_sentence([{"step": 6, "val/AP": 0.0, "val/AP50": 0.0}], "photos") == (
+    assert outcome_sentence([{"step": 6, "epoch": 2.0, "val/AP": 0.0, "val/AP50": 0.0}], "photos") == (
         "AP50 is 0.000 after 6 steps, which are few: train longer."
+    )
+
+
+def test_a_run_of_less_than_an_epoch_is_to_be_longer() -> None:
+    assert outcome_sentence([{"step": 166, "epoch": 0.27, "val/AP": 0.054, "val/AP50": 0.145}], "") == (
+        "AP is 0.054 after 166 steps, in which the run saw 27.0% of the images: train longer."
     )
 
 
