@@ -55,7 +55,7 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!
 
 
 def run(
-    data_or_config: str | os.PathLike[str] | None = None,
+    data_or_config: str | os.PathLike[str] | Config | None = None,
     *overrides: str,
     out: str | os.PathLike[str] | None = None,
     events: Listener | None = None,
@@ -69,8 +69,8 @@ def run(
     is handled.
 
     Args:
-        data_or_config: labeled images of any format, for which settings are chosen, or a YAML file with settings; None
-            for the built-in shapes.
+        data_or_config: labeled images of any format, for which settings are chosen; or settings, as a YAML file or a
+            `Config`. None trains on the built-in shapes.
         overrides: settings as `key=value`, such as "train.length=5 minutes".
         out: new folder of the run, runs/DATE-TIME by default.
         events: called with every step, validation, checkpoint and warning of the training as it happens. If it raises
@@ -82,9 +82,17 @@ def run(
     Raises:
         InputError: data, settings or the file system do not allow it; messages name options as the command does.
     """
-    started = time.perf_counter()
-    words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
-    config, request = _read_settings(words, None if start_from is None else Path(start_from))
+    from anchorloc.config import Config, config_from_plain, to_plain  # --help does not wait for it
+
+    started, request = time.perf_counter(), None
+    if isinstance(data_or_config, Config):
+        if start_from is not None:
+            raise InputError("start_from keeps the settings of its run; give labels or a YAML file, not a Config")
+        words = ["Config", *overrides]
+        config = config_from_plain(to_plain(data_or_config), "the Config", overrides)
+    else:
+        words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
+        config, request = _read_settings(words, None if start_from is None else Path(start_from))
     caller = _program("run", words, started, events, verbose)
     from anchorloc.engine.run import start_run  # loads torch
 

@@ -77,7 +77,7 @@ def test_a_listener_stops_a_run_and_resume_finishes_it(
             raise StopTraining
 
     folder = tmp_path / "run"
-    run = anchorloc.train.run(config, out=folder, events=listen)
+    run = anchorloc.train.run(read_config(config), out=folder, events=listen)
     assert [type(event) for event in events] == [CheckpointSaved, StepDone, StepDone, CheckpointSaved, RunStopped]
     assert (run.stopped, run.steps, run.best, run.report, run.metrics) == (True, 2, None, None, {})
     assert run.stop_signal == CANCELED
@@ -117,6 +117,10 @@ def test_mistakes_are_raised_and_not_printed(config: Path, tmp_path: Path, capsy
         train.run(config, out=taken)
     with pytest.raises(InputError, match=r"no best\.pt or last\.pt"):
         train.run(config, start_from=taken)
+    with pytest.raises(InputError, match=r"'train\.sede=1': train\.sede: unknown key, did you mean 'seed'"):
+        train.run(read_config(config), "train.sede=1")
+    with pytest.raises(InputError, match="start_from keeps the settings of its run"):
+        train.run(read_config(config), start_from=taken)
     with pytest.raises(InputError, match=f"{taken} is not the folder of a run"):
         train.resume(taken)
     with pytest.raises(InputError, match="give a checkpoint, or --detections"):
