@@ -186,13 +186,15 @@ def test_the_commands_of_formats_run(desk: Path) -> None:
 
 
 def test_comparing_is_read(desk: Path) -> None:
-    """Both commands and the study of the page; tests/compare runs studies, and Ray."""
+    """The commands and the study of the page; tests/compare runs studies, Ray, and result files."""
     (desk / "studies").mkdir()
     Path("mine.yaml").write_text("train: {warmup: 10}")
     Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
     assert read_study(Path("studies/study.yaml")).pairs
-    here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
-    assert read_study(here.study).baseline == "ATSS, 1 shape"
+    *of_files, here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
+    assert [len(one.files) for one in of_files] == [2, 3, 2]
+    assert all(one.annotations for one in of_files)
+    assert read_study(Path(here.files[0])).baseline == "ATSS, 1 shape"
     assert with_ray.engine == "ray"
 
 

@@ -103,7 +103,19 @@ def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str
 
 @pytest.mark.parametrize(
     "module",
-    ["assign", "data", "detector", "metrics", "config", "doctor", "doctor.__main__", "evaluate", "compare.__main__"],
+    [
+        "assign",
+        "data",
+        "detector",
+        "metrics",
+        "config",
+        "doctor",
+        "doctor.__main__",
+        "evaluate",
+        "compare.__main__",
+        "compare.result_files.file_comparison",
+        "compare.result_files.writer",
+    ],
 )
 def test_importing_these_loads_no_torch(module: str) -> None:
     done = without_torch().run(f"import sys, anchorloc.{module}; sys.exit('torch' in sys.modules)")

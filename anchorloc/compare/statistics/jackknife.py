@@ -1,8 +1,8 @@
 """How far a difference of two scores depends on the images, by the delete-a-group jackknife.
 
-The images are dealt into K blocks, and every score is computed K times, each time without one block. Both sides lose the
-same images, so what makes an image hard for both cancels. The spread of the K differences gives the variance of the
-difference over sets of images (Shao and Tu, The Jackknife and Bootstrap, 1995, chapter 2.3).
+The images are dealt into K blocks, and every score is computed K times, each time without one block. Both sides lose
+the same images, so what makes an image hard for both cancels. The spread of the K differences gives the variance of
+the difference over sets of images (Shao and Tu, The Jackknife and Bootstrap, 1995, chapter 2.3).
 """
 
 from __future__ import annotations
