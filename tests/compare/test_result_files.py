@@ -19,7 +19,7 @@ from anchorloc.compare.result_files.file_comparison import ComparisonOptions, Fi
 from anchorloc.compare.result_files.named_files import compared_pairs, name_files
 from anchorloc.compare.result_files.terminal import print_comparison
 from anchorloc.compare.result_files.writer import write_comparison
-from anchorloc.data import read_results, read_truth
+from anchorloc.data import CocoSource, read_results, read_truth
 from anchorloc.metrics import evaluate
 from tests.compare.result_file_cases import CLASSES, IMAGES, write, write_case
 from tests.python_processes import without_torch
@@ -41,8 +41,10 @@ def run(case: Path, *words: object) -> int:
     )
 
 
-def compared(case: Path, *words: str, **options: Any) -> FileComparison:
-    return compare_results(name_files(words), ComparisonOptions(case / "val.json", **options))
+def compared(case: Path, *words: str, folder: Path | None = None, **options: Any) -> FileComparison:
+    truth = read_truth(case / "val.json")
+    images = None if folder is None else CocoSource(**vars(truth), folder=folder)
+    return compare_results(name_files(words), truth, ComparisonOptions(case / "val.json", **options), images)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -192,7 +194,7 @@ def test_the_files_of_a_report(case: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_pictures_show_the_errors_that_are_counted(case: Path) -> None:
-    found = compared(case, f"{case}/bad.json", f"{case}/good.json", images=case / "images")
+    found = compared(case, f"{case}/bad.json", f"{case}/good.json", folder=case / "images")
     for number, image in enumerate(found.differing[0][:4]):
         for picture, errors in zip(
             found.pictures[2 * number : 2 * number + 2], (image.theirs, image.ours), strict=True
@@ -203,7 +205,7 @@ def test_pictures_show_the_errors_that_are_counted(case: Path) -> None:
 
 
 def test_an_image_that_cannot_be_read_is_said(case: Path, tmp_path: Path) -> None:
-    found = compared(case, f"{case}/bad.json", f"{case}/good.json", images=tmp_path)
+    found = compared(case, f"{case}/bad.json", f"{case}/good.json", folder=tmp_path)
     assert not found.pictures
     assert any(warning.startswith("an image is not shown: ") for warning in found.warnings)
 
@@ -247,6 +249,7 @@ MISTAKES: list[tuple[list[str], str]] = [
         "two files of a have the same content, so they are not results of two",
     ),
     (["good=bad.json", "good.json"], "two files are named good; give "),
+    (["good.json", "good=bad.json"], "two files are named good; give "),
     (["=good.json", "bad.json"], "lacks a name or a file; give name=FILE"),
     (["good.json", "none.json"], "none.json does not exist"),
     (["good.json", "bad.json", "--reference", "goood"], "--reference: there is no name 'goood'; did you mean 'good'?"),
@@ -258,6 +261,8 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["good.json", "bad.json", "--images", "nowhere"], "the image folder nowhere does not exist; correct --images"),
     (["good.json", "bad.json", "--engine", "ray"], "--engine needs a study; remove it"),
     (["study.yaml", "good.json"], "is a study; give it alone, or give result files with --annotations"),
+    (["good.json", "images"], "images is no result file; give result files only, or checkpoints and folders of"),
+    (["good.json", "bad.json", "--split", "test"], "--split needs checkpoints; remove it"),
     (["good.json", "bad.json", "--json", "bad.json"], "bad.json exists already; give another --json"),
 ]
 
@@ -267,7 +272,8 @@ def test_mistakes(
     case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     write(case / "other.json", [{"image_id": 99, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 0.5}])
-    (case / "empty.json").write_text("", encoding="utf-8")
+    for name in ("empty.json", "study.yaml"):
+        (case / name).write_text("", encoding="utf-8")
     paths = {path.name for path in case.iterdir()}
     named = ["=".join(str(case / part) if part in paths else part for part in word.split("=")) for word in words]
     assert run(case, *named, "--out", tmp_path / "out") == 2
@@ -291,7 +297,7 @@ def test_options_of_the_other_kind(case: Path, tmp_path: Path, capsys: pytest.Ca
     )
     (tmp_path / "study.yaml").write_text("", encoding="utf-8")
     assert run_command(compare.main, [str(tmp_path / "study.yaml"), "--fail-if-worse"]) == 2
-    assert capsys.readouterr().err == "error: --fail-if-worse needs result files; remove it\n"
+    assert capsys.readouterr().err == "error: --fail-if-worse needs result files or checkpoints; remove it\n"
 
 
 def test_hostile_names_stay_text(case: Path, tmp_path: Path) -> None:
@@ -300,9 +306,10 @@ def test_hostile_names_stay_text(case: Path, tmp_path: Path) -> None:
     for category, name in zip(document["categories"], names, strict=False):
         category["name"] = name
     (tmp_path / "data").mkdir()
-    write(tmp_path / "data" / "val.json", document)
+    path = tmp_path / "data" / "val.json"
+    write(path, document)
     files = {name: (case / file,) for name, file in zip(names[3:5], ("good.json", "bad.json"), strict=True)}
-    found = compare_results(files, ComparisonOptions(tmp_path / "data" / "val.json"))
+    found = compare_results(files, read_truth(path), ComparisonOptions(path))
     text = write_comparison(tmp_path, found).read_text(encoding="utf-8")
     assert "script" not in Page(text).tags
     assert not controls(text)

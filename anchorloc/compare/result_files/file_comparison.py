@@ -17,7 +17,7 @@ from anchorloc.compare.result_files.image_groups import group_images
 from anchorloc.compare.result_files.named_files import NamedFiles, compared_pairs, same_content
 from anchorloc.compare.result_files.pair_comparison import PairComparison, compare_files
 from anchorloc.compare.result_files.scored_file import ScoredFile, score_file
-from anchorloc.data import Annotations, CocoSource, read_truth
+from anchorloc.data import Annotations, Source
 from anchorloc.errors import InputError
 from anchorloc.report.picture import DrawnPicture
 from anchorloc.structures import Float64Array
@@ -28,11 +28,10 @@ from anchorloc.text import counted
 class ComparisonOptions:
     """How result files are compared."""
 
-    annotations: Path
+    annotations: Path  # where the boxes come from
     reference: str | None = None  # the name that all others are compared with; None: all pairs
     group_by: str | None = None
     group_by_name: str | None = None
-    images: Path | None = None  # folder of the images
     max_detections: int = 100
     score: float | None = None  # compare F1 at this threshold too
 
@@ -55,7 +54,7 @@ class FileComparison:
     @property
     def unit(self) -> str:
         """Name what is left out together: "image" or "group"."""
-        return "image" if self.options.group_by is self.options.group_by_name is None else "group"
+        return "group" if self.options.group_by or self.options.group_by_name else "image"
 
     @property
     def description(self) -> str:
@@ -80,16 +79,15 @@ class FileComparison:
         return "Verdicts hold for other images like these, and for other trainings of the names with several files."
 
 
-def compare_results(named: NamedFiles, options: ComparisonOptions) -> FileComparison:
-    """Compare the result files of each name on the same annotations.
+def compare_results(
+    named: NamedFiles, truth: Annotations, options: ComparisonOptions, images: Source | None = None
+) -> FileComparison:
+    """Compare the result files of each name on the same annotations; with `images`, the report shows some.
 
     Raises:
         InputError: a file cannot be used or does not belong to the annotations, or an option does not fit them.
     """
     pairs = compared_pairs(list(named), options.reference)
-    if options.images is not None and not options.images.is_dir():
-        raise InputError(f"the image folder {options.images} does not exist; correct --images")
-    truth = read_truth(options.annotations)
     groups = group_images(options.annotations, truth, options.group_by, options.group_by_name)
     limit = options.max_detections
     files = {name: [score_file(path, truth, limit) for path in paths] for name, paths in named.items()}
@@ -100,7 +98,7 @@ def compare_results(named: NamedFiles, options: ComparisonOptions) -> FileCompar
     compared = compare_files(files, pairs, truth.categories, groups, limits, options.score)
     errors = {name: count_errors(some) for name, some in files.items()}
     differing = [most_different(errors[name], errors[against]) for name, against in pairs]
-    pictures, problems = _pictures(pairs, differing, files, truth, options.images)
+    pictures, problems = _pictures(pairs, differing, files, images)
     return FileComparison(
         options=options,
         files=files,
@@ -124,14 +122,12 @@ def _pictures(
     pairs: Sequence[tuple[str, str]],
     differing: Sequence[Sequence[ImageDifference]],
     files: Mapping[str, Sequence[ScoredFile]],
-    truth: Annotations,
-    folder: Path | None,
+    source: Source | None,
 ) -> tuple[list[DrawnPicture], list[str]]:
-    if folder is None:
+    if source is None:
         return [], []
-    source = CocoSource(**vars(truth), folder=folder)
     found = [
-        draw_differences(pair, images, files, source, truth.categories)
+        draw_differences(pair, images, files, source, source.categories)
         for pair, images in list(zip(pairs, differing, strict=True))[:MAX_PAIRS]
     ]
     return [one for drawn, _ in found for one in drawn], [

@@ -25,10 +25,11 @@ def name_files(words: Sequence[str]) -> NamedFiles:
     pairs = [_split(word) for word in words]
     _refuse_missing_or_repeated([path for _, path in pairs])
     stems = Counter(path.stem for name, path in pairs if name is None)
+    given = {name for name, _ in pairs}
     named: dict[str, tuple[Path, ...]] = {}
     for name, path in pairs:
         known = name if name is not None else path.stem if stems[path.stem] == 1 else str(path.with_suffix(""))
-        if name is None and known in named:
+        if name is None and known in {*given, *named}:
             raise InputError(f"two files are named {shorten(known)}; give {path} another name with name={path}")
         named[known] = (*named.get(known, ()), path)
     _refuse_equal_seeds(named)
