@@ -40,9 +40,8 @@ class ScoredFile:
     @cached_property
     def threshold(self) -> float:
         """Return the score threshold of best F1 at IoU 0.5; infinite without a true positive."""
-        _, thresholds, _ = self._ranking
         f1 = self._f1(np.ones(self.match_result.image_count, np.int64))
-        return float(thresholds[np.argmax(f1)]) if self.hits.any() else float("inf")
+        return float(self._ranking.thresholds[np.argmax(f1)]) if self.hits.any() else float("inf")
 
     def values(self, weights: IntArray, limits: Sequence[int], score: float | None) -> Float64Array:
         """Return every score for images that count `weights` times (N,), NaN where there is no box to find.
@@ -52,27 +51,37 @@ class ScoredFile:
         """
         curves = weighted_curves(self.match_result, weights, limits)
         f1 = self._f1(weights)
-        at = [] if score is None else [float(f1[(self._ranking[1] >= score).sum() - 1])]
+        at = [] if score is None else [float(f1[(self._ranking.thresholds >= score).sum() - 1])]
         return np.array(
             [*coco_numbers(curves, limits).values(), float(f1.max()), *at, *known_mean(curves.ap[:, 0], 1).tolist()]
         )
 
     def _f1(self, weights: IntArray) -> Float64Array:
-        """Return F1 of all classes together at each threshold of `_ranking`, and 0 for no detection at the end."""
-        order, _, ends = self._ranking
-        counts = weights[self.match_result.images][order]
-        right = np.cumsum(counts * self.hits[order])[ends]
-        kept = np.cumsum(counts * self.counted[order])[ends]
+        """Return F1 of all classes together at each threshold, and 0 for no detection at the end (P + 1,)."""
+        ranking = self._ranking
+        counts = weights[ranking.images]
+        right = np.cumsum(counts * ranking.hits)[ranking.ends]
+        kept = np.cumsum(counts)[ranking.ends]
         boxes = int(weights[self.match_result.truth_images] @ self.match_result.countable_boxes[0])
-        return np.append(2 * right / (kept + boxes), 0.0) if boxes else np.full(len(ends) + 1, np.nan)
+        return np.append(2 * right / (kept + boxes), 0.0) if boxes else np.full(len(right) + 1, np.nan)
 
     @cached_property
-    def _ranking(self) -> tuple[IntArray, Float64Array, IntArray]:
-        """Return the detections by descending score (D,), the P thresholds, and where each of them ends."""
+    def _ranking(self) -> _Ranking:
         order = np.argsort(-self.scores, kind="stable")
+        order = order[self.counted[order]]
         ranked = self.scores[order]
         ends = np.flatnonzero(np.diff(ranked, append=-np.inf))  # equal scores are kept or dropped together
-        return order, ranked[ends], ends
+        return _Ranking(self.match_result.images[order], self.hits[order], ranked[ends], ends)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """The counted detections by descending score, and the P distinct thresholds."""
+
+    images: IntArray  # (D,)
+    hits: BoolArray  # (D,)
+    thresholds: Float64Array  # (P,)
+    ends: IntArray  # (P,) last detection that each threshold keeps
 
 
 def score_file(path: Path, truth: Annotations, limit: int) -> ScoredFile:
