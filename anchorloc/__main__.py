@@ -17,7 +17,7 @@ COMMANDS: Final = {
     "evaluate": "score a model, or the detections of any tool, and write a report",
     "predict": "detect objects in images: drawn pictures, COCO results, a table",
     "export": "write a trained model as ONNX or torch.export file, and verify it",
-    "compare": "train settings with several seeds each, and test which are better",
+    "compare": "test which settings, or result files of any tool, are better",
     "lab": "show what anchors can find in your data, before you train",
     "doctor": "find and fix annotation errors, or split the data",
     "shapes": "write the built-in scenes as a data set in COCO format",

@@ -199,13 +199,15 @@ def test_the_python_of_the_public_api_runs(desk: Path) -> None:
 
 
 def test_comparing_is_read(desk: Path) -> None:
-    """Both commands and the study of the page; tests/compare runs studies, and Ray."""
+    """The commands and the study of the page; tests/compare runs studies, Ray, and result files."""
     (desk / "studies").mkdir()
     Path("mine.yaml").write_text("train: {warmup: 10}")
     Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
     assert read_study(Path("studies/study.yaml")).pairs
-    here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
-    assert read_study(here.study).baseline == "ATSS, 1 shape"
+    *of_files, here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
+    assert [len(one.files) for one in of_files] == [2, 3, 2, 2, 2]
+    assert [one.annotations is not None for one in of_files] == [True] * 3 + [False] * 2
+    assert read_study(Path(here.files[0])).baseline == "ATSS, 1 shape"
     assert with_ray.engine == "ray"
 
 

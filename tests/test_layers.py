@@ -114,6 +114,8 @@ def test_importing_the_array_libraries_loads_neither_torch_nor_numba(module: str
         "train",
         "evaluate",
         "compare.__main__",
+        "compare.result_files.file_comparison",
+        "compare.result_files.writer",
     ],
 )
 def test_importing_these_loads_no_torch(module: str) -> None:

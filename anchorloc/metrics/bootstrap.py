@@ -55,13 +55,13 @@ def bootstrap(
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         curves = weighted_curves(match_result, weights, limits)
-        return np.array(list(coco_numbers(curves, limits).values())), _known_mean(curves.ap[:, 0], 1)
+        return np.array(list(coco_numbers(curves, limits).values())), known_mean(curves.ap[:, 0], 1)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         drawn = list(pool.map(numbers, image_weights(match_result.image_count, resamples, seed)))
     whole = weighted_curves(match_result, limits=limits)
-    named, means = coco_numbers(whole, limits), _known_mean(whole.ap[:, 0], 1)
+    named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), match_result.classes)
     return Bootstrap(
@@ -92,7 +92,7 @@ def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, fl
         **{f"AR{limit}": curves.recall[:, 0, :, place] for place, limit in enumerate(limits)},
         **{f"AR{letter}": last[:, place] for letter, place in sizes.items()},
     }
-    return {name: float(_known_mean(value)) for name, value in values.items()}
+    return {name: float(known_mean(value)) for name, value in values.items()}
 
 
 def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
@@ -103,7 +103,7 @@ def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
     return Interval(float(max(0, value - high)), float(min(1, value - low)))
 
 
-def _known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
+def known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
     """Return the mean of the entries that are not -1, NaN where there is none."""
     known = values > -1
     with np.errstate(invalid="ignore"):

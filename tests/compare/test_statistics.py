@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from anchorloc.compare.statistics.permutation import MAX_EXACT_SEEDS, family_wise_p, smallest_p
-from anchorloc.compare.statistics.variance_components import VarianceComponents, critical_t, estimate_components
+from anchorloc.compare.statistics.students_t import critical_t, two_sided_p
+from anchorloc.compare.statistics.variance_components import VarianceComponents, estimate_components
 from anchorloc.compare.statistics.verdicts import LEVEL, POWER, Verdict, judge_pairs, mean_estimate, more_seeds, power
 
 Array = NDArray[np.float64]
@@ -27,6 +28,7 @@ SEED_NOISE, IMAGE_NOISE, MIXED = (0.02, 0.02, 0.03), (0.002, 0.25, 0.1), (0.02, 
 )
 def test_students_t_is_that_of_the_tables(freedom: float, p: float, t: float) -> None:
     assert critical_t(p, freedom) == pytest.approx(t, rel=2e-4)
+    assert two_sided_p(-t, freedom) == pytest.approx(p, rel=2e-3)
 
 
 def test_degrees_between_whole_numbers() -> None:

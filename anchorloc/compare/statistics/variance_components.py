@@ -1,15 +1,10 @@
-"""Split the variance of a mean over seeds into seeds, images and their interaction; quantiles of Student's t."""
+"""Split the variance of a mean over seeds into seeds, images and their interaction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from anchorloc.structures import Float64Array
-
-GRID = 2001  # points of the numeric integral
-MAX_FREEDOM = 1000.0  # more degrees of freedom change a quantile by a thousandth at most
 
 
 @dataclass(frozen=True)
@@ -56,24 +51,3 @@ def estimate_components(values: Float64Array, resampled: Float64Array, images: i
     interaction = min(interaction, between, drawn * seeds)  # keeps every variance from going below 0
     freedom = 1 / (1 / (images - 1) + 1 / (len(resampled) - 1))
     return VarianceComponents(between - interaction, drawn - interaction / seeds, interaction, seeds, freedom)
-
-
-def critical_t(p: float, freedom: float) -> float:
-    """Return the t that |T| exceeds with probability `p`, for `freedom` degrees of freedom.
-
-    Raises:
-        ValueError: there is less than 1 degree of freedom.
-    """
-    freedom = min(freedom, MAX_FREEDOM)
-    angle, probability = _distribution(freedom)
-    return float(np.sqrt(freedom) * np.tan(np.interp(1 - p, probability, angle)))
-
-
-def _distribution(freedom: float) -> tuple[Float64Array, Float64Array]:
-    """Return angles and P(|T| <= t) for t = sqrt(freedom) * tan(angle); the density is cos(angle)**(freedom - 1)."""
-    if not freedom >= 1:
-        raise ValueError(f"need at least 1 degree of freedom, got {freedom}")
-    angle = np.linspace(0, np.pi / 2, GRID)
-    density = np.cos(angle).clip(0) ** (freedom - 1)
-    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return angle, mass / mass[-1]

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from anchorloc.compare.statistics.permutation import family_wise_p, smallest_p
-from anchorloc.compare.statistics.variance_components import VarianceComponents, critical_t, estimate_components
+from anchorloc.compare.statistics.students_t import critical_t
+from anchorloc.compare.statistics.variance_components import VarianceComponents, estimate_components
 from anchorloc.structures import Float64Array
 from anchorloc.text import counted
 

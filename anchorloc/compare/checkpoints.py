@@ -1,0 +1,91 @@
+"""Detect with several checkpoints on the same images, to compare them as result files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anchorloc.data import Source, Split
+from anchorloc.data.class_names import match_names
+from anchorloc.data.class_subset import ClassSubset
+from anchorloc.engine.evaluation import detect
+from anchorloc.engine.trained_model import TrainedModel, load_model
+from anchorloc.errors import InputError
+from anchorloc.files import write_json
+from anchorloc.structures import Category, Detections
+from anchorloc.text import first_few, shorten
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedFiles:
+    """The detections of each checkpoint as a result file, and the images and boxes that they belong to."""
+
+    named: dict[str, tuple[Path, ...]]
+    truth: ClassSubset
+    warnings: tuple[str, ...]  # about classes that are left out
+
+
+def detect_all(checkpoints: Mapping[str, Sequence[Path]], split: Split, folder: Path) -> DetectedFiles:
+    """Detect with every checkpoint on a split of the data of the last one, and write result files into `folder`.
+
+    Only classes that all checkpoints and the data know are kept, matched by name.
+
+    Raises:
+        InputError: a checkpoint or the data cannot be used, or they have no class in common.
+    """
+    models = {name: [load_model(path) for path in paths] for name, paths in checkpoints.items()}
+    last_name, last = list(models.items())[-1]
+    source: Source = last[-1].config.data.open(split)
+    kept, warnings = _common(models, source.categories, last_name)
+    truth = ClassSubset(source, kept, ("the checkpoints", "the data"))
+    truth.check_images()
+    named = {}
+    number = 0
+    for name, some in models.items():
+        files = []
+        for model in some:
+            number += 1
+            found, _ = detect(model, ClassSubset(source, model.categories, (shorten(name), "the data")))
+            files.append(folder / f"detections-{number}.json")
+            write_json(files[-1], [row for one in found for row in _rows(one, model, kept)])
+        named[name] = tuple(files)
+    return DetectedFiles(named, truth, tuple(warnings))
+
+
+def _common(
+    models: Mapping[str, Sequence[TrainedModel]], known: Sequence[Category], last: str
+) -> tuple[tuple[Category, ...], list[str]]:
+    """Return the classes of the data that all models know, and a warning for each name that lacks some."""
+    warnings, lacking = [], set[int]()
+    for name, some in models.items():
+        for model in some:
+            places = match_names(known, model.categories, ("the data", shorten(name)))
+            missing = [place for place, label in enumerate(places) if label is None]
+            if missing:
+                names = first_few([shorten(known[place].shown_name) for place in missing])
+                warnings.append(f"{shorten(name)} does not know {names}; the comparison leaves these classes out")
+            lacking |= set(missing)
+    kept = tuple(category for place, category in enumerate(known) if place not in lacking)
+    if not kept:
+        raise InputError(f"the checkpoints and the data of {shorten(last)} have no class in common; compare others")
+    return kept, list(dict.fromkeys(warnings))
+
+
+def _rows(found: Detections, model: TrainedModel, kept: Sequence[Category]) -> list[dict[str, Any]]:
+    """Return the detections of an image in COCO's result format, without other classes than `kept`."""
+    ids = {category.name: category.id for category in kept}
+    names = [category.name for category in model.categories]
+    return [
+        {
+            "image_id": found.image_id,
+            "category_id": ids[names[label]],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": score,
+        }
+        for (x1, y1, x2, y2), label, score in zip(
+            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
+        )
+        if names[label] in ids
+    ]
