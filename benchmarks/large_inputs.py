@@ -4,8 +4,9 @@
   torchvision's matrix of overlaps alone would take 36 bytes per pair, 180 GB.
 - A COCO file of 500,000 annotations: read, and then used by two loader workers. The memory of the workers is their
   private memory, which they do not share with the process that read the file.
+- The same file checked by the doctor, without the image files.
 
-Each task runs in a process of its own, its imports included.
+Each task runs in a process of its own, its imports included. `--only JOB` prints one of them and writes no table.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.timing import RESULTS, write_table
 
 BOXES, SIDE = 50_000, 1008  # px
 ANNOTATIONS = 500_000
+JOBS = ("match", "suppress", "evaluate", "read", "doctor")
 
 
 def crowded_boxes(count: int, seed: int = 0) -> np.ndarray:
@@ -93,6 +95,14 @@ def read(path: Path) -> str:
     return f"{seen[0][0]:,} boxes in {own:.0f} MiB; a worker {more:.0f} MiB more of its own"
 
 
+def doctor(path: Path) -> str:
+    """Check the file."""
+    from anchorloc.doctor import diagnose, read_document
+
+    diagnosis = diagnose([read_document(path)])
+    return f"{len(diagnosis.tables[0].rows):,} boxes, {len(diagnosis.findings.cases)} kinds of findings"
+
+
 def peak() -> float:
     """Return the peak memory of this process in MiB; getrusage would include its parent's."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -108,7 +118,8 @@ def private() -> float:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run every job in a process of its own, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--job", choices=["match", "suppress", "evaluate", "read"], help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=JOBS, metavar="JOB", help=f"run one of {', '.join(JOBS)}")
+    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.job:
@@ -118,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "suppress": suppress,
             "evaluate": evaluate,
             "read": lambda: read(arguments.file),
+            "doctor": lambda: doctor(arguments.file),
         }
         words = jobs[arguments.job]()
         print(
@@ -127,8 +139,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "many.json"
         file.write_text(json.dumps(coco_like(60_000, ANNOTATIONS)), encoding="utf-8")
-        rows = [row(job, file) for job in ("match", "suppress", "evaluate", "read")]
-    write_table(rows, RESULTS / "large_inputs.csv", ("pycocotools",))
+        rows = [row(job, file) for job in ([arguments.only] if arguments.only else JOBS)]
+        megabytes = file.stat().st_size / 1e6
+    print(f"{megabytes:.0f} MB of JSON", *rows, sep="\n")
+    if not arguments.only:
+        write_table(rows, RESULTS / "large_inputs.csv", ("pycocotools",))
 
 
 def row(job: str, file: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from anchorloc.errors import InputError
@@ -60,6 +60,9 @@ def match_all_names(
             for some, side in zip((only_given, only_known), sides, strict=True)
             if some
         ]
+        alike = alike_names(category.name for category in (*only_given, *only_known))
+        if alike:
+            clauses.append(f"where {' and '.join(map(short_repr, alike[0]))} differ in blanks or letter case alone")
         raise InputError(f"the categories of {sides[0]} and {sides[1]} differ, {', '.join(clauses)}; {advice}")
     return found
 
@@ -70,6 +73,19 @@ def doubled_names(categories: Sequence[Category]) -> dict[str, list[Category]]:
     for category in categories:
         found.setdefault(category.name, []).append(category)
     return {name: some for name, some in found.items() if len(some) > 1}
+
+
+def plainly(name: str) -> str:
+    """Return a name without what spellings of one class differ in: letter case and blanks."""
+    return "".join(name.split()).casefold()
+
+
+def alike_names(names: Iterable[str]) -> list[list[str]]:
+    """Return the groups of different names that are equal but for blanks and letter case."""
+    groups: dict[str, dict[str, None]] = {}
+    for name in names:
+        groups.setdefault(plainly(name), {})[name] = None
+    return [list(group) for group in groups.values() if len(group) > 1]
 
 
 def root_row(categories: Sequence[Any], annotations: Sequence[Any]) -> int | None:

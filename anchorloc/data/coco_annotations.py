@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from anchorloc.data.class_names import doubled_names, drop_root, root_row
+from anchorloc.data.class_names import alike_names, doubled_names, drop_root, root_row
 from anchorloc.data.coco_reader import (
     BoxColumns,
     Ids,
@@ -158,12 +158,15 @@ def has_size(boxes: FloatArray) -> BoolArray:
 
 
 def _odd_classes(category_items: list[dict[str, Any]], categories: Sequence[Category], root: int | None) -> list[str]:
-    """Report names that several classes share, and the root category of an export."""
+    """Report names that several classes share or nearly share, and the root category of an export."""
     sentences = []
     if shared := doubled_names(categories):
         ids = {name: first_few([short_repr(category.id) for category in some]) for name, some in shared.items()}
         shown = first_few([f"{short_repr(name)} (ids {those})" for name, those in ids.items()])
         sentences.append(f"several categories have one name and count as different classes: {shown}")
+    for names in alike_names(category.name for category in categories):
+        shown = " and ".join(short_repr(name) for name in names)
+        sentences.append(f"{shown} are different classes, though they differ in blanks or letter case alone")
     if root is not None:
         name, category_id = (short_repr(category_items[root][key]) for key in ("name", "id"))
         sentences.append(

@@ -93,13 +93,14 @@ def _read_table(
         labels = _labels_of_categories(content, path, categories)
     images = {image_id: index for index, image_id in enumerate(image_ids)}
     label_of = _label_reader(categories, labels, _class_advice(items, list(labels)))
-    image_of_stem = {PurePath(name).stem: image_id for name, image_id in zip(names, image_ids, strict=True)}
 
     def row(item: Any) -> tuple[float, ...]:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
         image_id = item.get("image_id")
-        image = index_of(image_id, images, "image_id", _image_advice(image_id, image_of_stem))
+        known = type(image_id) in (int, str) and image_id in images
+        advice = "" if known else _image_advice(image_id, names, image_ids)
+        image = index_of(image_id, images, "image_id", advice)
         return image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))
 
     table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
@@ -131,12 +132,13 @@ def _labels_of_categories(content: dict[str, Any], path: Path, categories: tuple
     return {one.id: label for one, label in zip(listed, labels, strict=True) if label is not None}
 
 
-def _image_advice(value: Any, image_of_stem: dict[str, Id]) -> str:
+def _image_advice(value: Any, names: Sequence[str], image_ids: Sequence[Id]) -> str:
     """Return what to do about an unknown image id, which may be the name of an image file."""
-    if type(value) is not str or PurePath(value).stem not in image_of_stem:
+    stem = PurePath(value).stem if type(value) is str else ""
+    image_id = next((one for name, one in zip(names, image_ids, strict=True) if PurePath(name).stem == stem), None)
+    if not stem or image_id is None:
         return ADVICE
-    image_id = short_repr(image_of_stem[PurePath(value).stem])
-    return f"it names the file of the image with the id {image_id}; write the id of the image, not its file"
+    return f"it names the file of the image with the id {short_repr(image_id)}; write the id of the image, not its file"
 
 
 def _class_advice(items: list[Any], known: list[Id]) -> str:

@@ -14,23 +14,18 @@ TAIL: Final = 4096  # bytes that are searched for it; other data may follow
 MOST_MISSING: Final = 0.05  # fraction of the rows; an image that lacks more is refused
 
 
-def is_cut_off(path: Path) -> bool:
-    """Return whether a JPEG lacks its end, so that Pillow refuses to decode it."""
+def may_lack_end(path: Path) -> bool:
+    """Return whether the last bytes of a JPEG lack the marker of its end; decoding it decides."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL))
-        if END in file.read():
-            return False
-    try:
-        with Image.open(path, formats=("JPEG",)) as image:
-            image.load()
-    except OSError:
-        return True
-    return False
+        return END not in file.read()
 
 
 def loaded(image: Image.Image, path: Path | None) -> Image.Image:
-    """Decode an image that was opened from `path`; a JPEG that lacks its end is decoded as far as it goes.
+    """Decode an image that was opened from `path`, and return it.
+
+    For a JPEG that lacks its end, another image is returned, which is decoded as far as it goes.
 
     Raises:
         OSError: it cannot be decoded, or over 5% of its rows are missing.

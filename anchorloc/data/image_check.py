@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.data.band_values import choose_bands, opacity, to_bytes
-from anchorloc.data.cut_off_jpeg import is_cut_off
+from anchorloc.data.cut_off_jpeg import may_lack_end
 from anchorloc.data.image_settings import ImageSettings
-from anchorloc.data.images import Header, needs_turning, open_image, read_header, read_image, refuse_unreadable
+from anchorloc.data.images import Header, OpenedImage, needs_turning, open_image, read_header, refuse_unreadable
 from anchorloc.errors import ItemError
-from anchorloc.structures import FloatArray, Size
+from anchorloc.structures import FloatArray, Pixels, Size
 from anchorloc.text import counted, first_few, percent
 
 DECODED: Final = 16  # files that a check before training decodes, if their content may be lost
@@ -53,6 +53,26 @@ def may_lose(header: Header, settings: ImageSettings) -> bool:
     return header.bits > 8 or (header.has_alpha and settings.bands is None)
 
 
+@dataclass(frozen=True, eq=False)
+class WholeImage:
+    """An image file that was decoded once."""
+
+    pixels: Pixels
+    cut_off: bool  # whether it is a JPEG without its end
+    content: Content | None  # None if reading cannot lose any
+
+
+def read_whole(path: Path, settings: ImageSettings) -> WholeImage:
+    """Decode an image file to RGB, and compare its values with the pixels that they become.
+
+    Raises:
+        ItemError: as `read_image`.
+    """
+    with open_image(path, settings.max_pixels) as opened:
+        content = _content(opened, settings) if may_lose(opened.header, settings) else None
+        return WholeImage(opened.rgb(None, settings), opened.cut_off, content)
+
+
 def read_content(path: Path, settings: ImageSettings) -> Content:
     """Decode an image file, and compare its values with the pixels that they become.
 
@@ -60,9 +80,13 @@ def read_content(path: Path, settings: ImageSettings) -> Content:
         ItemError: as `read_image`.
     """
     with open_image(path, settings.max_pixels) as opened:
-        header = opened.header
-        refuse_unreadable(header, settings)
-        values = opened.values()
+        return _content(opened, settings)
+
+
+def _content(opened: OpenedImage, settings: ImageSettings) -> Content:
+    header = opened.header
+    refuse_unreadable(header, settings)
+    values = opened.values
     rows = values.reshape(1, -1, values.shape[2])
     values = rows[:, :: -(-rows.shape[1] // VALUES)]
     chosen = choose_bands(values, header.has_alpha, settings)
@@ -170,9 +194,11 @@ class ImageCheck:
             self.with_bands.append(name)
         if header.pages > 1:
             self.with_pages.append(name)
-        if header.format == "JPEG" and is_cut_off(path):
-            read_image(path, declared, self.settings)  # refuses a file that lacks much
-            self.cut_off.append(name)
+        if header.format == "JPEG" and may_lack_end(path):
+            with open_image(path, self.settings.max_pixels) as opened:
+                opened.rgb(declared, self.settings)  # refuses a file that lacks much
+                if opened.cut_off:
+                    self.cut_off.append(name)
         if may_lose(header, self.settings):
             self.candidates.append((name, path, header.bits))
 

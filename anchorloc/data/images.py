@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,8 +82,8 @@ class OpenedImage:
     page: TiffPage | None = None  # the first page, if the file is a TIFF
     path: Path | None = None
 
-    @property
-    def header(self) -> Header:
+    @cached_property
+    def header(self) -> Header:  # Pillow forgets how the file stores its pixels once it has decoded them
         image, page = self.image, self.page
         if image is None:
             assert page is not None
@@ -102,11 +102,22 @@ class OpenedImage:
             pages=_pages(image) if page is None else page.pages,
         )
 
+    @cached_property
     def values(self) -> NDArray[Any]:
-        """Return the values (H, W, C) of all bands, as `band_values` does."""
-        image = self.page if self.image is None else self.image
+        """The values (H, W, C) of all bands, as `band_values` gives them; asked for before the pixels."""
+        image = self._decoded if self.image is not None and self.image.format == "JPEG" else self.image or self.page
         assert image is not None
         return band_values(image, self.path)
+
+    @cached_property
+    def _decoded(self) -> Image.Image:
+        assert self.image is not None
+        return loaded(self.image, self.path)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a JPEG lacks its end, and is read without its last rows."""
+        return self.image is not None and self.image.format == "JPEG" and self._decoded is not self.image
 
     def rgb(self, declared: Size | None, settings: ImageSettings) -> Pixels:
         """Return RGB pixels, as `read_image` does."""
@@ -114,9 +125,9 @@ class OpenedImage:
         turns = needs_turning(header, declared, settings.orientation)
         refuse_unreadable(header, settings)
         if self.image is None or settings.bands or (settings.window and header.bits > 8):
-            pixels = to_rgb(self.values(), header.has_alpha, header.bits, settings)
+            pixels = to_rgb(self.values, header.has_alpha, header.bits, settings)
         else:
-            pixels = rgb_of_pillow(loaded(self.image, self.path), header.bits)
+            pixels = rgb_of_pillow(self._decoded, header.bits)
         return turned(pixels, header.orientation) if turns else pixels
 
 

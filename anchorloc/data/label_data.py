@@ -127,16 +127,6 @@ class Splits(Protocol):
     def open(self, split: Split) -> Source: ...
 
 
-def open_both(data: Splits) -> tuple[Source, Source]:
-    """Return train and val; labels that hold both are read once.
-
-    Raises:
-        InputError: as `open` of the data.
-    """
-    train, val, _ = open_all(data)
-    return train, val
-
-
 def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
     """Return train, val, and test if there is one; labels that hold them are read once.
 

@@ -24,10 +24,10 @@ from rich.console import Console
 
 from anchorloc.cli import command_parser, positive_float, run_command
 from anchorloc.config import read_image_settings
-from anchorloc.data import read, write
+from anchorloc.data import LabeledData, read, write
 from anchorloc.data.class_names import drop_root
 from anchorloc.data.formats import READERS, WRITERS
-from anchorloc.data.formats.writing import WITH_SCORES
+from anchorloc.data.formats.writing import COCO_FILES, WITH_SCORES
 from anchorloc.data.image_settings import KEYS
 from anchorloc.data.label_data import read_detections
 from anchorloc.doctor import (
@@ -66,12 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     documents, data, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
     for sentence in sentences if arguments.json != STDOUT else ():
         print(printable(sentence))
+    one_file = _one_file(arguments.annotations, documents, data)
     if arguments.val is not None:
-        _refuse_several(documents, "--val")
+        _refuse_several(documents, "--val", one_file)
         val = read_document(arguments.val, arguments.val_images or arguments.images)
         documents = [replace(documents[0], split="train"), replace(val, split="val")]
     elif writes:
-        _refuse_several(documents, "--fix and --split")
+        _refuse_several(documents, "--fix and --split", one_file)
     documents = [replace(document, reading=reading) for document in documents]
     if arguments.decode and all(document.folder is None for document in documents):
         raise InputError("--decode needs --images DIR")
@@ -82,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(json_rows(findings_json(diagnosis)))
     else:
         print_diagnosis(diagnosis, console)
+        if len(documents) > 1 and any("--fix" in rule.advice for rule in diagnosis.findings.cases):
+            advice = one_file if arguments.val is None else f"for val: `anchorloc doctor {arguments.val} --fix OUT`"
+            print(printable(f"--fix takes one file; {advice}"))
     if arguments.json not in (None, STDOUT):
         write_json_rows(arguments.json, findings_json(diagnosis))
     if arguments.csv is not None:
@@ -89,7 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.fix is not None:
         conversion = chosen_conversion(arguments, diagnosis)
         diagnosis, counts = repair(
-            diagnosis, arguments.stride, arguments.decode, conversion, arguments.drop_missing, arguments.drop_root
+            diagnosis,
+            arguments.stride,
+            arguments.decode,
+            conversion,
+            drop_missing=arguments.drop_missing,
+            drop_root=arguments.drop_root,
+            drop_boxes=arguments.drop_boxes,
         )
         write_json_rows(arguments.fix, diagnosis.documents[0].content)
         print(f"\nwrote {printable(str(arguments.fix))}:")
@@ -124,13 +134,21 @@ def _convert_detections(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_several(documents: Sequence[CocoDocument], options: str) -> None:
+def _one_file(source: Path, documents: Sequence[CocoDocument], data: LabeledData | None) -> str:
+    """Return the command that checks the first split of labels alone."""
+    first = documents[0]
+    images = "" if first.folder is None else f" --images {first.folder}"
+    if data is None or data.format == "COCO":
+        return f"give it: `anchorloc doctor {first.path}{images}`"
+    path = Path("DIR", COCO_FILES.format(first.split))
+    return f"make one for each split: `anchorloc doctor {source} --convert coco DIR`, then give {path}{images}"
+
+
+def _refuse_several(documents: Sequence[CocoDocument], options: str, advice: str) -> None:
     """Raise InputError if the labels have splits already."""
     if len(documents) > 1:
         splits = ", ".join(document.split for document in documents)
-        raise InputError(
-            f"{options} need one file, but the labels have {splits}; give one, as --convert coco DIR writes"
-        )
+        raise InputError(f"{options} take one file, but the labels have {splits}; {advice}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -194,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
         "--drop-missing",
         action="store_true",
         help="with --fix, remove images whose files are missing or not read, and their boxes",
+    )
+    outputs.add_argument(
+        "--drop-boxes", action="store_true", help="with --fix, remove boxes of other numbers than x, y, width, height"
     )
     outputs.add_argument(
         "--drop-root", action="store_true", help="with --fix or --convert, remove the root category of Roboflow"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.data.class_names import root_row
+from anchorloc.data.class_names import alike_names, plainly, root_row
 from anchorloc.data.coco_fields import Id
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
@@ -60,7 +60,7 @@ def check_images(document: CocoDocument, table: AnnotationTable, findings: Findi
 
 
 def check_names(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:
-    """Report categories that have the name of an earlier one."""
+    """Report categories that have the name of an earlier one, or one that differs in blanks or letter case alone."""
     reporter, first = Reporter(findings, document, "categories"), dict[str, Category]()
     for row, category in zip(table.category_rows, table.categories, strict=True):
         earlier = first.setdefault(category.name, category)
@@ -68,6 +68,10 @@ def check_names(document: CocoDocument, table: AnnotationTable, findings: Findin
             reporter.add(
                 Rule.SAME_CATEGORY_NAME, row, f"{short_repr(category.name)}, as category {short_repr(earlier.id)}"
             )
+    row_of = {category.name: row for row, category in zip(table.category_rows, table.categories, strict=True)}
+    for first_name, *others in alike_names(row_of):
+        for name in others:
+            reporter.add(Rule.ALIKE_NAME, row_of[name], f"{short_repr(name)}, like {short_repr(first_name)}")
 
 
 def check_categories(train: _Annotated, other: _Annotated, findings: Findings) -> None:
@@ -81,10 +85,11 @@ def check_categories(train: _Annotated, other: _Annotated, findings: Findings) -
         reporter = Reporter(findings, document, "categories")
         by_name = {category.name: category for category in there.categories}
         unmatched = {category.id: category.name for category in there.categories if category.name not in here}
+        by_spelling = {plainly(name): name for name in unmatched.values()}
         for row, category in zip(table.category_rows, table.categories, strict=True):
             name, same = short_repr(category.name), by_name.get(category.name)
             if same is None:
-                renamed = unmatched.get(category.id)
+                renamed = by_spelling.get(plainly(category.name), unmatched.get(category.id))
                 difference = f"not in {split}" if renamed is None else f"but {short_repr(renamed)} in {split}"
                 reporter.add(Rule.CATEGORIES_DIFFER, row, f"{name}, {difference}")
             elif differ and (category.shares_name or same.shares_name):

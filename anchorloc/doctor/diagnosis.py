@@ -19,7 +19,7 @@ from anchorloc.doctor.class_checks import (
 )
 from anchorloc.doctor.class_shares import check_class_shares
 from anchorloc.doctor.copied_labels import check_copied_boxes, check_copied_labels
-from anchorloc.doctor.document import CocoDocument
+from anchorloc.doctor.document import CocoDocument, not_finite
 from anchorloc.doctor.duplicate_images import ImageFile, check_duplicate_images
 from anchorloc.doctor.file_checks import check_items
 from anchorloc.doctor.findings import Findings
@@ -28,6 +28,7 @@ from anchorloc.doctor.overlaps import check_overlaps
 from anchorloc.doctor.polygons import check_polygons
 from anchorloc.doctor.rules import Rule
 from anchorloc.errors import InputError
+from anchorloc.text import counted
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -59,8 +60,7 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
     for document in documents:
         run = _Runner(document, findings)
         if document.nan_literals:
-            words = sorted(set(document.nan_literals))
-            findings.add(Rule.NOT_JSON, document, "", -1, f"{len(document.nan_literals):,} times {' and '.join(words)}")
+            findings.add(Rule.NOT_JSON, document, "", -1, _literals(document))
         table = run(check_items, document, findings) or AnnotationTable.empty()
         readable = None if document.folder is None else run(check_image_files, document, table, findings, decode)
         files.append(readable or [])
@@ -86,6 +86,12 @@ def diagnose(documents: Sequence[CocoDocument], stride: float = 8, decode: bool 
         run(check_shared_images, train, other, findings, files_compared=compared)
     run(check_copied_labels, list(zip(documents, tables, strict=True)), findings)
     return Diagnosis(findings, documents, tables, files)
+
+
+def _literals(document: CocoDocument) -> str:
+    words = " and ".join(sorted(set(document.nan_literals)))
+    place = not_finite(document.content)
+    return f"{counted(len(document.nan_literals), 'time')} {words}{place and f', first at {place}'}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -134,11 +135,25 @@ def write_json_rows(path: Path, content: Mapping[str, Any]) -> None:
     """
     try:
         text = json_rows(content)
-    except (ValueError, RecursionError):
-        raise InputError(
-            f"{path} cannot be written: a number is NaN or infinite, or a value nests too deep; correct the annotations"
-        ) from None
+    except ValueError:
+        place = not_finite(content)
+        raise InputError(f"{path} cannot be written: {place} is NaN or infinite; correct it, or leave it out") from None
+    except RecursionError:
+        raise InputError(f"{path} cannot be written: a value nests too deep; leave it out") from None
     write_text(path, text)
+
+
+def not_finite(value: Any, place: str = "") -> str:
+    """Return where in a JSON value the first number is that is NaN or infinite, such as images[3].score; "" if none."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else place
+    if isinstance(value, list):
+        found = (not_finite(one, f"{place}[{row}]") for row, one in enumerate(value))
+    elif isinstance(value, dict):
+        found = (not_finite(one, f"{place}.{key}".lstrip(".")) for key, one in value.items())
+    else:
+        return ""
+    return next(filter(None, found), "")
 
 
 def json_rows(content: Mapping[str, Any]) -> str:

@@ -13,7 +13,20 @@ from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Rule
 
 JsonObject = dict[str, Any]
-FixCounts = Counter[tuple[str, str]]  # (a noun phrase in the singular, what was done to it)
+
+
+class FixCounts(Counter[tuple[str, str]]):
+    """The number of fixes of each kind: (a noun phrase in the singular, what was done to it)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.examples: dict[tuple[str, str], str] = {}  # the first item of each kind
+
+    def count(self, what: str, action: str, number: int, example: str = "") -> None:
+        """Count fixes of a kind."""
+        if number:
+            self[what, action] += number
+            self.examples.setdefault((what, action), example)
 
 
 @dataclass(eq=False)
@@ -39,7 +52,7 @@ class EditableDocument:
         """Remove the rows that are not removed yet."""
         new = set(rows) - self.removed[name]
         self.removed[name] |= new
-        self._count(what, action, len(new))
+        self._count(name, new, what, action)
 
     def remove_by_rule(self, name: str, rule: Rule) -> None:
         """Remove the rows that break a rule."""
@@ -53,7 +66,7 @@ class EditableDocument:
         for row in rows:
             item = self.lists[name][row]
             self.lists[name][row] = {**item, **change(item)}  # a new object, since `document` keeps the old one
-        self._count(what, action, len(rows))
+        self._count(name, rows, what, action)
 
     def edit_by_rule(self, name: str, rule: Rule, action: str, change: Callable[[JsonObject], JsonObject]) -> None:
         """Edit the rows that break a rule."""
@@ -70,9 +83,9 @@ class EditableDocument:
         lists = {name: [item for _, item in self.items(name)] for name in NOUNS}
         return self.document.with_content({**self.document.content, **lists})
 
-    def _count(self, what: str, action: str, number: int) -> None:
-        if number:
-            self.counts[what, action] += number
+    def _count(self, name: str, rows: Collection[int], what: str, action: str) -> None:
+        example = self.document.describe(name, min(rows)) if rows else ""
+        self.counts.count(what, action, len(rows), example)
 
 
 def setter(**values: Any) -> Callable[[JsonObject], JsonObject]:

@@ -21,6 +21,7 @@ from anchorloc.data.coco_fields import (
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.image_paths import check_file_name
 from anchorloc.doctor.annotation_table import NO_LABEL, AnnotationTable
+from anchorloc.doctor.box_forms import holds_numbers
 from anchorloc.doctor.document import NOUNS, CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter, without_advice
 from anchorloc.doctor.rules import Rule
@@ -182,7 +183,7 @@ def _box(reporter: Reporter, row: int, bbox: Any) -> tuple[float, float, float, 
 def _box_rule(bbox: Any) -> Rule:
     """Return the rule broken by a box that `checked_box` refused."""
     if type(bbox) is not list or len(bbox) != 4 or any(type(value) not in (int, float) for value in bbox):
-        return Rule.BAD_BOX
+        return Rule.ODD_BOX if holds_numbers(bbox) else Rule.BAD_BOX
     far = not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in bbox)
     return Rule.FAR_BOX if far else Rule.NEGATIVE_BOX
 

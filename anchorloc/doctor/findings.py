@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -48,10 +48,11 @@ class Findings:
         """Return the rows of a list that break a rule."""
         return {case.row for case in self.cases.get(rule, ()) if case.list_name == list_name}
 
-    def forget(self, rule: Rule, list_name: str, row: int) -> None:
-        """Remove the cases of a rule in one row, which has been fixed."""
-        cases = self.cases[rule]
-        cases[:] = [case for case in cases if (case.list_name, case.row) != (list_name, row)]
+    def forget(self, rule: Rule, list_name: str, rows: Set[int]) -> None:
+        """Remove the cases of a rule in rows of a list, which have been fixed."""
+        if rows:
+            cases = self.cases[rule]
+            cases[:] = [case for case in cases if case.list_name != list_name or case.row not in rows]
 
     def keep(self, only: Collection[str], skip: Collection[str]) -> None:
         """Forget the cases of rules that are not in `only`, unless that is empty, or are in `skip`; both have keys.

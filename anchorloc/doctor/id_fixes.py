@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import PurePosixPath
 from typing import Any
 
 from anchorloc.data.coco_fields import Id, whole_number
 from anchorloc.doctor.document import NOUNS
-from anchorloc.doctor.editable_document import EditableDocument, setter
+from anchorloc.doctor.editable_document import EditableDocument, JsonObject, setter
 from anchorloc.doctor.rules import Rule
 
 REFERENCES = {"images": ("image_id", Rule.UNKNOWN_IMAGE), "categories": ("category_id", Rule.UNKNOWN_CATEGORY)}
@@ -61,22 +62,35 @@ def _as_id(value: Any) -> Id | None:
 
 
 def _retarget(editable: EditableDocument, name: str, key: str, rule: Rule) -> None:
-    """Correct references that write an id in another type, such as "2" or 2.0 for 2, and remove all others."""
+    """Correct references that write an id in another type, such as "2" or 2.0 for 2, or a name; remove all others."""
     found = editable.findings.rows(rule, "annotations") - editable.removed["annotations"]
     if not found:
         return
-    targets: dict[str, set[Id]] = defaultdict(set)
+    by_id: dict[str, set[Id]] = defaultdict(set)
+    by_name: dict[str, set[Id]] = defaultdict(set)  # names of files or classes
     for _, item in editable.items(name):
-        targets[str(item["id"])].add(item["id"])
+        by_id[str(item["id"])].add(item["id"])
+        for word in _names(item):
+            by_name[word].add(item["id"])
     for row in sorted(found):
         value = editable.lists["annotations"][row].get(key)
-        text = whole_number(value) or str(value)
-        matches = targets.get(text, set()) if type(value) in (int, float, str) else set()
+        text = whole_number(value) or (str(value) if type(value) in (int, float, str) else "")
+        matches, action = by_id.get(text, set()), f"{key} converted to the type of the id"
+        if not matches:
+            matches, action = by_name.get(text, set()), f"{key} is a name; its id written"
         if len(matches) == 1:
-            action = f"{key} converted to the type of the id"
             editable.edit("annotations", [row], rule.title, action, setter(**{key: min(matches)}))
         else:
             editable.remove("annotations", [row], rule.title)
+
+
+def _names(item: JsonObject) -> set[str]:
+    """Return the words that name an image, its file with or without folders and suffix, or a category."""
+    stated = item.get("file_name", item.get("name"))
+    if type(stated) is not str or not stated:
+        return set()
+    path = PurePosixPath(stated)
+    return {stated, path.name, path.stem} if "file_name" in item else {stated}
 
 
 def _renumber(editable: EditableDocument, name: str, key: str) -> None:

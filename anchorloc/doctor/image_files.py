@@ -10,22 +10,30 @@ from typing import TypeVar
 import numpy as np
 
 from anchorloc.data.band_values import NeedsSettingError
-from anchorloc.data.cut_off_jpeg import is_cut_off
-from anchorloc.data.formats.image_finder import image_names
+from anchorloc.data.cut_off_jpeg import may_lack_end
+from anchorloc.data.formats.image_finder import image_names, walk_images
 from anchorloc.data.formats.listed_images import lacks_size
 from anchorloc.data.formats.nearest_names import NearestNames
-from anchorloc.data.image_check import DECODED, OrientationTally, may_lose, read_content
-from anchorloc.data.image_formats import KNOWN_SUFFIXES, SUFFIXES, ForeignFormatError, foreign_format
+from anchorloc.data.image_check import (
+    DECODED,
+    Content,
+    OrientationTally,
+    WholeImage,
+    may_lose,
+    read_content,
+    read_whole,
+)
+from anchorloc.data.image_formats import SUFFIXES, ForeignFormatError, foreign_format
 from anchorloc.data.image_paths import is_absent, locate
 from anchorloc.data.image_settings import ImageSettings
-from anchorloc.data.images import Header, needs_turning, read_header, read_image, refuse_unreadable
+from anchorloc.data.images import Header, needs_turning, read_header, refuse_unreadable
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.duplicate_images import ImageFile, difference_hash
 from anchorloc.doctor.findings import Findings, Reporter, without_advice
 from anchorloc.doctor.rules import Rule
 from anchorloc.errors import AccessError, InputError, ItemError
-from anchorloc.structures import Float64Array, Pixels, Size
+from anchorloc.structures import Float64Array, Size
 from anchorloc.text import percent
 
 T = TypeVar("T")
@@ -54,34 +62,37 @@ def check_image_files(
         header = None if path is None else _read(reporter, row, _read_header, path, reading)
         if path is None or header is None:
             continue
-        cut_off = header.format == "JPEG" and is_cut_off(path)
-        pixels = _read(reporter, row, read_image, path, None, reading) if decode or cut_off else None
-        if pixels is None and (decode or cut_off):
+        needs_pixels = decode or (header.format == "JPEG" and may_lack_end(path))
+        whole = _read(reporter, row, read_whole, path, reading) if needs_pixels else None
+        if whole is None and needs_pixels:
             continue
-        if cut_off:
-            reporter.add(Rule.CUT_OFF, row, "read without its last rows")
         declared = (int(height), int(width)) if height < float("inf") else None
         turns = _check_size(reporter, row, header, declared)
         orientation.add(name, header, turns, of_image)
         _check_header(reporter, row, header, path)
-        _check_uniform(reporter, row, pixels)
-        if declared is None and lacks_size(document.items("images")[row]):
-            height, width = header.shown_size
-            reporter.add(Rule.NO_SIZE, row, f"the file has {width} x {height} px")
-        if may_lose(header, reading) and (decode or decoded < DECODED):
-            decoded += 1
-            _check_content(reporter, row, header, path)
         size = header.size if reading.orientation == "ignore" else header.shown_size
-        files.append(ImageFile(row, path, size, None if pixels is None or not decode else difference_hash(pixels)))
+        if declared is None and lacks_size(document.items("images")[row]):
+            reporter.add(Rule.NO_SIZE, row, f"the file has {size[1]} x {size[0]} px")
+        content = None if whole is None else whole.content
+        if whole is None and may_lose(header, reading) and decoded < DECODED:
+            decoded += 1
+            content = _read(reporter, row, read_content, path, reading)
+        if whole is not None:
+            _check_pixels(reporter, row, whole)
+        if content is not None:
+            _check_content(reporter, row, header, content)
+        files.append(ImageFile(row, path, size, difference_hash(whole.pixels) if decode and whole else None))
     if orientation.better:
         findings.summarize(Rule.ORIENTATION, document, orientation.better)
     _add_nearest_names(document, findings)
     return files
 
 
-def _check_uniform(reporter: Reporter, row: int, pixels: Pixels | None) -> None:
-    if pixels is not None and (np.ptp(pixels, axis=(0, 1)) < UNIFORM).all():
-        red, green, blue = pixels[0, 0].tolist()
+def _check_pixels(reporter: Reporter, row: int, whole: WholeImage) -> None:
+    if whole.cut_off:
+        reporter.add(Rule.CUT_OFF, row, "read without its last rows")
+    if (np.ptp(whole.pixels, axis=(0, 1)) < UNIFORM).all():
+        red, green, blue = whole.pixels[0, 0].tolist()
         reporter.add(Rule.UNIFORM_IMAGE, row, f"red {red}, green {green}, blue {blue}")
 
 
@@ -143,7 +154,10 @@ def _check_size(reporter: Reporter, row: int, header: Header, declared: Size | N
     except ItemError:
         height, width = header.shown_size if setting == "apply" else header.size
         rows, columns = declared or (0, 0)
-        reporter.add(Rule.SIZE_DIFFERS, row, f"{width} x {height} px, declared {columns} x {rows}")
+        other = setting != "auto" and declared in (header.size, header.shown_size)
+        how = f" (data.orientation={setting})" if other else ""
+        rule = Rule.OTHER_READING if other else Rule.SIZE_DIFFERS
+        reporter.add(rule, row, f"{width} x {height} px{how}, declared {columns} x {rows}")
         return setting != "ignore" and header.orientation != 1
     if header.orientation != 1:
         left = "not applied" + (": the stored size is the declared one" if setting == "auto" else "")
@@ -163,11 +177,10 @@ def _check_header(reporter: Reporter, row: int, header: Header, path: Path) -> N
         reporter.add(Rule.ODD_FORMAT, row, f"{header.format} named {path.suffix or 'without a suffix'}")
 
 
-def _check_content(reporter: Reporter, row: int, header: Header, path: Path) -> None:
-    content = _read(reporter, row, read_content, path, reporter.document.reading)
-    if content is not None and content.loses_levels:
+def _check_content(reporter: Reporter, row: int, header: Header, content: Content) -> None:
+    if content.loses_levels:
         reporter.add(Rule.FEW_LEVELS, row, content.levels_lost(header.bits))
-    if content is not None and content.hidden:
+    if content.hidden:
         reporter.add(Rule.HIDDEN_BY_ALPHA, row, f"{percent(content.hidden)} of it becomes white")
 
 
@@ -176,12 +189,14 @@ def check_unlisted(documents: Iterable[CocoDocument], names: Collection[str], fi
     known = {os.path.normpath(name) for name in names}
     folders = {document.folder: document for document in reversed(list(documents)) if document.folder is not None}
     for folder, document in folders.items():
-        for parent, _, files in sorted(os.walk(folder)):
-            for file in sorted(files):
-                name = os.path.relpath(os.path.join(parent, file), folder)  # noqa: PTH118
+        try:
+            for path in walk_images(folder):
+                name = str(path.relative_to(folder))
                 if name in known:
                     continue
-                if Path(file).suffix.lower() in KNOWN_SUFFIXES:
-                    findings.add(Rule.UNLISTED, document, "", -1, name)
-                elif kind := foreign_format(Path(file)):
+                if kind := foreign_format(path):
                     findings.add(Rule.FOREIGN_FILE, document, "", -1, f"{name} ({kind})")
+                else:
+                    findings.add(Rule.UNLISTED, document, "", -1, name)
+        except InputError as error:  # the images may lie in the other folders
+            findings.add(Rule.UNLISTED, document, "", -1, str(error).partition(";")[0])

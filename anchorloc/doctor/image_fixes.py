@@ -13,14 +13,13 @@ from anchorloc.doctor.id_fixes import fix_ids, merge
 from anchorloc.doctor.rules import Rule
 from anchorloc.structures import Size
 
-REMOVED = (Rule.BAD_ITEM, Rule.UNREADABLE)
 MISSING = (Rule.NO_FILE, Rule.BAD_FILE_NAME)
-DROPPED = (*MISSING, Rule.NEEDS_SETTING, Rule.FOREIGN_FORMAT)  # removed on request: their labels may be sound
+DROPPED = (*MISSING, Rule.UNREADABLE, Rule.NEEDS_SETTING, Rule.FOREIGN_FORMAT)  # on request: labels may be sound
 SAME_SHAPE = 0.01  # relative difference of the two scale factors of an image that was shrunk or enlarged
 
 
 def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: bool) -> set[int]:
-    """Take names and sizes from the image files, and remove images that cannot be used.
+    """Take names and sizes from the image files, and with `drop_missing` remove images that cannot be read.
 
     An image stays as it is, for the user to decide, if nothing gives its size or its file, or if its boxes fit the
     declared size and not the size of its file.
@@ -29,20 +28,23 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
         The rows of the images whose size has changed.
     """
     sizes = {file.row: file.size for file in diagnosis.files[0]}
-    of_files, resized = set(sizes), set()
+    of_files, resized, fitting = set(sizes), set(), _rows_that_fit(diagnosis, sizes)
+    setting = editable.document.reading.orientation
+    action = "size taken from the file" + (f" (data.orientation={setting})" if setting != "auto" else "")
     for rule, known in (
         (Rule.BAD_SIZE, of_files),
         (Rule.NO_SIZE, of_files),
-        (Rule.SIZE_DIFFERS, _rows_that_fit(diagnosis, sizes)),
+        (Rule.SIZE_DIFFERS, fitting),
+        (Rule.OTHER_READING, fitting),
     ):
         for row in sorted(editable.findings.rows(rule, "images") & known):
             height, width = sizes[row]
-            editable.edit("images", [row], rule.title, "size taken from the file", setter(height=height, width=width))
+            editable.edit("images", [row], rule.title, action, setter(height=height, width=width))
             resized.add(row)
     fix_ids(editable, "images")
     _name_from_urls(editable)
     _rename(editable, drop_missing)
-    for rule in REMOVED + DROPPED if drop_missing else REMOVED:
+    for rule in (Rule.BAD_ITEM, *(DROPPED if drop_missing else ())):
         editable.remove_by_rule("images", rule)
     merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
     return resized
@@ -50,12 +52,14 @@ def fix_images(editable: EditableDocument, diagnosis: Diagnosis, drop_missing: b
 
 def _name_from_urls(editable: EditableDocument) -> None:
     """Give images without a file_name the one at the end of their coco_url, as LVIS means it."""
+    fixed = set()
     for row in _remaining(editable, Rule.BAD_FILE_NAME):
         item = editable.lists["images"][row]
         name = name_of_url(item.get("coco_url")) if item.get("file_name") is None else ""
         if name:
             editable.edit("images", [row], Rule.BAD_FILE_NAME.title, "taken from coco_url", setter(file_name=name))
-            editable.findings.forget(Rule.BAD_FILE_NAME, "images", row)
+            fixed.add(row)
+    editable.findings.forget(Rule.BAD_FILE_NAME, "images", fixed)
 
 
 def _rename(editable: EditableDocument, drop_missing: bool) -> None:
@@ -75,9 +79,9 @@ def _rename(editable: EditableDocument, drop_missing: bool) -> None:
         rows = [row for row, may in zip(rows, may_have_files(missing, found, folder), strict=True) if may]
         difference, names = near_names([editable.lists["images"][row] for row in rows], found, folder)
     for row, name in zip(rows, names, strict=False):
-        rule = rules[row]
         editable.edit("images", [row], "image", f"renamed, equal but for {difference}", setter(file_name=name))
-        editable.findings.forget(rule, "images", row)  # it is there
+    for rule in MISSING if names else ():
+        editable.findings.forget(rule, "images", {row for row in rows if rules[row] is rule})  # they are there
 
 
 def _remaining(editable: EditableDocument, rule: Rule) -> list[int]:
@@ -87,7 +91,9 @@ def _remaining(editable: EditableDocument, rule: Rule) -> list[int]:
 def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, Size]) -> set[int]:
     """Return the rows of images whose boxes leave the size of the file no more often than the declared size.
 
-    Left out are shrunk and enlarged copies with all boxes inside the declared size, where the boxes were drawn.
+    Left out are shrunk and enlarged copies with all boxes inside the declared size, where the boxes were drawn. Images
+    declared in the size of their other EXIF reading fit only if, in all of them together, fewer boxes leave the size
+    as read.
     """
     table = diagnosis.tables[0]
     rows = table.image_rows.tolist()
@@ -102,4 +108,6 @@ def _rows_that_fit(diagnosis: Diagnosis, sizes: dict[int, Size]) -> set[int]:
         scaled = np.abs(factors[:, 0] / factors[:, 1] - 1) <= SAME_SHAPE
     drawn_on_declared = scaled & (outside[1] == 0) & (np.bincount(table.images, minlength=len(rows)) > 0)
     fits = (outside[0] <= outside[1]) & ~drawn_on_declared
+    other = np.isin(table.image_rows, sorted(diagnosis.findings.rows(Rule.OTHER_READING, "images")))
+    fits[other] = outside[0][other].sum() < outside[1][other].sum()
     return {row for row, fit in zip(rows, fits.tolist(), strict=True) if fit and row in sizes}

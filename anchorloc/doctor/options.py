@@ -20,6 +20,7 @@ from anchorloc.text import did_you_mean
 MAX_FOLDS: Final = 100
 STDOUT: Final = Path("-")
 BESIDE_DETECTIONS: Final = ("val", "json", "csv", "fix", "split", "decode", "only", "skip")
+REMOVALS: Final = ("drop_missing", "drop_boxes", "drop_root")
 CONVERSIONS: Final = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
@@ -91,7 +92,7 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--folds, --group-by and --group-by-name need --split DIR")
     if (arguments.only or arguments.skip) and (arguments.fix is not None or arguments.split is not None):
         raise InputError("--fix and --split need every finding; leave out --only and --skip")
-    chosen = [option for option in (*CONVERSIONS, "drop_missing", "drop_root") if getattr(arguments, option)]
+    chosen = [option for option in (*CONVERSIONS, *REMOVALS) if getattr(arguments, option)]
     names = [f"--{option.replace('_', '-')}" for option in chosen]
     if arguments.fix is None and (chosen[1:] or (chosen and not (arguments.drop_root and arguments.convert))):
         raise InputError(f"{names[0]} needs --fix OUT")

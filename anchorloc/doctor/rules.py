@@ -18,7 +18,7 @@ class Severity(Enum):
 
 _ERROR, _WARNING, _INFO = Severity
 _REMOVE = "correct or remove them; --fix removes them"
-_REFERENCE = 'correct or remove them; --fix reads "2" as 2 and removes the rest'
+_REFERENCE = 'correct them; --fix reads "2" as 2, names as ids, removes the rest'
 _OUT_OF_TRAINING = "not trained on, but scored as a miss; --fix removes them"
 
 
@@ -37,7 +37,8 @@ class Rule(Enum):
         "check that crashed, so that its findings are missing",
         "a bug of anchorloc: please report this line; the other checks ran")
     NOT_JSON = ("not-json", _ERROR,
-        "file with NaN or Infinity, which JSON does not allow", "write numbers instead; --fix removes such boxes")
+        "file with NaN or Infinity, which JSON does not allow",
+        "--fix removes such boxes, and writes null elsewhere but in masks")
     NO_IMAGES = ("no-images", _ERROR,
         "file without images", "list the images, each with id, file_name, width and height")
     NO_LIST = ("no-list", _ERROR,
@@ -67,10 +68,13 @@ class Rule(Enum):
         "--fix reads them from the files; give --images")
     BAD_BOX = ("bad-box", _ERROR,
         "annotation whose bbox is not four numbers", "--fix takes the box of the polygon, or removes the annotation")
+    ODD_BOX = ("odd-box", _ERROR,
+        "box of other numbers than x, y, width, height",
+        "--fix reads other forms of these; --drop-boxes removes the rest")
     FAR_BOX = ("far-box", _ERROR,
         f"box that is not finite or goes beyond {MAX_COORDINATE:,.0f} px", _REMOVE)
     NEGATIVE_BOX = ("negative-box", _ERROR,
-        "box with negative width or height", _REMOVE)
+        "box with negative width or height", "--fix takes it from the other corner if inside, else removes it")
     UNKNOWN_IMAGE = ("unknown-image", _ERROR,
         "annotation whose image_id is not listed", _REFERENCE)
     UNKNOWN_CATEGORY = ("unknown-category", _ERROR,
@@ -88,7 +92,7 @@ class Rule(Enum):
         "image whose file may be there but cannot be opened",
         "change its permissions, or set LC_ALL=C.UTF-8; --fix never removes it")
     UNREADABLE = ("unreadable", _ERROR,
-        "image whose file cannot be read", "replace the files; --fix removes the images")
+        "image whose file cannot be read", "replace the files, or remove the images by --fix OUT --drop-missing")
     NEEDS_SETTING = ("needs-setting", _ERROR,
         "image readable only with a setting", "give the setting that the case names, or --fix OUT --drop-missing")
     FOREIGN_FORMAT = ("foreign-format", _ERROR,
@@ -96,8 +100,11 @@ class Rule(Enum):
     SIZE_DIFFERS = ("size-differs", _ERROR,
         "image whose declared size differs from its file",
         "--fix takes the file's size if boxes fit; --fix-resized scales them")
+    OTHER_READING = ("other-reading", _ERROR,
+        "image declared in the size of its other EXIF reading",
+        "--fix takes the size as read if more boxes fit; else drop the setting")
     CATEGORIES_DIFFER = ("categories-differ", _ERROR,
-        "category that differs between train and val", "give both files classes of the same names, each name once")
+        "category that only train or only val has", "give both files classes of the same names, each name once")
     LIKE_NORMALIZED = ("like-normalized", _ERROR,
         "file whose boxes look normalized to 0..1", "check some boxes; if so, --fix OUT --fix-shares converts them")
 
@@ -111,6 +118,9 @@ class Rule(Enum):
         "check some boxes; if so, --fix OUT --fix-scale FACTOR divides them")
     SAME_CATEGORY_NAME = ("same-category-name", _WARNING,
         "category with the name of another category", "they count as two classes; merge them, or rename one")
+    ALIKE_NAME = ("alike-name", _WARNING,
+        "category whose name is another's but for blanks or letter case",
+        "they count as two classes; merge them, or give them clearer names")
     NOTHING_TO_LEARN = ("nothing-to-learn", _WARNING,
         "file without a box to train on", "training refuses the file; annotate some objects")
     MANY_CROWDS = ("many-crowds", _WARNING,
@@ -121,9 +131,9 @@ class Rule(Enum):
     EMPTY_BOX = ("empty-box", _WARNING,
         "box with zero width or height", _OUT_OF_TRAINING)
     OUTSIDE_BOX = ("outside-box", _WARNING,
-        "box entirely outside its image", _OUT_OF_TRAINING)
+        "box entirely outside the image", _OUT_OF_TRAINING)
     PARTLY_OUTSIDE = ("partly-outside", _WARNING,
-        "box partly outside its image", "no detection extends beyond the image; --fix clips the box")
+        "box partly outside the image", "no detection extends beyond the image; --fix clips the box")
     REPEATED_BOX = ("repeated-box", _WARNING,
         "box repeating another of the same class (IoU ≥ 0.95)",
         "NMS keeps one, the other counts as missed; remove one annotation")
@@ -203,7 +213,7 @@ class Rule(Enum):
     THIN_BOX = ("thin-box", _INFO,
         "box with one side at least 10 times the other", "few anchors fit it; see `anchorloc lab report`")
     WHOLE_IMAGE = ("whole-image", _INFO,
-        "box over 95% of its image", "check that it is an object and not the image")
+        "box over 95% of the image", "check that it is an object and not the image")
     ODD_MODE = ("odd-mode", _INFO,
         "image other than 8-bit RGB", "converted when read; see docs/images.md")
     ODD_FORMAT = ("odd-format", _INFO,

@@ -53,11 +53,20 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def print_fixes(counts: FixCounts, console: Console) -> None:
-    """Print one line per kind of fix."""
+    """Print the number of each kind of fix, and its first item."""
     if not counts:
         _line(console, "nothing to fix")
     for (what, action), count in counts.items():
-        _line(console, f"{count:>7,}  {what if count == 1 else plural(what)}: {action}")
+        head, details = f"{count:>7,}  {what if count == 1 else plural(what)}", []
+        if cell_len(f"{head}: {action}") <= WIDTH:
+            head = f"{head}: {action}"
+        else:
+            details.append(action)
+        if example := counts.examples.get((what, action)):
+            details.append(f"{'first ' if count > 1 else ''}{example}")
+        _line(console, head)
+        if details:
+            _line(console, INDENT + "; ".join(details), "dim")
 
 
 def print_rules(console: Console) -> None:

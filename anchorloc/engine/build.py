@@ -73,12 +73,6 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
     _FITTING.add(described)
 
 
-def open_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source]:
-    """Open train and val, as `open_all_splits` does."""
-    train, val, _ = open_all_splits(config, known)
-    return train, val
-
-
 def open_all_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Source, Source, Source | None]:
     """Open train, val and, if there is one, test, and refuse splits that do not fit each other or the task.
 

@@ -16,6 +16,7 @@ from anchorloc.files.json_places import after, literal, place, repeated_key
 from anchorloc.files.signatures import foreign_content
 
 _LONG_INTEGER = re.compile(r"\d{301}")
+_BLOCK = 150  # characters; a number of 301 digits fills at least one block of a text
 MAX_JSON_BYTES = 1 << 30  # parsing more would take over 10 GB of memory
 
 
@@ -132,7 +133,7 @@ def read_json(
 
     try:
         hook = reduce if skip or condense else refuse_duplicates
-        whole = parse_int if _LONG_INTEGER.search(text) else None  # a call for each integer takes time
+        whole = parse_int if _has_long_integer(text) else None  # a call for each integer takes time
         return json.loads(text, parse_constant=constant, object_pairs_hook=hook, parse_int=whole)
     except json.JSONDecodeError as error:
         if not text.strip():
@@ -146,6 +147,12 @@ def read_json(
         ) from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply; give an annotation or result file") from None
+
+
+def _has_long_integer(text: str) -> bool:
+    """Return whether a text has 301 digits in a row; searching for them at every character takes as long as parsing."""
+    filled = any(text[start : start + _BLOCK].isdigit() for start in range(0, len(text), _BLOCK))
+    return filled and _LONG_INTEGER.search(text) is not None
 
 
 def digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anchorloc.config import Config
 from anchorloc.data import CocoData, LabelData, match_categories
-from anchorloc.data.label_data import open_both
+from anchorloc.data.label_data import open_all
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
@@ -41,7 +41,7 @@ def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
     refuse_localizer(config)
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
         return {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
-    train, val = open_both(config.data)
+    train, val, _ = open_all(config.data)
     val = match_categories(val, train.categories)
     epochs = passes if config.transform.augment.moves_boxes else 1
     return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, val)}

@@ -26,7 +26,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Intervals of COCO's numbers; None where some resample has no box to find."""
+    """Intervals of COCO's numbers; None where some resample has no box to find, or there is one image."""
 
     resamples: int
     seed: int
@@ -59,7 +59,8 @@ def bootstrap(
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        drawn = list(pool.map(numbers, image_weights(match_result.image_count, resamples, seed)))
+        count = match_result.image_count
+        drawn = list(pool.map(numbers, image_weights(count, resamples if count > 1 else 0, seed)))  # one never varies
     whole = weighted_curves(match_result, limits=limits)
     named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))

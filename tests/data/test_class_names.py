@@ -51,6 +51,19 @@ def test_only_the_difference_is_shown() -> None:
         match_all_names(known, (), SIDES, "fix")
 
 
+def test_names_that_differ_in_blanks_or_case_alone_are_said(tmp_path: Path) -> None:
+    said = "only in train: 'Car ' (id 1), only in val: 'car' (id 1), where 'Car ' and 'car' differ in blanks or letter"
+    with pytest.raises(InputError, match=re.escape(said)):
+        match_all_names(named("Car ", "bus"), named("car", "bus"), SIDES, "fix")
+    content = document()
+    content["categories"] = [{**content["categories"][0], "name": "Big cat"}, *content["categories"][1:]]
+    content["categories"].append({"id": 99, "name": "bigcat"})
+    warnings = read_annotations(write_document(tmp_path / "a.json", content)).warnings
+    assert [text for text in warnings if "different classes" in text] == [
+        "'Big cat' and 'bigcat' are different classes, though they differ in blanks or letter case alone"
+    ]
+
+
 def test_a_name_of_several_classes_decides_nothing() -> None:
     doubled, single = named("car", "bus", "car"), named("car", "bus")
     assert match_names(doubled, doubled, SIDES) == [0, 1, 2]  # nothing to decide

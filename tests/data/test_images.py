@@ -16,8 +16,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from anchorloc.data import CocoData
-from anchorloc.data.cut_off_jpeg import is_cut_off
-from anchorloc.data.image_check import OrientationTally
+from anchorloc.data.cut_off_jpeg import may_lack_end
+from anchorloc.data.image_check import OrientationTally, read_whole
 from anchorloc.data.image_settings import ImageSettings
 from anchorloc.data.images import Header, read_header, read_image
 from anchorloc.errors import InputError, ItemError
@@ -196,7 +196,8 @@ def test_a_bad_file_is_named_before_and_while_training(kind: str, root: Path) ->
 def test_a_whole_jpeg_is_not_cut_off(trailer: bytes, tmp_path: Path) -> None:
     path = save(speckles((64, 48)), tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes() + trailer)
-    assert not is_cut_off(path)
+    assert may_lack_end(path) is bool(trailer)
+    assert not read_whole(path, ImageSettings()).cut_off
 
 
 def test_a_jpeg_without_its_end_is_read_without_the_last_rows(root: Path) -> None:

@@ -120,7 +120,8 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "bad-category-name": (category(name=5), "category 3", "name 5"),
     "bad-file-name": (image(file_name="../x.png"), "image 2 (../x.png)", "must be relative"),
     "bad-size": (image(height=0), "image 2 (2.png)", "height 0"),
-    "bad-box": (annotation(0, bbox=[1, 2, 3]), "annotation 11 (1.png)", "[1, 2, 3]"),
+    "bad-box": (annotation(0, bbox=[1, 2, None, 3]), "annotation 11 (1.png)", "[1, 2, None, 3]"),
+    "odd-box": (annotation(0, bbox=[1, 2, 3, 4, 0.5]), "annotation 11 (1.png)", "[1, 2, 3, 4, 0.5]"),
     "far-box": (annotation(0, bbox=[1, 2, 1e8, 4]), "annotation 11 (1.png)", "100000000.0"),
     "negative-box": (annotation(0, bbox=[1, 2, -3, 4]), "annotation 11 (1.png)", "-3"),
     "unknown-image": (annotation(0, image_id="1"), "annotation 11", "image_id '1'"),
@@ -133,6 +134,7 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "other-scale": (
         lambda c: [i.update(width=160, height=120) for i in c["images"]], "a.json", "6 divided by 4"),
     "same-category-name": (category(name="dog"), "category 3", "'dog', as category 7"),
+    "alike-name": (category(name="Dog "), "category 3", "'Dog ', like 'dog'"),
     "nothing-to-learn": (lambda c: [a.update(iscrowd=1) for a in c["annotations"]], "a.json", "6 boxes in all"),
     "many-crowds": (
         lambda c: [a.update(iscrowd=1) for a in c["annotations"][:4]], "a.json", "4 of 6 boxes"),

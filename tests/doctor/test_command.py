@@ -226,6 +226,33 @@ def test_a_conversion_reads_the_labels_once(
     assert "wrote the labels as voc" in capsys.readouterr().out
 
 
+def test_labels_with_splits_are_fixed_by_the_commands_that_the_doctor_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ultralytics(Path("set"))
+    lines = "1 0.25 0.5 0.3 0.5\n0 0.5 0.2 0.3 0.3\n0 0.9 0.5 0.3 0.5\n"  # the last one leaves its image
+    Path("set/labels/train/a.txt").write_text(lines)
+    assert run_command(main, ["set"]) == 1
+    advice = "make one for each split: `anchorloc doctor set --convert coco DIR`, then give "
+    advice += f"DIR/annotations/instances_train.json --images {tmp_path}/set/images\n"
+    assert f"\n--fix takes one file; {advice}" in capsys.readouterr().out
+    assert run_command(main, ["set", "--fix", "out.json"]) == 2
+    assert (
+        capsys.readouterr().err == f"error: --fix and --split take one file, but the labels have train, val; {advice}"
+    )
+    assert run_command(main, ["set", "--convert", "coco", "DIR"]) == 1
+    train = "DIR/annotations/instances_train.json"
+    assert run_command(main, [train, "--images", "set/images", "--fix", "out.json"]) == 0
+    Path("out.json").unlink()
+    capsys.readouterr()
+    assert run_command(main, ["DIR", "--images", "set/images"]) == 1
+    assert f"--fix takes one file; give it: `anchorloc doctor {train} --images set/images`" in capsys.readouterr().out
+    val = "DIR/annotations/instances_val.json"
+    assert run_command(main, [train, "--val", val]) == 1
+    assert f"--fix takes one file; for val: `anchorloc doctor {val} --fix OUT`" in capsys.readouterr().out
+
+
 def image_list(root: Path) -> tuple[Path, Path]:
     """Write the images.json and results.json of a prediction on two photographs, which lie in photos."""
     sizes = {"a.jpg": (100, 80), "b.jpg": (60, 90)}

@@ -76,6 +76,7 @@ def odd(tmp_path: Path) -> Path:
     noise(9).save(folder / "png.jpg", format="PNG")
     noise(10).save(folder / "phone.jpg", format="MPO", save_all=True, append_images=[noise(11)])
     shutil.copy(folder / "fine.png", folder / "copy.png")
+    shutil.copy(folder / "fine.png", folder / ".hidden.png")  # is not reported as unlisted
     names = ["fine.png", "other.png", "turned.jpg", "tagged.jpg", "cut.jpg", "page.jpg", "link.png", "gone.png",
              "cmyk.jpg", "deep.png", "float.tif", "png.jpg", "copy.png", "phone.jpg"]  # fmt: skip
     write_document(tmp_path / "a.json", listing(names, other=(40, 60), cut=(480, 640)))
@@ -121,9 +122,27 @@ def test_a_jpeg_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
         }
 
 
+def test_decoding_opens_each_file_once_more_than_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE)).save(tmp_path / "deep.png")
+    noise(3, SIZE).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-2])
+    write_document(tmp_path / "a.json", listing(["deep.png", "cut.jpg"]))
+    opened: list[str] = []
+    open_file = Image.open
+
+    def open_and_count(file: Any, **options: Any) -> Image.Image:
+        opened.append(Path(getattr(file, "name", "completed")).name)
+        return open_file(file, **options)
+
+    monkeypatch.setattr(Image, "open", open_and_count)
+    diagnosis = diagnose([read_document(tmp_path / "a.json", tmp_path)], decode=True)
+    assert keys(diagnosis) >= {"few-levels", "cut-off"}
+    assert sorted(opened) == ["completed", "cut.jpg", "cut.jpg", "deep.png", "deep.png"]
+
+
 def test_a_set_fixed_with_its_images_passes_the_checks_of_training(odd: Path) -> None:
     diagnosis = diagnose([read_document(odd / "a.json", odd / "images", whole=True)], decode=True)
-    with pytest.raises(InputError, match="cannot be fixed: image without a file"):
+    with pytest.raises(InputError, match=r"cannot be fixed: 2 images whose file cannot be read \(first: image 5 \(cut"):
         repair(diagnosis, 8, True)
     fixed, counts = repair(diagnosis, 8, True, drop_missing=True)
     write_json_rows(odd / "b.json", fixed.documents[0].content)
@@ -145,7 +164,7 @@ def test_labels_drawn_on_another_copy_are_neither_moved_nor_removed(tmp_path: Pa
     path = write_document(tmp_path / "a.json", content)
     diagnosis = diagnose([read_document(path, tmp_path, whole=True)])
     with pytest.raises(
-        InputError, match="declared size differs from its file; --fix takes the file's size if boxes fit"
+        InputError, match=r"declared size differs from its file \(first.*\); --fix takes the file's size if boxes fit"
     ):
         repair(diagnosis, 8, False)
     sizes = {file.row: file.size for file in diagnosis.files[0]}
@@ -156,14 +175,19 @@ def test_labels_drawn_on_another_copy_are_neither_moved_nor_removed(tmp_path: Pa
     assert keys(diagnose([scaled])) == set()
 
 
-def test_a_damaged_file_behind_a_damaged_id_is_removed_too(tmp_path: Path) -> None:
+def test_damaged_files_keep_their_labels_unless_their_removal_is_asked_for(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         noise(0, (480, 640)).save(tmp_path / name)
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:5000])
     content = listing(["a.jpg", "b.jpg"], a=(480, 640), b=(480, 640))
     content["images"][0]["id"] = 1.0
     path = write_document(tmp_path / "a.json", content)
-    fixed, _ = repair(diagnose([read_document(path, tmp_path, whole=True)], decode=True), 8, True)
+    diagnosis = diagnose([read_document(path, tmp_path, whole=True)], decode=True)
+    with pytest.raises(InputError, match=r"1 image whose file cannot be read \(image 1 \(a.jpg\): .*--drop-missing"):
+        repair(diagnosis, 8, True)
+    fixed, counts = repair(diagnosis, 8, True, drop_missing=True)
+    assert counts[Rule.UNREADABLE.title, "removed"] == 1
+    assert counts.examples[Rule.UNREADABLE.title, "removed"] == "image 1 (a.jpg)"
     assert [image["file_name"] for image in fixed.documents[0].items("images")] == ["b.jpg"]
 
 

@@ -86,6 +86,24 @@ def test_texts_of_numbers_are_read(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "1 box is gone; what it shows is background from now on" in capsys.readouterr().out
 
 
+def test_references_by_name_and_boxes_from_another_corner_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content(BOXES)
+    first, second, third, fourth = document["annotations"]
+    first.update(image_id="a.png", category_id="cell")
+    second["image_id"], third["image_id"] = "a", "b.png"
+    fourth["bbox"] = [90, 60, -20, -20]
+    _, fixed = written(tmp_path, document)
+    assert boxes(fixed) == [*BOXES[:2], BOXES[3]]
+    assert fixed is not None
+    assert [(item["image_id"], item["category_id"]) for item in fixed["annotations"]] == [(1, 1)] * 3
+    printed = capsys.readouterr().out
+    for said in ("image_id is a name; its id written; first annotation 1", "height: taken from the other corner\n"):
+        assert said in printed
+    assert "1  annotation whose image_id is not listed: removed\n" in printed
+
+
 def test_boxes_given_as_objects_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES)
     first = document["annotations"][0]
@@ -93,6 +111,11 @@ def test_boxes_given_as_objects_are_read(tmp_path: Path, capsys: pytest.CaptureF
     _, fixed = written(tmp_path, document)
     assert boxes(fixed) == BOXES
     assert "object written as a list" in capsys.readouterr().out
+    for bbox in ("[66, 8, 24, 30]", {"x1": 66, "y1": 8, "x2": 90, "y2": 38}, [[[66, 8, 24, 30]]]):
+        document["annotations"][0]["bbox"] = bbox
+        assert boxes(written(tmp_path, document)[1]) == BOXES
+    document["annotations"][0]["bbox"] = {"cx": 78, "cy": 23, "w": 24, "h": 30}
+    assert written(tmp_path, document) == (2, None)
 
 
 def test_exchanged_sizes_cut_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,9 +162,8 @@ def test_shares_are_refused_by_training_and_converted_on_request(
 ) -> None:
     document = content([[0.25, 0.5, 0.5, 0.25]])
     assert written(tmp_path, document) == (2, None)
-    assert (
-        "cannot be fixed: file whose boxes look normalized to 0..1; check some boxes; if so" in capsys.readouterr().err
-    )
+    said = "cannot be fixed: file whose boxes look normalized to 0..1 (1 box lies within 0 to 1, all but 2% at most);"
+    assert said in capsys.readouterr().err
     data = CocoData(tmp_path, train="in.json", val="in.json")
     with pytest.raises(InputError, match=r"lie within 0 to 1, as shares of the image.*--fix-shares"):
         data.open("train")
@@ -190,11 +212,12 @@ def test_a_root_category_is_removed_on_request_alone(tmp_path: Path, capsys: pyt
 
 def test_an_empty_name_becomes_the_id(tmp_path: Path) -> None:
     document = content(BOXES)
-    document["categories"] = [{"id": 1, "name": " "}, {"id": 2, "name": "cell"}]
-    status, fixed = written(tmp_path, document)
-    assert status == 0
-    assert fixed is not None
-    assert [one["name"] for one in fixed["categories"]] == ["1", "cell"]
+    for name in (" ", float("nan")):
+        document["categories"] = [{"id": 1, "name": name}, {"id": 2, "name": "cell"}]
+        status, fixed = written(tmp_path, document)
+        assert status == 0
+        assert fixed is not None
+        assert [one["name"] for one in fixed["categories"]] == ["1", "cell"]
 
 
 @pytest.mark.parametrize("stated", ["Images\\A.PNG", "a%2Epng", " a.png ", "export/A.png"])
@@ -214,7 +237,8 @@ def test_a_missing_file_is_not_mended_by_removal(tmp_path: Path, capsys: pytest.
     (tmp_path / "photos").mkdir()
     options = ("--images", str(tmp_path / "photos"))
     assert written(tmp_path, content(BOXES), *options) == (2, None)
-    assert "cannot be fixed: image without a file in the images folder; add the files" in capsys.readouterr().err
+    said = "cannot be fixed: 1 image without a file in the images folder (image 1 (a.png): does not exist); add the"
+    assert said in capsys.readouterr().err
     document = content(BOXES)
     document["images"].append({"id": 2, "file_name": "b.png", "width": WIDTH, "height": HEIGHT})
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photos" / "b.png")
@@ -231,7 +255,7 @@ def test_names_come_from_coco_url_and_a_refusal_names_what_emptied_the_file(
     document = content(BOXES)
     del document["images"][0]["file_name"]
     assert written(tmp_path, document) == (2, None)
-    said = "cannot be fixed: image whose file_name is missing or leaves the images folder; --fix finds the file with"
+    said = "cannot be fixed: 1 image whose file_name is missing or leaves the images folder (image 1: file_name None"
     assert said in capsys.readouterr().err
     document["images"][0]["coco_url"] = "http://images.cocodataset.org/val2017/a.jpg"
     status, fixed = written(tmp_path, document)
@@ -273,7 +297,7 @@ def test_no_sound_box_is_absent_or_changed_unless_it_is_counted(
 def test_no_label_is_removed_for_a_size_that_nobody_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = content(BOXES, width=None)
     assert written(tmp_path, document) == (2, None)
-    assert "width or height is missing or invalid; --fix reads them from the files" in capsys.readouterr().err
+    assert "width or height is missing or invalid (image 1 (a.png): width None" in capsys.readouterr().err
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
     options = ("--images", str(tmp_path), "--stride", "1")
     status, fixed = written(tmp_path, document, *options)
@@ -324,6 +348,72 @@ def test_annotations_without_a_bbox_get_the_box_of_their_polygon(tmp_path: Path)
     document["annotations"][2].update(bbox=[], segmentation=None)
     status, fixed = written(tmp_path, document)
     assert (status, boxes(fixed)) == (0, [BOXES[0], [4, 30, 24, 30], BOXES[3]])
+
+
+def test_a_size_of_the_other_exif_reading_is_taken_only_where_more_boxes_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stored 96 x 64 px, shown 64 x 96."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.jpg", exif=exif)
+    options = ("--images", str(tmp_path), "--stride", "1", "data.orientation=ignore")
+    document = content([[4, 30, 24, 30]], (HEIGHT, WIDTH), file_name="a.jpg")
+    assert written(tmp_path, document, *options) == (2, None)
+    said = "96 x 64 px (data.orientation=ignore), declared 64 x 96); --fix takes the size as read if more boxes fit"
+    assert said in capsys.readouterr().err
+    document = content(BOXES, (HEIGHT, WIDTH), file_name="a.jpg")
+    status, fixed = written(tmp_path, document, *options)
+    assert fixed is not None
+    assert (status, boxes(fixed)) == (1, BOXES)
+    assert (fixed["images"][0]["width"], fixed["images"][0]["height"]) == (WIDTH, HEIGHT)
+    said = "\n         size taken from the file (data.orientation=ignore); image 1 (a.jpg)\n"
+    assert said in capsys.readouterr().out
+
+
+def test_nan_is_removed_with_its_box_and_is_null_where_nothing_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content(BOXES)
+    document["info"] = {"version": float("inf")}
+    document["annotations"][0]["attributes"] = {"speed": [1, float("nan")]}
+    document["annotations"][1]["bbox"][2] = float("nan")
+    status, fixed = written(tmp_path, document, "--stride", "1")
+    printed = capsys.readouterr().out
+    assert "3 times Infinity and NaN, first at annotations[0].attributes.speed[1]" in printed
+    assert fixed is not None
+    assert (status, boxes(fixed), fixed["info"]) == (0, [BOXES[0], *BOXES[2:]], {"version": None})
+    assert fixed["annotations"][0]["attributes"] == {"speed": [1, None]}
+    said = "annotation: NaN or Infinity written as null\n         annotations[0].attributes.speed[1]\n"
+    assert said in printed
+    document = content(BOXES)
+    document["annotations"][3]["segmentation"] = [[1, 2, 3, float("nan"), 5, 6]]
+    assert written(tmp_path, document) == (2, None)
+    assert "(1 time NaN, first at annotations[3].segmentation[0][3]); --fix removes such" in capsys.readouterr().err
+    document["annotations"][0]["bbox"] = [float("nan")] * 4
+    assert written(tmp_path, document) == (2, None)
+    said = "out.json cannot be written: annotations[2].segmentation[0][3] is NaN or infinite; correct it"
+    assert said in capsys.readouterr().err
+
+
+def test_nested_boxes_are_unwrapped_and_other_numbers_are_removed_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = content(BOXES)
+    document["annotations"][0]["bbox"] = [BOXES[0]]
+    options = ("--stride", "1")
+    assert written(tmp_path, document, *options) == (0, content(BOXES))
+    assert "1  box of other numbers than x, y, width, height: nested list unwrapped\n" in capsys.readouterr().out
+    document["annotations"][1]["bbox"] = [*BOXES[1], 0.9]
+    document["annotations"][2]["bbox"] = [[40, 5], [90, 25]]
+    assert written(tmp_path, document, *options) == (2, None)
+    where = "(first: annotation 2 (a.png): bbox [4, 30, 24, 30, 0.9] is not a list"
+    assert f"2 boxes of other numbers than x, y, width, height {where}" in capsys.readouterr().err
+    status, fixed = written(tmp_path, document, *options, "--drop-boxes")
+    assert (status, boxes(fixed)) == (0, [BOXES[0], BOXES[3]])
+    printed = capsys.readouterr().out
+    assert "than x, y, width, height: removed\n         first annotation 2 (a.png)\n" in printed
+    assert "2 boxes are gone; what they show is background from now on" in printed
 
 
 def test_a_file_that_cannot_be_opened_is_not_removed(

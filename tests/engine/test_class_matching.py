@@ -13,7 +13,7 @@ from anchorloc.checkpoint import save_checkpoint
 from anchorloc.config import Config, to_plain
 from anchorloc.data import ShapesData, Source
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine.build import build_detector, open_splits
+from anchorloc.engine.build import build_detector, open_all_splits
 from anchorloc.engine.evaluation import judge_checkpoint
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.state.resume_check import find_changes
@@ -59,9 +59,9 @@ def names_of(source: Source) -> list[list[str]]:
 
 def test_val_gets_the_classes_of_train_in_training_and_in_the_lab(coco: Path) -> None:
     config = config_of(coco)
-    before = open_splits(config)
+    before = open_all_splits(config)[:2]
     renumber(coco, "val", OTHER)
-    train, val = open_splits(config)
+    train, val, _ = open_all_splits(config)
     assert val.categories == train.categories == before[0].categories
     assert names_of(val) == names_of(before[1])
     views = open_views(config)
@@ -70,22 +70,22 @@ def test_val_gets_the_classes_of_train_in_training_and_in_the_lab(coco: Path) ->
     assert split.held_out.categories == split.train.categories
     renumber(coco, "val", {value: key for key, value in OTHER.items()}, cross="plus")
     said = r"of train and val differ, only in train: 'cross' \(id 4\), only in val: 'plus' \(id 4\); give both"
-    for opened in (open_splits, open_views, lambda config: split_for_fit(config, 0)):
+    for opened in (open_all_splits, open_views, lambda config: split_for_fit(config, 0)):
         with pytest.raises(InputError, match=said):
             opened(config)
 
 
 def test_a_resumed_run_keeps_the_order_of_its_classes(coco: Path) -> None:
     config = config_of(coco)
-    before = open_splits(config)
+    before = open_all_splits(config)[:2]
     for split in ("train", "val"):
         renumber(coco, split, OTHER)
-    assert open_splits(config)[0].categories != before[0].categories
-    train, val = open_splits(config, before[0].categories)
+    assert open_all_splits(config)[0].categories != before[0].categories
+    train, val, _ = open_all_splits(config, before[0].categories)
     assert train.categories == val.categories == before[0].categories
     assert [names_of(train), names_of(val)] == [names_of(source) for source in before]
     others = categories_of([(1, "a")])
-    assert open_splits(config, others)[0].categories == open_splits(config)[0].categories
+    assert open_all_splits(config, others)[0].categories == open_all_splits(config)[0].categories
 
 
 def test_changed_classes_are_shown_without_the_equal_ones() -> None:

@@ -130,6 +130,10 @@ def test_no_images_and_no_resamples_give_no_intervals() -> None:
     none: Bootstrap = bootstrap(nothing, LIMITS, 10)
     assert set(none.summary.values()) == {None}
     assert set(bootstrap(match_result_of(*random_set(0)), LIMITS, 0).summary.values()) == {None}
+    box = [[0.0, 0, 10, 10]]
+    one_image = match_targets([target(box)], [found(0, box, [0.9])], (Category(1, "x"),), 100)
+    assert set(bootstrap(one_image, LIMITS, 10).summary.values()) == {None}
+    assert bootstrap(one_image, LIMITS, 10).classes == (None,)
 
 
 def test_an_interval_is_laid_about_its_number() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
+from anchorloc.data.formats.label_collector import LabelCollector
 from anchorloc.data.formats.labels import (
     POLYGONS,
     Box,
@@ -19,7 +20,6 @@ from anchorloc.data.formats.labels import (
     Notes,
     around,
     files_by_split,
-    labeled_data,
     number,
     whole_size,
 )
@@ -38,20 +38,17 @@ def read_azure(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: a file is damaged, or names an image that is not there.
     """
-    notes, categories = Notes(), dict[str, int]()
-    root = source if source.is_dir() else source.parent
-    known = ImageFolder(images or root, notes)
-    builders: dict[str, Builder] = {}
+    collected = LabelCollector(source, images)
     for split, path in files_by_split(source, sorted(source.rglob("*.jsonl")), ".jsonl file").items():
-        builders[split] = builder = Builder(categories)
+        builder = collected.split(split)
         lines = read_text(path, MAX_JSON_BYTES).splitlines()
         for row, line in enumerate(tracked(lines, len(lines), "reading lines"), 1):
             try:
                 if line.strip():
-                    _add_image(_parsed(line), known, builder, notes)
+                    _add_image(_parsed(line), collected.images, builder, collected.notes)
             except ItemError as error:
                 raise InputError(f"{path}, line {row}, {error}; correct or remove the line") from None
-    return labeled_data(FORMAT, source, known.folder, builders, notes)
+    return collected.labeled(FORMAT)
 
 
 def _parsed(line: str) -> dict[str, Any]:

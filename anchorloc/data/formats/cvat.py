@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
+from anchorloc.data.formats.label_collector import LabelCollector
 from anchorloc.data.formats.labels import (
     NO_AREA,
     POLYGONS,
@@ -16,7 +17,6 @@ from anchorloc.data.formats.labels import (
     Notes,
     around,
     around_ellipse,
-    labeled_data,
     number,
     rotated,
     split_of,
@@ -39,29 +39,27 @@ def read_cvat(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: the file is damaged, of a video, or names an image that is not there.
     """
-    notes, categories = Notes(), dict[str, int]()
     path = _file(source)
     root = parse_xml(path, MAX_BYTES)
     if root.tag != "annotations":
         raise InputError(f"{path} is not of CVAT: its first element is {root.tag[:40]!r}, not 'annotations'")
     if root.find("track") is not None:
         raise InputError(f"{path} is CVAT's XML for video; export the task as 'CVAT for images 1.1'")
+    collected = LabelCollector(path, images)
     for node in root.iterfind("meta//label"):
         if name := text_of(node, "name"):
-            categories.setdefault(name, len(categories) + 1)
-    known = ImageFolder(images or path.parent, notes)
-    builders: dict[str, Builder] = {}
+            collected.categories.setdefault(name, len(collected.categories) + 1)
     nodes = root.findall("image")
     if not nodes:
         raise InputError(f"{path} has no image; export the task with its images")
     splits = [split_of(node.get("subset") or "") for node in nodes]
     for node, split in tracked(zip(nodes, splits, strict=True), len(nodes), "reading CVAT"):
-        builder = builders.setdefault(str(split) if None not in splits else "all", Builder(categories))
+        builder = collected.split(str(split) if None not in splits else "all")
         try:
-            _read_image(node, known, builder, notes)
+            _read_image(node, collected.images, builder, collected.notes)
         except ItemError as error:
             raise InputError(f"{path}: image {short_repr(node.get('id'))} {error}") from None
-    return labeled_data(FORMAT, path, known.folder, builders, notes, by_name=False)
+    return collected.labeled(FORMAT, by_name=False)
 
 
 def _file(source: Path) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
+from anchorloc.data.formats.label_collector import LabelCollector
 from anchorloc.data.formats.labels import (
     NO_AREA,
     POLYGONS,
@@ -15,7 +16,6 @@ from anchorloc.data.formats.labels import (
     LabeledData,
     Notes,
     around,
-    labeled_data,
     number,
     split_of_folders,
     whole_size,
@@ -37,22 +37,19 @@ def read_labelme(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: a file is damaged, or names an image that is not there.
     """
-    notes, categories = Notes(), dict[str, int]()
-    root = source if source.is_dir() else source.parent
-    known = ImageFolder(images or root, notes)
-    files = [source] if source.is_file() else sorted(path for path in root.rglob("*.json") if path.name[0] != ".")
-    builders: dict[str, Builder] = {}
-    splits = [split_of_folders(path, root) for path in files]
+    collected = LabelCollector(source, images)
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*.json") if path.name[0] != ".")
+    splits = [split_of_folders(path, collected.root) for path in files]
     one = None in splits
     for path, split in tracked(zip(files, splits, strict=True), len(files), "reading LabelMe"):
         content = read_json(path, skip=("imageData",))
         if not is_labelme(content) and source.is_dir():
             continue  # another tool's file among them
-        builder = builders.setdefault("all" if one else str(split), Builder(categories))
-        _read_file(path, content, known, builder, notes)
-    if not builders:
+        builder = collected.split("all" if one else str(split))
+        _read_file(path, content, collected.images, builder, collected.notes)
+    if not collected.builders:
         raise InputError(f"{source} has no LabelMe file; looked for JSON files with shapes and imagePath below it")
-    return labeled_data(FORMAT, source, known.folder, builders, notes)
+    return collected.labeled(FORMAT)
 
 
 def is_labelme(content: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from anchorloc.errors import InputError, ItemError
-from anchorloc.structures import Size
+from anchorloc.structures import Float64Array, Size
 from anchorloc.text import counted, first_few, short_repr
 
 SPLITS: Final = {  # split: the names that tools give it, as parts of file and folder names
@@ -61,10 +61,10 @@ class Notes:
 
     found: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def add(self, kind: str, example: str) -> None:
-        """Count one more of a kind; `kind` is a sentence with {} for the number."""
-        number, first = self.found.get(kind, (0, example))
-        self.found[kind] = number + 1, first
+    def add(self, kind: str, example: str, number: int = 1) -> None:
+        """Count more of a kind; `kind` is a sentence with {} for the number."""
+        before, first = self.found.get(kind, (0, example))
+        self.found[kind] = before + number, first
 
     def sentences(self) -> tuple[str, ...]:
         """Return a sentence on each kind."""
@@ -121,8 +121,10 @@ class Builder:
             annotation["difficult"] = 1
         self.annotations.append(annotation)
 
-    def add_boxes(self, images: Sequence[int], categories: Sequence[str], corners: Sequence[Sequence[float]]) -> None:
-        """Add M boxes whose left, top, right and bottom are the four lists `corners`, or none of them.
+    def add_boxes(
+        self, images: Sequence[int], categories: Sequence[str], corners: Sequence[Sequence[float] | Float64Array]
+    ) -> None:
+        """Add M boxes whose left, top, right and bottom are the four (M,) columns `corners`, or none of them.
 
         Raises:
             ItemError: as `add_box`.
@@ -174,31 +176,6 @@ def files_by_split(source: Path, files: Sequence[Path], what: str) -> dict[str, 
         shown = first_few([str(path.relative_to(source)) for path in files]) or "none"
         raise InputError(f"{source} must hold one {what}, or one for each of train, val and test; it has {shown}")
     return {split: by_split[split][0] for split in ORDER if split in by_split}
-
-
-def labeled_data(
-    format: str, source: Path, folder: Path, builders: dict[str, Builder], notes: Notes, *, by_name: bool = True
-) -> LabeledData:
-    """Return what builders of splits, which share their classes, have collected.
-
-    Args:
-        by_name: number the classes by name, so that ids do not depend on the order of the files.
-    """
-    if by_name:
-        _sort_categories(list(builders.values()))
-    splits = {split: Labels(source, builders[split].document(), folder) for split in ORDER if split in builders}
-    return LabeledData(format, splits, notes.sentences())
-
-
-def _sort_categories(builders: Sequence[Builder]) -> None:
-    categories = builders[0].categories
-    number = {name: place + 1 for place, name in enumerate(sorted(categories))}
-    by_id = {old: number[name] for name, old in categories.items()}
-    for builder in builders:
-        for annotation in builder.annotations:
-            annotation["category_id"] = by_id[annotation["category_id"]]
-    categories.clear()
-    categories.update(number)
 
 
 def around(points: Sequence[tuple[float, float]]) -> Box:

@@ -17,15 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
-from anchorloc.data.formats.labels import (
-    Builder,
-    LabeledData,
-    Notes,
-    files_by_split,
-    labeled_data,
-    number,
-    whole_size,
-)
+from anchorloc.data.formats.label_collector import LabelCollector
+from anchorloc.data.formats.labels import Builder, LabeledData, files_by_split, number, whole_size
 from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_text
@@ -58,17 +51,13 @@ def read_table(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: a file is damaged, lacks a column, or names an image that is not there.
     """
-    notes, categories = Notes(), dict[str, int]()
-    root = source if source.is_dir() else source.parent
-    known = ImageFolder(images or root, notes)
-    builders: dict[str, Builder] = {}
+    collected = LabelCollector(source, images)
     for split, path in files_by_split(source, sorted(source.rglob("*.csv")), "CSV file").items():
-        builders[split] = builder = Builder(categories)
-        rows = _Rows(known, builder)
+        rows = _Rows(collected.images, collected.split(split))
         read_rows(path, rows.take, rows.take_many)
         if not rows.images:
             raise InputError(f"{path} has no lines of boxes; write path,x1,y1,x2,y2,class")
-    return labeled_data(FORMAT, source, known.folder, builders, notes)
+    return collected.labeled(FORMAT)
 
 
 def read_rows(

@@ -2,15 +2,19 @@
 
 Corners count pixels from 1 and include the last one (VOC2012 development kit, section 6), so a box begins at
 xmin - 1 and ends at xmax. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf
+Tools that count from 0 are recognized by the range of their corners.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 from xml.etree import ElementTree
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
+from anchorloc.data.formats.label_collector import LabelCollector
 from anchorloc.data.formats.labels import (
     POLYGONS,
     ROTATED,
@@ -20,7 +24,6 @@ from anchorloc.data.formats.labels import (
     LabeledData,
     Notes,
     around,
-    labeled_data,
     number,
     rotated,
     split_of_folders,
@@ -33,10 +36,50 @@ from anchorloc.structures import Size
 
 FORMAT = "Pascal VOC"
 MAX_XML_BYTES = 1 << 26
-FROM_ZERO = (
-    "boxes that begin at 0: {}; VOC counts from 1, so their tool may have counted from 0 and all boxes lie 1 px off"
+FROM_ZERO: Final = (
+    "left and top edges at 0, where VOC counts from 1: {}, and no edge at the width or height; all corners are read as "
+    "pixels counted from 0"
+)
+AS_EDGES: Final = (
+    "left and top edges at 0, where VOC counts from 1: {}, and others at the width or height; all corners are read as "
+    "edges, from 0 to the size"
+)
+SOME_ZERO: Final = (
+    "left and top edges at 0, where VOC counts from 1: {}, and no fewer at 1; these boxes are read 1 px outside"
 )
 Node = ElementTree.Element
+
+
+@dataclass(eq=False)
+class _Counting:
+    """The boxes of all files, read as counted from 1, and how many of their edges show where their tool counts from."""
+
+    boxes: list[dict[str, Any]] = field(default_factory=list)  # annotations
+    zeros: int = 0  # left and top edges of 0
+    ones: int = 0
+    ends: int = 0  # right and bottom edges at the size of the image
+    first: str = ""  # file with an edge of 0
+
+    def add(self, annotation: dict[str, Any], size: Size, file: str) -> None:
+        left, top, width, height = annotation["bbox"]
+        zeros = (0 <= left + 1 < 1) + (0 <= top + 1 < 1)
+        self.boxes.append(annotation)
+        self.zeros += zeros
+        self.ones += (0 <= left < 1) + (0 <= top < 1)
+        self.ends += (left + width >= size[1]) + (top + height >= size[0])
+        self.first = self.first or (file if zeros else "")
+
+    def settle(self, notes: Notes) -> None:
+        """Move the boxes if their tool counts from 0, and say so."""
+        if not self.zeros:
+            return
+        from_zero = self.zeros > self.ones
+        notes.add((AS_EDGES if self.ends else FROM_ZERO) if from_zero else SOME_ZERO, self.first, self.zeros)
+        for annotation in self.boxes if from_zero else ():
+            left, top, width, height = annotation["bbox"]
+            if self.ends:
+                width, height = max(width - 1, 0), max(height - 1, 0)
+            annotation.update(bbox=[left + 1, top + 1, width, height], area=width * height)
 
 
 def read_voc(source: Path, images: Path | None = None) -> LabeledData:
@@ -45,17 +88,14 @@ def read_voc(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: a file is missing or damaged, or an object has no box.
     """
-    notes, categories = Notes(), dict[str, int]()
-    root = source if source.is_dir() else source.parent
-    if source.is_file() and root.name == "Annotations":
-        root = root.parent
-    known = ImageFolder(images or root, notes)
-    builders = {}
-    for split, paths in _files(source, root).items():
-        builders[split] = builder = Builder(categories)
+    above = source.is_file() and source.parent.name == "Annotations"
+    collected, counting = LabelCollector(source, images, source.parent.parent if above else None), _Counting()
+    for split, paths in _files(source, collected.root).items():
+        builder = collected.split(split)
         for path in tracked(paths, len(paths), "reading Pascal VOC"):
-            _read_file(path, known, builder, notes)
-    return labeled_data(FORMAT, source, known.folder, builders, notes)
+            _read_file(path, collected.images, builder, collected.notes, counting)
+    counting.settle(collected.notes)
+    return collected.labeled(FORMAT)
 
 
 def xml_files(folder: Path) -> list[Path]:
@@ -133,19 +173,24 @@ def _listed(name: str, by_stem: dict[str, Path], path: Path) -> Path:
     return by_stem[name]
 
 
-def _read_file(path: Path, images: ImageFolder, builder: Builder, notes: Notes) -> None:
+def _read_file(path: Path, images: ImageFolder, builder: Builder, notes: Notes, counting: _Counting) -> None:
     root = parse_xml(path)
     if root.tag != "annotation":
         raise InputError(f"{path} is not of Pascal VOC: its first element is {root.tag[:40]!r}, not 'annotation'")
     try:
         name = images.find_for(path, text_of(root, "filename") or path.stem)
-        image = builder.add_image(name, _size(root, images.names[name]))
+        size = _size(root, images.names[name])
+        image = builder.add_image(name, size)
     except ItemError as error:
         raise InputError(f"{path} {error}; put the image there, or remove the file") from None
     for row, node in enumerate(root.findall("object")):
         try:
             difficult = text_of(node, "difficult") in ("1", "true", "True")
-            builder.add_box(image, text_of(node, "name"), _box(node, path, notes), difficult=difficult)
+            corners = _corners(node)
+            box = corners or _other_box(node, path, notes)
+            builder.add_box(image, text_of(node, "name"), box, difficult=difficult)
+            if corners:
+                counting.add(builder.annotations[-1], size, path.name)
         except ItemError as error:
             raise InputError(f"{path}: object {row} {error}; correct or remove it") from None
 
@@ -159,14 +204,17 @@ def _size(root: Node, path: Path) -> Size:
     return whole_size(*words)
 
 
-def _box(node: Node, path: Path, notes: Notes) -> Box:
-    """Return the box of an object in continuous pixels."""
+def _corners(node: Node) -> Box | None:
+    """Return the box of an object with corners, counted from 1, in continuous pixels; None if it has none."""
     found = node.find("bndbox")
-    if found is not None and found.find("xmin") is not None:
-        left, top, right, bottom = (number(text_of(found, name), name) for name in ("xmin", "ymin", "xmax", "ymax"))
-        if min(left, top) < 1:
-            notes.add(FROM_ZERO, path.name)
-        return left - 1, top - 1, right, bottom
+    if found is None or found.find("xmin") is None:
+        return None
+    left, top, right, bottom = (number(text_of(found, name), name) for name in ("xmin", "ymin", "xmax", "ymax"))
+    return left - 1, top - 1, right, bottom
+
+
+def _other_box(node: Node, path: Path, notes: Notes) -> Box:
+    """Return the box around a rotated rectangle or a polygon."""
     turned = node.find("robndbox")  # roLabelImg
     if turned is not None:
         notes.add(ROTATED, path.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from anchorloc.data.formats.image_finder import ImageFolder, shown_size
+from anchorloc.data.formats.label_collector import LabelCollector
 from anchorloc.data.formats.labels import (
     NO_AREA,
     POLYGONS,
@@ -19,7 +20,6 @@ from anchorloc.data.formats.labels import (
     Notes,
     around,
     files_by_split,
-    labeled_data,
     number,
     whole_size,
 )
@@ -43,20 +43,16 @@ def read_vott(source: Path, images: Path | None = None) -> LabeledData:
     Raises:
         InputError: a file is damaged, or names an image that is not there.
     """
-    notes, tags = Notes(), dict[str, int]()
-    root = source if source.is_dir() else source.parent
-    known = ImageFolder(images or root, notes)
-    builders: dict[str, Builder] = {}
-    listed = False
-    for split, paths in _files(source, root).items():
-        builders[split] = builder = Builder(tags)
+    collected, listed = LabelCollector(source, images), False
+    for split, paths in _files(source, collected.root).items():
+        builder = collected.split(split)
         for path in tracked(paths, len(paths), "reading files of VoTT"):
             with parsing(path):
                 content = read_json(path)
             listed |= _add_tags(path, content, builder)
             for place, asset in _assets(path, content):
-                _add_asset(place, asset, known, builder, notes)
-    return labeled_data(FORMAT, source, known.folder, builders, notes, by_name=not listed)
+                _add_asset(place, asset, collected.images, builder, collected.notes)
+    return collected.labeled(FORMAT, by_name=not listed)
 
 
 def _files(source: Path, root: Path) -> dict[str, list[Path]]:

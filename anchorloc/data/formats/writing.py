@@ -27,6 +27,7 @@ from anchorloc.errors import InputError, ItemError
 from anchorloc.files import make_folder, refuse_filled, write_json, write_text
 from anchorloc.text import short_repr
 
+COCO_FILES: Final = "annotations/instances_{}.json"  # the file of each split
 SUBSETS: Final = {"train": "Train", "val": "Validation", "test": "Test"}  # CVAT's names of the splits
 SCORE: Final = {  # CVAT keeps the score of a detection as an attribute of its box
     "name": "score",
@@ -75,7 +76,7 @@ def _check(labels: Labels) -> None:
 def _write_coco(data: LabeledData, out: Path) -> None:
     make_folder(out / "annotations")
     for split, labels in data.splits.items():
-        write_json(out / "annotations" / f"instances_{split}.json", labels.document)
+        write_json(out / COCO_FILES.format(split), labels.document)
 
 
 def _write_yolo(data: LabeledData, out: Path) -> None:

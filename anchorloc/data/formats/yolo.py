@@ -176,7 +176,7 @@ def _names(value: Any, path: Path) -> list[str]:
         raise InputError(f"{path} has no names; list the classes, in the order of their numbers")
     names = [one if isinstance(one, str) else str(one) for one in value if type(one) in (str, int, float)]
     if len(names) < len(value) or not all(name.strip() for name in names):
-        raise InputError(f"{path}: a name in {short_repr(value)} is empty or no text; name every class")
+        raise InputError(f"{path}: a name in {short_repr(value)} is empty or no text; name every class, in quotes")
     return names
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from anchorloc.data import LabelData, LabelSource, Source
-from anchorloc.data.label_data import open_both
+from anchorloc.data.label_data import open_all
 from anchorloc.errors import InputError
 
 
@@ -34,7 +34,7 @@ def names_of(source: Source) -> list[str]:
 
 def test_a_fraction_of_the_images_is_set_aside_alike_every_time(tmp_path: Path) -> None:
     path = labels_of(tmp_path)
-    parts = [open_both(LabelData(path, val_fraction=0.2)) for _ in range(2)]
+    parts = [open_all(LabelData(path, val_fraction=0.2))[:2] for _ in range(2)]
     names = [[names_of(source) for source in pair] for pair in parts]
     assert names[0] == names[1]
     train, val = names[0]
@@ -45,14 +45,14 @@ def test_a_fraction_of_the_images_is_set_aside_alike_every_time(tmp_path: Path) 
 
 
 def test_what_is_set_aside_is_said(tmp_path: Path) -> None:
-    _, val = open_both(LabelData(labels_of(tmp_path), val_fraction=0.2))
+    _, val, _ = open_all(LabelData(labels_of(tmp_path), val_fraction=0.2))
     assert isinstance(val, LabelSource)
     assert val.description.startswith("COCO: 2 classes, 16 train, 4 val images;")
     assert any(warning.startswith("there is no val split: 4 of 20 images are set aside") for warning in val.warnings)
 
 
 def test_equal_files_stay_together(tmp_path: Path) -> None:
-    train, val = open_both(LabelData(labels_of(tmp_path, copies=6), val_fraction=0.3))
+    train, val, _ = open_all(LabelData(labels_of(tmp_path, copies=6), val_fraction=0.3))
     copies = {f"{number}.bmp" for number in range(14, 20)}
     assert any(copies <= set(names_of(source)) for source in (train, val))
 
@@ -63,7 +63,7 @@ def test_labels_with_val_are_not_split(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / "annotations" / f"instances_{split}.json").write_text(text)
     (tmp_path / "labels.json").unlink()
-    train, val = open_both(LabelData(tmp_path, val_fraction=0.2))
+    train, val, _ = open_all(LabelData(tmp_path, val_fraction=0.2))
     assert (len(train), len(val)) == (20, 20)
 
 

@@ -20,7 +20,7 @@ from anchorloc.data import LabelData, LabeledData, LabelSource, match_categories
 from anchorloc.data.coco_fields import IGNORED_AREA
 from anchorloc.data.formats import READERS, find_kind, reading_progress
 from anchorloc.data.formats.yolo import label_path, read_yolo
-from anchorloc.data.label_data import open_both
+from anchorloc.data.label_data import open_all
 from anchorloc.errors import InputError
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Detections
@@ -75,10 +75,10 @@ def test_train_and_val_come_from_one_reading(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setitem(READERS, "yolo", read_and_count)
     data = LabelData(ultralytics(tmp_path))
-    train, val = open_both(data)
+    train, val, _ = open_all(data)
     assert calls == [tmp_path]
     assert [train.fingerprint, val.fingerprint] == [data.open("train").fingerprint, data.open("val").fingerprint]
-    both = open_both(LabelData(tmp_path, train="train", val="train"))
+    both = open_all(LabelData(tmp_path, train="train", val="train"))
     assert len(calls) == 4
     assert both[0] is both[1]
     assert both[0].fingerprint == train.fingerprint
@@ -113,6 +113,57 @@ def test_a_terminal_shows_how_far_a_long_reading_is(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("RANK", rank)
         assert list(reading_progress.tracked([5], 1, "reading lines")) == [5]
         assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("corners", "expected", "said"),
+    [
+        ([(1, 1, 50, 20), (11, 21, 40, 60)], [[0, 0, 50, 20], [10, 20, 30, 40]], None),
+        ([(0, 0, 49, 19), (10, 20, 39, 59)], [[0, 0, 50, 20], [10, 20, 30, 40]], "pixels counted from 0"),
+        ([(0, 0, 50, 20), (10, 20, A[0], 60)], [[0, 0, 50, 20], [10, 20, A[0] - 10, 40]], "edges, from 0 to the size"),
+        ([(0, 1, 50, 20), (11, 21, 40, 60)], [[-1, 0, 51, 20], [10, 20, 30, 40]], "are read 1 px outside"),
+    ],
+)
+def test_corners_of_voc_that_count_from_0_are_recognized(
+    corners: list[tuple[int, ...]], expected: list[list[int]], said: str | None, tmp_path: Path
+) -> None:
+    path = voc(tmp_path) / "Annotations/a.xml"
+    keys = ("xmin", "ymin", "xmax", "ymax")
+    boxes = ("".join(f"<{key}>{value}</{key}>" for key, value in zip(keys, box, strict=True)) for box in corners)
+    objects = "".join(f"<object><name>red</name><bndbox>{box}</bndbox></object>" for box in boxes)
+    before, _, rest = path.read_text().partition("<object>")
+    path.write_text(before + objects + rest.rpartition("</object>")[2])
+    data = read(tmp_path)
+    annotations = data.splits["train"].document["annotations"]
+    assert [annotation["bbox"] for annotation in annotations] == expected
+    assert [annotation["area"] for annotation in annotations] == [box[2] * box[3] for box in expected]
+    assert [note for note in data.notes if "where VOC counts from 1" in note and str(said) in note] == list(data.notes)
+    assert bool(data.notes) == bool(said)
+
+
+def test_rectangles_of_via_read_at_once_are_those_read_one_by_one(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", A)
+    chance = Random(0)
+    rectangles: list[dict[str, Any]] = [
+        {
+            "shape_attributes": {"name": "rect"}
+            | {key: chance.uniform(0, 40) for key in ("x", "y", "width", "height")},
+            "region_attributes": {"class": chance.choice(["red", " blue ", 3])},
+        }
+        for _ in range(20)
+    ]
+    point = {"shape_attributes": {"name": "point", "cx": 1, "cy": 2}, "region_attributes": {"class": "red"}}
+    found = []
+    for regions in (rectangles, [point, *rectangles]):
+        content = {"a.jpg9": {"filename": "a.jpg", "size": 9, "regions": regions, "file_attributes": {}}}
+        text(tmp_path / "via.json", json.dumps(content))
+        found.append(read(tmp_path).splits["all"].document)
+    assert found[0] == found[1]
+    assert len(found[0]["annotations"]) == 20
+    rectangles[7]["shape_attributes"]["width"] = "wide"
+    text(tmp_path / "via.json", json.dumps(content))
+    with pytest.raises(InputError, match=r"a\.jpg, region 8 has width 'wide', which is not a number"):
+        read(tmp_path)
 
 
 def test_difficult_objects_are_neither_right_nor_wrong(tmp_path: Path) -> None:
