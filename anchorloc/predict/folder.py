@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from rich.console import Console
 
 from anchorloc.data import ImageSettings
@@ -17,9 +16,8 @@ from anchorloc.errors import ItemError
 from anchorloc.files import make_folder, write_bytes
 from anchorloc.predict.image_ids import ImageToRead
 from anchorloc.predict.image_input import read_file
-from anchorloc.predict.localizer import Localizer, NamedDetections
+from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
-from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, writable_name
 from anchorloc.structures import Category, Pixels
 from anchorloc.text import printable
 
@@ -71,8 +69,7 @@ def predict_folder(
                 results.append(ImageResult(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
                 if draw_above is not None:
                     make_folder(picture.parent)
-                    shown = found.take(np.flatnonzero(found.scores >= draw_above))
-                    write_bytes(picture, draw_detections(image, shown))
+                    write_bytes(picture, _jpeg(found.where(score=draw_above).draw(image)))
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
     write_results(out, results, categories)
     limit = localizer.model.config.decoder.max_detections
@@ -91,18 +88,7 @@ def _read(
             display.log(f"error: {printable(str(error))}")
 
 
-def draw_detections(image: Pixels, found: NamedDetections, quality: int = 90) -> bytes:
-    """Return a JPEG of `image` with the box, class and score of each detection, the highest score on top."""
-    picture = Image.fromarray(image)
-    canvas = ImageDraw.Draw(picture)
-    width = max(1, round(max(picture.size) / 400))
-    font = load_font(max(10, round(max(picture.size) / 55)))
-    for row in reversed(range(len(found))):
-        label, box = int(found.labels[row]), found.boxes[row].tolist()
-        color = palette_color(label)
-        draw_box(canvas, box, color, width)
-        text = f"{writable_name(found.names[row], label, font)} {found.scores[row]:.2f}"
-        draw_label(canvas, text, box[:2], picture.size, color, font)
+def _jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality, subsampling=0)
+    picture.save(file, "JPEG", quality=90, subsampling=0)
     return file.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, overload
 
@@ -18,9 +19,10 @@ from anchorloc.engine.state.pretrained import known_classes
 from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
 from anchorloc.startup import say_what_is_late
-from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Target
+from anchorloc.structures import Detections, Pixels, Sample, Target
 
 NO_BOXES: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
@@ -28,24 +30,8 @@ NO_BOXES: Final = Target(
 
 
 @dataclass(frozen=True, eq=False)
-class NamedDetections(Detections):
-    """The N boxes found in one image, with the names of their classes."""
-
-    categories: tuple[Category, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Return the class name of each box."""
-        return [self.categories[label].shown_name for label in self.labels]
-
-    def take(self, rows: IntArray) -> NamedDetections:
-        """Return the given rows, in that order."""
-        return NamedDetections(**vars(super().take(rows)), categories=self.categories)
-
-
-@dataclass(frozen=True, eq=False)
 class Localizer:
-    """Find objects when called with an image or a list of images.
+    """Find objects when called with an image, or with a list or generator of images.
 
     Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings
     of the model say data.orientation=ignore.
@@ -73,25 +59,32 @@ class Localizer:
     def __call__(self, images: ImageLike) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
     @overload
     def __call__(self, images: Sequence[ImageLike]) -> list[NamedDetections]: ...
-    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> NamedDetections | list[NamedDetections]:
-        """Return the detections of an image by descending score; a list of images gives a list.
+    @overload
+    def __call__(self, images: Iterable[ImageLike]) -> Iterator[NamedDetections]: ...
+    def __call__(
+        self, images: ImageLike | Iterable[ImageLike]
+    ) -> NamedDetections | list[NamedDetections] | Iterator[NamedDetections]:
+        """Return the detections of an image by descending score.
 
+        A list of images gives a list. A generator of images gives a generator, which reads `batch_size` images ahead.
         An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to rounding, an image in a list gets
         the detections it gets alone, because only equal network sizes share a batch.
 
         Raises:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
-        settings = self.image_settings
-        if isinstance(images, str) or not isinstance(images, Sequence):
-            return self._localize([read_rgb(images, settings=settings)])[0]
-        found: list[NamedDetections] = []
-        for start in range(0, len(images), self.batch_size):  # reads only one batch of files into memory
-            part = images[start : start + self.batch_size]
-            found += self._localize(
-                [read_rgb(image, f"image {start + at}: ", settings) for at, image in enumerate(part)]
-            )
-        return found
+        if isinstance(images, str | np.ndarray) or not isinstance(images, Iterable):
+            return self._localize([read_rgb(images, settings=self.image_settings)])[0]
+        found = self._each(images)
+        return list(found) if isinstance(images, Sequence) else found
+
+    def _each(self, images: Iterable[ImageLike]) -> Iterator[NamedDetections]:
+        """Yield the detections of each image; only one batch of images is in memory."""
+        rest, start = iter(images), 0
+        while part := list(islice(rest, self.batch_size)):
+            pixels = [read_rgb(image, f"image {start + at}: ", self.image_settings) for at, image in enumerate(part)]
+            yield from self._localize(pixels)
+            start += len(part)
 
     def _localize(self, images: Sequence[Pixels]) -> list[NamedDetections]:
         candidates: list[list[Detections]] = [[] for _ in images]
@@ -137,7 +130,7 @@ class Localizer:
         if len(parts) > 1:
             columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor index is valid in one tile only
         best = self.model.config.decoder.select_best(Detections(**columns, image_id=""))
-        return NamedDetections(**vars(best), categories=self.model.categories)
+        return NamedDetections(**vars(best), categories=self.model.categories, image_settings=self.image_settings)
 
 
 def load(

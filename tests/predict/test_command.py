@@ -25,9 +25,8 @@ from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError
 from anchorloc.predict import __main__ as predict
-from anchorloc.predict.folder import draw_detections
 from anchorloc.predict.image_input import find_images
-from anchorloc.predict.localizer import NamedDetections
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.results import picture_paths
 from anchorloc.structures import Category
 from tests.detector.random_models import save_random
@@ -221,9 +220,9 @@ def test_pictures_of_every_size_and_any_box() -> None:
         boxes = np.array([[0, 0, width, height], [width, height, width, height], [0.2, 0.2, 0.2, 0.9]])
         found = NamedDetections(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), np.full(3, -1), "", categories)
         ground = np.full((height, width, 3), 128, np.uint8)
-        with Image.open(io.BytesIO(draw_detections(ground, found))) as picture:
-            assert picture.size == (width, height)
-            assert (np.asarray(picture) != 128).any()
+        picture = found.draw(ground)
+        assert picture.size == (width, height)
+        assert (np.asarray(picture) != 128).any()
 
 
 def test_a_box_is_drawn_where_it_is() -> None:
@@ -231,8 +230,7 @@ def test_a_box_is_drawn_where_it_is() -> None:
         np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1]), "", (Category(0, "a"),)
     )
     ground = np.full((100, 120, 3), 255, np.uint8)
-    with Image.open(io.BytesIO(draw_detections(ground, found, quality=100))) as picture:
-        changed = np.abs(np.asarray(picture).astype(int) - 255).max(axis=2) > 60
+    changed = np.abs(np.asarray(found.draw(ground)).astype(int) - 255).max(axis=2) > 60
     rows, columns = np.flatnonzero(changed[:, 60:88].any(axis=1)), np.flatnonzero(changed[55:78].any(axis=0))
     assert abs(rows.max() - 80) <= 2
     assert abs(columns.min() - 40) <= 2

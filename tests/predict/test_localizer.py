@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
 from anchorloc.errors import InputError
-from anchorloc.predict.localizer import Localizer, NamedDetections
+from anchorloc.predict.localizer import Localizer
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
 from anchorloc.structures import Detections
 from benchmarks.torchvision_parity import CONFIGS, peer
@@ -77,6 +79,24 @@ def test_an_image_of_a_list_gets_what_it_gets_alone(model: Localizer) -> None:
     for image, detections in zip(images, together, strict=True):
         assert_same(detections, model(image), 1e-5)
     assert model([]) == []
+    assert model(()) == []
+
+
+def test_a_generator_is_read_batch_by_batch(model: Localizer) -> None:
+    taken: list[int] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for index in range(4):
+            taken.append(index)
+            yield SCENES.image(index)
+
+    found = replace(model, batch_size=np.int64(3))(frames())  # type: ignore[arg-type]
+    assert taken == []
+    assert_same(next(found), model(SCENES.image(0)), 1e-5)
+    assert taken == [0, 1, 2]
+    rest = list(found)
+    assert taken == [0, 1, 2, 3]
+    assert_same(rest[-1], model(SCENES.image(3)), 1e-5)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -99,6 +119,7 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (np.zeros((4, 4, 3), np.float32), r"need a uint8 array of shape \(H, W, 3\), got float32 \(4, 4, 3\)"),
         (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
         (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \(2, 4, 4, 3\); give a batch as list\(images\)"),
         (["x.png"], "x.png does not exist"),
         ("nul\0byte.png", "does not exist"),
         ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, a PIL image or an array, got a int"),
