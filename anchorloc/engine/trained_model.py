@@ -23,6 +23,7 @@ from anchorloc.engine.state.checkpoint_schema import (
 )
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.engine.state.run_folder import find_checkpoint
+from anchorloc.engine.state.score_threshold import ScoreThreshold, saved_threshold
 from anchorloc.errors import InputError
 from anchorloc.structures import Category, categories_of
 
@@ -40,6 +41,7 @@ class TrainedModel:
     step: int  # steps that it was trained for
     network: Detector
     device: torch.device
+    threshold: ScoreThreshold | None = None
 
 
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
@@ -62,7 +64,8 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
     network.load_state_dict(state["model"])
     device = pick_device(config.train.device)
-    return TrainedModel(config, categories, state["step"], for_inference(network, config, device), device)
+    network = for_inference(network, config, device)
+    return TrainedModel(config, categories, state["step"], network, device, saved_threshold(state))
 
 
 def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:

@@ -33,13 +33,15 @@ NO_BOXES: Final = Target(
 class Localizer:
     """Find objects when called with an image, or with a list or generator of images.
 
-    Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings
-    of the model say data.orientation=ignore.
+    It returns the objects of at least `score`: the threshold of best F1 that the run found on its val split. Boxes are
+    xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings of the
+    model say data.orientation=ignore.
     """
 
     model: TrainedModel
     tiles: SquareTiles | None = None  # None: the network gets each image whole
     batch_size: int = 8  # images or tiles per forward pass; only equal network sizes share a pass
+    score: float = 0.0  # lowest score to return
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -56,13 +58,13 @@ class Localizer:
         return self.model.config.data.image_settings
 
     @overload
-    def __call__(self, images: ImageLike) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
+    def __call__(self, images: ImageLike, score: float | None = None) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
     @overload
-    def __call__(self, images: Sequence[ImageLike]) -> list[NamedDetections]: ...
+    def __call__(self, images: Sequence[ImageLike], score: float | None = None) -> list[NamedDetections]: ...
     @overload
-    def __call__(self, images: Iterable[ImageLike]) -> Iterator[NamedDetections]: ...
+    def __call__(self, images: Iterable[ImageLike], score: float | None = None) -> Iterator[NamedDetections]: ...
     def __call__(
-        self, images: ImageLike | Iterable[ImageLike]
+        self, images: ImageLike | Iterable[ImageLike], score: float | None = None
     ) -> NamedDetections | list[NamedDetections] | Iterator[NamedDetections]:
         """Return the detections of an image by descending score.
 
@@ -70,29 +72,34 @@ class Localizer:
         An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to rounding, an image in a list gets
         the detections it gets alone, because only equal network sizes share a batch.
 
+        Args:
+            images: an image, or several.
+            score: lowest score to return, in place of the threshold of the model; 0 returns all.
+
         Raises:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
+        lowest = self.score if score is None else score
         if isinstance(images, str | np.ndarray) or not isinstance(images, Iterable):
-            return self._localize([read_rgb(images, settings=self.image_settings)])[0]
-        found = self._each(images)
+            return self._localize([read_rgb(images, settings=self.image_settings)], lowest)[0]
+        found = self._each(images, lowest)
         return list(found) if isinstance(images, Sequence) else found
 
-    def _each(self, images: Iterable[ImageLike]) -> Iterator[NamedDetections]:
+    def _each(self, images: Iterable[ImageLike], lowest: float) -> Iterator[NamedDetections]:
         """Yield the detections of each image; only one batch of images is in memory."""
         rest, start = iter(images), 0
         while part := list(islice(rest, self.batch_size)):
             pixels = [read_rgb(image, f"image {start + at}: ", self.image_settings) for at, image in enumerate(part)]
-            yield from self._localize(pixels)
+            yield from self._localize(pixels, lowest)
             start += len(part)
 
-    def _localize(self, images: Sequence[Pixels]) -> list[NamedDetections]:
+    def _localize(self, images: Sequence[Pixels], lowest: float) -> list[NamedDetections]:
         candidates: list[list[Detections]] = [[] for _ in images]
         for batch in self._batches(images):
             found = self._decode([self._sample(images[index], tile) for index, tile in batch])
             for (index, tile), detections in zip(batch, found, strict=True):
                 candidates[index].append(tile.to_image(detections))
-        return [self._merge(parts) for parts in candidates]
+        return [self._merge(parts).where(score=lowest) for parts in candidates]
 
     def _batches(self, images: Sequence[Pixels]) -> Iterator[list[tuple[int, Tile]]]:
         """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
@@ -138,7 +145,9 @@ def load(
 ) -> Localizer:
     """Load the checkpoint of a run, or a config that names `detector.weights`.
 
-    With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do.
+    With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do. The model
+    returns the objects of at least the score threshold that the checkpoint keeps, or all if it keeps none or an
+    override sets decode.score_threshold.
 
     Args:
         path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), or a YAML file.
@@ -159,4 +168,10 @@ def load(
         model = load_model(path, settings)
     if model.device.type == "cpu":
         say_what_is_late(torch.get_num_threads())
-    return Localizer(model, tiles, batch_size)
+    stored = None if sets_threshold(overrides) else model.threshold
+    return Localizer(model, tiles, batch_size, 0.0 if stored is None else stored.score)
+
+
+def sets_threshold(overrides: Sequence[str]) -> bool:
+    """Whether one of the overrides sets decode.score_threshold, which then decides in place of the stored threshold."""
+    return any(word.startswith("decode.score_threshold=") for word in overrides)

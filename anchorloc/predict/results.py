@@ -24,13 +24,16 @@ class ImageResult:
     found: NamedDetections
 
 
-def write_results(folder: Path, images: Sequence[ImageResult], categories: Sequence[Category]) -> None:
+def write_results(
+    folder: Path, images: Sequence[ImageResult], categories: Sequence[Category], lowest: float = 0.0
+) -> None:
     """Write results.json, images.json (the images and categories of these results) and detections.csv.
 
     Args:
         folder: where to write.
         images: the detections of each image.
         categories: the classes by label, with the ids to write.
+        lowest: lowest score in detections.csv; results.json has all detections, as scoring needs them.
 
     Raises:
         InputError: the file system refuses.
@@ -46,11 +49,12 @@ def write_results(folder: Path, images: Sequence[ImageResult], categories: Seque
     }
     write_json(folder / IMAGES, document)
     header = ["image", "image_id", "class", "score", "x1", "y1", "x2", "y2"]
-    write_csv(folder / TABLE, header, (row for image in images for row in _rows(image)))
+    write_csv(folder / TABLE, header, (row for image in images for row in _rows(image, lowest)))
 
 
-def _rows(image: ImageResult) -> list[list[object]]:
-    return [[image.name, image.image_id, name, score, *box] for box, score, _, name in image.found]
+def _rows(image: ImageResult, lowest: float) -> list[list[object]]:
+    shown = image.found.where(score=lowest)
+    return [[image.name, image.image_id, name, score, *box] for box, score, _, name in shown]
 
 
 def picture_paths(names: Sequence[str]) -> list[PurePosixPath]:

@@ -20,6 +20,7 @@ from PIL import Image
 import anchorloc
 from anchorloc import __main__ as console
 from anchorloc import evaluate
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
@@ -52,7 +53,7 @@ def test_a_folder_becomes_pictures_results_and_a_table(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("one", "two"):
-        arguments = ["predict", str(folder / "best.pt"), str(folder / "data"), "--out", str(tmp_path / name)]
+        arguments = ["predict", str(folder / "best.pt"), str(folder / "data"), "--all", "--out", str(tmp_path / name)]
         assert console.main(arguments) == 0
     out = capsys.readouterr().out
     assert "5 images" in out
@@ -74,6 +75,45 @@ def test_a_folder_becomes_pictures_results_and_a_table(
         np.testing.assert_allclose([float(line[key]) for key in ("x1", "y1", "x2", "y2")], direct.boxes[row], atol=1e-3)
         assert line["class"] == direct.names[row]
         assert line["image"] == images["images"][0]["file_name"]
+
+
+@pytest.mark.parametrize(
+    ("words", "lowest", "sentence"),
+    [
+        ([], 0.625, "at the stored threshold 0.62"),
+        (["--score=0.5"], 0.5, "at the threshold 0.50"),
+        (["--all"], 0.0, "at any score"),
+        (["decode.score_threshold=0.7"], 0.7, "at any score"),
+    ],
+)
+def test_what_is_shown_is_of_the_stored_threshold(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], lowest: float, sentence: str
+) -> None:
+    """Table and count follow the threshold; results.json has everything, for scoring."""
+    threshold = {"score": 0.625, "precision": 0.5, "recall": 0.25, "f1": 1 / 3, "found": "best F1"}
+    save_checkpoint(tmp_path / "best.pt", {**load_checkpoint(folder / "best.pt"), "threshold": threshold})
+    out = tmp_path / "found"
+    image = sorted((folder / "data" / "images").iterdir())[0]
+    assert predict.main([str(tmp_path / "best.pt"), str(image), *words, "--no-pictures", f"--out={out}"]) == 0
+    everything = anchorloc.load(folder / "best.pt", *[word for word in words if word.startswith("decode")])(image)
+    shown = everything.scores[everything.scores >= lowest]
+    assert len(shown) > 0
+    assert (len(shown) < len(everything)) == (lowest in (0.625, 0.5))
+    assert len(json.loads((out / "results.json").read_text())) == len(everything)
+    assert len(rows_of(out / "detections.csv")) == len(shown)
+    assert f"{len(shown)} objects in 1 image {sentence}" in capsys.readouterr().out
+
+
+def test_a_model_without_a_threshold_shows_scores_from_a_default(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(folder / "best.pt"), str(folder / "data"), "--no-pictures"]
+    assert predict.main([*words, f"--out={tmp_path / 'a'}"]) == 0
+    assert "in 5 images at the threshold 0.30, as the model stores none" in capsys.readouterr().out
+    for wrong in (["--score=1.5"], ["--score=nan"], ["--score=0.5", "--all"]):
+        with pytest.raises(SystemExit, match="2"):
+            predict.main([*words, *wrong])
+    assert "need a number from 0 to 1, got '1.5'" in capsys.readouterr().err
 
 
 def test_results_with_ids_of_annotations_score_as_the_checkpoint_does(
@@ -135,7 +175,7 @@ def test_a_format_that_is_not_read_is_counted(folder: Path, tmp_path: Path, caps
     assert run_command(predict.main, [*words, f"--out={tmp_path / 'found'}"]) == 1
     out, err = capsys.readouterr()
     assert "a.HEIC is a file in the format HEIC" in " ".join(err.split())
-    assert "in 1 image:" in out
+    assert "in 1 image at the threshold 0.30" in out
 
 
 def test_settings_of_images_reach_prediction(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,7 +249,7 @@ def test_hostile_class_names(folder: Path, tmp_path: Path) -> None:
     classes = tuple((number, name) for number, name in enumerate(names))
     save_random(tmp_path / "odd.pt", classes=classes)
     found = tmp_path / "found"
-    assert predict.main([str(tmp_path / "odd.pt"), str(folder / "data"), "--draw=0", f"--out={found}"]) == 0
+    assert predict.main([str(tmp_path / "odd.pt"), str(folder / "data"), "--all", f"--out={found}"]) == 0
     written = {row["class"] for row in rows_of(found / "detections.csv")}
     assert {"'=1+1", "細胞", "\\x1b[2J"} <= written
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 import anchorloc
 from anchorloc.boxes import box_iou, soft_nms
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_batches, validation_loader
@@ -145,6 +146,25 @@ def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             anchorloc.load(checkpoint, **settings)
+
+
+def test_objects_are_those_of_the_stored_threshold(checkpoint: Path, tmp_path: Path) -> None:
+    threshold = {"score": 0.625, "precision": 0.5, "recall": 0.25, "f1": 1 / 3, "found": "best F1 on val"}
+    state = load_checkpoint(checkpoint)
+    save_checkpoint(tmp_path / "best.pt", {**state, "threshold": threshold})
+    image = SCENES.image(0)
+    everything = anchorloc.load(checkpoint)(image)
+    model = anchorloc.load(tmp_path / "best.pt")
+    assert str(model.model.threshold) == "0.62 (best F1 on val: precision 0.50, recall 0.25)"
+    assert 0 < len(model(image)) < len(everything)
+    assert_same(model(image), everything.where(score=0.625))
+    assert_same(model([image])[0], everything.where(score=0.625))
+    assert_same(next(model(iter([image]), score=0.7)), everything.where(score=0.7))
+    assert_same(model(image, score=0), everything)
+    assert_same(anchorloc.load(tmp_path / "best.pt", "decode.score_threshold=0.02")(image), everything)
+    save_checkpoint(tmp_path / "wrong.pt", {**state, "threshold": {**threshold, "score": 1.5}})
+    with pytest.raises(InputError, match=r"wrong.pt cannot be used: entry 'threshold.*score'"):
+        anchorloc.load(tmp_path / "wrong.pt")
 
 
 def test_a_torchvision_model_knows_its_classes_without_data(tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ _Category = Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2
 Tensors = dict[str, pydantic.InstanceOf[Tensor]]
 
 
+class _Threshold(TypedDict):
+    score: Annotated[float, pydantic.Field(ge=0, le=1)]
+    precision: Finite
+    recall: Finite
+    f1: Finite
+    found: str
+
+
 class ModelCheckpoint(TypedDict):
     """The entries of best.pt: what is needed to use a model."""
 
@@ -30,6 +38,7 @@ class ModelCheckpoint(TypedDict):
     categories: Annotated[list[_Category], pydantic.Field(min_length=1)]
     step: Count
     model: Tensors
+    threshold: NotRequired[_Threshold | None]  # missing in checkpoints of 85da22b
 
 
 class _Best(TypedDict):
