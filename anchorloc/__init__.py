@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Detection", "Localizer", "NamedDetections", "SquareTiles", "load"]
 
-_ON_FIRST_USE = {  # name: its file in predict/, which may load torch
+_ON_FIRST_USE = {  # name: its file in predict/
     "Detection": "named_detections",
     "Localizer": "localizer",
     "NamedDetections": "named_detections",
@@ -33,7 +33,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from anchorloc.startup import import_torch
-
-    import_torch()
     return getattr(import_module(f"anchorloc.predict.{_ON_FIRST_USE[name]}"), name)

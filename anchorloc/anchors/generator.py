@@ -151,7 +151,7 @@ def _shapes_checked(levels: Any, strides: tuple[float, ...]) -> tuple[Shapes, ..
 
 
 def _shape_checked(name: str, shape: Any) -> tuple[float, float]:
-    if not np.iterable(shape) or len(shape) != 2:
+    if not isinstance(shape, Sequence | np.ndarray) or len(shape) != 2:
         raise ValueError(f"{name} must be (width, height), got {shape!r}")
     width, height = positive_numbers(name, shape)
     return width, height

@@ -16,6 +16,7 @@ from anchorloc.data import Source
 from anchorloc.detector import Batch
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import batches, refuse_small_batches, train_loader, validation_batches, validation_loader
+from anchorloc.engine.judge_model import localization_of, score_detections
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.outcome import FEW_STEPS, POOR_AP50
 from anchorloc.engine.schedule import Clock
@@ -37,15 +38,7 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import Stopped, collected_signals
 from anchorloc.engine.system.starvation import StarvationWatch
 from anchorloc.engine.trained_model import for_inference
-from anchorloc.engine.validation import (
-    BatchResult,
-    localization_of,
-    logged_localization,
-    mean_losses,
-    merge_shards,
-    run_validation,
-    score_detections,
-)
+from anchorloc.engine.validation import BatchResult, logged_localization, mean_losses, merge_shards, run_validation
 from anchorloc.errors import InputError
 from anchorloc.metrics import Localization
 from anchorloc.report.localization import collapse_sentence

@@ -1,6 +1,7 @@
 """Find objects in images with a trained model; write pictures with boxes, COCO results and a CSV table.
 
     anchorloc predict runs/NAME/best.pt photos/ more.jpg --out found
+    anchorloc predict model.onnx photos/
     anchorloc predict configs/NAME.yaml photos/ detector.weights=FILE
     anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128
 
@@ -24,7 +25,6 @@ from typing import TYPE_CHECKING
 from anchorloc.cli import command_parser, fraction, positive_int, run_command, split_words, warn
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
-from anchorloc.startup import import_torch
 from anchorloc.structures import Category
 from anchorloc.text import counted, printable
 
@@ -71,7 +71,6 @@ def _predict(
     from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
     refuse_overrides(checkpoint, overrides, INFERENCE)
-    import_torch()
     from anchorloc.predict.folder import predict_folder
     from anchorloc.predict.localizer import load
 
@@ -79,7 +78,7 @@ def _predict(
     categories, changed = class_ids(localizer.model.categories, categories)
     for note in (*notes, *changed):
         print(f"note: {printable(note)}")
-    lowest, threshold = _lowest_score(arguments, overrides, localizer.model.threshold)
+    lowest, threshold = _lowest_score(arguments, overrides, localizer.threshold)
     return predict_folder(localizer, images, out, categories, lowest, not arguments.no_pictures), threshold
 
 
@@ -113,7 +112,9 @@ def _print_summary(summary: PredictionSummary, threshold: str, out: Path) -> Non
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("predict", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="a run's folder or checkpoint, or a config with detector.weights")
+    parser.add_argument(
+        "checkpoint", type=Path, help="a run's folder or checkpoint, an .onnx file, or a config with detector.weights"
+    )
     parser.add_argument(
         "inputs", nargs="*", metavar="IMAGE|DIR|key=value", help="image files, folders of images, and overrides"
     )

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
-import torch
 
-from anchorloc.config import read_config
 from anchorloc.data import ImageSettings
 from anchorloc.engine.batch_samplers import equal_size_batches
-from anchorloc.engine.inference import inference_precision
-from anchorloc.engine.state.pretrained import known_classes
-from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
+from anchorloc.engine.onnx_model import OnnxModel, load_onnx
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
 from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
-from anchorloc.startup import say_what_is_late
+from anchorloc.startup import import_torch
 from anchorloc.structures import Detections, Pixels, Sample, Target
+
+if TYPE_CHECKING:
+    from anchorloc.engine.state.score_threshold import ScoreThreshold
+    from anchorloc.engine.trained_model import TrainedModel
 
 NO_BOXES: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
@@ -38,7 +38,7 @@ class Localizer:
     model say data.orientation=ignore.
     """
 
-    model: TrainedModel
+    model: TrainedModel | OnnxModel
     tiles: SquareTiles | None = None  # None: the network gets each image whole
     batch_size: int = 8  # images or tiles per forward pass; only equal network sizes share a pass
     score: float = 0.0  # lowest score to return
@@ -53,6 +53,11 @@ class Localizer:
         return tuple(category.shown_name for category in self.model.categories)
 
     @property
+    def threshold(self) -> ScoreThreshold | None:
+        """Return the score threshold that the run found on its val split, if the model keeps one."""
+        return self.model.threshold
+
+    @property
     def image_settings(self) -> ImageSettings:
         """How images are read: as in training."""
         return self.model.config.data.image_settings
@@ -62,7 +67,7 @@ class Localizer:
     @overload
     def __call__(self, images: Sequence[ImageLike], score: float | None = None) -> list[NamedDetections]: ...
     @overload
-    def __call__(self, images: Iterable[ImageLike], score: float | None = None) -> Iterator[NamedDetections]: ...
+    def __call__(self, images: Iterator[ImageLike], score: float | None = None) -> Iterator[NamedDetections]: ...
     def __call__(
         self, images: ImageLike | Iterable[ImageLike], score: float | None = None
     ) -> NamedDetections | list[NamedDetections] | Iterator[NamedDetections]:
@@ -96,7 +101,7 @@ class Localizer:
     def _localize(self, images: Sequence[Pixels], lowest: float) -> list[NamedDetections]:
         candidates: list[list[Detections]] = [[] for _ in images]
         for batch in self._batches(images):
-            found = self._decode([self._sample(images[index], tile) for index, tile in batch])
+            found = self.model.candidates([self._sample(images[index], tile) for index, tile in batch])
             for (index, tile), detections in zip(batch, found, strict=True):
                 candidates[index].append(tile.to_image(detections))
         return [self._merge(parts).where(score=lowest) for parts in candidates]
@@ -109,7 +114,7 @@ class Localizer:
             for index, image in enumerate(images)
             for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles)
         ]
-        sizes = [config.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
+        sizes = [self.model.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
         for batch in equal_size_batches(sizes, self.batch_size):
             yield [places[place] for place in batch]
 
@@ -118,15 +123,6 @@ class Localizer:
         pixels, target, placement = config.transform(part, NO_BOXES, fill=config.detector.fill)
         name = f"tile at {tile.left}, {tile.top}"
         return Sample(pixels, target, name, placement.scale, tile.size, placement.extent)
-
-    def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
-        """Return the candidates of samples of one size, before NMS."""
-        config, device = self.model.config, self.model.device
-        images = config.method.collate().pad([sample.image for sample in samples]).to(device)
-        with torch.inference_mode(), inference_precision(config):
-            predictions = self.model.network(images)
-        grid = config.method.grid((images.shape[2], images.shape[3]))
-        return config.method.candidates(predictions, grid, samples)
 
     def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
         """Apply NMS to the candidates of all tiles of an image together."""
@@ -143,14 +139,16 @@ class Localizer:
 def load(
     path: str | Path, *overrides: str, tiles: SquareTiles | None = None, batch_size: int = 8, device: str = "auto"
 ) -> Localizer:
-    """Load the checkpoint of a run, or a config that names `detector.weights`.
+    """Load the checkpoint of a run, an exported ONNX file, or a config that names `detector.weights`.
+
+    An ONNX file needs onnxruntime, and neither torch nor torchvision; overrides change how it reads images, and NMS.
 
     With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do. The model
     returns the objects of at least the score threshold that the checkpoint keeps, or all if it keeps none or an
     override sets decode.score_threshold.
 
     Args:
-        path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), or a YAML file.
+        path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), an .onnx file, or a YAML file.
         overrides: settings such as "decode.score_threshold=0.3".
         tiles: cut images into tiles of this size and overlap.
         batch_size: images or tiles per forward pass.
@@ -160,14 +158,14 @@ def load(
         InputError: a file or a setting is invalid.
     """
     path, settings = Path(path), [f"train.device={device}", *overrides]
-    if path.suffix in (".yaml", ".yml"):
-        config = read_config(path, settings)
-        known = known_classes(Path(config.detector.weights)) if config.detector.weights else None
-        model = load_from_weights(config, known) if known else load_model(path, settings)
+    model: TrainedModel | OnnxModel
+    if path.suffix == ".onnx":
+        model = load_onnx(path, settings)
     else:
-        model = load_model(path, settings)
-    if model.device.type == "cpu":
-        say_what_is_late(torch.get_num_threads())
+        import_torch()
+        from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
+
+        model = load_any(path, settings)
     stored = None if sets_threshold(overrides) else model.threshold
     return Localizer(model, tiles, batch_size, 0.0 if stored is None else stored.score)
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from anchorloc.data import Samples
 from anchorloc.detector import Detector
-from anchorloc.engine import training as loop
 from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.build import batches, train_loader
+from anchorloc.engine.judge_model import score_detections
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.saving import BestValidation
@@ -27,7 +27,7 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.trained_model import for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
-from anchorloc.metrics import OperatingPoint
+from anchorloc.metrics import Evaluation, OperatingPoint
 from tests.engine.small_runs import assert_same, run, small, weights
 
 
@@ -121,8 +121,12 @@ def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
 
 
 def test_checkpoints_keep_the_threshold_of_best_f1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    score, point = loop.score_detections, OperatingPoint(0.375, 0.75, 0.5, 0.6)
-    monkeypatch.setattr(loop, "score_detections", lambda *a, **b: replace(score(*a, **b), operating_point=point))
+    point = OperatingPoint(0.375, 0.75, 0.5, 0.6)
+
+    def scored(*arguments: Any, **words: Any) -> Evaluation:
+        return replace(score_detections(*arguments, **words), operating_point=point)
+
+    monkeypatch.setattr("anchorloc.engine.training.score_detections", scored)
     run(small("train.length=2 iterations"), tmp_path / "run")
     found = "best F1 over all classes at IoU 0.5 on val, 6 images, at step 2"
     kept = {"score": 0.375, "precision": 0.75, "recall": 0.5, "f1": 0.6, "found": found}

@@ -21,6 +21,7 @@ from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
+from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.named_detections import NamedDetections
@@ -66,6 +67,7 @@ def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path
 
 
 def test_it_finds_what_evaluation_finds(model: Localizer) -> None:
+    assert isinstance(model.model, TrainedModel)
     config = replace(model.model.config, train=replace(model.model.config.train, batch_size=1))
     loader = batches(validation_loader(config, SCENES, validation_batches(config, SCENES)))
     judged = [detect_batch(model.model.network, batch, config, torch.device("cpu")) for batch in loader]
@@ -155,7 +157,7 @@ def test_objects_are_those_of_the_stored_threshold(checkpoint: Path, tmp_path: P
     image = SCENES.image(0)
     everything = anchorloc.load(checkpoint)(image)
     model = anchorloc.load(tmp_path / "best.pt")
-    assert str(model.model.threshold) == "0.62 (best F1 on val: precision 0.50, recall 0.25)"
+    assert str(model.threshold) == "0.62 (best F1 on val: precision 0.50, recall 0.25)"
     assert 0 < len(model(image)) < len(everything)
     assert_same(model(image), everything.where(score=0.625))
     assert_same(model([image])[0], everything.where(score=0.625))

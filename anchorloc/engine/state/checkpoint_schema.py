@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from anchorloc.checkpoint import refuse_unusable
 from anchorloc.config import MAX_THREADS, translated
 from anchorloc.detector.optimizer import CombinedOptimizer
+from anchorloc.engine.state.score_threshold import ThresholdEntry
 from anchorloc.errors import InputError
 
 NETWORK = "the network of its settings"
@@ -23,14 +24,6 @@ _Category = Annotated[list[int | str], pydantic.Field(min_length=2, max_length=2
 Tensors = dict[str, pydantic.InstanceOf[Tensor]]
 
 
-class _Threshold(TypedDict):
-    score: Annotated[float, pydantic.Field(ge=0, le=1)]
-    precision: Finite
-    recall: Finite
-    f1: Finite
-    found: str
-
-
 class ModelCheckpoint(TypedDict):
     """The entries of best.pt: what is needed to use a model."""
 
@@ -38,7 +31,7 @@ class ModelCheckpoint(TypedDict):
     categories: Annotated[list[_Category], pydantic.Field(min_length=1)]
     step: Count
     model: Tensors
-    threshold: NotRequired[_Threshold | None]  # missing in checkpoints of 85da22b
+    threshold: NotRequired[ThresholdEntry | None]  # missing in checkpoints of 85da22b
 
 
 class _Best(TypedDict):

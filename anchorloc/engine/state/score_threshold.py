@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pydantic
+from typing_extensions import TypedDict
 
 from anchorloc.text import counted
 
 if TYPE_CHECKING:
     from anchorloc.metrics import OperatingPoint
+
+
+Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class ThresholdEntry(TypedDict):
+    """A `ScoreThreshold` in a file."""
+
+    score: Fraction
+    precision: Fraction
+    recall: Fraction
+    f1: Fraction
+    found: str
 
 
 @dataclass(frozen=True)
