@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("H", "W"),
         help="take images of this padded height and width alone, for runtimes that need a fixed size (default: any "
-        "size; for SSD anchors, that of the first image)",
+        "size, or with SSD anchors the size of the first image)",
     )
     return parser
 

@@ -286,7 +286,7 @@ def test_no_picture_overwrites_another(names: list[str]) -> None:
 
 
 def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands and its Python run as they stand; those of its last section in test_exported_use.py."""
+    """Its commands and its Python run as they stand; test_exported_use.py runs the last section."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "mine").symlink_to(folder)
