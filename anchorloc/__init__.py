@@ -1,7 +1,7 @@
 """Anchor-based, multi-scale localization: see, fit, match, train and judge anchors.
 
-Public: `load`, `Localizer`, `SquareTiles`, the modules train and evaluate, the components named in `anchorloc.config`,
-and the packages boxes, anchors, assign, metrics, structures and data. All else may change.
+Public: `load`, `Localizer`, `NamedDetections`, `SquareTiles`, the modules train and evaluate, the components named in
+`anchorloc.config`, and the packages boxes, anchors, assign, metrics, structures and data. All else may change.
 
 Letters in shapes: B images in a batch, M boxes in an image, N detections, A anchors of all levels, K anchors per cell,
 L levels, C classes, P positive anchors, H rows, W columns. `boxes` is always xyxy in continuous pixels.
@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from anchorloc import evaluate, train
     from anchorloc.predict.localizer import Localizer, load
+    from anchorloc.predict.named_detections import Detection, NamedDetections
     from anchorloc.predict.square_tiles import SquareTiles
 
 __version__ = "0.1.0"
-__all__ = ["Localizer", "SquareTiles", "evaluate", "load", "train"]
+__all__ = ["Detection", "Localizer", "NamedDetections", "SquareTiles", "evaluate", "load", "train"]
 
-_ON_FIRST_USE = {"Localizer": "localizer", "SquareTiles": "square_tiles", "load": "localizer"}  # they load torch
+_ON_FIRST_USE = {  # name: its file in predict/
+    "Detection": "named_detections",
+    "Localizer": "localizer",
+    "NamedDetections": "named_detections",
+    "SquareTiles": "square_tiles",
+    "load": "localizer",
+}
 _MODULES = ("evaluate", "train")
 
 
@@ -30,7 +37,4 @@ def __getattr__(name: str) -> object:
         return import_module(f"anchorloc.{name}")
     if name not in _ON_FIRST_USE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from anchorloc.startup import import_torch
-
-    import_torch()
     return getattr(import_module(f"anchorloc.predict.{_ON_FIRST_USE[name]}"), name)

@@ -147,6 +147,14 @@ def positive_fraction(text: str) -> float:
     return value
 
 
+def fraction(text: str) -> float:
+    """Read an option that is from 0 to 1."""
+    value = _as_float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"need a number from 0 to 1, got {text!r}")
+    return value
+
+
 def _as_float(text: str) -> float:
     try:
         return float(text)

@@ -1,6 +1,7 @@
 """Score a trained model, or the detections of any tool, with COCO's metrics, and write a report.
 
     anchorloc evaluate runs/NAME/best.pt [key=value ...]
+    anchorloc evaluate model.onnx [key=value ...]
     anchorloc evaluate configs/NAME.yaml detector.weights=FILE
     anchorloc evaluate --detections results.json --annotations val.json
 
@@ -35,7 +36,7 @@ from anchorloc.startup import import_torch
 from anchorloc.text import printable
 
 if TYPE_CHECKING:
-    from anchorloc.data import ImageSettings
+    from anchorloc.data import ImageSettings, Split
     from anchorloc.report import Judgment
 
 __all__ = ["ReportFolder", "ReportPage", "run"]
@@ -177,15 +178,23 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
         limit = arguments.max_detections or 100
         truth = arguments.annotations
         return judge_files(arguments.detections, truth, arguments.images, limit, options, _reading(arguments))
+    given = arguments.checkpoint, arguments.overrides, options
+    split: Split = arguments.split or "val"
+    if arguments.checkpoint.suffix == ".onnx":
+        from anchorloc.engine.judge_model import judge_onnx
+
+        return judge_onnx(*given, split)
     import_torch()
     from anchorloc.engine.evaluation import judge_checkpoint
 
-    return judge_checkpoint(arguments.checkpoint, arguments.overrides, options, arguments.split or "val")
+    return judge_checkpoint(*given, split)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("evaluate", __doc__)
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="a run's folder or checkpoint, or a config (YAML)")
+    parser.add_argument(
+        "checkpoint", type=Path, nargs="?", help="a run's folder or checkpoint, an .onnx file, or a config (YAML)"
+    )
     parser.add_argument(
         "overrides",
         nargs="*",

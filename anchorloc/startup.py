@@ -17,6 +17,7 @@ from functools import cache
 from typing import Final
 
 from anchorloc.cgroups import cpu_quota
+from anchorloc.errors import InputError
 from anchorloc.text import counted
 
 WAITING: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # a user who sets one has chosen
@@ -56,9 +57,12 @@ def import_torch() -> None:
     """Load torch so that its threads sleep while they wait, and are at most as many as the CPU quota allows.
 
     The environment is the same afterwards. Where torch is loaded already, nothing changes.
+
+    Raises:
+        InputError: torch is not installed.
     """
     global _torch_is_prepared
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         return
     added = _unset_variables()
     os.environ.update(added)
@@ -66,6 +70,10 @@ def import_torch() -> None:
         import torch
 
         torch.get_num_threads()  # torch reads the variables now, not at its first operation
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("torch is not installed; run: pip install torch torchvision") from None
     finally:
         for name in added:
             os.environ.pop(name, None)
@@ -90,7 +98,7 @@ def say_what_is_late(threads: int) -> None:
         settings.append(f"OMP_NUM_THREADS={allowed}")
     if problems:
         logging.getLogger("anchorloc").warning(
-            "torch was loaded before anchorloc: %s; set %s in the environment, or import anchorloc.load before torch",
+            "torch was loaded before anchorloc: %s; set %s in the environment, or call anchorloc.load before",
             " and ".join(problems),
             " and ".join(settings),
         )

@@ -1,9 +1,9 @@
-"""Time one photo and eight, from file to boxes: `anchorloc.load`, onnxruntime on the exported file, and torchvision.
+"""Time one photo and eight, from file to boxes: `anchorloc.load`, plain onnxruntime on its file, and torchvision.
 
     python -m benchmarks.latency                          # a network with random weights; about two minutes
     python -m benchmarks.latency --checkpoint runs/mine/best.pt --images photos
 
-All three read the same files, resize them, run a network with a MobileNetV2 backbone, and give boxes after suppression,
+All read the same files, resize them, run a network with a MobileNetV2 backbone, and give boxes after suppression,
 with the same number of threads, in turns in one process. onnxruntime runs the file of `anchorloc export`. torchvision's
 RetinaNet has the same backbone with FPN and 288 px for the shorter side, as `SETTINGS` have. Without a checkpoint all
 weights are random, those of our head such that several hundred candidates an image pass the threshold.
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         photos = [path for path, _ in find_images([images])][:8]
         ours = anchorloc.load(arguments.checkpoint or random_checkpoint(folder / "best.pt"), device="cpu")
         export_model(arguments.checkpoint or folder / "best.pt", folder / "model.onnx", images, None)
+        without_torch = anchorloc.load(folder / "model.onnx")
         exported = run_exported(folder / "model.onnx", ours, arguments.threads)
         peer = torchvision_peer(ours)
         print(f"{len(ours(photos[0]))} and {len(exported(photos[:1])[0])} boxes in the first photo", flush=True)
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             files = photos[:count]
             calls = {
                 "anchorloc.load": lambda files=files: ours(list(files)),
+                "anchorloc.load of the ONNX file": lambda files=files: without_torch(list(files)),
                 "onnxruntime": lambda files=files: exported(files),
                 "torchvision": lambda files=files: peer(files),
             }
@@ -120,8 +122,9 @@ def run_exported(path: Path, model: Localizer, threads: int) -> Callable[[Sequen
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    _, _, height, width = session.get_inputs()[0].shape
-    fill = model.model.config.detector.fill
+    config = model.model.config
+    height, width = config.padded(config.transform.resize((1, 1))[0])  # a letterbox has one size
+    fill = config.detector.fill
 
     def run(files: Sequence[Path]) -> list[Any]:
         found = []
@@ -133,7 +136,7 @@ def run_exported(path: Path, model: Localizer, threads: int) -> Callable[[Sequen
             canvas = np.full((height, width, 3), np.round(fill), np.uint8)
             canvas[: small.height, : small.width] = np.asarray(small)
             inputs = {"images": canvas.transpose(2, 0, 1)[None], "sizes": np.array([[small.height, small.width]])}
-            boxes, _, _, counts = session.run(None, inputs)
+            boxes, counts = session.run(["boxes", "counts"], inputs)
             found.append(boxes[0, : counts[0]] / scale)
         return found
 

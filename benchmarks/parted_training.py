@@ -29,10 +29,10 @@ from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.config import Config, read_config
 from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.evaluation import detect
+from anchorloc.engine.judge_model import score_detections
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes, process_group
 from anchorloc.engine.trained_model import TrainedModel
-from anchorloc.engine.validation import score_detections
 from anchorloc.structures import Detections
 
 LIMIT = 1e-5

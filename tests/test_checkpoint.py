@@ -235,7 +235,7 @@ def test_a_best_checkpoint_of_another_making_is_told_and_made_anew(
     run(small("train.length=8 iterations", "train.validate_every=0.3", "train.keep_checkpoints=3"), folder, resume=True)
     told = f"{folder / 'best.pt'} cannot be used: entry 'config'" in capsys.readouterr().out
     assert told == (best != 6)  # one of the same step is made again at once
-    assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "model"}
+    assert set(load_checkpoint(folder / "best.pt")) == {"format", "config", "categories", "step", "threshold", "model"}
 
 
 def test_a_finished_run_whose_best_checkpoint_is_damaged_keeps_its_last_weights(

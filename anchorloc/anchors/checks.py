@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from anchorloc.structures import Size
 
 
 def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
-    """Return `values` as a tuple; a ValueError unless there is at least one and all are finite and above 0."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    """Return `values` as Python's numbers; a ValueError unless there is at least one and all are finite and above 0."""
+    if isinstance(values, str) or not np.iterable(values):
         raise ValueError(f"{name} must be a list of numbers above 0, got {values!r}")
-    numbers = tuple(values)
+    numbers = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
     if not numbers:
         raise ValueError(f"{name} is empty; give at least one number above 0")
     for value in numbers:

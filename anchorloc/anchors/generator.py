@@ -56,7 +56,7 @@ class AnchorGenerator:
 
     def _scales_checked(self) -> tuple[Any, ...]:
         scales = tuple(self.scales)
-        nested = [isinstance(scale, Sequence) for scale in scales]
+        nested = [np.iterable(scale) for scale in scales]
         if not any(nested):
             return positive_numbers("scales", scales)
         if not all(nested):
@@ -127,7 +127,7 @@ class AnchorGenerator:
         strides: Sequence[float] | None = None,
     ) -> TorchvisionAnchors:
         """Return a generator bit-equal to torchvision's `AnchorGenerator`, so that its RetinaNet weights fit."""
-        return TorchvisionAnchors(_nested(sizes), _nested(aspect_ratios), tuple(strides or ()))
+        return TorchvisionAnchors(_nested(sizes), _nested(aspect_ratios), () if strides is None else tuple(strides))
 
     @staticmethod
     def torchvision_ssd(aspect_ratios: Sequence[Sequence[float]], **settings: Any) -> TorchvisionSSDAnchors:
@@ -142,13 +142,19 @@ def _nested(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
 def _shapes_checked(levels: Any, strides: tuple[float, ...]) -> tuple[Shapes, ...]:
     levels_agree("shapes", len(levels), strides)
     for level, shapes in enumerate(levels):
-        if not shapes:
+        if not len(shapes):
             raise ValueError(f"shapes[{level}] is empty; give every level at least one (width, height)")
-        for index, shape in enumerate(shapes):
-            if not isinstance(shape, Sequence) or len(shape) != 2:
-                raise ValueError(f"shapes[{level}][{index}] must be (width, height), got {shape!r}")
-            positive_numbers(f"shapes[{level}][{index}]", shape)
-    return tuple(tuple((shape[0], shape[1]) for shape in shapes) for shapes in levels)
+    return tuple(
+        tuple(_shape_checked(f"shapes[{level}][{index}]", shape) for index, shape in enumerate(shapes))
+        for level, shapes in enumerate(levels)
+    )
+
+
+def _shape_checked(name: str, shape: Any) -> tuple[float, float]:
+    if not isinstance(shape, Sequence | np.ndarray) or len(shape) != 2:
+        raise ValueError(f"{name} must be (width, height), got {shape!r}")
+    width, height = positive_numbers(name, shape)
+    return width, height
 
 
 def _level(grid: Size, stride: tuple[float, float], shapes: Shapes) -> AnchorLevel:

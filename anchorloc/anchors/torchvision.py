@@ -41,7 +41,7 @@ class TorchvisionAnchors:
     strides: tuple[float, ...] = ()  # pixels between the cells of each level; empty is 8, 16, 32, ...
 
     def __post_init__(self) -> None:
-        strides = self.strides or tuple(8 * 2**level for level in range(len(self.sizes)))
+        strides = self.strides if len(self.strides) else tuple(8 * 2**level for level in range(len(self.sizes)))
         object.__setattr__(self, "strides", positive_numbers("strides", strides))
         for name in ("sizes", "aspect_ratios"):
             levels = getattr(self, name)
@@ -112,7 +112,7 @@ class TorchvisionSSDAnchors:
         if not levels:
             raise ValueError("aspect_ratios is empty; give one list per level")
         for level, ratios in enumerate(self.aspect_ratios):
-            if ratios:  # a level may have its two squares alone
+            if len(ratios):  # a level may have its two squares alone
                 positive_numbers(f"aspect_ratios[{level}]", ratios)
         positive_numbers("min_ratio and max_ratio", (self.min_ratio, self.max_ratio))
         if self.scales is not None:
@@ -122,7 +122,8 @@ class TorchvisionSSDAnchors:
         if self.steps is not None:
             object.__setattr__(self, "steps", positive_numbers("steps", self.steps))
             levels_agree("aspect_ratios", levels, self.steps)
-        if strides := self.strides or self.steps:
+        strides = self.strides if len(self.strides) else self.steps
+        if strides is not None:
             object.__setattr__(self, "strides", positive_numbers("strides", strides))
             levels_agree("aspect_ratios", levels, strides)
 

@@ -175,7 +175,7 @@ def _pairwise(
 
 def _share(work: Callable[[int, int], None], rows: int, threads: int) -> None:
     """Call `work(start, stop)` for consecutive parts of the rows, one per thread."""
-    if not isinstance(threads, int) or threads < 1:
+    if not isinstance(threads, int | np.integer) or threads < 1:
         raise ValueError(f"threads must be a whole number of at least 1, got {threads!r}")
     if threads == 1:
         work(0, rows)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.detector.padding import pad_to_multiple
+from anchorloc.detector.padding import pad_images, pad_to_multiple
 from anchorloc.structures import IMAGENET_MEAN, AnchorGrid, Assignment, Color, Sample, Size
 
 Generator = Callable[[Size], AnchorGrid]
@@ -83,13 +83,7 @@ class Collate:
     def pad(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return (B, 3, H, W), padded to the least multiples that hold every image, in channels-last memory."""
         largest = [max(image.shape[axis] for image in images) for axis in (0, 1)]
-        height, width = pad_to_multiple(largest, self.multiple)
-        batch = np.empty((len(images), height, width, 3), images[0].dtype)
-        fill = np.array(self.fill).round() if batch.dtype == np.uint8 else np.array(self.fill)
-        for slot, image in zip(batch, images, strict=True):
-            slot[: image.shape[0], : image.shape[1]] = image
-            slot[image.shape[0] :] = fill
-            slot[: image.shape[0], image.shape[1] :] = fill
+        batch = pad_images(images, pad_to_multiple(largest, self.multiple), self.fill)
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from anchorloc.detector.coder_settings import DeltaCoder
 from anchorloc.detector.decoder_settings import Decoder
-from anchorloc.errors import InputError
+from anchorloc.detector.original_pixels import to_detections
 from anchorloc.structures import AnchorGrid, Detections, Sample
 
 
@@ -48,13 +47,9 @@ def decode_candidates(
     per_class = settings.topk_per == "class"
     best = _best_per_class(candidates, count) if per_class else _best_per_level(candidates, grid, count)
     anchors = torch.from_numpy(grid.boxes).to(deltas.device)[best.anchors]
-    boxes = to_original(coder.decode(deltas[best.anchors], anchors).cpu().numpy(), sample)
-    if not np.isfinite(boxes).all():
-        raise InputError(
-            f"the network predicts NaN or infinite boxes for image {sample.image_id!r}; use another checkpoint"
-        )
+    boxes = coder.decode(deltas[best.anchors], anchors).cpu().numpy()
     index, labels, scores = (values.cpu().numpy() for values in best)
-    return with_area(Detections(boxes, scores, labels, index, sample.image_id))
+    return to_detections(boxes, scores, labels, index, sample)
 
 
 def _best_per_level(candidates: Candidates, grid: AnchorGrid, count: int) -> Candidates:
@@ -78,16 +73,3 @@ def _best_per_class(candidates: Candidates, count: int) -> Candidates:
     first = torch.searchsorted(labels, labels)  # where the class begins
     rows = order[torch.arange(len(order), device=order.device) - first < count]
     return Candidates(*(values[rows] for values in candidates))
-
-
-def with_area(found: Detections) -> Detections:
-    """Return the detections whose boxes have an area."""
-    return found.take(np.flatnonzero((found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)))
-
-
-def to_original(boxes: np.ndarray, sample: Sample) -> np.ndarray:
-    """Return network boxes (N, 4) in the pixels of the original image, clipped to it."""
-    vertical, horizontal = sample.scale
-    height, width = sample.size
-    scaled = boxes.astype(np.float64) / (horizontal, vertical, horizontal, vertical)
-    return scaled.clip(0, (width, height, width, height))

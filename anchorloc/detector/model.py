@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,15 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> Predictions:
         """(B, 3, H, W) from 0 to 255, of any type, to predictions in float32."""
+        return self.predict(self.maps(images))
+
+    def maps(self, images: Tensor) -> Any:
+        """Return what the head gets: the feature maps of the levels, fine to coarse, or pooled features."""
         pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        logits, deltas, background_class, iou_logits = self.head(self.pyramid(self.backbone(pixels)))
+        return self.pyramid(self.backbone(pixels))
+
+    def predict(self, maps: Any) -> Predictions:
+        """Return the predictions of the head in float32."""
+        logits, deltas, background_class, iou_logits = self.head(maps)
         iou_logits = None if iou_logits is None else iou_logits.float()
         return Predictions(logits.float(), deltas.float(), background_class, iou_logits)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from anchorloc.detector.batch import Batch
 from anchorloc.detector.coder import NormalizedCoder
-from anchorloc.detector.decode import to_original, with_area
 from anchorloc.detector.detector_settings import DetectorSettings
 from anchorloc.detector.model import Detector
+from anchorloc.detector.original_pixels import to_original, with_area
 from anchorloc.detector.predictions import Predictions
 from anchorloc.detector.single_box_settings import SingleBoxLocalizer
 from anchorloc.structures import AnchorGrid, Detections, Sample

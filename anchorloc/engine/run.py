@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.engine.evaluation import detect, judge
+from anchorloc.engine.evaluation import detect
 from anchorloc.engine.events import Listener, RunEvent, ignore
 from anchorloc.engine.judge import RESAMPLES, THREADS
+from anchorloc.engine.judge_model import judge
 from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
 from anchorloc.engine.preparation import (
     PLAN,

@@ -14,6 +14,7 @@ from anchorloc.config import Config, config_from_plain, read_config
 from anchorloc.detector import Detector
 from anchorloc.detector.folding import fold_batch_norm, foldable_pairs
 from anchorloc.engine.build import build_detector, pick_device, to_device
+from anchorloc.engine.inference import inference_precision
 from anchorloc.engine.state.checkpoint_schema import (
     NETWORK,
     ModelCheckpoint,
@@ -21,10 +22,12 @@ from anchorloc.engine.state.checkpoint_schema import (
     check_tensors,
     with_current_names,
 )
-from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.state.pretrained import known_classes, load_pretrained
 from anchorloc.engine.state.run_folder import find_checkpoint
+from anchorloc.engine.state.score_threshold import ScoreThreshold, saved_threshold
 from anchorloc.errors import InputError
-from anchorloc.structures import Category, categories_of
+from anchorloc.startup import say_what_is_late
+from anchorloc.structures import Category, Detections, Sample, Size, categories_of
 
 # What folding needs to know of a network, by the settings that it was built from: to find it takes tenths of a second,
 # and each validation, the report, and each run of a study fold a network of the same settings.
@@ -40,6 +43,56 @@ class TrainedModel:
     step: int  # steps that it was trained for
     network: Detector
     device: torch.device
+    threshold: ScoreThreshold | None = None
+
+    def padded(self, size: Size) -> Size:
+        """Return the size with padding of an image of (height, width) after resizing."""
+        return self.config.padded(size)
+
+    def candidates(self, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the decoded boxes of each image before NMS, in original pixels; the samples must have one padded size.
+
+        Raises:
+            InputError: a box is NaN or infinite.
+        """
+        method = self.config.method
+        images = method.collate().pad([sample.image for sample in samples]).to(self.device)
+        with torch.inference_mode(), inference_precision(self.config):
+            predictions = self.network(images)
+        return method.candidates(predictions, method.grid((images.shape[2], images.shape[3])), samples)
+
+    def facts(self) -> dict[str, object]:
+        """Return what a report says of the model: a name and a value for each line."""
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        device = self.device.type
+        precision = self.config.train.inference_precision if device == "cuda" else "float32"  # only CUDA has a choice
+        facts = {
+            "weights of the network": f"{weights:,}",
+            "trained steps": self.step,
+            "inference": f"{precision} on {device}",
+        }
+        if not self.config.method.has_anchors:
+            return {**facts, "localizer": "single box"}
+        return {
+            **facts,
+            "anchors of a cell, per level": ", ".join(map(str, self.config.anchors.shapes_per_level)),
+            "assigner": str(self.config.assign),
+            "pycocotools": version("pycocotools"),
+        }
+
+
+def load_any(path: Path, settings: Sequence[str]) -> TrainedModel:
+    """Load a checkpoint or a config, whose weights file or data give the classes.
+
+    Raises:
+        InputError: a file or a setting is invalid.
+    """
+    config = read_config(path, settings) if path.suffix in (".yaml", ".yml") else None
+    known = known_classes(Path(config.detector.weights)) if config is not None and config.detector.weights else None
+    model = load_model(path, settings) if config is None or known is None else load_from_weights(config, known)
+    if model.device.type == "cpu":
+        say_what_is_late(torch.get_num_threads())
+    return model
 
 
 def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
@@ -62,7 +115,8 @@ def load_model(path: Path, overrides: Sequence[str] = ()) -> TrainedModel:
     check_tensors(path, network.state_dict(), state["model"], f"{NETWORK} and overrides")
     network.load_state_dict(state["model"])
     device = pick_device(config.train.device)
-    return TrainedModel(config, categories, state["step"], for_inference(network, config, device), device)
+    network = for_inference(network, config, device)
+    return TrainedModel(config, categories, state["step"], network, device, saved_threshold(state))
 
 
 def _load_config(path: Path, overrides: Sequence[str]) -> TrainedModel:
@@ -96,23 +150,3 @@ def for_inference(network: Detector, config: Config, device: torch.device) -> De
         _PAIRS[described] = foldable_pairs(network, size)
     fold_batch_norm(network, _PAIRS[described])
     return to_device(network, device).eval()
-
-
-def model_facts(model: TrainedModel) -> dict[str, object]:
-    """Return what a report says of the model: a name and a value for each line."""
-    weights = sum(parameter.numel() for parameter in model.network.parameters())
-    device = model.device.type
-    precision = model.config.train.inference_precision if device == "cuda" else "float32"  # only there it has a choice
-    facts = {
-        "weights of the network": f"{weights:,}",
-        "trained steps": model.step,
-        "inference": f"{precision} on {device}",
-    }
-    if not model.config.method.has_anchors:
-        return {**facts, "localizer": "single box"}
-    return {
-        **facts,
-        "anchors of a cell, per level": ", ".join(map(str, model.config.anchors.shapes_per_level)),
-        "assigner": str(model.config.assign),
-        "pycocotools": version("pycocotools"),
-    }

@@ -27,12 +27,14 @@ from anchorloc.engine.events import (
     Validated,
     ignore,
 )
+from anchorloc.engine.judge_model import localization_of, score_detections
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.outcome import POOR_AP50, few_steps_sentence
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.resume import LAST, resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
+from anchorloc.engine.state.score_threshold import best_f1_threshold
 from anchorloc.engine.system.failures import (
     IMAGES,
     VALIDATION,
@@ -48,12 +50,10 @@ from anchorloc.engine.system.starvation import StarvationWatch
 from anchorloc.engine.trained_model import for_inference
 from anchorloc.engine.validation import (
     BatchResult,
-    localization_of,
     logged_localization,
     mean_losses,
     merge_shards,
     run_validation,
-    score_detections,
     until_stopped,
 )
 from anchorloc.errors import InputError
@@ -246,7 +246,10 @@ class Training:
             names = image_names(self.val, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
         found = in_image_order(self.validation_batches, [result.detections for result in results])
-        summary = score_detections(found, self.val, self.config, fast=True).summary
+        evaluation = score_detections(found, self.val, self.config, fast=True)
+        if self.config.task == "detection":  # localization always shows the top box
+            self.saver.threshold = best_f1_threshold(evaluation.operating_point, len(self.val), self.clock.step)
+        summary = evaluation.summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)
         others = {f"val/{name}": value for name, value in (losses | logged_localization(localization)).items()}

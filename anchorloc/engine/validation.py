@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from anchorloc.config import Config
-from anchorloc.data import Source
 from anchorloc.detector import Batch, Predictions
 from anchorloc.engine.inference import detect_batch
-from anchorloc.metrics import Evaluation, Localization, evaluate, localize
+from anchorloc.metrics import Localization
 from anchorloc.structures import Detections
 
 T = TypeVar("T")
@@ -80,23 +79,6 @@ def mean_losses(results: Iterable[BatchResult]) -> dict[str, float]:
     for result in results:
         means.add(result.losses)
     return means.pop()
-
-
-def score_detections(
-    detections: Sequence[Detections], source: Source, config: Config, fast: bool = False
-) -> Evaluation:
-    """Score the detections of all images of `source`; for `fast` see `metrics.evaluate`."""
-    targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
-
-
-def localization_of(config: Config, detections: Sequence[Detections], source: Source) -> Localization | None:
-    """Score the top box of every image of `source`; None unless task=localization."""
-    if config.task != "localization":
-        return None
-    indices = range(len(source))
-    targets = [source.training_target(index) for index in indices]
-    return localize(targets, detections, [source.size(index) for index in indices])
 
 
 def logged_localization(found: Localization | None) -> dict[str, float]:

@@ -4,7 +4,9 @@
     anchorloc export runs/NAME/best.pt model.pt2
 
 An .onnx file maps images (B, 3, H, W) to boxes, scores, labels and counts; decoding and NMS are part of the graph.
-A .pt2 file (torch.export) returns logits and box offsets. Both accept any batch size B at one image size.
+`anchorloc predict` and `evaluate` take it without torch. A .pt2 file (torch.export) returns logits and box offsets.
+Both accept any batch size and any height and width that are multiples of the coarsest stride. Their metadata hold
+class names, how images are resized, and the score threshold.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = None if arguments.size is None else tuple(arguments.size)
     agreement, used = export_model(checkpoint, arguments.out, arguments.images, size, arguments.overrides)
     print(agreement)
-    print(f"for images of {used[0]} x {used[1]} px (height x width): {printable(str(arguments.out))}")
+    images = "images of any size" if used is None else f"images of {used[0]} x {used[1]} px (height x width)"
+    print(f"for {images}: {printable(str(arguments.out))}")
     return 0
 
 
@@ -64,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs=2,
         metavar=("H", "W"),
-        help="input height and width of the exported model (default: the size of the first image)",
+        help="take images of this padded height and width alone, for runtimes that need a fixed size (default: any "
+        "size, or with SSD anchors the size of the first image)",
     )
     return parser
 

@@ -83,5 +83,6 @@ def _at_a_threshold(one: Detections, other: Detections, row: int, decoder: Decod
         return True
     if len(other) == decoder.max_detections and score <= float(other.scores[-1]) + SCORE_LIMIT:
         return True
-    overlaps = box_iou(one.boxes[[row]], other.boxes[other.labels == one.labels[row]])
+    rivals = decoder.class_agnostic_nms | (other.labels == one.labels[row])
+    overlaps = box_iou(one.boxes[[row]], other.boxes[rivals])
     return bool((np.abs(overlaps - decoder.nms_iou) <= IOU_LIMIT).any())

@@ -3,65 +3,112 @@
 from __future__ import annotations
 
 import io
-import json
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.config import to_plain
+from anchorloc.anchors import TorchvisionSSDAnchors
+from anchorloc.config import Config
 from anchorloc.data.image_formats import foreign_format
-from anchorloc.detector import Predictions
+from anchorloc.detector import Predictions, pad_to_multiple
+from anchorloc.detector.padding import pad_images
+from anchorloc.engine.batch_samplers import equal_size_batches
+from anchorloc.engine.export_metadata import KEY, write_metadata
+from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.export.agreement import Agreement, check_agreement
 from anchorloc.export.graph import DecodedModule, LogitsModule, refuse_unsupported
-from anchorloc.export.onnx_file import refuse_without_packages, to_onnx, trace
+from anchorloc.export.onnx_file import dynamic_shapes, refuse_without_packages, to_onnx, trace
 from anchorloc.files import write_bytes
 from anchorloc.predict.image_input import find_images, read_rgb
 from anchorloc.predict.localizer import NO_BOXES, load
 from anchorloc.structures import Detections, Pixels, Sample, Size
 
 Runner = Callable[[Tensor, Sequence[Size]], list[Detections]]  # images and their sizes without padding
-METADATA = "anchorloc"  # name of the JSON text in the file: the settings that images are read with
 CHECKED = 8  # images to check on, spread over those given
+TOGETHER = 3  # images in a batch of the check
+
+
+@dataclass(frozen=True, eq=False)
+class _NetworkImages:
+    """Images as the network gets them, of one padded size."""
+
+    pixels: Tensor  # (B, 3, H, W)
+    shown: list[Size]  # without padding
+
+    @property
+    def size(self) -> Size:
+        return self.pixels.shape[2], self.pixels.shape[3]
 
 
 def export_model(
-    checkpoint: Path, out: Path, images: Path | None, size: Size | None, overrides: Sequence[str] = ()
-) -> tuple[Agreement, Size]:
-    """Write `out`; return the result of the check, and the input (height, width) of the exported model.
+    checkpoint: Path, out: Path, images: Path | None, size: Size | None = None, overrides: Sequence[str] = ()
+) -> tuple[Agreement, Size | None]:
+    """Write `out`; return the result of the check, and the one input (height, width) that the file takes, if it is one.
+
+    Args:
+        checkpoint: the run's folder, its checkpoint, or a config.
+        out: a new file that ends in .onnx or .pt2.
+        images: a folder of images to check the file on, or the val split of the config.
+        size: the one input size that the file takes; None lets it take any, unless anchors depend on it.
+        overrides: changes to the settings.
 
     Raises:
         InputError: the model cannot be exported, an image cannot be read, or the exported model finds other objects.
     """
     if out.suffix == ".onnx":
         refuse_without_packages()
+    checkpoint = find_checkpoint(checkpoint)
     model = load(checkpoint, *overrides, device="cpu").model
-    if not model.config.method.has_anchors:
+    if not isinstance(model, TrainedModel):
+        raise InputError(f"{checkpoint} is exported already; give the checkpoint of a run")
+    config = model.config
+    if not config.method.has_anchors:
         raise InputError(f"{checkpoint} is a single-box model, which cannot be exported; give one with anchors")
-    model.network.to(memory_format=torch.contiguous_format)
-    batch, shown, size = _batch(model, _pixels(model, images), size)
-    pair = batch[:1].repeat(2, 1, 1, 1)
-    metadata = json.dumps({"images": to_plain(model.config.data.image_settings)})
-    if out.suffix == ".onnx":
-        refuse_unsupported(model.config)
-        decoded = DecodedModule(model.network, model.config, size)
-        data = to_onnx(decoded, pair, torch.tensor(shown[:1] * 2), {METADATA: metadata})
-        run = _onnx_runner(data)
-    else:
-        program = trace(LogitsModule(model.network), pair)
-        buffer = io.BytesIO()
-        torch.export.save(program, buffer, extra_files={METADATA: metadata})
-        data, run = buffer.getvalue(), _program_runner(buffer, model, size)
+    pixels = _pixels(model, images)
+    if size is None and isinstance(config.anchors, TorchvisionSSDAnchors):
+        size = config.padded(config.transform.resize((pixels[0].shape[0], pixels[0].shape[1]))[0])
+    if size is not None and (min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple):
+        raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
+    batches = _batches(config, pixels, size)
+    data, run = _convert(model, out.suffix, batches[0].pixels, size, _metadata(model, checkpoint))
+    ours, theirs = [], []
     with torch.no_grad():
-        ours = [_decode(model, model.network(batch[[i]]), size, shown[i : i + 1])[0] for i in range(len(batch))]
-    theirs = [found for i in range(0, len(batch), 3) for found in run(batch[i : i + 3], shown[i : i + 3])]
-    agreement = check_agreement(ours, theirs, model.config.decoder)
+        for batch in batches:
+            theirs += run(batch.pixels, batch.shown)
+            for one, shown in zip(torch.split(batch.pixels, 1), batch.shown, strict=True):
+                ours += _decode(config, model.network(one), batch.size, [shown])
+    agreement = check_agreement(ours, theirs, config.decoder)
     write_bytes(out, data)
     return agreement, size
+
+
+def _convert(model: TrainedModel, suffix: str, like: Tensor, size: Size | None, metadata: str) -> tuple[bytes, Runner]:
+    """Return the file and a function that runs it; `like` are images of the type to take."""
+    config = model.config
+    model.network.to(memory_format=torch.contiguous_format)
+    example = pad_to_multiple([cells * math.ceil(max(config.anchors.strides)) for cells in (3, 4)], config.multiple)
+    images = torch.zeros(2, 3, *(size or example), dtype=like.dtype)  # one cell would be traced as a constant
+    axes = dynamic_shapes(config.multiple if size is None else None)
+    if suffix == ".onnx":
+        refuse_unsupported(config)
+        shown = torch.tensor([images.shape[2:]] * 2)
+        data = to_onnx(DecodedModule(model.network, config, size), axes, images, shown, metadata)
+        return data, _onnx_runner(data)
+    buffer = io.BytesIO()
+    torch.export.save(trace(LogitsModule(model.network), axes, images), buffer, extra_files={KEY: metadata})
+    return buffer.getvalue(), _program_runner(buffer, config)
+
+
+def _metadata(model: TrainedModel, checkpoint: Path) -> str:
+    weights = Path(model.config.detector.weights) if checkpoint.suffix in (".yaml", ".yml") else checkpoint
+    return write_metadata(model.config, model.categories, model.step, model.threshold, weights)
 
 
 def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
@@ -77,40 +124,36 @@ def _spread(count: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, CHECKED)).round().astype(int).tolist()))
 
 
-def _batch(model: TrainedModel, images: Sequence[Pixels], size: Size | None) -> tuple[Tensor, list[Size], Size]:
-    """Return network inputs (B, 3, H, W), cropped or padded to one size; their sizes without padding; and that size."""
-    config = model.config
-    if size is None:
-        canvas, _ = config.transform.resize((images[0].shape[0], images[0].shape[1]))
-        size = config.padded(canvas)
-    if min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple:
-        raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
-    fill = config.detector.fill
-    pixels, shown = [], []
-    for image in images:
-        resized, _, placement = config.transform(image, NO_BOXES, fill=fill)
-        pixels.append(resized[: size[0], : size[1]])
-        shown.append((min(size[0], placement.extent[2]), min(size[1], placement.extent[3])))
-    frame = np.zeros((*size, 3), pixels[0].dtype)
-    return config.method.collate().pad([*pixels, frame])[:-1].contiguous(), shown, size
+def _batches(config: Config, images: Sequence[Pixels], size: Size | None) -> list[_NetworkImages]:
+    """Return the network's inputs in batches of one padded size; with a `size`, images are cropped or padded to it."""
+    fill, cut = config.detector.fill, size or (None, None)
+    pixels = [config.transform(image, NO_BOXES, fill=fill) for image in images]
+    inputs = [(one[: cut[0], : cut[1]], placement.extent) for one, _, placement in pixels]
+    sizes = [size or config.padded(one.shape[:2]) for one, _ in inputs]
+    batches = []
+    for rows in equal_size_batches(sizes, TOGETHER):
+        padded = pad_images([inputs[row][0] for row in rows], sizes[rows[0]], fill)
+        shown = [
+            (min(sizes[row][0], inputs[row][1][2]), min(sizes[row][1], inputs[row][1][3])) for row in rows
+        ]  # an extent of a cropped image would reach beyond it
+        batches.append(_NetworkImages(torch.from_numpy(padded).permute(0, 3, 1, 2).contiguous(), shown))
+    return batches
 
 
-def _decode(model: TrainedModel, predictions: Predictions, size: Size, shown: Sequence[Size]) -> list[Detections]:
+def _decode(config: Config, predictions: Predictions, size: Size, shown: Sequence[Size]) -> list[Detections]:
     """Return detections in network pixels."""
-    config = model.config
     samples = [Sample(np.zeros((0, 0, 3), np.uint8), NO_BOXES, "", (1.0, 1.0), one, (0, 0, *one)) for one in shown]
     return config.method.decode(predictions, config.method.grid(size), samples)
 
 
-def _program_runner(buffer: io.BytesIO, model: TrainedModel, size: Size) -> Runner:
+def _program_runner(buffer: io.BytesIO, config: Config) -> Runner:
     buffer.seek(0)
     module = torch.export.load(buffer).module()
 
     def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:
-        with torch.no_grad():
-            logits, deltas, *iou_logits = module(batch)
-        predictions = Predictions(logits, deltas, model.config.detector.head.background_class, *iou_logits)
-        return _decode(model, predictions, size, shown)
+        logits, deltas, *iou_logits = module(batch)
+        predictions = Predictions(logits, deltas, config.detector.head.background_class, *iou_logits)
+        return _decode(config, predictions, (batch.shape[2], batch.shape[3]), shown)
 
     return run
 
@@ -119,10 +162,11 @@ def _onnx_runner(data: bytes) -> Runner:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    outputs = ["boxes", "scores", "labels", "counts"]
 
     def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:
         inputs = {"images": batch.numpy(), "sizes": np.array(shown, np.int64)}
-        boxes, scores, labels, counts = session.run(None, inputs)
+        boxes, scores, labels, counts = session.run(outputs, inputs)
         return [
             Detections(boxes[i, :n], scores[i, :n], labels[i, :n], np.full(n, -1), "") for i, n in enumerate(counts)
         ]

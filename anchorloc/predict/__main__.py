@@ -1,14 +1,17 @@
 """Find objects in images with a trained model; write pictures with boxes, COCO results and a CSV table.
 
     anchorloc predict runs/NAME/best.pt photos/ more.jpg --out found
+    anchorloc predict model.onnx photos/
     anchorloc predict configs/NAME.yaml photos/ detector.weights=FILE
     anchorloc predict runs/NAME/best.pt aerial.tif --tile 640 --overlap 128
 
-Overrides (key=value) change settings of the model, for example decode.score_threshold=0.3,
-decode.class_agnostic_nms=true, or decode.soft_nms_sigma=0.5 for soft-NMS. Images are read as in training:
-data.max_pixels, data.window, data.bands and data.orientation change that. Boxes are in pixels of the image as viewers
-show it, rotated by its EXIF orientation. An image that cannot be read is reported and skipped; the exit status is then
-1.
+Pictures, table and counts show the objects of at least the score threshold that the run found on its val split;
+results.json has all detections, for scoring. --score and --all change what is shown.
+
+Overrides (key=value) change settings of the model, for example decode.nms_iou=0.5, decode.class_agnostic_nms=true, or
+decode.soft_nms_sigma=0.5 for soft-NMS. Images are read as in training: data.max_pixels, data.window, data.bands and
+data.orientation change that. Boxes are in pixels of the image as viewers show it, rotated by its EXIF orientation. An
+image that cannot be read is reported and skipped; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -19,15 +22,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import command_parser, positive_int, run_command, split_words, warn
+from anchorloc.cli import command_parser, fraction, positive_int, run_command, split_words, warn
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
-from anchorloc.startup import import_torch
 from anchorloc.structures import Category
 from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
+    from anchorloc.engine.state.score_threshold import ScoreThreshold
     from anchorloc.predict.folder import PredictionSummary
+
+DEFAULT_SCORE = 0.3  # to show, for models that store no threshold
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,14 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.overlap is not None and arguments.tile is None:
         raise InputError("--overlap needs --tile")
     with new_folder(arguments.out, "predict") as out:
-        summary = _predict(arguments, inputs, overrides, out)
-    _print_summary(summary, out)
+        summary, threshold = _predict(arguments, inputs, overrides, out)
+    _print_summary(summary, threshold, out)
     return 1 if summary.unreadable else 0
 
 
 def _predict(
     arguments: argparse.Namespace, inputs: Sequence[Path], overrides: Sequence[str], out: Path
-) -> PredictionSummary:
+) -> tuple[PredictionSummary, str]:
+    """Return what was found, and the score threshold in words."""
     from anchorloc.data.label_data import read_image_list  # --help does not wait for these
     from anchorloc.engine.state.run_folder import find_checkpoint
     from anchorloc.predict.image_ids import class_ids, numbered, pick_listed
@@ -65,7 +71,6 @@ def _predict(
     from anchorloc.engine.state.saved_settings import INFERENCE, refuse_overrides
 
     refuse_overrides(checkpoint, overrides, INFERENCE)
-    import_torch()
     from anchorloc.predict.folder import predict_folder
     from anchorloc.predict.localizer import load
 
@@ -73,25 +78,43 @@ def _predict(
     categories, changed = class_ids(localizer.model.categories, categories)
     for note in (*notes, *changed):
         print(f"note: {printable(note)}")
-    return predict_folder(localizer, images, out, categories, None if arguments.no_pictures else arguments.draw)
+    lowest, threshold = _lowest_score(arguments, overrides, localizer.threshold)
+    return predict_folder(localizer, images, out, categories, lowest, not arguments.no_pictures), threshold
 
 
-def _print_summary(summary: PredictionSummary, out: Path) -> None:
+def _lowest_score(
+    arguments: argparse.Namespace, overrides: Sequence[str], stored: ScoreThreshold | None
+) -> tuple[float, str]:
+    """Return the lowest score to show, and what the summary calls it."""
+    from anchorloc.predict.localizer import sets_threshold
+
+    if arguments.score is not None:
+        return arguments.score, f"at the threshold {arguments.score:.2f}"
+    if arguments.all or sets_threshold(overrides):
+        return 0.0, "at any score that decode.score_threshold lets through"
+    if stored is None:
+        return DEFAULT_SCORE, f"at the threshold {DEFAULT_SCORE:.2f}, as the model stores none"
+    return stored.score, f"at the stored threshold {stored.score:.2f}"
+
+
+def _print_summary(summary: PredictionSummary, threshold: str, out: Path) -> None:
     if summary.images_at_limit:
         images = counted(summary.images_at_limit, "image has", "images have")
         print(
             f"note: {images} the maximum number of detections, none of a "
             f"low score; raise decode.max_detections={summary.max_detections} if objects are missing"
         )
-    found = counted(summary.detections, "detection")
-    print(f"{found} in {counted(summary.images, 'image')}: {printable(str(out))}")
+    found = counted(summary.objects, "object")
+    print(f"{found} in {counted(summary.images, 'image')} {threshold}: {printable(str(out))}")
     if summary.unreadable:
         warn(f"{counted(summary.unreadable, 'image')} could not be read; see the errors above")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser("predict", __doc__)
-    parser.add_argument("checkpoint", type=Path, help="a run's folder or checkpoint, or a config with detector.weights")
+    parser.add_argument(
+        "checkpoint", type=Path, help="a run's folder or checkpoint, an .onnx file, or a config with detector.weights"
+    )
     parser.add_argument(
         "inputs", nargs="*", metavar="IMAGE|DIR|key=value", help="image files, folders of images, and overrides"
     )
@@ -108,9 +131,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch", type=positive_int, default=8, metavar="N", help="images or tiles per forward pass (default: 8)"
     )
-    parser.add_argument(
-        "--draw", type=float, default=0.3, metavar="SCORE", help="minimum score drawn in the pictures (default: 0.3)"
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--score",
+        type=fraction,
+        metavar="S",
+        help="minimum score in pictures, table and counts (default: the threshold that the model stores, or "
+        f"{DEFAULT_SCORE})",
     )
+    shown.add_argument("--all", action="store_true", help="show and count all detections, whatever their score")
     parser.add_argument("--no-pictures", action="store_true", help="write no pictures")
     parser.add_argument(
         "--annotations",

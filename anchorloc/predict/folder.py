@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from rich.console import Console
 
 from anchorloc.data import ImageSettings
@@ -17,9 +16,8 @@ from anchorloc.errors import ItemError
 from anchorloc.files import make_folder, write_bytes
 from anchorloc.predict.image_ids import ImageToRead
 from anchorloc.predict.image_input import read_file
-from anchorloc.predict.localizer import Localizer, NamedDetections
+from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
-from anchorloc.report.drawing import draw_box, draw_label, load_font, palette_color, writable_name
 from anchorloc.structures import Category, Pixels
 from anchorloc.text import printable
 
@@ -32,7 +30,7 @@ class PredictionSummary:
 
     images: int  # images that were read
     unreadable: int  # images that were skipped
-    detections: int
+    objects: int  # detections of at least the score to show
     images_at_limit: int  # with max_detections detections, the last of a score of LOW_SCORE or more
     max_detections: int
 
@@ -42,7 +40,8 @@ def predict_folder(
     items: Sequence[ImageToRead],
     out: Path,
     categories: Sequence[Category],
-    draw_above: float | None = 0.3,
+    lowest: float = 0.0,
+    pictures: bool = True,
 ) -> PredictionSummary:
     """Find objects in image files and write pictures and results into the new folder `out`.
 
@@ -53,12 +52,13 @@ def predict_folder(
         items: the files; boxes are in pixels of the declared size, where there is one.
         out: the folder.
         categories: the classes of the model, with the ids to write.
-        draw_above: lowest score of the boxes in the pictures; None writes no pictures.
+        lowest: lowest score in the pictures, in the table and in the counts; results.json has all detections.
+        pictures: whether to write pictures.
 
     Raises:
         InputError: the file system refuses.
     """
-    pictures = picture_paths([item.name for item in items])
+    paths = picture_paths([item.name for item in items])
     results, unreadable = [], 0
     make_folder(out)
     with Display(Console(stderr=True)) as display:
@@ -66,19 +66,18 @@ def predict_folder(
             done = min(start + localizer.batch_size, len(items))
             images = list(_read(range(start, done), items, localizer.image_settings, display))
             unreadable += done - start - len(images)
-            for (place, image), found in zip(images, localizer([image for _, image in images]), strict=True):
-                item, picture = items[place], out / PICTURES / pictures[place]
+            for (place, image), found in zip(images, localizer([image for _, image in images], score=0), strict=True):
+                item, picture = items[place], out / PICTURES / paths[place]
                 results.append(ImageResult(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
-                if draw_above is not None:
+                if pictures:
                     make_folder(picture.parent)
-                    shown = found.take(np.flatnonzero(found.scores >= draw_above))
-                    write_bytes(picture, draw_detections(image, shown))
+                    write_bytes(picture, _jpeg(found.where(score=lowest).draw(image)))
             display.update(done / len(items), f"{done:,} of {len(items):,} images")
-    write_results(out, results, categories)
+    write_results(out, results, categories, lowest)
     limit = localizer.model.config.decoder.max_detections
     at_limit = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in results)
-    detections = sum(len(image.found) for image in results)
-    return PredictionSummary(len(results), unreadable, detections, at_limit, limit)
+    objects = sum(len(image.found.where(score=lowest)) for image in results)
+    return PredictionSummary(len(results), unreadable, objects, at_limit, limit)
 
 
 def _read(
@@ -91,18 +90,7 @@ def _read(
             display.log(f"error: {printable(str(error))}")
 
 
-def draw_detections(image: Pixels, found: NamedDetections, quality: int = 90) -> bytes:
-    """Return a JPEG of `image` with the box, class and score of each detection, the highest score on top."""
-    picture = Image.fromarray(image)
-    canvas = ImageDraw.Draw(picture)
-    width = max(1, round(max(picture.size) / 400))
-    font = load_font(max(10, round(max(picture.size) / 55)))
-    for row in reversed(range(len(found))):
-        label, box = int(found.labels[row]), found.boxes[row].tolist()
-        color = palette_color(label)
-        draw_box(canvas, box, color, width)
-        text = f"{writable_name(found.names[row], label, font)} {found.scores[row]:.2f}"
-        draw_label(canvas, text, box[:2], picture.size, color, font)
+def _jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality, subsampling=0)
+    picture.save(file, "JPEG", quality=90, subsampling=0)
     return file.getvalue()

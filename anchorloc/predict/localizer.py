@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
-import torch
 
-from anchorloc.config import read_config
 from anchorloc.data import ImageSettings
 from anchorloc.engine.batch_samplers import equal_size_batches
-from anchorloc.engine.inference import inference_precision
-from anchorloc.engine.state.pretrained import known_classes
-from anchorloc.engine.trained_model import TrainedModel, load_from_weights, load_model
+from anchorloc.engine.onnx_model import OnnxModel, load_onnx
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
-from anchorloc.startup import say_what_is_late
-from anchorloc.structures import Category, Detections, IntArray, Pixels, Sample, Target
+from anchorloc.startup import import_torch
+from anchorloc.structures import Detections, Pixels, Sample, Target
+
+if TYPE_CHECKING:
+    from anchorloc.engine.state.score_threshold import ScoreThreshold
+    from anchorloc.engine.trained_model import TrainedModel
 
 NO_BOXES: Final = Target(
     np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0), np.zeros(0, np.int64)
@@ -28,32 +30,18 @@ NO_BOXES: Final = Target(
 
 
 @dataclass(frozen=True, eq=False)
-class NamedDetections(Detections):
-    """The N boxes found in one image, with the names of their classes."""
-
-    categories: tuple[Category, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """Return the class name of each box."""
-        return [self.categories[label].shown_name for label in self.labels]
-
-    def take(self, rows: IntArray) -> NamedDetections:
-        """Return the given rows, in that order."""
-        return NamedDetections(**vars(super().take(rows)), categories=self.categories)
-
-
-@dataclass(frozen=True, eq=False)
 class Localizer:
-    """Find objects when called with an image or a list of images.
+    """Find objects when called with an image, or with a list or generator of images.
 
-    Boxes are xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings
-    of the model say data.orientation=ignore.
+    It returns the objects of at least `score`: the threshold of best F1 that the run found on its val split. Boxes are
+    xyxy in the pixels of the image as a viewer shows it: rotated by its EXIF orientation, unless the settings of the
+    model say data.orientation=ignore.
     """
 
-    model: TrainedModel
+    model: TrainedModel | OnnxModel
     tiles: SquareTiles | None = None  # None: the network gets each image whole
     batch_size: int = 8  # images or tiles per forward pass; only equal network sizes share a pass
+    score: float = 0.0  # lowest score to return
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -65,41 +53,58 @@ class Localizer:
         return tuple(category.shown_name for category in self.model.categories)
 
     @property
+    def threshold(self) -> ScoreThreshold | None:
+        """Return the score threshold that the run found on its val split, if the model keeps one."""
+        return self.model.threshold
+
+    @property
     def image_settings(self) -> ImageSettings:
         """How images are read: as in training."""
         return self.model.config.data.image_settings
 
     @overload
-    def __call__(self, images: ImageLike) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
+    def __call__(self, images: ImageLike, score: float | None = None) -> NamedDetections: ...  # type: ignore[overload-overlap]  # a str is one path
     @overload
-    def __call__(self, images: Sequence[ImageLike]) -> list[NamedDetections]: ...
-    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> NamedDetections | list[NamedDetections]:
-        """Return the detections of an image by descending score; a list of images gives a list.
+    def __call__(self, images: Sequence[ImageLike], score: float | None = None) -> list[NamedDetections]: ...
+    @overload
+    def __call__(self, images: Iterator[ImageLike], score: float | None = None) -> Iterator[NamedDetections]: ...
+    def __call__(
+        self, images: ImageLike | Iterable[ImageLike], score: float | None = None
+    ) -> NamedDetections | list[NamedDetections] | Iterator[NamedDetections]:
+        """Return the detections of an image by descending score.
 
+        A list of images gives a list. A generator of images gives a generator, which reads `batch_size` images ahead.
         An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to rounding, an image in a list gets
         the detections it gets alone, because only equal network sizes share a batch.
+
+        Args:
+            images: an image, or several.
+            score: lowest score to return, in place of the threshold of the model; 0 returns all.
 
         Raises:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
-        settings = self.image_settings
-        if isinstance(images, str) or not isinstance(images, Sequence):
-            return self._localize([read_rgb(images, settings=settings)])[0]
-        found: list[NamedDetections] = []
-        for start in range(0, len(images), self.batch_size):  # reads only one batch of files into memory
-            part = images[start : start + self.batch_size]
-            found += self._localize(
-                [read_rgb(image, f"image {start + at}: ", settings) for at, image in enumerate(part)]
-            )
-        return found
+        lowest = self.score if score is None else score
+        if isinstance(images, str | np.ndarray) or not isinstance(images, Iterable):
+            return self._localize([read_rgb(images, settings=self.image_settings)], lowest)[0]
+        found = self._each(images, lowest)
+        return list(found) if isinstance(images, Sequence) else found
 
-    def _localize(self, images: Sequence[Pixels]) -> list[NamedDetections]:
+    def _each(self, images: Iterable[ImageLike], lowest: float) -> Iterator[NamedDetections]:
+        """Yield the detections of each image; only one batch of images is in memory."""
+        rest, start = iter(images), 0
+        while part := list(islice(rest, self.batch_size)):
+            pixels = [read_rgb(image, f"image {start + at}: ", self.image_settings) for at, image in enumerate(part)]
+            yield from self._localize(pixels, lowest)
+            start += len(part)
+
+    def _localize(self, images: Sequence[Pixels], lowest: float) -> list[NamedDetections]:
         candidates: list[list[Detections]] = [[] for _ in images]
         for batch in self._batches(images):
-            found = self._decode([self._sample(images[index], tile) for index, tile in batch])
+            found = self.model.candidates([self._sample(images[index], tile) for index, tile in batch])
             for (index, tile), detections in zip(batch, found, strict=True):
                 candidates[index].append(tile.to_image(detections))
-        return [self._merge(parts) for parts in candidates]
+        return [self._merge(parts).where(score=lowest) for parts in candidates]
 
     def _batches(self, images: Sequence[Pixels]) -> Iterator[list[tuple[int, Tile]]]:
         """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
@@ -109,7 +114,7 @@ class Localizer:
             for index, image in enumerate(images)
             for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles)
         ]
-        sizes = [config.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
+        sizes = [self.model.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
         for batch in equal_size_batches(sizes, self.batch_size):
             yield [places[place] for place in batch]
 
@@ -118,15 +123,6 @@ class Localizer:
         pixels, target, placement = config.transform(part, NO_BOXES, fill=config.detector.fill)
         name = f"tile at {tile.left}, {tile.top}"
         return Sample(pixels, target, name, placement.scale, tile.size, placement.extent)
-
-    def _decode(self, samples: Sequence[Sample]) -> list[Detections]:
-        """Return the candidates of samples of one size, before NMS."""
-        config, device = self.model.config, self.model.device
-        images = config.method.collate().pad([sample.image for sample in samples]).to(device)
-        with torch.inference_mode(), inference_precision(config):
-            predictions = self.model.network(images)
-        grid = config.method.grid((images.shape[2], images.shape[3]))
-        return config.method.candidates(predictions, grid, samples)
 
     def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
         """Apply NMS to the candidates of all tiles of an image together."""
@@ -137,18 +133,22 @@ class Localizer:
         if len(parts) > 1:
             columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor index is valid in one tile only
         best = self.model.config.decoder.select_best(Detections(**columns, image_id=""))
-        return NamedDetections(**vars(best), categories=self.model.categories)
+        return NamedDetections(**vars(best), categories=self.model.categories, image_settings=self.image_settings)
 
 
 def load(
     path: str | Path, *overrides: str, tiles: SquareTiles | None = None, batch_size: int = 8, device: str = "auto"
 ) -> Localizer:
-    """Load the checkpoint of a run, or a config that names `detector.weights`.
+    """Load the checkpoint of a run, an exported ONNX file, or a config that names `detector.weights`.
 
-    With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do.
+    An ONNX file needs onnxruntime, and neither torch nor torchvision; overrides change how it reads images, and NMS.
+
+    With a config, the weights file gives the classes (torchvision weights: COCO's), or else its data do. The model
+    returns the objects of at least the score threshold that the checkpoint keeps, or all if it keeps none or an
+    override sets decode.score_threshold.
 
     Args:
-        path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), or a YAML file.
+        path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), an .onnx file, or a YAML file.
         overrides: settings such as "decode.score_threshold=0.3".
         tiles: cut images into tiles of this size and overlap.
         batch_size: images or tiles per forward pass.
@@ -158,12 +158,18 @@ def load(
         InputError: a file or a setting is invalid.
     """
     path, settings = Path(path), [f"train.device={device}", *overrides]
-    if path.suffix in (".yaml", ".yml"):
-        config = read_config(path, settings)
-        known = known_classes(Path(config.detector.weights)) if config.detector.weights else None
-        model = load_from_weights(config, known) if known else load_model(path, settings)
+    model: TrainedModel | OnnxModel
+    if path.suffix == ".onnx":
+        model = load_onnx(path, settings)
     else:
-        model = load_model(path, settings)
-    if model.device.type == "cpu":
-        say_what_is_late(torch.get_num_threads())
-    return Localizer(model, tiles, batch_size)
+        import_torch()
+        from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
+
+        model = load_any(path, settings)
+    stored = None if sets_threshold(overrides) else model.threshold
+    return Localizer(model, tiles, batch_size, 0.0 if stored is None else stored.score)
+
+
+def sets_threshold(overrides: Sequence[str]) -> bool:
+    """Whether one of the overrides sets decode.score_threshold, which then decides in place of the stored threshold."""
+    return any(word.startswith("decode.score_threshold=") for word in overrides)

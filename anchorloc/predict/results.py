@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from anchorloc.files import write_json
-from anchorloc.predict.localizer import NamedDetections
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.report.csv import write_csv
 from anchorloc.structures import Category, Size
 
@@ -25,18 +24,22 @@ class ImageResult:
     found: NamedDetections
 
 
-def write_results(folder: Path, images: Sequence[ImageResult], categories: Sequence[Category]) -> None:
+def write_results(
+    folder: Path, images: Sequence[ImageResult], categories: Sequence[Category], lowest: float = 0.0
+) -> None:
     """Write results.json, images.json (the images and categories of these results) and detections.csv.
 
     Args:
         folder: where to write.
         images: the detections of each image.
         categories: the classes by label, with the ids to write.
+        lowest: lowest score in detections.csv; results.json has all detections, as scoring needs them.
 
     Raises:
         InputError: the file system refuses.
     """
-    write_json(folder / RESULTS, [row for image in images for row in _results(image, categories)])
+    with_ids = [(image, replace(image.found, categories=tuple(categories))) for image in images]
+    write_json(folder / RESULTS, [row for image, found in with_ids for row in found.to_coco(image.image_id)])
     document = {
         "images": [
             {"id": image.image_id, "file_name": image.name, "height": image.size[0], "width": image.size[1]}
@@ -46,28 +49,12 @@ def write_results(folder: Path, images: Sequence[ImageResult], categories: Seque
     }
     write_json(folder / IMAGES, document)
     header = ["image", "image_id", "class", "score", "x1", "y1", "x2", "y2"]
-    write_csv(folder / TABLE, header, (row for image in images for row in _rows(image)))
+    write_csv(folder / TABLE, header, (row for image in images for row in _rows(image, lowest)))
 
 
-def _results(image: ImageResult, categories: Sequence[Category]) -> list[dict[str, Any]]:
-    found = image.found
-    return [
-        {
-            "image_id": image.image_id,
-            "category_id": categories[label].id,
-            "bbox": [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)],
-            "score": round(score, 6),
-        }
-        for (x1, y1, x2, y2), label, score in zip(
-            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
-        )
-    ]
-
-
-def _rows(image: ImageResult) -> list[list[object]]:
-    found = image.found
-    columns = zip(found.names, found.scores.tolist(), found.boxes.tolist(), strict=True)
-    return [[image.name, image.image_id, name, score, *box] for name, score, box in columns]
+def _rows(image: ImageResult, lowest: float) -> list[list[object]]:
+    shown = image.found.where(score=lowest)
+    return [[image.name, image.image_id, name, score, *box] for box, score, _, name in shown]
 
 
 def picture_paths(names: Sequence[str]) -> list[PurePosixPath]:

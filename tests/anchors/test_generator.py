@@ -31,6 +31,33 @@ def test_the_first_anchors_of_a_grid_are_those_computed_by_hand() -> None:
     np.testing.assert_array_equal(grid.boxes, np.array(expected, np.float32))
 
 
+def test_numpy_numbers_are_numbers() -> None:
+    """Shapes of a k-means, strides and image sizes come out of arrays."""
+    shapes = [[[27.5, 25.5]], [[70.5, 69.0]]]
+    plain = AnchorGenerator((8, 16), shapes=shapes)  # type: ignore[arg-type]
+    expected = plain((64, 96)).boxes
+    np.testing.assert_array_equal(expected[0], np.array([-9.75, -8.75, 17.75, 16.75], np.float32))
+    one: Any = np.float32
+    for strides, sides_of in (
+        ((8, 16), np.array(shapes, np.float32)),
+        (np.array([8, 16]), shapes),
+        ((np.int64(8), one(16)), [[(one(27.5), one(25.5))], [(one(70.5), one(69))]]),
+    ):
+        generator = AnchorGenerator(strides, shapes=sides_of)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(generator(np.array([64, 96])).boxes, expected)  # type: ignore[arg-type]
+        assert generator == plain
+    scaled = AnchorGenerator((8,), np.float32([4, 5]), np.array([0.5, 1]))  # type: ignore[arg-type]
+    assert scaled == AnchorGenerator((8,), (4, 5), (0.5, 1))
+    assert AnchorGenerator((8,), np.ones((1, 2)), (1,)) == AnchorGenerator((8,), ((1, 1),), (1,))  # type: ignore[arg-type]
+    sizes, ratios = np.array([[32, 64]]), np.array([[0.5, 1]])
+    ours = AnchorGenerator.torchvision(sizes, ratios, np.array([8]))  # type: ignore[arg-type]
+    assert ours == TorchvisionAnchors(((32, 64),), ((0.5, 1),), (8,))
+    ssd = TorchvisionSSDAnchors(np.array([[2]]), steps=np.array([8]), scales=np.array([0.1, 0.2]))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(
+        ssd((32, 32)).boxes, TorchvisionSSDAnchors(((2,),), steps=(8,), scales=(0.1, 0.2))((32, 32)).boxes
+    )
+
+
 def test_anchors_are_ordered_by_level_row_column_and_shape() -> None:
     grid = AnchorGenerator(strides=(8, 16), shapes=(((2, 2), (4, 4)), ((6, 6),)))((16, 24))
     centers = (grid.boxes[:, :2] + grid.boxes[:, 2:]) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anchorloc.engine.evaluation import anchor_usage
+from anchorloc.engine.judge_model import anchor_usage
 from anchorloc.structures import Detections
 from tests.engine.small_runs import small
 

@@ -24,6 +24,7 @@ from anchorloc.structures import Detections
 from tests.detector.random_models import CLASSES, save_random
 
 SIZES = ((64, 96), (96, 64), (64, 64), (40, 90), (96, 64), (33, 33), (64, 96))
+NMS_OUTPUTS = ["boxes", "scores", "labels", "counts"]
 RESIZES = (
     "{kind: Keep}",
     "{kind: ShortestSide, size: 48, max_size: 80}",
@@ -61,6 +62,7 @@ def test_scores_and_boxes_do_not_depend_on_batch_or_order_or_way(photos: Path, t
     save_random(tmp_path / "best.pt", f"transform.resize={resize}", "decode.score_threshold=0.0")
     localizer = anchorloc.load(tmp_path / "best.pt", device="cpu")
     source = opened(photos).open("val")
+    assert isinstance(localizer.model, TrainedModel)
     config = localizer.model.config
     alone = [localizer(photos / "images" / source.name(index)) for index in range(len(source))]
     assert min(map(len, alone)) > 5
@@ -82,8 +84,9 @@ def test_load_evaluation_and_exported_file_agree_on_photos(real_data: Path, tmp_
     words = ["transform.resize={kind: Letterbox, height: 160, width: 192}", "decode.max_detections=40"]
     save_random(tmp_path / "best.pt", *words)
     localizer = anchorloc.load(tmp_path / "best.pt", device="cpu")
+    assert isinstance(localizer.model, TrainedModel)
     config = localizer.model.config
-    export_model(tmp_path / "best.pt", tmp_path / "model.onnx", real_data / "bccd" / "images", None)
+    export_model(tmp_path / "best.pt", tmp_path / "model.onnx", real_data / "bccd" / "images", (160, 192))
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for name, file, count in (
         ("bccd", "instances_val.json", 7),
@@ -100,7 +103,7 @@ def test_load_evaluation_and_exported_file_agree_on_photos(real_data: Path, tmp_
             assert_equal(again, found)
             pixels, _, placement = config.transform(source.image(index), NO_BOXES, fill=config.detector.fill)
             inputs = {"images": pixels.transpose(2, 0, 1)[None], "sizes": np.array([placement.extent[2:]])}
-            boxes, scores, labels, counts = (output[0] for output in session.run(None, inputs))
+            boxes, scores, labels, counts = (output[0] for output in session.run(NMS_OUTPUTS, inputs))
             boxes = (boxes / np.tile(placement.scale[::-1], 2))[:counts]
             assert_equal(Detections(boxes, scores[:counts], labels[:counts], labels[:counts], index), found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from anchorloc.data import Samples
 from anchorloc.detector import Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.build import batches, train_loader
+from anchorloc.engine.judge_model import score_detections
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
 from anchorloc.engine.state.saving import BestValidation
+from anchorloc.engine.state.score_threshold import ScoreThreshold
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.engine.trained_model import for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
+from anchorloc.metrics import Evaluation, OperatingPoint
 from tests.engine.small_runs import assert_same, run, small, weights
 
 
@@ -114,6 +118,26 @@ def test_a_checkpoint_gives_the_averaged_weights_back(tmp_path: Path) -> None:
     assert_same(dict(model.network.state_dict()), dict(average.state_dict()))
     with pytest.raises(InputError, match="does not fit the network"):
         load_model(tmp_path / "run" / "last.pt", ["detector.head.channels=24"])
+
+
+def test_checkpoints_keep_the_threshold_of_best_f1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = OperatingPoint(0.375, 0.75, 0.5, 0.6)
+
+    def scored(*arguments: Any, **words: Any) -> Evaluation:
+        return replace(score_detections(*arguments, **words), operating_point=point)
+
+    monkeypatch.setattr("anchorloc.engine.training.score_detections", scored)
+    run(small("train.length=2 iterations"), tmp_path / "run")
+    found = "best F1 over all classes at IoU 0.5 on val, 6 images, at step 2"
+    kept = {"score": 0.375, "precision": 0.75, "recall": 0.5, "f1": 0.6, "found": found}
+    for name in ("last.pt", "best.pt"):
+        assert weights(tmp_path / "run", name)["threshold"] == kept
+    assert load_model(tmp_path / "run").threshold == ScoreThreshold(**kept)  # type: ignore[arg-type]
+    resumed = run(small("train.length=2 iterations"), tmp_path / "run", resume=True)
+    assert resumed.saver.threshold == ScoreThreshold(**kept)  # type: ignore[arg-type]
+    alone = "data={kind: OneShapeData, train_images: 8, val_images: 4, size: 96}"
+    run(small("train.length=1 iterations", "task=localization", alone), tmp_path / "one")
+    assert weights(tmp_path / "one", "best.pt")["threshold"] is None
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_results_have_the_ids_of_a_list_of_images(tmp_path: Path, capsys: pytest
 def test_a_mistake_in_annotations_is_reported_before_torch_is_loaded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "import_torch", lambda: pytest.fail("loaded torch"))
+    monkeypatch.setattr("anchorloc.predict.localizer.import_torch", lambda: pytest.fail("loaded torch"))
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "best.pt").touch()
     listed = write_document(tmp_path / "listing.json", listing(["b.png"]))

@@ -20,14 +20,14 @@ from PIL import Image
 import anchorloc
 from anchorloc import __main__ as console
 from anchorloc import evaluate
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.cli import run_command
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError
 from anchorloc.predict import __main__ as predict
-from anchorloc.predict.folder import draw_detections
 from anchorloc.predict.image_input import find_images
-from anchorloc.predict.localizer import NamedDetections
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.results import picture_paths
 from anchorloc.structures import Category
 from tests.detector.random_models import save_random
@@ -53,7 +53,7 @@ def test_a_folder_becomes_pictures_results_and_a_table(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("one", "two"):
-        arguments = ["predict", str(folder / "best.pt"), str(folder / "data"), "--out", str(tmp_path / name)]
+        arguments = ["predict", str(folder / "best.pt"), str(folder / "data"), "--all", "--out", str(tmp_path / name)]
         assert console.main(arguments) == 0
     out = capsys.readouterr().out
     assert "5 images" in out
@@ -75,6 +75,45 @@ def test_a_folder_becomes_pictures_results_and_a_table(
         np.testing.assert_allclose([float(line[key]) for key in ("x1", "y1", "x2", "y2")], direct.boxes[row], atol=1e-3)
         assert line["class"] == direct.names[row]
         assert line["image"] == images["images"][0]["file_name"]
+
+
+@pytest.mark.parametrize(
+    ("words", "lowest", "sentence"),
+    [
+        ([], 0.625, "at the stored threshold 0.62"),
+        (["--score=0.5"], 0.5, "at the threshold 0.50"),
+        (["--all"], 0.0, "at any score"),
+        (["decode.score_threshold=0.7"], 0.7, "at any score"),
+    ],
+)
+def test_what_is_shown_is_of_the_stored_threshold(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], lowest: float, sentence: str
+) -> None:
+    """Table and count follow the threshold; results.json has everything, for scoring."""
+    threshold = {"score": 0.625, "precision": 0.5, "recall": 0.25, "f1": 1 / 3, "found": "best F1"}
+    save_checkpoint(tmp_path / "best.pt", {**load_checkpoint(folder / "best.pt"), "threshold": threshold})
+    out = tmp_path / "found"
+    image = sorted((folder / "data" / "images").iterdir())[0]
+    assert predict.main([str(tmp_path / "best.pt"), str(image), *words, "--no-pictures", f"--out={out}"]) == 0
+    everything = anchorloc.load(folder / "best.pt", *[word for word in words if word.startswith("decode")])(image)
+    shown = everything.scores[everything.scores >= lowest]
+    assert len(shown) > 0
+    assert (len(shown) < len(everything)) == (lowest in (0.625, 0.5))
+    assert len(json.loads((out / "results.json").read_text())) == len(everything)
+    assert len(rows_of(out / "detections.csv")) == len(shown)
+    assert f"{len(shown)} objects in 1 image {sentence}" in capsys.readouterr().out
+
+
+def test_a_model_without_a_threshold_shows_scores_from_a_default(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(folder / "best.pt"), str(folder / "data"), "--no-pictures"]
+    assert predict.main([*words, f"--out={tmp_path / 'a'}"]) == 0
+    assert "in 5 images at the threshold 0.30, as the model stores none" in capsys.readouterr().out
+    for wrong in (["--score=1.5"], ["--score=nan"], ["--score=0.5", "--all"]):
+        with pytest.raises(SystemExit, match="2"):
+            predict.main([*words, *wrong])
+    assert "need a number from 0 to 1, got '1.5'" in capsys.readouterr().err
 
 
 def test_results_with_ids_of_annotations_score_as_the_checkpoint_does(
@@ -136,7 +175,7 @@ def test_a_format_that_is_not_read_is_counted(folder: Path, tmp_path: Path, caps
     assert run_command(predict.main, [*words, f"--out={tmp_path / 'found'}"]) == 1
     out, err = capsys.readouterr()
     assert "a.HEIC is a file in the format HEIC" in " ".join(err.split())
-    assert "in 1 image:" in out
+    assert "in 1 image at the threshold 0.30" in out
 
 
 def test_settings_of_images_reach_prediction(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +249,7 @@ def test_hostile_class_names(folder: Path, tmp_path: Path) -> None:
     classes = tuple((number, name) for number, name in enumerate(names))
     save_random(tmp_path / "odd.pt", classes=classes)
     found = tmp_path / "found"
-    assert predict.main([str(tmp_path / "odd.pt"), str(folder / "data"), "--draw=0", f"--out={found}"]) == 0
+    assert predict.main([str(tmp_path / "odd.pt"), str(folder / "data"), "--all", f"--out={found}"]) == 0
     written = {row["class"] for row in rows_of(found / "detections.csv")}
     assert {"'=1+1", "細胞", "\\x1b[2J"} <= written
 
@@ -221,9 +260,9 @@ def test_pictures_of_every_size_and_any_box() -> None:
         boxes = np.array([[0, 0, width, height], [width, height, width, height], [0.2, 0.2, 0.2, 0.9]])
         found = NamedDetections(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), np.full(3, -1), "", categories)
         ground = np.full((height, width, 3), 128, np.uint8)
-        with Image.open(io.BytesIO(draw_detections(ground, found))) as picture:
-            assert picture.size == (width, height)
-            assert (np.asarray(picture) != 128).any()
+        picture = found.draw(ground)
+        assert picture.size == (width, height)
+        assert (np.asarray(picture) != 128).any()
 
 
 def test_a_box_is_drawn_where_it_is() -> None:
@@ -231,8 +270,7 @@ def test_a_box_is_drawn_where_it_is() -> None:
         np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1]), "", (Category(0, "a"),)
     )
     ground = np.full((100, 120, 3), 255, np.uint8)
-    with Image.open(io.BytesIO(draw_detections(ground, found, quality=100))) as picture:
-        changed = np.abs(np.asarray(picture).astype(int) - 255).max(axis=2) > 60
+    changed = np.abs(np.asarray(found.draw(ground)).astype(int) - 255).max(axis=2) > 60
     rows, columns = np.flatnonzero(changed[:, 60:88].any(axis=1)), np.flatnonzero(changed[55:78].any(axis=0))
     assert abs(rows.max() - 80) <= 2
     assert abs(columns.min() - 40) <= 2
@@ -248,7 +286,7 @@ def test_no_picture_overwrites_another(names: list[str]) -> None:
 
 
 def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands and its Python run as they stand; those of its last section in test_export.py."""
+    """Its commands and its Python run as they stand; test_exported_use.py runs the last section."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "mine").symlink_to(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from PIL import Image
 
 import anchorloc
 from anchorloc.boxes import box_iou, soft_nms
+from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.data import ShapesData
 from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
+from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
-from anchorloc.predict.localizer import Localizer, NamedDetections
+from anchorloc.predict.localizer import Localizer
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
 from anchorloc.structures import Detections
 from benchmarks.torchvision_parity import CONFIGS, peer
@@ -63,6 +67,7 @@ def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path
 
 
 def test_it_finds_what_evaluation_finds(model: Localizer) -> None:
+    assert isinstance(model.model, TrainedModel)
     config = replace(model.model.config, train=replace(model.model.config.train, batch_size=1))
     loader = batches(validation_loader(config, SCENES, validation_batches(config, SCENES)))
     judged = [detect_batch(model.model.network, batch, config, torch.device("cpu")) for batch in loader]
@@ -77,6 +82,24 @@ def test_an_image_of_a_list_gets_what_it_gets_alone(model: Localizer) -> None:
     for image, detections in zip(images, together, strict=True):
         assert_same(detections, model(image), 1e-5)
     assert model([]) == []
+    assert model(()) == []
+
+
+def test_a_generator_is_read_batch_by_batch(model: Localizer) -> None:
+    taken: list[int] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for index in range(4):
+            taken.append(index)
+            yield SCENES.image(index)
+
+    found = replace(model, batch_size=np.int64(3))(frames())  # type: ignore[arg-type]
+    assert taken == []
+    assert_same(next(found), model(SCENES.image(0)), 1e-5)
+    assert taken == [0, 1, 2]
+    rest = list(found)
+    assert taken == [0, 1, 2, 3]
+    assert_same(rest[-1], model(SCENES.image(3)), 1e-5)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -99,6 +122,7 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (np.zeros((4, 4, 3), np.float32), r"need a uint8 array of shape \(H, W, 3\), got float32 \(4, 4, 3\)"),
         (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
         (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \(2, 4, 4, 3\); give a batch as list\(images\)"),
         (["x.png"], "x.png does not exist"),
         ("nul\0byte.png", "does not exist"),
         ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, a PIL image or an array, got a int"),
@@ -124,6 +148,25 @@ def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             anchorloc.load(checkpoint, **settings)
+
+
+def test_objects_are_those_of_the_stored_threshold(checkpoint: Path, tmp_path: Path) -> None:
+    threshold = {"score": 0.625, "precision": 0.5, "recall": 0.25, "f1": 1 / 3, "found": "best F1 on val"}
+    state = load_checkpoint(checkpoint)
+    save_checkpoint(tmp_path / "best.pt", {**state, "threshold": threshold})
+    image = SCENES.image(0)
+    everything = anchorloc.load(checkpoint)(image)
+    model = anchorloc.load(tmp_path / "best.pt")
+    assert str(model.threshold) == "0.62 (best F1 on val: precision 0.50, recall 0.25)"
+    assert 0 < len(model(image)) < len(everything)
+    assert_same(model(image), everything.where(score=0.625))
+    assert_same(model([image])[0], everything.where(score=0.625))
+    assert_same(next(model(iter([image]), score=0.7)), everything.where(score=0.7))
+    assert_same(model(image, score=0), everything)
+    assert_same(anchorloc.load(tmp_path / "best.pt", "decode.score_threshold=0.02")(image), everything)
+    save_checkpoint(tmp_path / "wrong.pt", {**state, "threshold": {**threshold, "score": 1.5}})
+    with pytest.raises(InputError, match=r"wrong.pt cannot be used: entry 'threshold.*score'"):
+        anchorloc.load(tmp_path / "wrong.pt")
 
 
 def test_a_torchvision_model_knows_its_classes_without_data(tmp_path: Path) -> None:

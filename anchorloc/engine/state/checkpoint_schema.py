@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from anchorloc.checkpoint import refuse_unusable
 from anchorloc.config import MAX_THREADS, translated
 from anchorloc.detector.optimizer import CombinedOptimizer
+from anchorloc.engine.state.score_threshold import ThresholdEntry
 from anchorloc.errors import InputError
 
 NETWORK = "the network of its settings"
@@ -30,6 +31,7 @@ class ModelCheckpoint(TypedDict):
     categories: Annotated[list[_Category], pydantic.Field(min_length=1)]
     step: Count
     model: Tensors
+    threshold: NotRequired[ThresholdEntry | None]  # missing in checkpoints of 85da22b
 
 
 class _Best(TypedDict):

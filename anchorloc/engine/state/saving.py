@@ -24,6 +24,7 @@ from anchorloc.engine.state.checkpoint_schema import (
 )
 from anchorloc.engine.state.resume import BEST, LAST, save_last
 from anchorloc.engine.state.resume_check import Change
+from anchorloc.engine.state.score_threshold import ScoreThreshold, saved_threshold
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.validation import RunningMeans
 from anchorloc.errors import InputError
@@ -71,6 +72,7 @@ class CheckpointSaver:
     saved: float = -math.inf  # time at which last.pt was written
     saved_step: int = -1  # step of last.pt
     best_written: int = 0  # step of best.pt
+    threshold: ScoreThreshold | None = None  # found at the last validation
 
     @property
     def is_due(self) -> bool:
@@ -113,6 +115,7 @@ class CheckpointSaver:
             InputError: the state belongs to another network or optimizer, or nothing would be learned.
         """
         training, path, ours = state["training"], self.folder / LAST, self.learner.model.state_dict()
+        self.threshold = saved_threshold(state)
         check_tensors(path, ours, training["model"], NETWORK)
         check_tensors(path, ours, state["model"], NETWORK)
         check_optimizer(path, self.learner.optimizer, training["optimizer"])
@@ -145,6 +148,7 @@ class CheckpointSaver:
             "config": self.identity["config"],
             "categories": self.identity["categories"],
             "step": self.clock.step,
+            "threshold": None if self.threshold is None else asdict(self.threshold),
             "model": self.learner.average.module.state_dict(),
         }
 

@@ -1,0 +1,124 @@
+"""Use a model that `anchorloc export` wrote, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anchorloc.config import Config, config_from_plain, translated
+from anchorloc.data.image_settings import KEYS
+from anchorloc.detector.original_pixels import to_detections
+from anchorloc.detector.padding import pad_images
+from anchorloc.engine.export_metadata import KEY, read_metadata
+from anchorloc.engine.state.score_threshold import ScoreThreshold, saved_threshold
+from anchorloc.errors import InputError
+from anchorloc.files import refuse_missing
+from anchorloc.startup import allowed_cores
+from anchorloc.structures import Category, Detections, Sample, Size, categories_of
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+CHANGEABLE = (  # by overrides; all else is fixed in the file
+    *KEYS, "data", "train.device", "train.batch_size", "train.workers", "train.image_cache_mb",
+    "decode.nms_iou", "decode.max_detections", "decode.class_agnostic_nms", "decode.soft_nms_sigma",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """An exported network with all that is needed to use it; the counterpart of `TrainedModel`."""
+
+    config: Config
+    categories: tuple[Category, ...]
+    step: int  # steps that it was trained for
+    session: InferenceSession
+    threshold: ScoreThreshold | None
+
+    def padded(self, size: Size) -> Size:
+        """Return the size that the file takes for an image of (height, width) after resizing.
+
+        Raises:
+            InputError: the file was exported for one size, which is smaller.
+        """
+        fixed = self._fixed_size
+        if fixed is None:
+            return self.config.padded(size)
+        if size[0] > fixed[0] or size[1] > fixed[1]:
+            raise InputError(
+                f"the exported file takes images of at most {fixed[0]} x {fixed[1]} px, but one has "
+                f"{size[0]} x {size[1]} px (height x width) after resizing; export without --size"
+            )
+        return fixed
+
+    @property
+    def _fixed_size(self) -> Size | None:
+        height, width = self.session.get_inputs()[0].shape[2:]
+        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+    def candidates(self, samples: Sequence[Sample]) -> list[Detections]:
+        """Return the decoded boxes of each image before NMS, in original pixels; the samples must have one padded size.
+
+        Raises:
+            InputError: a box is NaN or infinite.
+        """
+        images = [sample.image for sample in samples]
+        canvas = max(image.shape[0] for image in images), max(image.shape[1] for image in images)
+        batch = pad_images(images, self.padded(canvas), self.config.detector.fill)
+        sizes = np.array([sample.extent[2:] for sample in samples], np.int64)
+        inputs = {"images": np.ascontiguousarray(batch.transpose(0, 3, 1, 2)), "sizes": sizes}
+        boxes, scores = self.session.run(["candidate_boxes", "candidate_scores"], inputs)
+        return [_candidates(*one) for one in zip(boxes, scores, samples, strict=True)]
+
+    def facts(self) -> dict[str, object]:
+        """Return what a report says of the model: a name and a value for each line."""
+        return {"trained steps": self.step, "inference": "float32 in onnxruntime on cpu"}
+
+
+def _candidates(boxes: np.ndarray, scores: np.ndarray, sample: Sample) -> Detections:
+    anchors, labels = np.nonzero(scores.T)  # by ascending anchor, as in `Decoder`
+    return to_detections(boxes[anchors], scores[labels, anchors], labels, anchors, sample)
+
+
+def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
+    """Load a file that `anchorloc export` wrote.
+
+    Args:
+        overrides: settings that the file does not fix: of images, data and NMS.
+
+    Raises:
+        InputError: onnxruntime is missing, or the file is damaged, of another program or version, or fixes a setting
+            that an override names.
+    """
+    refuse_missing(path)
+    if find_spec("onnxruntime") is None:
+        raise InputError(f"{path} needs onnxruntime; run: pip install onnxruntime")
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "train.device" and value not in ("auto", "cpu", "cpu:0"):
+            raise InputError(f"{path} runs on the CPU, not on {value}; leave the device out")
+        if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
+            raise InputError(f"{override!r}: {path} has a fixed {key}; export the checkpoint again with this override")
+    session = _session(path)
+    entries = read_metadata(path, session.get_modelmeta().custom_metadata_map.get(KEY))
+    config = config_from_plain(translated(entries["settings"]), str(path), overrides)
+    categories = categories_of([(one["id"], one["name"]) for one in entries["classes"]])
+    return OnnxModel(config, categories, entries["step"], session, saved_threshold(entries))
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = allowed_cores()
+    options.log_severity_level = 4  # an error is raised, and need not be printed too
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class of its own for each kind of damage
+        reason = str(error).splitlines()[0][:120]
+        raise InputError(f"{path} is not an ONNX file or is damaged ({reason}); export it again") from None

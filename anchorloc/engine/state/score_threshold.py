@@ -1,0 +1,55 @@
+"""The score threshold that a run finds on its val split, and keeps in its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pydantic
+from typing_extensions import TypedDict
+
+from anchorloc.text import counted
+
+if TYPE_CHECKING:
+    from anchorloc.metrics import OperatingPoint
+
+
+Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class ThresholdEntry(TypedDict):
+    """A `ScoreThreshold` in a file."""
+
+    score: Fraction
+    precision: Fraction
+    recall: Fraction
+    f1: Fraction
+    found: str
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """The lowest score of the detections to show, with what it reaches and how it was found."""
+
+    score: float
+    precision: float
+    recall: float
+    f1: float
+    found: str  # a clause for people
+
+    def __str__(self) -> str:
+        return f"{self.score:.2f} ({self.found}: precision {self.precision:.2f}, recall {self.recall:.2f})"
+
+
+def best_f1_threshold(point: OperatingPoint | None, images: int, step: int) -> ScoreThreshold | None:
+    """Return the threshold of best F1 on the `images` of the val split; None without a true positive."""
+    if point is None:
+        return None
+    found = f"best F1 over all classes at IoU 0.5 on val, {counted(images, 'image')}, at step {step:,}"
+    return ScoreThreshold(point.threshold, point.precision, point.recall, point.f1, found)
+
+
+def saved_threshold(state: Mapping[str, Any]) -> ScoreThreshold | None:
+    """Return the threshold that a checked checkpoint or exported file keeps, if it keeps one."""
+    return ScoreThreshold(**state["threshold"]) if state.get("threshold") else None
