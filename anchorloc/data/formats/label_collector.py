@@ -14,7 +14,7 @@ class LabelCollector:
     Args:
         source: file or folder of the labels.
         images: folder of the images; the default is `root`.
-        root: folder that holds all files; the default is the folder `source`, or that of the file.
+        root: folder that holds all files; the default is `source`, or the folder of the file `source`.
     """
 
     def __init__(self, source: Path, images: Path | None = None, root: Path | None = None) -> None:
