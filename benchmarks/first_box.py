@@ -1,4 +1,4 @@
-"""Measure the seconds from the start of Python to the boxes of a photo.
+"""Measure the seconds and the memory from the start of Python to the boxes of a photo.
 
     python -m benchmarks.first_box                # about two minutes, most of it for the export
 
@@ -29,7 +29,8 @@ if sys.argv[1].endswith(".onnx"):
     sys.modules |= dict.fromkeys(["torch", "torchvision"])  # an import of them raises ImportError
 import anchorloc
 found = anchorloc.load(sys.argv[1], device="cpu")(sys.argv[2], score=0)
-print(len(found))
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))  # of this program alone, in kB
+print(len(found), peak.split()[1])
 """
 
 
@@ -49,17 +50,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         rounds = [[measure(file, photos / "0.jpg") for file in files] for _ in range(arguments.rounds)]
     rows = []
     for file, measured in zip(files, zip(*rounds, strict=True), strict=True):
-        seconds, boxes = (statistics.median(values) for values in zip(*measured, strict=True))
-        rows.append({"file": file.name, "seconds": significant(seconds), "boxes": f"{boxes:.0f}"})
+        seconds, megabytes, boxes = (statistics.median(values) for values in zip(*measured, strict=True))
+        numbers = {"seconds": significant(seconds), "MB": significant(megabytes), "boxes": f"{boxes:.0f}"}
+        rows.append({"file": file.name, **numbers})
     write_table(rows, RESULTS / "first_box.csv", ("torch", "onnxruntime"))
 
 
-def measure(file: Path, photo: Path) -> tuple[float, int]:
-    """Return the seconds and the number of boxes of a process."""
+def measure(file: Path, photo: Path) -> tuple[float, float, float]:
+    """Return the seconds, the peak resident MB and the number of boxes of a process."""
     start = time.perf_counter()
     command = [sys.executable, "-c", CODE, str(file), str(photo)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return time.perf_counter() - start, int(done.stdout)
+    boxes, kilobytes = map(int, done.stdout.split())
+    return time.perf_counter() - start, kilobytes / 1000, boxes
 
 
 if __name__ == "__main__":
