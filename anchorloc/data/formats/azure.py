@@ -30,6 +30,7 @@ from anchorloc.structures import Size
 from anchorloc.text import short_repr
 
 FORMAT: Final = "Azure"
+CORNERS: Final = ("topX", "topY", "bottomX", "bottomY")
 
 
 def read_azure(source: Path, images: Path | None = None) -> LabeledData:
@@ -93,8 +94,10 @@ def _box(label: Any, size: Size, name: str, notes: Notes) -> Box:
         raise ItemError(f"is {short_repr(label)}, not an object")
     height, width = size
     if "topX" in label or "polygon" not in label:
-        left, top = number(label.get("topX"), "topX"), number(label.get("topY"), "topY")
-        right, bottom = number(label.get("bottomX"), "bottomX"), number(label.get("bottomY"), "bottomY")
+        corners: list[Any] = [label.get(key) for key in CORNERS]
+        if set(map(type, corners)) != {float}:  # as JSON gives them; `add_box` refuses NaN
+            corners = list(map(number, corners, CORNERS))
+        left, top, right, bottom = corners
     else:
         notes.add(POLYGONS, name)
         parts = label["polygon"] if isinstance(label["polygon"], list) else []

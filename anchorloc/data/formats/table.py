@@ -68,7 +68,7 @@ def read_rows(
     Args:
         path: the file.
         take: takes one line.
-        take_many: takes many lines at once, or returns False and leaves them all to `take`.
+        take_many: takes many lines at once, or returns False and leaves them all to `take`; it may get blank cells.
 
     Raises:
         InputError: the file is not CSV in UTF-8, or `take` raises an ItemError; the message names the line.
@@ -81,10 +81,10 @@ def read_rows(
     number = 0
     try:
         while some := [(reader.line_num, cells) for cells in islice(lines, CHUNK)]:
-            rows = [line for line in some if line[1] and (line[1][0].strip() or "".join(line[1]).strip())]
-            if rows and not take_many([cells for _, cells in rows]):
-                for number, cells in rows:  # noqa: B007 (named in the error below)
-                    take(cells)
+            if not take_many([cells for _, cells in some if cells]):
+                for number, cells in some:  # noqa: B007 (named in the error below)
+                    if "".join(cells).strip():
+                        take(cells)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}; correct it") from None
     except _HeaderError as error:
@@ -143,14 +143,14 @@ class _Rows:
 
     def take_many(self, rows: list[list[str]]) -> bool:
         """Take lines of boxes alone, which is faster than one by one; False if a line is anything else."""
-        if not self.columns or min(map(len, rows)) < self.width:
+        if not self.columns or min(map(len, rows), default=0) < self.width:
             return False
         stated, *corners, classes = zip(*map(self.pick, rows), strict=True)
         try:
             sides = [list(map(float, column)) for column in corners]
-            new = {name: cells for name, cells in zip(stated, rows, strict=True) if name not in self.images}
-            for name, cells in new.items():
-                self._image(name, cells)
+            for name, cells in dict(zip(stated, rows, strict=True)).items():
+                if name not in self.images:
+                    self._image(name, cells)
             self.builder.add_boxes([self.images[name] for name in stated], list(map(str.strip, classes)), sides)
         except (ValueError, ItemError):  # `take` finds the line
             return False
