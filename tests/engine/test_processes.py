@@ -30,10 +30,11 @@ PACKAGE = str(Path(anchorloc.__file__).parent)  # stands in each traceback throu
 
 # What torchrun does, except that it forks: each import of torch would take seconds.
 TORCHRUN = """
-import os, sys
+import os, signal, sys
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 def run():
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork keeps torchrun's own handler, which waits 30 s
     {run}
 
 where = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "tests"}}
