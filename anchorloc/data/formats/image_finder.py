@@ -14,7 +14,6 @@ from anchorloc.data.formats.labels import Notes
 from anchorloc.data.formats.nearest_names import NearestNames, loosely, with_slashes
 from anchorloc.data.formats.reading_progress import tracked
 from anchorloc.data.image_formats import KNOWN_SUFFIXES, foreign_format
-from anchorloc.data.image_heads import HEAD, size_in_head
 from anchorloc.data.images import read_header
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Size
@@ -86,13 +85,6 @@ def _shown_sizes(paths: Sequence[Path]) -> Iterator[Size]:
 
 def shown_size(path: Path) -> Size:
     """Return the (height, width) of one image file, as `shown_sizes` does."""
-    try:
-        with path.open("rb") as file:
-            size = size_in_head(file.read(HEAD))
-    except OSError:  # opening it as an image says why
-        size = None
-    if size is not None:
-        return size
     try:
         return read_header(path, sys.maxsize).shown_size  # `data.max_pixels` limits what is decoded
     except ItemError as error:
