@@ -14,6 +14,7 @@ from anchorloc.engine.evaluation import detect
 from anchorloc.engine.trained_model import TrainedModel, load_model
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
+from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.structures import Category, Detections
 from anchorloc.text import first_few, shorten
 
@@ -24,7 +25,7 @@ class DetectedFiles:
 
     named: dict[str, tuple[Path, ...]]
     truth: ClassSubset
-    warnings: tuple[str, ...]  # about classes that are left out
+    warnings: tuple[str, ...]  # about classes that are left out, and images
 
 
 def detect_all(checkpoints: Mapping[str, Sequence[Path]], split: Split, folder: Path) -> DetectedFiles:
@@ -40,17 +41,14 @@ def detect_all(checkpoints: Mapping[str, Sequence[Path]], split: Split, folder: 
     source: Source = last[-1].config.data.open(split)
     kept, warnings = _common(models, source.categories, last_name)
     truth = ClassSubset(source, kept, ("the checkpoints", "the data"))
-    truth.check_images()
-    named = {}
-    number = 0
-    for name, some in models.items():
-        files = []
-        for model in some:
-            number += 1
-            found, _ = detect(model, ClassSubset(source, model.categories, (shorten(name), "the data")))
-            files.append(folder / f"detections-{number}.json")
-            write_json(files[-1], [row for one in found for row in _rows(one, model, kept)])
-        named[name] = tuple(files)
+    warnings.extend(truth.check_images())
+    named: dict[str, tuple[Path, ...]] = {}
+    pairs = [(name, model) for name, some in models.items() for model in some]
+    for number, (name, model) in enumerate(pairs, 1):
+        found, _ = detect(model, ClassSubset(source, model.categories, (shorten(name), "the data")))
+        path = folder / f"detections-{number}.json"
+        write_json(path, [row for one in found for row in _rows(one, model, kept)])
+        named[name] = (*named.get(name, ()), path)
     return DetectedFiles(named, truth, tuple(warnings))
 
 
@@ -75,17 +73,8 @@ def _common(
 
 def _rows(found: Detections, model: TrainedModel, kept: Sequence[Category]) -> list[dict[str, Any]]:
     """Return the detections of an image in COCO's result format, without other classes than `kept`."""
-    ids = {category.name: category.id for category in kept}
-    names = [category.name for category in model.categories]
-    return [
-        {
-            "image_id": found.image_id,
-            "category_id": ids[names[label]],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "score": score,
-        }
-        for (x1, y1, x2, y2), label, score in zip(
-            found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True
-        )
-        if names[label] in ids
-    ]
+    category_of = {category.name: category for category in kept}
+    categories = tuple(category_of.get(one.name, one) for one in model.categories)
+    named = NamedDetections(**vars(found), categories=categories)
+    labels = [label for label, one in enumerate(model.categories) if one.name in category_of]
+    return named.where(label=labels).to_coco(found.image_id)
