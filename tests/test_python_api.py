@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,16 @@ def test_a_listener_stops_a_run_and_resume_finishes_it(
     assert f"report:{folder / 'report.html'}" in "".join(capsys.readouterr().out.split())
 
 
-def test_ctrl_c_acts_when_the_run_is_saved(config: Path, tmp_path: Path) -> None:
-    handler = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt: a shell starts its background commands with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_acts_when_the_run_is_saved(config: Path, tmp_path: Path) -> None:
     def press(event: RunEvent) -> None:
         if isinstance(event, StepDone):
             signal.raise_signal(signal.SIGINT)
@@ -99,7 +107,7 @@ def test_ctrl_c_acts_when_the_run_is_saved(config: Path, tmp_path: Path) -> None
     with pytest.raises(KeyboardInterrupt):
         anchorloc.train.run(config, out=tmp_path / "run", events=press)
     assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 1
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_mistakes_are_raised_and_not_printed(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
