@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from anchorloc.assign import MaxIoUAssigner, best_anchors
 from anchorloc.boxes import paired_box_iou
 from anchorloc.config import Config
+from anchorloc.lab.neighbors import cut_by_border, neighbor_ious
 from anchorloc.lab.network_views import NetworkView, NetworkViews
-from anchorloc.structures import AnchorGrid, Assignment, Float32Array, Float64Array, IntArray, Target
+from anchorloc.structures import AnchorGrid, Assignment, BoolArray, Float32Array, Float64Array, IntArray, Target
 
 CURVE_IOUS: Final = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))  # 0.30 to 0.95
 RECALL_IOUS: Final = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))  # mean recall: 0.50 to 0.90
@@ -44,6 +45,8 @@ class BoxTable:
     positives: IntArray  # (N,) number of positive anchors
     level: IntArray  # (N,) level of the positive anchor with the greatest IoU, -1 if there is none
     status: IntArray  # (N,) a BoxStatus
+    neighbor_iou: Float64Array  # (N,) greatest IoU with another box of the image
+    cut: BoolArray  # (N,) whether the border of the image cuts the box
 
     def __len__(self) -> int:
         return len(self.images)
@@ -242,13 +245,15 @@ def _columns(config: Config, view: NetworkView, assignment: Assignment) -> tuple
         np.bincount(assignment.rows, minlength=len(target))[rows],
         level_of(grid, strongest)[rows],
         box_statuses(config, view, assignment)[rows],
+        neighbor_ious(target.boxes[rows]),
+        cut_by_border(target.boxes[rows], view.extent, view.scale),
     )
 
 
 def _empty_columns() -> tuple[NDArray[np.generic], ...]:
     """Return the columns of a BoxTable of length 0, which fix the dtypes where no image has a box."""
     whole, real = np.zeros(0, np.int64), np.zeros(0, np.float32)
-    return (whole,) * 4 + (np.zeros((0, 2)), real, whole, real, whole, whole, whole)
+    return (whole,) * 4 + (np.zeros((0, 2)), real, whole, real, whole, whole, whole, np.zeros(0), np.zeros(0, np.bool_))
 
 
 def _strongest(grid: AnchorGrid, target: Target, assignment: Assignment) -> tuple[IntArray, Float32Array]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anchorloc.anchors import AnchorGenerator
 from anchorloc.lab.anchor_coverage import AnchorCoverage, fraction_true
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.miss_causes import MissCause
@@ -47,18 +48,19 @@ def coverage_sentence(coverage: AnchorCoverage, images: int) -> str:
 def _no_weak_group(coverage: AnchorCoverage) -> Finding:
     return Finding(
         f"{percent(coverage.assigned)} of {len(coverage.boxes):,} boxes have a positive anchor, and "
-        f"{percent(coverage.recall50)} an anchor of IoU >= 0.5; no group of boxes is worse than the rest."
+        f"{percent(coverage.recall50)} an anchor of IoU >= 0.5."
     )
 
 
 def _weak_group(group: WeakGroup) -> Finding:
     best, before = group.best, group.before
     share = percent(group.uncovered / group.boxes)
-    start = f"{share} of {group.phrase} ({group.uncovered:,} of {group.boxes:,}) have no {group.criterion.phrase}."
-    if best is None:
-        return Finding(f"{start} These anchors leave no change to try.")
-    if best.fixed_fraction < MIN_FIXED_FRACTION:
-        return Finding(f"{start} No change that was tried helps more than {percent(best.fixed_fraction)} of them.")
+    start = (
+        f"{share} of {group.phrase} ({group.uncovered:,} of {group.boxes:,}) have no {group.criterion.phrase}: "
+        f"{group.cause}."
+    )
+    if best is None or best.fixed_fraction < MIN_FIXED_FRACTION:
+        return Finding(f"{start} {_other_change(group)}")
     now, then = (percent(1 - fraction_true(group.criterion.uncovered(one.boxes))) for one in (before, best.coverage))
     fixed = percent(best.fixed_fraction)
     change = best.change.phrase[0].upper() + best.change.phrase[1:]
@@ -66,6 +68,20 @@ def _weak_group(group: WeakGroup) -> Finding:
     anchors = [one.anchors_per_image for one in (before, best.coverage)]
     cost = f" The anchors per image would change from {anchors[0]:,.0f} to {anchors[1]:,.0f}."
     return Finding(f"{start} {gain}{cost if anchors[0] != anchors[1] else ''}", best.change.settings)
+
+
+def _other_change(group: WeakGroup) -> str:
+    """Say what to do where no single change of the anchors helps."""
+    anchors = group.before.config.anchors
+    if not isinstance(anchors, AnchorGenerator):
+        return (
+            f"The shapes of anchors.kind={type(anchors).__name__} are fixed: resize images so that the boxes get the "
+            "size of the anchors (transform.resize), or train a config with anchors.kind=AnchorGenerator."
+        )
+    return (
+        f"No single change of the anchors helps {percent(MIN_FIXED_FRACTION)} of them: `anchorloc lab fit` searches "
+        "all shapes together, and transform.resize sets the size of the boxes."
+    )
 
 
 def _decoder_misses(views: NetworkViews, limit: Ceiling) -> Iterator[Finding]:

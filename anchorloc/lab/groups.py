@@ -1,4 +1,4 @@
-"""Group the boxes of a split by size, aspect ratio, class and level."""
+"""Group the boxes of a split by size, aspect ratio, class, level, overlap with neighbors, and border."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, fraction_true
+from anchorloc.metrics.analysis.slices import BORDER_SLICES, CROWDING_SLICES, crowding_of
 from anchorloc.structures import BoolArray, IntArray
 
 SCALES: Final = (8, 16, 32, 64, 128, 256, 512)  # px: borders of the size groups, as square root of the area
@@ -57,7 +58,7 @@ class GroupCoverage:
 
 
 def groupings(coverage: AnchorCoverage) -> tuple[Grouping, ...]:
-    """Return the boxes grouped by size, by aspect ratio, by class and by level.
+    """Return the boxes grouped by size, aspect ratio, class, level, overlap with neighbors, and border of the image.
 
     The level of a box is the level of its positive anchor with the greatest IoU. A box without a positive anchor has
     the level of the anchor that overlaps it most, or "no level" if none does.
@@ -70,6 +71,8 @@ def groupings(coverage: AnchorCoverage) -> tuple[Grouping, ...]:
         Grouping("height/width", _between(ASPECTS), np.searchsorted(ASPECTS, boxes.height_to_width, side="right")),
         Grouping("class", classes, boxes.labels),
         Grouping("level", (*(f"level {number}" for number in range(levels)), "no level"), level % (levels + 1)),
+        Grouping("overlap with neighbors", CROWDING_SLICES, crowding_of(boxes.neighbor_iou)),
+        Grouping("border of the image", BORDER_SLICES, boxes.cut.astype(np.int64)),
     )
 
 

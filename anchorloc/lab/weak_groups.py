@@ -1,4 +1,4 @@
-"""Find groups of boxes that the anchors cover badly, and measure which config change helps each of them most."""
+"""Find groups of boxes that the anchors cover badly, why, and which config change helps each of them most."""
 
 from __future__ import annotations
 
@@ -9,15 +9,24 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.errors import InputError
-from anchorloc.lab.anchor_coverage import AnchorCoverage, BoxTable, coverage_with, fraction_true, measure_coverage
+from anchorloc.lab.anchor_coverage import (
+    AnchorCoverage,
+    BoxStatus,
+    BoxTable,
+    coverage_with,
+    fraction_true,
+    measure_coverage,
+)
 from anchorloc.lab.groups import Grouping, groupings
 from anchorloc.lab.suggestions import ConfigChange, anchor_changes, assigner_changes, build_error
 from anchorloc.structures import BoolArray
 
 MAX_TRIAL_IMAGES = 1000  # on which a change is tried, spread over the split
 MAX_GROUPS = 3  # reported
-MIN_SHARE, MIN_BOXES = 0.01, 10  # a group is reported from this share of all boxes, and this number of boxes
+MIN_SHARE = 0.01  # a group is reported if so many of all boxes are uncovered boxes of this group
+MIN_BOXES = 10  # uncovered boxes that a group needs too, except all boxes together
 MIN_UNASSIGNED = 0.005  # share of boxes: with fewer unassigned, the criterion is an IoU of 0.5
+LOW_RECALL = 0.5  # share of boxes with an anchor of IoU >= 0.5: below it, its lack is reported in any case
 MIN_FIXED_FRACTION = 0.05  # fraction of the uncovered boxes; a change that covers fewer is not suggested
 NEARLY_BEST = 0.95  # prefer fewer anchors if a change helps at least this fraction of the best
 
@@ -78,6 +87,7 @@ class WeakGroup:
     phrase: str
     boxes: int
     uncovered: int
+    cause: str  # a clause: why the uncovered boxes have no such anchor
     before: AnchorCoverage  # on the images that changes were tried on
     best: TriedChange | None  # None if there was no change to try
 
@@ -85,10 +95,22 @@ class WeakGroup:
 def weak_groups(coverage: AnchorCoverage) -> Iterator[WeakGroup]:
     """Yield the groups with most uncovered boxes beyond their share, each with the change of anchors that covers most.
 
-    If boxes have no positive anchor, all of them come last, with the change of the assigner that helps most.
+    Where no group lacks positive anchors, or where recall is low, the groups without an anchor of IoU >= 0.5 follow. If
+    boxes have no positive anchor, all of them come last, with the change of the assigner that helps most.
     """
-    criterion = CoverageCriterion(needs_iou=1 - coverage.assigned < MIN_UNASSIGNED)
-    sample = _sample(coverage)
+    sample, unassigned = _sample(coverage), CoverageCriterion(needs_iou=False)
+    lacking = 1 - coverage.assigned >= MIN_UNASSIGNED
+    groups = list(_weak_groups(unassigned, coverage, sample)) if lacking else []
+    yield from groups
+    if not groups or coverage.recall50 < LOW_RECALL:
+        yield from _weak_groups(CoverageCriterion(needs_iou=True), coverage, sample)
+    if lacking:
+        last = _weak_group(unassigned, BoxGroup(()), coverage, sample, assigner_changes)
+        if last.best is not None and last.best.fixed_fraction >= MIN_FIXED_FRACTION:
+            yield last
+
+
+def _weak_groups(criterion: CoverageCriterion, coverage: AnchorCoverage, sample: AnchorCoverage) -> Iterator[WeakGroup]:
     divisions = groupings(coverage)[:3]
     uncovered, reported = criterion.uncovered(coverage.boxes), np.zeros(len(coverage.boxes), np.bool_)
     for _ in range(MAX_GROUPS):
@@ -97,10 +119,8 @@ def weak_groups(coverage: AnchorCoverage) -> Iterator[WeakGroup]:
             break
         reported |= group.mask(divisions)
         yield _weak_group(criterion, group, coverage, sample, anchor_changes)
-    if not criterion.needs_iou:
-        last = _weak_group(criterion, BoxGroup(()), coverage, sample, assigner_changes)
-        if last.best is not None:
-            yield last
+    if not reported.any() and uncovered.mean() >= MIN_SHARE:
+        yield _weak_group(criterion, BoxGroup(()), coverage, sample, anchor_changes)
 
 
 def _sample(coverage: AnchorCoverage) -> AnchorCoverage:
@@ -118,7 +138,34 @@ def _weak_group(
     uncovered_here = criterion.uncovered(sample.boxes) & group.mask(groupings(sample)[:3])
     tried = list(_try_changes(sample, uncovered_here, criterion, changes)) if uncovered_here.any() else []
     return WeakGroup(
-        criterion, group.phrase(divisions), int(mask.sum()), int(uncovered.sum()), sample, _best_change(tried)
+        criterion=criterion,
+        phrase=group.phrase(divisions),
+        boxes=int(mask.sum()),
+        uncovered=int(uncovered.sum()),
+        cause=_cause(coverage, coverage.boxes.take(uncovered)),
+        before=sample,
+        best=_best_change(tried),
+    )
+
+
+def _cause(coverage: AnchorCoverage, boxes: BoxTable) -> str:
+    """Say why most of the uncovered `boxes` have no better anchor: the shapes, the cells, or other boxes."""
+    size = np.median(boxes.sizes, axis=0)  # (2,) width, height
+    shapes = [(shape, level.stride) for level in coverage.levels for shape in level.sizes]
+    sizes = np.array([shape for shape, _ in shapes])
+    inter = np.minimum(sizes, size).prod(axis=1)
+    iou = inter / (sizes.prod(axis=1) + size.prod() - inter)  # with the centers on each other
+    (width, height), stride = shapes[int(iou.argmax())]
+    box, anchor = f"{size[0]:.3g} x {size[1]:.3g} px", f"{width:.3g} x {height:.3g} px"
+    if iou.max() < 0.5:
+        return f"a box of their median size, {box}, reaches IoU {iou.max():.2f} at most, with the anchor of {anchor}"
+    if 2 * (boxes.status == BoxStatus.COLLISION).sum() > len(boxes):
+        return "other boxes have their anchors"
+    if np.median(boxes.best_iou) >= 0.5:
+        return "other boxes overlap their anchors more, or the assigner asks for a higher IoU"
+    return (
+        f"the anchor of {anchor} fits their median size, {box}, but the centers of anchors are {stride:g} px apart, "
+        "too far from those of the boxes"
     )
 
 

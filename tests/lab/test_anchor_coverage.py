@@ -12,13 +12,17 @@ from hypothesis import given, settings
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.data import Augment, IoUCrop, Mosaic, Samples, ShapesData, ShortestSide, Transform, ZoomOut
+from anchorloc.boxes import box_iou
+from anchorloc.data import Augment, IoUCrop, Keep, Mosaic, Samples, ShapesData, ShortestSide, Transform, ZoomOut
+from anchorloc.lab import neighbors
 from anchorloc.lab.anchor_coverage import CURVE_IOUS, BoxStatus, level_of, measure_coverage
 from anchorloc.lab.groups import SIZES, cross_tabulate, group_coverages, groupings, size_by_level
 from anchorloc.lab.network_views import NetworkViews
+from anchorloc.metrics.analysis import AnalysisOptions, analyze
 from anchorloc.structures import Target
 from tests.assign.assign_twins import iou_matrix
 from tests.lab.lab_cases import ANCHORS, BoxSource, assigners, config_of, source_of, sources, views_of
+from tests.metrics.evaluation_cases import found as no_detection
 
 
 @given(sources(), assigners)
@@ -165,11 +169,48 @@ def test_groups_divide_the_boxes(source: BoxSource) -> None:
 
 def test_borders_of_groups() -> None:
     source = source_of([[[0, 0, 8, 8], [0, 0, 7, 7], [0, 0, 16, 4], [0, 0, 4, 16]]])
-    size, aspect, label, level = groupings(measure_coverage(views_of(source), rescue_curve=False))
+    size, aspect, label, level, *_ = groupings(measure_coverage(views_of(source), rescue_curve=False))
     assert [size.labels[group] for group in size.group_of_box] == ["8-16 px", "< 8 px", "8-16 px", "8-16 px"]
     assert [aspect.labels[group] for group in aspect.group_of_box] == ["0.8-1.25", "0.8-1.25", "0.25-0.5", ">= 4"]
     assert set(label.group_of_box.tolist()) == {0}
     assert level.labels == ("level 0", "level 1", "no level")
+
+
+def test_boxes_are_sliced_by_neighbors_and_border_as_in_the_evaluation() -> None:
+    boxes: list[list[list[float]]] = [
+        [[10.0, 10, 30, 30], [10, 10, 30, 40], [29, 10, 49, 30], [60, 60, 80, 80], [99, 60, 119, 80], [0.5, 80, 9, 90]],
+        [[10.0, 10, 30, 30], [10, 10, 30, 31]],  # the second is a crowd
+    ]
+    source = source_of(boxes, crowd=[[False] * 6, [False, True]])
+    coverage = measure_coverage(views_of(source, transform=Transform(resize=Keep())), rescue_curve=False)
+    *_, overlap, border = groupings(coverage)
+    names = [overlap.labels[group] for group in overlap.group_of_box]
+    assert names == ["crowded, IoU 0.3 and more"] * 2 + ["touches another box"] + ["isolated"] * 4
+    assert [border.labels[group] for group in border.group_of_box] == [
+        *(["inside"] * 4 + ["cut by the border"] * 2 + ["inside"])
+    ]
+    targets = [target.take(~target.crowd) for target in source.targets]
+    nothing = [no_detection(n, [], []) for n in range(2)]
+    options = AnalysisOptions(sizes=np.array(source.sizes))
+    slices = {one.name: one.boxes for one in analyze(targets, nothing, source.categories, options=options).slices}
+    for grouping in (overlap, border):
+        assert {row.label: row.boxes for row in group_coverages(coverage.boxes, grouping)} == {
+            label: slices[label] for label in grouping.labels
+        }
+
+
+def test_neighbors_are_found_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 40, (50, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(1, 9, (50, 2))], axis=1)
+    whole = neighbors.neighbor_ious(boxes)
+    matrix = box_iou(boxes, boxes)
+    np.fill_diagonal(matrix, 0)
+    np.testing.assert_array_equal(whole, matrix.max(axis=1))
+    monkeypatch.setattr(neighbors, "PAIRS_AT_ONCE", 350)
+    np.testing.assert_array_equal(neighbors.neighbor_ious(boxes), whole)
+    assert neighbors.neighbor_ious(boxes[:1]).tolist() == [0]
+    assert neighbors.neighbor_ious(boxes[:0]).tolist() == []
 
 
 def test_coverage_without_a_box() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anchorloc.anchors import AnchorGenerator
+from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import config_from_plain, to_plain
 from anchorloc.detector import DetectorSettings, FeaturePyramid, ResidualBackbone, TorchvisionBackbone
@@ -42,12 +42,15 @@ def sentence_on(views: NetworkViews, most: int = 1000) -> str:
 
 def test_a_weak_group_is_named_with_a_change_that_helps() -> None:
     first, second, *_ = said(scene(small=20, flat=0, good=80))
-    assert first.sentence.startswith("100% of boxes of 8-16 px (20 of 20) have no positive anchor. ")
+    assert first.sentence.startswith(
+        "100% of boxes of 8-16 px (20 of 20) have no positive anchor: a box of their median size, 12 x 12 px, reaches "
+        "IoU 0.14 at most, with the anchor of 32 x 32 px. "
+    )
     assert "to 100% of them" in first.sentence
     assert "from 80.0% to 100%" in first.sentence
     assert "anchors per image would change from 280 to 504." in first.sentence
     assert first.settings == ("anchors.scales=[[4.0, 1.5], [4.0]]",)
-    assert second.sentence.startswith("20.0% of boxes (20 of 100) have no positive anchor. ")
+    assert second.sentence.startswith("20.0% of boxes (20 of 100) have no positive anchor: ")
     assert second.settings == ("assign.rescue_iou=0.1",)
 
 
@@ -65,7 +68,7 @@ def test_the_figures_are_those_of_the_changed_config() -> None:
 
 def test_missing_proportions_are_named() -> None:
     first = said(scene(small=0, flat=30, good=70))[0]
-    assert first.sentence.startswith("100% of boxes of height/width 0.25-0.5 (30 of 30) have no positive anchor. ")
+    assert first.sentence.startswith("100% of boxes of height/width 0.25-0.5 (30 of 30) have no positive anchor: ")
     assert first.settings == ("anchors.height_to_width=[1.0, 0.25]",)
 
 
@@ -84,7 +87,7 @@ def test_where_all_boxes_have_an_anchor_a_poor_one_is_a_finding() -> None:
     views = scene(small=20, flat=0, good=80)
     views = replace(views, config=config_of(anchors=SQUARES, assign=ATSSAssigner(), detector=DETECTOR))
     first = said(views)[0]
-    assert first.sentence.startswith("100% of boxes of 8-16 px (20 of 20) have no anchor of IoU >= 0.5. ")
+    assert first.sentence.startswith("100% of boxes of 8-16 px (20 of 20) have no anchor of IoU >= 0.5: ")
 
 
 def test_the_share_is_printed_before_a_training() -> None:
@@ -100,6 +103,59 @@ def test_no_weak_group_is_a_finding_too() -> None:
     assert only.sentence.startswith("100% of 20 boxes have a positive anchor, and 100% ")
     (nothing,) = said(views_of(source_of([[]])))
     assert "no box" in nothing.sentence
+
+
+@pytest.mark.parametrize("assigner", [MaxIoUAssigner(), ATSSAssigner()])
+@pytest.mark.parametrize(("small", "good"), [(1, 0), (3, 0), (4, 30), (9, 300)])
+def test_a_shortage_is_named_at_any_count_of_boxes(assigner: Any, small: int, good: int) -> None:
+    views = scene(small, 0, good)
+    views = replace(views, config=replace(views.config, assign=assigner))
+    found = said(views)
+    start = f"{percent(small / (small + good))} of boxes ({small} of {small + good}) have no "
+    assert found[0].sentence.startswith(start)
+    assert "median size, 12 x 12 px, reaches IoU 0.14 at most, with the anchor of 32 x 32 px" in found[0].sentence
+    assert found[0].settings == ("anchors.scales=[[4.0, 1.5], [4.0]]",)
+
+
+def test_few_unassigned_boxes_do_not_hide_a_low_recall() -> None:
+    """One of 150 boxes has no positive anchor, which is no group; the others have a poor one."""
+    sides = [3.0, *[22.0] * 149]
+    assign = MaxIoUAssigner(0.4, 0.3)
+    boxes = [[[28 - side / 2, 28 - side / 2, 28 + side / 2, 28 + side / 2]] for side in sides]
+    first = said(views_of(source_of(boxes), anchors=SQUARES, detector=DETECTOR, assign=assign))[0]
+    assert first.sentence.startswith("100% of boxes (150 of 150) have no anchor of IoU >= 0.5: ")
+
+
+def test_a_low_recall_is_named_beside_boxes_without_an_anchor() -> None:
+    """Strips that ATSS gives to poor anchors where the center of one is near: a finer level helps only that."""
+    tops = [18.0, 20.0] * 10
+    strips = [[[4.0 * n, top, 4.0 * n + 17, top + 4]] for n, top in enumerate(tops)]  # an image each
+    found = said(views_of(source_of(strips), anchors=SQUARES, detector=DETECTOR, assign=ATSSAssigner()))
+    assert " have no positive anchor: " in found[0].sentence
+    recall = [one for one in found if "100% of boxes (20 of 20) have no anchor of IoU >= 0.5: " in one.sentence]
+    assert len(recall) == 1
+    assert "a box of their median size, 17 x 4 px, reaches IoU 0.07 at most" in recall[0].sentence
+    keys = [setting.partition("=")[0] for setting in recall[0].settings]
+    assert keys == ["anchors.scales", "anchors.height_to_width"]
+
+
+def test_the_cause_is_the_cells_or_other_boxes_where_a_shape_fits() -> None:
+    coarse = AnchorGenerator(strides=(32,), scales=(0.375,), height_to_width=(1.0,))
+    first = said(views_of(source_of([[[26.0, 26, 38, 38]]] * 12), anchors=coarse))[0]
+    assert ": the anchor of 12 x 12 px fits their median size, 12 x 12 px, but the centers of" in first.sentence
+    assert "are 32 px apart" in first.sentence
+    pile = [[[n / 8, 0.0, 32.0 + n / 8, 32.0] for n in range(12)]]
+    crowd = said(views_of(source_of(pile), anchors=replace(SQUARES, strides=(32,), scales=(1.0,))))
+    assert any(": other boxes have their anchors. " in one.sentence for one in crowd)
+
+
+def test_where_no_change_helps_another_is_named() -> None:
+    """Cells too coarse for a network of these levels; and anchors that cannot change."""
+    views = views_of(source_of([[[26.0, 26, 29, 29]]] * 12), anchors=AnchorGenerator((64,), (2.0,), (1.0,)))
+    sentences = [one.sentence for one in said(views)]
+    assert any("`anchorloc lab fit`" in one for one in sentences)
+    fixed = views_of(source_of([[[26.0, 26, 29, 29]]] * 12), anchors=TorchvisionAnchors(((32,),), ((1.0,),)))
+    assert "anchors.kind=TorchvisionAnchors are fixed: resize images" in said(fixed)[0].sentence
 
 
 def test_many_images_are_sampled_for_trials_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,11 +51,13 @@ def comparison_rows(inspections: Sequence[Inspection]) -> list[list[KeyFigure]]:
 
 def _group_figures(one: Inspection) -> Iterator[KeyFigure]:
     """Yield the figures of each group, except by level: the boxes of a level depend on the anchors."""
-    for grouping in groupings(one.coverage)[:3]:
+    for grouping in groupings(one.coverage):
+        if grouping.name == "level":
+            continue
         known = {row.label: row for row in group_coverages(one.coverage.boxes, grouping)}
         for label in grouping.labels:
             row = known.get(label)
-            words = f"{grouping.name} {shorten(label, 24)}" if grouping.name == "height/width" else shorten(label, 24)
+            words = shorten(label, 24) if grouping.name in ("size", "class") else f"{grouping.name} {label}"
             if row is not None:
                 yield KeyFigure(f"assigned {grouping.name} {label}", f"assigned, {words}", row.assigned, "share",
                                 f"fraction of {row.boxes:,} boxes with a positive anchor")  # fmt: skip

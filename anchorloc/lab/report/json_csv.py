@@ -21,7 +21,7 @@ from anchorloc.report.csv import write_csv
 PACKAGES = ("numpy", "numba", "torch", "torchvision", "pycocotools")
 BOX_HEADER = (
     *("split", "pass", "file", "annotation", "class", "width", "height", "best IoU", "best level"),
-    *("positives", "level", "status", "missed by a perfect network"),
+    *("positives", "level", "status", "missed by a perfect network", "neighbor IoU", "cut by the border"),
 )
 
 
@@ -116,11 +116,13 @@ def box_rows(one: Inspection, status: BoxStatus | None = None) -> Iterator[tuple
             *(float(boxes.best_iou[n]), int(boxes.best_level[n]), int(boxes.positives[n]), int(boxes.level[n])),
             STATUS_LABELS[BoxStatus(boxes.status[n])],
             None if cause is None else CAUSES[MissCause(cause)][0],
+            float(boxes.neighbor_iou[n]),
+            "yes" if boxes.cut[n] else "",
         )
 
 
 def _share_rows(one: Inspection) -> Iterator[tuple[object, ...]]:
-    size, aspect, label, level = groupings(one.coverage)
+    size, aspect, label, level, *_ = groupings(one.coverage)
     for labels, boxes, assigned in cross_tabulate(one.coverage.boxes, (size, level, label, aspect)):
         size_label, level_label, *rest = labels
         number = int(level_label.removeprefix("level ")) if level_label.startswith("level ") else -1

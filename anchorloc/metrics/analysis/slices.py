@@ -18,7 +18,9 @@ from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 ASPECTS: Final = (0.5, 0.8, 1.25, 2.0)  # height / width at the borders between slices
 CROWDED, ISOLATED = 0.3, 0.0  # IoU with another box of any class
-BORDER = 1.0  # px: a box this nearest to the border of the image counts as cut
+BORDER = 1.0  # px: a box this near to the border of the image counts as cut
+BORDER_SLICES: Final = ("inside", "cut by the border")
+CROWDING_SLICES: Final = ("isolated", "touches another box", f"crowded, IoU {CROWDED:g} and more")
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _between(group: str, boxes: Float64Array, found: Float64Array, borders: Sequ
 def _by_place(matched: MatchedDetections, sizes: IntArray) -> Iterator[SliceGroup]:
     tables = (matched.truth, matched.detections)
     cut = [_cut(table.boxes, sizes[table.images]).astype(int) for table in tables]
-    yield SliceGroup("border of the image", ("inside", "cut by the border"), *cut)
+    yield SliceGroup("border of the image", BORDER_SLICES, *cut)
     place = [_place(table.boxes, sizes[table.images]) for table in tables]
     yield SliceGroup("position in the image", ("center ninth", "along an edge", "in a corner"), *place)
 
@@ -144,9 +146,12 @@ def _place(boxes: Float64Array, sizes: IntArray) -> IntArray:
 
 
 def _crowding(nearest: NearestBoxes) -> SliceGroup:
-    part = np.where(nearest.neighbor_iou >= CROWDED, 2, np.where(nearest.neighbor_iou > ISOLATED, 1, 0))
-    names = ("isolated", "touches another box", f"crowded, IoU {CROWDED:g} and more")
-    return SliceGroup("crowding", names, part, None)
+    return SliceGroup("crowding", CROWDING_SLICES, crowding_of(nearest.neighbor_iou), None)
+
+
+def crowding_of(neighbor_iou: Float64Array) -> IntArray:
+    """Return the index into CROWDING_SLICES of boxes by their greatest IoU with another box of the image (G,)."""
+    return np.where(neighbor_iou >= CROWDED, 2, np.where(neighbor_iou > ISOLATED, 1, 0))
 
 
 def _area(boxes: Float64Array) -> Float64Array:
