@@ -77,7 +77,7 @@ def row(name: str, way: str, one: AnchorCoverage, fitted: AnchorCoverage, seed: 
         "anchors an image": round(one.anchors_per_image),
         "mean recall": f"{one.mean_recall:.4f}",
         "the fit has more": f"{gain.value:.4f}",
-        "95% interval": "" if one is fitted else f"{gain.low:.4f} to {gain.high:.4f}",
+        "95% interval": "" if gain.low is None else f"{gain.low:.4f} to {gain.high:.4f}",
     }
 
 

@@ -22,6 +22,7 @@ from anchorloc.data import Source
 from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
+from anchorloc.metrics.evidence import MIN_IMAGES
 from anchorloc.text import duration, printable
 
 
@@ -74,9 +75,11 @@ def _open_data(study: Study, console: Console) -> tuple[Source, Source, Source |
     """Open train, val and, if there is one, test, and check every file once, before the work begins."""
     train, val, test = open_all_splits(study.data)
     split, scored = ("val", val) if test is None else ("test", test)
-    if len(scored) < 2:
+    with_boxes = sum(not scored.target(index).crowd.all() for index in range(len(scored)))
+    if with_boxes < MIN_IMAGES:
         raise InputError(
-            f"{study.path}: data: {split} has {len(scored)} of the 2 images that intervals need; give more"
+            f"{study.path}: data: {split} has {with_boxes} of the {MIN_IMAGES} images with boxes that intervals and "
+            "verdicts need; give more"
         )
     for source in filter(None, (train, val, test)):
         for warning in (*source.warnings, *source.check_images()):

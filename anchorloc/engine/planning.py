@@ -125,7 +125,7 @@ def _fitted(train: Source, config: Config) -> AnchorGenerator | None:
     if min(_boxes(kept), _boxes(rest)) < LEAST_FITTED:
         return None
     fit = fit_anchors(config, FitSplit(kept, rest, "train images held out"), FitSettings(restarts=2, resamples=0))
-    return fit.anchors if fit.gain.low > 0 else None
+    return fit.anchors if fit.gain.value > 0 and not fit.gain.within_noise else None
 
 
 def _boxes(source: AnnotationSubset) -> int:

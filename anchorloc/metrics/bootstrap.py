@@ -9,11 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from anchorloc.metrics.evidence import too_few_of_each
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
 from anchorloc.metrics.weighted_ap import PrecisionRecall, weighted_curves
-from anchorloc.structures import Float64Array, IntArray
+from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
+SIZE_SLICES: Final = {size[0]: place for place, size in enumerate(AREAS) if place}  # by the last letter of a name
+NO_WIDTH = 1e-9  # an interval this narrow holds rounding alone
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,11 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Intervals of COCO's numbers; None where some resample has no box to find, or there is one image."""
+    """Intervals of COCO's numbers.
+
+    None where a number rests on under 10 boxes or under 10 images with one, where some resample has no box to find, or
+    where all resamples agree: their width of 0 would claim certainty.
+    """
 
     resamples: int
     seed: int
@@ -60,17 +67,33 @@ def bootstrap(
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         count = match_result.image_count
-        drawn = list(pool.map(numbers, image_weights(count, resamples if count > 1 else 0, seed)))  # one never varies
+        drawn = list(pool.map(numbers, image_weights(count, resamples, seed)))
     whole = weighted_curves(match_result, limits=limits)
     named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), match_result.classes)
+    few, few_of_class = _too_few(match_result)
     return Bootstrap(
         resamples,
         seed,
-        {name: basic_interval(value, column) for (name, value), column in zip(named.items(), summary.T, strict=True)},
-        tuple(map(basic_interval, means.tolist(), classes.T)),
+        {
+            name: None if few[SIZE_SLICES.get(name[-1], 0)] else basic_interval(value, column)
+            for (name, value), column in zip(named.items(), summary.T, strict=True)
+        },
+        tuple(
+            None if lacking else basic_interval(value, column)
+            for value, column, lacking in zip(means.tolist(), classes.T, few_of_class.tolist(), strict=True)
+        ),
     )
+
+
+def _too_few(match_result: MatchResult) -> tuple[BoolArray, BoolArray]:
+    """Return which slices (S,) and which classes (C,) have too few boxes or images for an interval."""
+    images, labels = match_result.truth_images, match_result.truth_labels
+    none = np.zeros(len(images), np.int64)
+    slices = [too_few_of_each(images[mine], none[mine], 1)[0] for mine in match_result.countable_boxes]
+    mine = match_result.countable_boxes[0]
+    return np.array(slices), too_few_of_each(images[mine], labels[mine], match_result.classes)
 
 
 def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) -> Iterator[IntArray]:
@@ -83,24 +106,24 @@ def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) 
 def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, float]:
     """Return COCO's numbers from curves in the slices of `coco_slices`, NaN where no box is to find."""
     ap, last = curves.ap, curves.recall[..., -1]
-    at = {name: slice_ for slice_, name in enumerate(AREAS)}
-    sizes = {"s": at["small"], "m": at["medium"], "l": at["large"]}
     values = {
         "AP": ap[:, 0],
         "AP50": ap[:, 0, IOU_THRESHOLDS.index(0.5)],
         "AP75": ap[:, 0, IOU_THRESHOLDS.index(0.75)],
-        **{f"AP{letter}": ap[:, place] for letter, place in sizes.items()},
+        **{f"AP{letter}": ap[:, place] for letter, place in SIZE_SLICES.items()},
         **{f"AR{limit}": curves.recall[:, 0, :, place] for place, limit in enumerate(limits)},
-        **{f"AR{letter}": last[:, place] for letter, place in sizes.items()},
+        **{f"AR{letter}": last[:, place] for letter, place in SIZE_SLICES.items()},
     }
     return {name: float(known_mean(value)) for name, value in values.items()}
 
 
 def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
-    """Return the interval of `value`, within 0 and 1, from the values of the resamples (R,)."""
+    """Return the interval of `value`, within 0 and 1, from values of resamples (R,); None if it has no width."""
     if not len(resampled) or np.isnan(resampled).any():
         return None
     low, high = np.quantile(resampled - resampled.mean(), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if high - low < NO_WIDTH:
+        return None
     return Interval(float(max(0, value - high)), float(min(1, value - low)))
 
 

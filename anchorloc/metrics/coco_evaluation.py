@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
+from anchorloc.metrics.evidence import too_few
 from anchorloc.metrics.matching import IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.scores import Scores, mean_of_known
@@ -30,6 +31,11 @@ class ClassMetrics:
     boxes: int  # boxes to find, without crowd boxes
     crowds: int
     detections: int
+
+    @property
+    def few(self) -> bool:
+        """Return whether the class has boxes, but too few of them or too few images with one for a verdict."""
+        return self.boxes > 0 and too_few(self.boxes, self.images)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,9 @@ class OperatingPoint:
 
 
 def best_f1(scores: Float64Array, is_true_positive: BoolArray, boxes: int) -> OperatingPoint | None:
-    """Return the threshold of greatest F1 = 2·TP / (TP + FP + boxes), the highest of equals; None without a TP.
+    """Return the threshold of greatest F1 = 2·TP / (TP + FP + boxes), the highest of equals.
+
+    None without a TP, and where several detections all have one score: no threshold separates them.
 
     Args:
         scores: (D,) of the detections that count.
@@ -28,9 +30,7 @@ def best_f1(scores: Float64Array, is_true_positive: BoolArray, boxes: int) -> Op
         boxes: number of boxes to find.
     """
     sums = threshold_sums(scores, is_true_positive)
-    if not boxes or not sums.true_positives.any():
-        return None
-    return sums.point(int(np.argmax(sums.f1(boxes))), boxes)
+    return sums.best(boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,13 @@ class ThresholdSums:
     def f1(self, boxes: int) -> Float64Array:  # (P,)
         """Return F1 at each threshold."""
         return np.asarray(2 * self.true_positives / (self.kept + boxes))
+
+    def best(self, boxes: int) -> OperatingPoint | None:
+        """Return the operating point of greatest F1, None where no threshold is better than another."""
+        one_score = len(self.kept) == 1 and self.kept[0] > 1
+        if not boxes or one_score or not self.true_positives.any():
+            return None
+        return self.point(int(np.argmax(self.f1(boxes))), boxes)
 
     def point(self, place: int, boxes: int) -> OperatingPoint:
         """Return the operating point of one threshold."""

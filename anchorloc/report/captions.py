@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from anchorloc.metrics import Evaluation
+from typing import Final
+
+from anchorloc.metrics import ClassMetrics, Evaluation
+from anchorloc.metrics.evidence import MIN_BOXES, MIN_IMAGES
 from anchorloc.text import counted
+
+AP_MEANING: Final = "AP: mean over classes, IoU 0.50 to 0.95 and 101 recall points"
+CLASS_NUMBERS: Final = {
+    "AP": "AP of the class: mean over IoU 0.50 to 0.95 and 101 recall points",
+    "AP50": "AP at IoU 0.50",
+    "AP75": "AP at IoU 0.75",
+    "AR": "recall, mean over IoU 0.50 to 0.95, at the last of max_detections",
+    "images": "images with a box of the class",
+    "boxes": "ground-truth boxes, without crowd boxes",
+    "detections": "detections of the class, at any score",
+}
+OPERATING_POINT: Final = "the score threshold of the best F1 of all classes together, at IoU 0.50"
+FEW: Final = f"few: under {MIN_BOXES} boxes, or under {MIN_IMAGES} images with one, so no interval and no verdict"
 
 
 def size_line(evaluation: Evaluation) -> str:
@@ -17,6 +33,11 @@ def size_line(evaluation: Evaluation) -> str:
     if evaluation.crowds:
         parts.insert(2, counted(evaluation.crowds, "crowd box", "crowd boxes"))
     return " · ".join(parts)
+
+
+def boxes_text(metrics: ClassMetrics) -> str:
+    """Return the number of boxes of a class, marked "few" where it is too small for a verdict."""
+    return f"{'few: ' if metrics.few else ''}{metrics.boxes:,}"
 
 
 def operating_sentence(evaluation: Evaluation) -> str | None:
@@ -37,7 +58,7 @@ def score_captions(max_detections: tuple[int, ...]) -> dict[str, str]:
         f"AR{count}": f"recall, at most {counted(count, 'detection')} per class and image" for count in max_detections
     }
     return {
-        "AP": "average precision, mean over classes and IoU 0.50 to 0.95",
+        "AP": "average precision, mean over classes, IoU 0.50 to 0.95 and 101 recall points",
         "AP50": "AP at IoU 0.50",
         "AP75": "AP at IoU 0.75: tight boxes",
         "APs": "AP of small boxes, area up to 32² px",

@@ -8,6 +8,7 @@ from typing import Any
 from anchorloc.metrics import Bootstrap, ClassMetrics, Interval
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve, ShapeContribution
 from anchorloc.report.analysis import captions
+from anchorloc.report.captions import CLASS_NUMBERS, FEW, OPERATING_POINT, score_captions
 from anchorloc.report.judgment import Judgment
 
 
@@ -29,6 +30,11 @@ def evaluation_json(judgment: Judgment) -> dict[str, Any]:
         },
         "operating_point": None if point is None else asdict(point),
         "classes": [_class(metrics) for metrics in evaluation.classes],
+        "meanings": {
+            "summary": score_captions(evaluation.summary.max_detections),
+            "operating_point": OPERATING_POINT,
+            "classes": {**CLASS_NUMBERS, "few": FEW},
+        },
         **({} if analysis is None else {"analysis": _analysis(analysis)}),
         "warnings": judgment.all_warnings,
         "facts": {
@@ -47,6 +53,7 @@ def _class(metrics: ClassMetrics) -> dict[str, Any]:
         "AR": metrics.ar,
         "images": metrics.images,
         "boxes": metrics.boxes,
+        "few": metrics.few,
         "crowd_boxes": metrics.crowds,
         "detections": metrics.detections,
     }
@@ -71,9 +78,10 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         "slices": [asdict(one) for one in analysis.slices],
         "anchors": [_shape(one) for one in analysis.shapes],
         "meanings": {
-            "intervals": captions.INTERVAL,
+            "intervals": f"{captions.INTERVAL}; {captions.NO_INTERVAL}",
             "thresholds": captions.CLASS_COLUMNS,
             "errors": captions.ERRORS,
+            "AP50_gain": captions.GAIN,
             "localization": captions.BOX_QUALITY,
             "froc": "recall by false positives per image",
             "calibration": "for each of ten score bins: detections, their mean score, and the share of true positives",

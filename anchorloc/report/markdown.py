@@ -7,7 +7,7 @@ import re
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis import captions
-from anchorloc.report.captions import operating_sentence, size_line
+from anchorloc.report.captions import AP_MEANING, FEW, boxes_text, operating_sentence, size_line
 from anchorloc.report.judgment import Judgment
 from anchorloc.text import markdown_table, shorten, signed, three_decimals
 
@@ -22,6 +22,7 @@ def render_markdown(judgment: Judgment) -> str:
         escape(judgment.heading),
         size_line(evaluation),
         markdown_table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
+        f"{AP_MEANING}.",
         operating_sentence(evaluation) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in judgment.all_warnings),
         *([] if analysis is None else _analysis(analysis)),
@@ -29,6 +30,7 @@ def render_markdown(judgment: Judgment) -> str:
         markdown_table(
             ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)
         ),
+        f"{FEW}." if any(metrics.few for metrics in evaluation.classes) else "",
     ]
     if facts:
         parts += [
@@ -48,7 +50,7 @@ def _classes(evaluation: Evaluation) -> list[list[str]]:
         [
             escape(shorten(metrics.category.shown_name)),
             *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
-            *(str(count) for count in (metrics.images, metrics.boxes, metrics.detections)),
+            *(str(metrics.images), boxes_text(metrics), str(metrics.detections)),
         ]
         for metrics in evaluation.classes
     ]
@@ -78,7 +80,7 @@ def _intervals(analysis: Analysis) -> list[str]:
     rows = [[name, captions.interval_text(interval) or "n/a"] for name, interval in analysis.bootstrap.summary.items()]
     return [
         markdown_table(["number", "interval"], rows),
-        f"{captions.INTERVAL} ({analysis.bootstrap.resamples:,} resamples).",
+        f"{captions.INTERVAL} ({analysis.bootstrap.resamples:,} resamples). n/a: {captions.NO_INTERVAL}.",
     ]
 
 

@@ -8,7 +8,7 @@ from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
-from anchorloc.report.captions import operating_sentence, score_captions, size_line
+from anchorloc.report.captions import CLASS_NUMBERS, FEW, boxes_text, operating_sentence, score_captions, size_line
 from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.judgment import Judgment
@@ -35,6 +35,9 @@ def render_page(judgment: Judgment) -> str:
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
         classes=evaluation.classes,
+        class_numbers=CLASS_NUMBERS,
+        few=FEW if any(metrics.few for metrics in evaluation.classes) else "",
+        boxes_text=boxes_text,
         charts=[chart for chart in map(draw_chart, judgment.charts) if chart is not None],
         pictures=drawn,
         aspect=aspect_of(drawn),

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from anchorloc.metrics import Bootstrap, ClassMetrics, Evaluation, Interval
-from anchorloc.report.analysis.captions import interval_sentence
-from anchorloc.report.captions import operating_sentence, size_line
+from anchorloc.report.analysis.captions import NO_INTERVAL, interval_sentence
+from anchorloc.report.captions import AP_MEANING, FEW, boxes_text, operating_sentence, size_line
 from anchorloc.text import counted, shorten, three_decimals
 
 MAX_CLASSES = 25  # rows of the class table
@@ -24,11 +24,14 @@ def print_evaluation(
     console = console or Console(highlight=False)
     console.print(Text(size_line(evaluation), "dim"))
     console.print(_numbers(evaluation, intervals))
-    if intervals is not None:
+    console.print(Text(AP_MEANING, "dim"))
+    if intervals is not None and any(intervals.summary.values()):
         console.print(Text(interval_sentence(intervals), "dim"))
     console.print(_classes(evaluation, intervals))
     if intervals is not None and _lacks_interval(evaluation, intervals):
-        console.print(Text("no interval: too few images", "dim"))
+        console.print(Text(NO_INTERVAL, "dim"))
+    if any(metrics.few for metrics in evaluation.classes):
+        console.print(Text(FEW, "dim"))
     if sentence := operating_sentence(evaluation):
         console.print(Text(sentence))
     for warning in evaluation.warnings:
@@ -80,14 +83,14 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for metrics in shown:
         values = (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)
-        counts = (metrics.images, metrics.boxes, metrics.detections)
+        counts = (f"{metrics.images:,}", boxes_text(metrics), f"{metrics.detections:,}")
         cells = [Text(three_decimals(value), "" if metrics.boxes else "dim") for value in values]
         if between:
             cells.insert(1, Text(short_interval(between[metrics]), "dim"))
         table.add_row(
             Text(shorten(metrics.category.shown_name), no_wrap=True, overflow="ellipsis"),
             *cells,
-            *(f"{count:,}" for count in counts),
+            *counts,
         )
     if hidden:
         table.caption = f"and {counted(hidden, 'class')} with fewer boxes; the report lists all"

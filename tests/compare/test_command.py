@@ -41,7 +41,7 @@ from tests.python_processes import with_torch
 from tests.report.report_cases import HOSTILE, Page, controls
 
 COMMON: dict[str, Any] = {
-    "data": {"train_images": 16, "val_images": 8, "size": 96},
+    "data": {"train_images": 16, "val_images": 12, "size": 96},
     "detector": {
         "backbone": {"channels": [8, 8, 16, 16], "blocks": [1, 1, 1, 1]},
         "pyramid": {"channels": 16},
@@ -287,7 +287,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"one": {}, "two": {"train": {"seed": 4}}}}, "settings.two: train.seed=4: a study sets the seeds"),
     ({"settings": {"one": {}, "two": {"assign": {"kind": "ATSSAssigner"}}}}, "settings.two: equal to 'one'"),
     ({"settings": {"one": {}, "two": {"task": "localization"}}}, "settings.two: task is localization, but detection"),
-    ({"common": {**COMMON, "data": {"val_images": 1}}}, "data: val has 1 of the 2 images that intervals need"),
+    (
+        {"common": {**COMMON, "data": {"val_images": 9}}},
+        "data: val has 9 of the 10 images with boxes that intervals and verdicts need; give more",
+    ),
     (
         {"common": {**COMMON, "task": "localization"}},
         "task=localization needs exactly one usable box per image, but train",
@@ -459,11 +462,11 @@ def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_test_split_is_the_one_that_verdicts_are_on(tmp_path: Path) -> None:
-    shapes = ShapesData(train_images=4, val_images=5, size=96)
+    shapes = ShapesData(train_images=4, val_images=12, size=96)
     write_coco({split: shapes.open(split) for split in ("train", "val")}, tmp_path / "data")
     folder = tmp_path / "data" / "annotations"
     labels = json.loads((folder / "instances_val.json").read_text())
-    kept = {image["id"] for image in labels["images"][:3]}
+    kept = {image["id"] for image in labels["images"][:11]}
     part = {
         "images": [image for image in labels["images"] if image["id"] in kept],
         "annotations": [one for one in labels["annotations"] if one["image_id"] in kept],
@@ -473,9 +476,9 @@ def test_a_test_split_is_the_one_that_verdicts_are_on(tmp_path: Path) -> None:
     common = {**COMMON, "data": {"kind": "LabelData", "path": str(tmp_path / "data")}, "train": train}
     assert run(study_file(tmp_path, common=common), "--out", tmp_path / "out") == 0
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
-    assert (record["split"], record["images"]) == ("test", 3)
-    assert "which no split chose, scored on 3 test images" in (tmp_path / "out" / "study.md").read_text()
+    assert (record["split"], record["images"]) == ("test", 11)
+    assert "which no split chose, scored on 11 test images" in (tmp_path / "out" / "study.md").read_text()
     for path in run_folders(tmp_path / "out").values():
-        assert read_match_result(path).image_count == 3
+        assert read_match_result(path).image_count == 11
     (folder / "instances_test.json").unlink()
     assert run(tmp_path / "study.yaml", "--out", tmp_path / "out") == 2

@@ -78,7 +78,13 @@ def test_few_files_have_few_degrees_of_freedom() -> None:
 
 def test_equal_scores_and_constant_differences() -> None:
     assert PairedDifference(0.0, 0.0, 0.0, 9).p() == 1
-    assert PairedDifference(0.5, 0.0, 0.0, 9).p() == 0
+    constant = PairedDifference(0.5, 0.0, 1e-24, 9)
+    assert constant.p() == 2**-9  # the sign test on 10 blocks
+    (judged,) = judge_family([constant])
+    assert (judged.interval, judged.decision) == (None, "better")  # an interval of no width would claim certainty
+    assert constant.images_factor(2**-19) == 2
+    open_one = judge_family([constant] * 30)[0]
+    assert (open_one.decision, open_one.images_factor) == ("not shown", constant.images_factor(0.05 / 30))
     assert PairedDifference(0.0, 0.1, 0.0, 9).images_factor(0.05) is None
     assert PairedDifference(0.1, 1e-4, 0.1, 9).images_factor(0.05) is None  # the seeds alone vary too much
 
@@ -113,7 +119,8 @@ def test_an_open_difference_is_advised_at_the_level_that_it_faces() -> None:
     assert first.decision == "better"
     assert [one.decision for one in others] == ["not shown"] * 2
     assert others[0].images_factor == unclear.images_factor(0.025)
-    assert first.low < 1 < first.high
+    assert first.interval is not None
+    assert first.interval[0] < 1 < first.interval[1]
 
 
 def test_groups_stay_in_one_block() -> None:

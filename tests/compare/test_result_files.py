@@ -94,7 +94,9 @@ def test_the_verdicts_on_scores_and_classes(case: Path) -> None:
     (pair,) = compared(case, f"{case}/bad.json", f"{case}/good.json").pairs
     assert (pair.name, pair.against, pair.ap.decision) == ("good", "bad", "better")
     assert pair.ap.judged is not None
-    assert 0 < pair.ap.judged.low < pair.ap.value < pair.ap.judged.high
+    assert pair.ap.judged.interval is not None
+    low, high = pair.ap.judged.interval
+    assert 0 < low < pair.ap.value < high
     assert {one.score.name: one.decision for one in pair.of("classes")} == {
         "cat": "better",
         "dog": "better",

@@ -75,14 +75,14 @@ def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int])
     return evaluator
 
 
-def random_set(seed: int) -> tuple[Json, list[Json]]:
+def random_set(seed: int, images: int = 12) -> tuple[Json, list[Json]]:
     """Return a small COCO set with every known trap of scorers. Coordinates are quarters, so nothing is rounded."""
     rng = np.random.default_rng(seed)
     categories = [{"id": 3 * number + 7, "name": f"class {number}"} for number in range(4)]  # ids with gaps
-    images = [{"id": int(number)} for number in rng.permutation(12)]
+    entries = [{"id": int(number)} for number in rng.permutation(images)]
     annotations: list[Json] = []
     results: list[Json] = []
-    for image in images[2:]:  # the first two stay empty
+    for image in entries[2:]:  # the first two stay empty
         for _ in range(rng.integers(0, 7)):
             side = rng.choice([0, 4, 31.75, 32, 32.25, 60, 96, 96.25, 200], size=2)
             box = [*(rng.integers(0, 400, 2) / 4).tolist(), float(side[0]), float(side[rng.integers(2)])]
@@ -99,11 +99,11 @@ def random_set(seed: int) -> tuple[Json, list[Json]]:
                 results.append({"category_id": 3 * label + 7, "bbox": moved, "image_id": image["id"]})
     for _ in range(30):
         box = [*(rng.integers(0, 400, 2) / 4).tolist(), *(rng.integers(1, 400, 2) / 4).tolist()]
-        label, image = int(rng.integers(4)), images[rng.integers(len(images))]
+        label, image = int(rng.integers(4)), entries[rng.integers(len(entries))]
         results.append({"category_id": 3 * label + 7, "bbox": box, "image_id": image["id"]})
     for result in results:
         result["score"] = float(rng.integers(0, 11)) / 10  # many ties, within and across images
-    return {"images": images, "categories": categories, "annotations": annotations}, results
+    return {"images": entries, "categories": categories, "annotations": annotations}, results
 
 
 def iou(a: Any, b: Any) -> float:
@@ -113,8 +113,8 @@ def iou(a: Any, b: Any) -> float:
     return float(both / union) if union else 0.0
 
 
-def without_ties(seed: int) -> tuple[Json, list[Json]]:
-    truth, results = random_set(seed)
+def without_ties(seed: int, images: int = 12) -> tuple[Json, list[Json]]:
+    truth, results = random_set(seed, images)
     scores = np.random.default_rng(seed).permutation(len(results)) + 1
     for result, score in zip(results, scores.tolist(), strict=True):
         result["score"] = score / (len(results) + 1)

@@ -60,6 +60,45 @@ def test_an_error_mended_gives_its_part_of_ap50() -> None:
     assert none.gains[ERROR_TYPES.index("missed")] == pytest.approx(0.5)
 
 
+def test_counts_and_gains_are_about_the_same_errors() -> None:
+    """Three cats and a dog; below the threshold of 0.8 are a right box of the last cat and three errors."""
+    other, third = [20.0, 0.0, 30.0, 10.0], [80.0, 0.0, 90.0, 10.0]
+    one = target([BOX, other, third, FAR], [0, 0, 0, 1])
+    wrong = [0.0, 80.0, 9.0, 89.0]
+    boxes, labels = [BOX, other, FAR, wrong, wrong, third, wrong], [0, 0, 1, 0, 0, 0, 1]
+    analysis = analyze([one], [found(1, boxes, [0.9, 0.85, 0.8, 0.3, 0.3, 0.2, 0.1], labels)], TWO)
+    assert analysis.threshold == 0.8
+    assert analysis.errors.totals == (0, 0, 0, 0, 0, 1)
+    gains = dict(zip(ERROR_TYPES, analysis.errors.gains, strict=True))
+    assert gains["background"] == 0  # the errors below the threshold are not counted, so they gain nothing
+    ap = (67 + 34 * 0.6) / 101  # AP50 of cats: precision 1 up to recall 2/3, then 3/5
+    assert analysis.errors.ap50 == pytest.approx((ap + 1) / 2)
+    assert gains["missed"] == pytest.approx((1 - ap) / 2)  # the box is gone, with its right box of score 0.2
+
+
+def test_a_fixed_error_takes_the_box_of_a_match_below_the_threshold() -> None:
+    """Two cats, the second of which is found as a dog, and again as a cat of score 0.1."""
+    cat, wrong = [20.0, 0.0, 30.0, 10.0], [0.0, 80.0, 9.0, 89.0]
+    one = target([BOX, cat, FAR], [0, 0, 1])
+    boxes, scores = [FAR, cat, BOX, wrong, wrong, wrong, cat], [0.95, 0.92, 0.9, 0.5, 0.5, 0.5, 0.1]
+    analysis = analyze([one], [found(1, boxes, scores, [1, 1, 0, 0, 0, 0, 0])], TWO)
+    assert analysis.threshold == 0.9
+    assert analysis.errors.totals == (1, 0, 0, 0, 0, 0)
+    ap = (51 + 50 * 0.4) / 101  # AP50 of cats; the dog comes before its error
+    assert analysis.errors.ap50 == pytest.approx((ap + 1) / 2)
+    assert analysis.errors.gains[ERROR_TYPES.index("class")] == pytest.approx((1 - ap) / 2)
+
+
+def test_one_score_for_all_recommends_no_threshold() -> None:
+    analysis = analyze([target([BOX, FAR])], [found(1, [BOX, [30, 0, 40, 10]], [1.0, 1.0])], TWO[:1])
+    assert (analysis.threshold, analysis.classes[0].recommended) == (None, None)
+    assert analysis.errors.kept.all()
+    assert best_f1(np.ones(2), np.array([True, False]), 2) is None
+    lone = best_f1(np.ones(1), np.array([True]), 2)
+    assert lone is not None  # one detection is no sign of missing scores
+    assert (lone.threshold, lone.recall) == (1, 0.5)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_every_wrong_detection_and_every_box_is_counted_once(seed: int) -> None:
     targets, detections, categories = random_case(seed, ties=True)
@@ -117,8 +156,8 @@ def test_truth_as_detections_is_exactly_clean() -> None:
     matrix = analysis.confusion.matrix
     assert np.array_equal(matrix, np.diag(np.diag(matrix)))
     assert list(analysis.confusion.pairs()) == []
-    point = analysis.overall_curve.best
-    assert point is not None
+    assert analysis.overall_curve.best is None  # all detections have one score
+    (point,) = analysis.overall_curve.points
     assert (point.precision, point.recall, point.f1) == (1, 1, 1)
     assert analysis.calibration is not None
     assert analysis.calibration.ece == 0

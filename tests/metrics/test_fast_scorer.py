@@ -101,16 +101,17 @@ def test_wrong_weights_are_refused(weights: Any) -> None:
 
 
 def test_the_bootstrap_is_what_its_resamples_are_one_by_one() -> None:
-    match_result = match_result_of(*without_ties(3))
+    match_result = match_result_of(*without_ties(3, images=24))
     drawn = [
         list(coco_numbers(weighted_curves(match_result, weights, LIMITS), LIMITS).values())
-        for weights in image_weights(12, 50, seed=4)
+        for weights in image_weights(24, 50, seed=4)
     ]
     one, two = (bootstrap(match_result, LIMITS, 50, seed=4, threads=threads) for threads in (1, 2))
     assert one.summary == two.summary
     whole = coco_numbers(weighted_curves(match_result, None, LIMITS), LIMITS)
     for (name, interval), column in zip(one.summary.items(), np.array(drawn).T, strict=True):
         assert interval == basic_interval(whole[name], column)
+        assert interval is not None or np.isnan(column).any()
     assert one.summary["AP"] is not None
     assert one.summary["AP"].low < whole["AP"] < one.summary["AP"].high
     assert one.classes[-1] is None  # no truth, so no number
@@ -134,6 +135,51 @@ def test_no_images_and_no_resamples_give_no_intervals() -> None:
     one_image = match_targets([target(box)], [found(0, box, [0.9])], (Category(1, "x"),), 100)
     assert set(bootstrap(one_image, LIMITS, 10).summary.values()) == {None}
     assert bootstrap(one_image, LIMITS, 10).classes == (None,)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "expected"),
+    [
+        ([1] * 9, [], set()),  # under 10 images with a box
+        ([1] * 10, [], {"all", "s", "small"}),
+        ([1] * 10, [1] * 9, {"all", "s", "small"}),  # 9 large boxes
+        ([1] * 10, [1] * 10, {"all", "s", "l", "small", "large"}),
+        ([2] * 8, [3] * 9, {"all"}),  # 17 images have a box, fewer of either kind
+        ([1] * 9 + [0] * 20, [], set()),  # images without boxes do not count
+    ],
+)
+def test_too_few_boxes_or_images_have_no_interval(small: list[int], large: list[int], expected: set[str]) -> None:
+    """Each number of boxes is an image; every second box is found."""
+    corners = [10, 200]
+    boxes = [
+        [[0.0, 0.0, side, side * (1 + n)] for n in range(count)]
+        for side, counts in zip(corners, (small, large), strict=True)
+        for count in counts
+    ]
+    labels = [label for label, counts in enumerate((small, large)) for _ in counts]
+    targets = [target(one, [label] * len(one)) for one, label in zip(boxes, labels, strict=True)]
+    detections = [
+        found(i, one[:1] if i % 2 else [], [0.9][: len(one) * (i % 2)], [label][: len(one) * (i % 2)])
+        for i, (one, label) in enumerate(zip(boxes, labels, strict=True))
+    ]
+    match_result = match_targets(targets, detections, (Category(1, "small"), Category(2, "large")), 100)
+    intervals = bootstrap(match_result, LIMITS, 200)
+    known = {name for name, one in intervals.summary.items() if one is not None}
+    assert known == {
+        name
+        for name in intervals.summary
+        if ("all" in expected and name[-1] not in "sml") or (name[-1] in "sl" and name[-1] in expected)
+    }
+    assert [one is not None for one in intervals.classes] == ["small" in expected, "large" in expected]
+
+
+def test_resamples_that_agree_have_no_interval() -> None:
+    box = [[0.0, 0, 10, 10]]
+    perfect = match_targets(
+        [target(box)] * 30, [found(i, box, [0.9 - i / 100]) for i in range(30)], (Category(1, "x"),), 100
+    )
+    assert set(bootstrap(perfect, LIMITS, 50).summary.values()) == {None}
+    assert basic_interval(0.3, np.full(50, 0.1 + 0.2)) is None
 
 
 def test_an_interval_is_laid_about_its_number() -> None:

@@ -24,7 +24,7 @@ from tests.report.report_cases import HOSTILE, Page, Photos, controls
 
 def case(names: list[str]) -> tuple[Evaluation, Analysis]:
     """Real confusion under any names, with everything that an analysis can hold."""
-    targets, detections, categories = from_coco(*without_ties(1))
+    targets, detections, categories = from_coco(*without_ties(1, images=30))
     categories = tuple(Category(one.id, name) for one, name in zip(categories, names, strict=True))
     count = sum(map(len, detections))
     shapes = (((8.0, 8.0), (8.0, 16.0)), ((32.0, 32.0),))

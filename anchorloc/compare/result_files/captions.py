@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 
-from anchorloc.compare.result_files.pair_comparison import MIN_BOXES, MIN_GROUPS, PairComparison, ScoreDifference
+from anchorloc.compare.result_files.pair_comparison import PairComparison, ScoreDifference
+from anchorloc.compare.statistics.holm import JudgedDifference
+from anchorloc.metrics.evidence import MIN_BOXES, MIN_IMAGES
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import about, counted, shorten, signed
 
 MAX_NEEDED = 1_000_000  # images to advise
 
 MEANINGS = {
-    "score": "AP: mean over the classes, 10 IoU thresholds from 0.50 to 0.95 and 101 recalls; s, m, l: boxes up to 32² "
-    "px, up to 96² px and above; F1: all classes together at IoU 0.50, each file at its best score threshold",
+    "score": f"{AP_MEANING}; s, m, l: boxes up to 32² px, up to 96² px and above; F1: all classes together at IoU "
+    "0.50, each file at its best score threshold",
     "difference": "the first name minus the second, on the same images; with several files of a name, of their means",
     "interval": "95% interval of this difference alone, over other images; and over other trainings, for a name with "
-    "several files",
+    "several files; none where all images agree",
     "p": "probability of so great a difference if none is true, corrected for all differences of the table and the "
     "pairs by Holm's method",
-    "verdict": f"a winner needs p of at most 0.05; few: under {MIN_BOXES} boxes or {MIN_GROUPS} images with boxes, "
+    "verdict": f"a winner needs p of at most 0.05; few: under {MIN_BOXES} boxes or {MIN_IMAGES} images with boxes, "
     "which enter no verdict",
     "needed": "how many images like these would show a difference of this size, with a chance of 80%",
 }
@@ -28,7 +31,7 @@ def verdict_sentence(pair: PairComparison, unit: str) -> str:
     who, whom, ap = shorten(pair.name), shorten(pair.against), pair.ap
     if ap.decision == "few":
         have = counted(ap.score.groups, f"{unit} with boxes", f"{unit}s with boxes")
-        return f"{who} against {whom}: no verdict from {have}; it needs {MIN_GROUPS}, and {MIN_BOXES} boxes"
+        return f"{who} against {whom}: no verdict from {have}; it needs {MIN_IMAGES}, and {MIN_BOXES} boxes"
     if ap.decision == "not shown":
         return f"{who} against {whom}: not shown; {_shortage(ap, unit)}"
     return f"{who} is {ap.decision} than {whom}"
@@ -54,11 +57,15 @@ def difference_numbers(difference: ScoreDifference) -> str:
     """Write AP, interval and p in one line."""
     judged = difference.judged
     numbers = f"{difference.score.name} {difference.theirs:.3f} to {difference.ours:.3f}, {signed(difference.value)}"
-    return (
-        numbers
-        if judged is None
-        else f"{numbers} ({signed(judged.low)} to {signed(judged.high)}), p {p_text(judged.p)}"
-    )
+    if judged is None:
+        return numbers
+    between = difference_interval(judged)
+    return f"{numbers}{between and f' ({between})'}, p {p_text(judged.p)}"
+
+
+def difference_interval(judged: JudgedDifference) -> str:
+    """Write the ends of an interval, or "" if there is none."""
+    return "" if judged.interval is None else " to ".join(map(signed, judged.interval))
 
 
 def p_text(p: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from anchorloc.compare.result_files.captions import (
     MEANINGS,
     class_counts,
+    difference_interval,
     difference_numbers,
     needed_text,
     p_text,
@@ -37,6 +38,7 @@ def render_comparison(comparison: FileComparison) -> str:
         pictures=comparison.pictures,
         aspect=aspect_of(comparison.pictures),
         verdict_sentence=verdict_sentence,
+        difference_interval=difference_interval,
         difference_numbers=difference_numbers,
         class_counts=class_counts,
         needed_text=needed_text,

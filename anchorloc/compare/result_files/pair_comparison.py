@@ -13,10 +13,10 @@ from anchorloc.compare.result_files.scored_file import ScoredFile
 from anchorloc.compare.statistics.holm import JudgedDifference, judge_family
 from anchorloc.compare.statistics.jackknife import LeftOutScores, deal_blocks, left_out_weights, paired_difference
 from anchorloc.metrics import MatchResult
+from anchorloc.metrics.evidence import too_few
 from anchorloc.startup import allowed_cores
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
 
-MIN_BOXES, MIN_GROUPS = 10, 10  # a score about fewer boxes, or fewer images or groups with a box, enters no verdict
 THREADS = min(2, allowed_cores())
 
 Family = Literal["AP", "scores", "classes"]  # verdicts are corrected for the pairs and scores of one family
@@ -36,7 +36,7 @@ class Score:
     @property
     def few(self) -> bool:
         """Return whether the score rests on too little data for a verdict."""
-        return self.boxes < MIN_BOXES or self.groups < MIN_GROUPS or self.blocks < 2
+        return too_few(self.boxes, self.groups) or self.blocks < 2
 
 
 @dataclass(frozen=True)

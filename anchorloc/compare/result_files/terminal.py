@@ -11,6 +11,7 @@ from rich.text import Text
 
 from anchorloc.compare.result_files.captions import (
     class_counts,
+    difference_interval,
     difference_numbers,
     needed_text,
     p_text,
@@ -18,6 +19,7 @@ from anchorloc.compare.result_files.captions import (
 )
 from anchorloc.compare.result_files.file_comparison import FileComparison
 from anchorloc.compare.result_files.pair_comparison import PairComparison, ScoreDifference
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import shorten, signed, three_decimals
 
 STYLES = {"better": "green", "worse": "red", "not shown": "", "few": "dim"}
@@ -40,7 +42,7 @@ def print_comparison(comparison: FileComparison, console: Console | None = None)
     advice = "the report has the other scores of each pair"
     if with_tables:
         advice = f"needed: {comparison.unit}s like these that would show a difference of this size"
-    console.print(Text(f"\n{advice}\n{comparison.note}", "dim"))
+    console.print(Text(f"\n{AP_MEANING}\n{advice}\n{comparison.note}", "dim"))
 
 
 def _print_classes(pair: PairComparison, console: Console) -> None:
@@ -66,7 +68,7 @@ def _table(pair: PairComparison, rows: Iterable[ScoreDifference], label: str) ->
             three_decimals(row.theirs),
             three_decimals(row.ours),
             signed(row.value),
-            "" if judged is None else f"{signed(judged.low)} to {signed(judged.high)}".replace("0.", "."),
+            "" if judged is None else difference_interval(judged).replace("0.", "."),
             "" if judged is None else p_text(judged.p),
             Text(row.decision, STYLES[row.decision]),
             needed_text(row),

@@ -83,7 +83,7 @@ def _difference(one: ScoreDifference) -> dict[str, Any]:
         "value": one.ours,
         "against_value": one.theirs,
         "difference": one.value,
-        "interval": None if judged is None else [judged.low, judged.high],
+        "interval": None if judged is None or judged.interval is None else list(judged.interval),
         "p": None if judged is None else judged.p,
         "verdict": one.decision,
         "needed": one.groups_needed,
@@ -96,7 +96,7 @@ def _finite(value: float) -> float | None:
 
 def _cells(pair: PairComparison, one: ScoreDifference) -> tuple[object, ...]:
     judged = one.judged
-    between = (None, None, None) if judged is None else (judged.low, judged.high, judged.p)
+    between = (None, None, None) if judged is None else (*(judged.interval or (None, None)), judged.p)
     kind = "class" if one.score.family == "classes" else "score"
     counts = (one.score.boxes, one.score.groups)
     values = (one.ours, one.theirs, one.value)

@@ -18,8 +18,7 @@ class JudgedDifference:
     """A difference of two scores and what it shows."""
 
     value: float
-    low: float  # 95% interval of this difference alone
-    high: float
+    interval: tuple[float, float] | None  # 95% interval of this difference alone; None where all images agree
     p: float  # two-sided, corrected for all differences of the family
     images_factor: float | None  # see `PairedDifference.images_factor`; for a difference that is not shown
 
@@ -36,7 +35,9 @@ def judge_family(differences: Sequence[PairedDifference]) -> list[JudgedDifferen
     p = holm(np.array([difference.p() for difference in differences]))
     open_level = LEVEL / max(1, int((p > LEVEL).sum()))  # the level that the clearest undecided difference faces
     return [
-        JudgedDifference(one.value, *one.interval(LEVEL), corrected, one.images_factor(open_level))
+        JudgedDifference(
+            one.value, one.interval(LEVEL) if one.deviation else None, corrected, one.images_factor(open_level)
+        )
         for one, corrected in zip(differences, p.tolist(), strict=True)
     ]
 

@@ -16,6 +16,7 @@ from anchorloc.compare.statistics.students_t import critical_t, two_sided_p
 from anchorloc.structures import Float64Array, IntArray
 
 MAX_BLOCKS = 200  # more blocks cost time, and add degrees of freedom where Student's t hardly changes
+ROUNDING = 1e-9  # a smaller standard error of a score is none
 POWER_Z = 0.8416  # quantile of the normal distribution for a power of 80%
 
 
@@ -38,14 +39,18 @@ class PairedDifference:
 
     @property
     def deviation(self) -> float:
-        """Return the standard error."""
-        return float(np.sqrt(self.image_variance + self.seed_variance))
+        """Return the standard error; 0 where it is rounding alone."""
+        error = float(np.sqrt(self.image_variance + self.seed_variance))
+        return error if error > ROUNDING else 0.0
 
     def p(self) -> float:
-        """Return the two-sided p of Student's t, 1 for equal scores."""
+        """Return the two-sided p of Student's t, 1 for equal scores.
+
+        Where the difference is the same without any block, it is the p of the sign test: 2^(1 - blocks).
+        """
         if self.value == 0:
             return 1.0
-        return two_sided_p(self.value / self.deviation, self.freedom) if self.deviation else 0.0
+        return two_sided_p(self.value / self.deviation, self.freedom) if self.deviation else 2.0**-self.freedom
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return the interval of confidence 1 - `level`."""
@@ -57,6 +62,8 @@ class PairedDifference:
 
         None if no number of images does: the scores are equal, or the seeds alone vary too much.
         """
+        if self.value and not self.deviation:
+            return float(1 - np.log2(level)) / (self.freedom + 1)  # by the sign test
         affordable = (self.value / (critical_t(level, self.freedom) + POWER_Z)) ** 2 - self.seed_variance
         return self.image_variance / affordable if affordable > 0 else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,25 +10,39 @@ from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, recall_of
 from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.search import ShapeSet
 from anchorloc.metrics import image_weights
+from anchorloc.metrics.evidence import too_few
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 DRAWS = 2000  # bootstrap resamples of the held-out images
 CONFIDENCE = 0.95
+NO_WIDTH = 1e-9  # an interval this narrow holds rounding alone
 MIN_CLASS_BOXES = 20  # a class with fewer boxes can lose recall by chance
 MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
 
 
 @dataclass(frozen=True)
 class RecallGain:
-    """The difference of two mean recalls on the same boxes, with its CONFIDENCE interval."""
+    """The difference of two mean recalls on the same boxes, with its CONFIDENCE interval.
+
+    There is no interval from too few boxes or images, and none where all resamples agree.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    boxes: int
+    images: int  # with a box
+
+    @property
+    def few(self) -> bool:
+        """Return whether the boxes or the images are too few to show anything."""
+        return too_few(self.boxes, self.images)
 
     @property
     def within_noise(self) -> bool:
-        """Return whether the interval includes 0."""
+        """Return whether the difference may be chance: the interval includes 0, or there is too little data."""
+        if self.low is None or self.high is None:
+            return self.few or self.value == 0
         return self.low <= 0 <= self.high
 
 
@@ -56,11 +70,15 @@ def recall_gain(fitted: AnchorCoverage, current: AnchorCoverage, seed: int) -> R
     difference = recall_of_box(fitted.boxes.exclusive_iou) - recall_of_box(current.boxes.exclusive_iou)
     count = current.images
     sums, boxes = np.bincount(images, difference, count), np.bincount(images, minlength=count)
+    value = float(sums.sum()) / max(1, int(boxes.sum()))
+    known = RecallGain(value, None, None, int(boxes.sum()), int((boxes > 0).sum()))
+    if known.few:
+        return known
     weights = image_weights(count, DRAWS, (seed, 1))
-    draws = [float(times @ sums) / max(1, int(times @ boxes)) for times in weights]
+    draws = [float(times @ sums) / int(times @ boxes) for times in weights if times @ boxes]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, (tail, 1 - tail)).tolist()
-    return RecallGain(float(sums.sum()) / max(1, int(boxes.sum())), low, high)
+    return replace(known, low=low, high=high) if high - low > NO_WIDTH else known
 
 
 @dataclass(frozen=True)

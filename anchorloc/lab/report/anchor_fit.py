@@ -14,7 +14,8 @@ from anchorloc.config import config_from_plain
 from anchorloc.config.yaml import parse_yaml
 from anchorloc.lab.anchor_coverage import RECALL_IOUS, AnchorCoverage, BoxStatus
 from anchorloc.lab.fit import Fit
-from anchorloc.lab.fit.scoring import CONFIDENCE, FitSpread, class_recalls, losing_classes
+from anchorloc.lab.fit.scoring import CONFIDENCE, FitSpread, RecallGain, class_recalls, losing_classes
+from anchorloc.metrics.evidence import MIN_BOXES, MIN_IMAGES
 from anchorloc.text import counted, percent, shorten, three_decimals
 
 MIN_DROP = 0.01  # share of all boxes, from which a drop is reported
@@ -93,17 +94,26 @@ def _row(what: str, current: str, fitted: str) -> str:
 def _advice(fit: Fit) -> Iterator[str]:
     """Yield whether to take the fitted anchors, and what gets worse with them."""
     gain = fit.gain
-    figures = f"gain {gain.value:+.3f}, {CONFIDENCE:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}"
-    if gain.within_noise:
-        yield f"{figures} over images."
+    figures = f"gain {gain.value:+.3f}, {_interval(gain)}"
+    if gain.few:
+        yield f"gain {gain.value:+.3f}, without an interval: too little held-out data."
+        yield f"Under {MIN_BOXES} boxes or {MIN_IMAGES} images show no reason to change the anchors: label more."
+    elif gain.within_noise:
+        yield f"{figures}."
         yield "This is within noise: there is no reason to change the anchors of the config."
     elif gain.value < 0:
-        yield f"{figures} over images."
+        yield f"{figures}."
         yield "The anchors of the config are better: keep them."
     else:
-        yield f"{figures} over images: beyond noise."
+        yield f"{figures}: beyond noise."
         if costs := list(_costs(fit)):
             yield from textwrap.wrap(f"What gets worse: {'; '.join(costs)}. Check this before you change.", 80)
+
+
+def _interval(gain: RecallGain) -> str:
+    if gain.low is None or gain.high is None:
+        return "the same in every resample of the images"
+    return f"{CONFIDENCE:.0%} interval {gain.low:+.3f} to {gain.high:+.3f} over images"
 
 
 def _costs(fit: Fit) -> Iterator[str]:
@@ -166,7 +176,7 @@ def fit_json(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
         "thresholds": list(RECALL_IOUS),
         "current": _coverage_json(fit.current),
         "fitted": _coverage_json(fit.fitted),
-        "gain": {**vars(fit.gain), "interval": CONFIDENCE, "within_noise": fit.gain.within_noise},
+        "gain": {**vars(fit.gain), "interval": CONFIDENCE, "within_noise": fit.gain.within_noise, "few": fit.gain.few},
         "anchors_only_ap50": {"current": fit.anchors_only_ap50[0], "fitted": fit.anchors_only_ap50[1]},
         "augmented_recall": fit.augmented and {"current": fit.augmented[0], "fitted": fit.augmented[1]},
         "restarts": vars(fit.restarts),

@@ -36,7 +36,7 @@ class AnalysisOptions:
 class Analysis:
     """Why the numbers are what they are. "The score threshold" is the threshold of best F1 over all classes."""
 
-    threshold: float | None  # None without a true positive: then all detections count
+    threshold: float | None  # None without a true positive, or with one score alone: then all detections count
     min_precision: float | None  # as in AnalysisOptions
     overall_curve: ClassCurve
     classes: tuple[ClassCurve, ...]

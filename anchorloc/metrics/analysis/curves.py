@@ -79,7 +79,7 @@ def _curve(
     if not count or not len(rows):
         return ClassCurve(category, (), None, None, count)
     sums = threshold_sums(matched.detections.scores[rows], matched.is_true_positive[rows])
-    best = sums.point(int(np.argmax(sums.f1(count))), count) if sums.true_positives.any() else None
+    best = sums.best(count)
     precise = np.flatnonzero(sums.true_positives >= (np.inf if min_precision is None else min_precision) * sums.kept)
     at_precision = sums.point(int(precise[np.argmax(sums.true_positives[precise])]), count) if len(precise) else None
     shown = np.unique(np.linspace(0, len(sums.kept) - 1, MAX_POINTS).astype(int)).tolist()

@@ -1,4 +1,4 @@
-"""The type of every error, and the AP50 that a detector would have without errors of that type.
+"""The type of every error, and the AP50 that a detector would have without the counted errors of that type.
 
 After TIDE (Bolya et al., ECCV 2020), except that the box of greatest IoU decides the type of an error.
 """
@@ -34,7 +34,7 @@ class Errors:
     missed: BoolArray  # (G,) boxes without a kept true positive, class error or localization error
     counts: IntArray  # (C, 6) at the threshold; a class error counts for the detected class
     ap50: float | None
-    gains: tuple[float | None, ...]  # (6,) gain of AP50, over all scores, if errors of the type are fixed
+    gains: tuple[float | None, ...]  # (6,) gain of AP50 if the errors of the type that reach the threshold are fixed
 
     @property
     def totals(self) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ def find_errors(matched: MatchedDetections, nearest: NearestBoxes, threshold: fl
     wrong = kept & (types != NONE)
     np.add.at(counts, (matched.detections.labels[wrong], types[wrong]), 1)
     counts[:, MISSED] = np.bincount(matched.truth.labels[missed], minlength=len(counts))
-    oracle = _Oracle(matched, types, target_rows)
+    oracle = _Oracle(matched, types, target_rows, kept, missed)
     gains = tuple(oracle.gain(error_type) for error_type in range(len(ERROR_TYPES)))
     return Errors(types, target_rows, kept, missed, counts, oracle.ap50, gains)
 
@@ -78,35 +78,45 @@ def _missed(matched: MatchedDetections, target_rows: IntArray, kept: BoolArray) 
 
 @dataclass(frozen=True, eq=False)
 class _Oracle:
-    """AP50 of the detections after one type of error is fixed."""
+    """AP50 of the detections after the counted errors of one type are fixed; arguments as the fields of `Errors`."""
 
     matched: MatchedDetections
     types: IntArray  # (D,)
     target_rows: IntArray  # (D,)
+    kept: BoolArray  # (D,)
+    missed: BoolArray  # (G,)
 
     @cached_property
     def ap50(self) -> float | None:
         return self._score(self.matched.detections.labels, self._states, self.matched.countable_boxes)
 
     def gain(self, error_type: int) -> float | None:
-        """Fix one error type: correct the errors whose box is free, drop the others; return the gain of AP50."""
+        """Fix one error type: correct the errors whose box is free, drop the others; return the gain of AP50.
+
+        A missed box is taken out. A true positive below the threshold, whose box is then gone or taken, is left out.
+        """
         if self.ap50 is None:
             return None
         labels, states, boxes = self.matched.detections.labels.copy(), self._states.copy(), self.matched.countable_boxes
         if error_type == MISSED:
-            boxes = boxes & ~_missed(self.matched, self.target_rows, np.ones(len(self.types), np.bool_))
+            boxes, solved = boxes & ~self.missed, self.missed
         else:
-            errors = np.flatnonzero(self.types == error_type)
+            errors = np.flatnonzero(self.kept & (self.types == error_type))
             states[errors] = IGNORED
             fixed = self._fixable(errors)
             states[fixed], labels[fixed] = TRUE_POSITIVE, self.matched.truth.labels[self.target_rows[fixed]]
+            solved = np.zeros(len(boxes), np.bool_)
+            solved[self.target_rows[fixed]] = True
+        rest = self.matched.detection_of[solved]
+        states[rest[rest >= 0]] = IGNORED
         better = self._score(labels, states, boxes)
         return None if better is None else max(0.0, better - self.ap50)
 
     def _fixable(self, errors: IntArray) -> IntArray:
-        """Return the error of highest score for each box that has errors but no true positive."""
+        """Return the error of highest score for each box that has errors but no kept true positive."""
         aimed = errors[self.target_rows[errors] >= 0]
-        free = aimed[self.matched.detection_of[self.target_rows[aimed]] < 0]
+        matches = self.matched.detection_of[self.target_rows[aimed]]
+        free = aimed[(matches < 0) | ~self.kept[matches]]
         ranked = free[np.argsort(-self.matched.detections.scores[free], kind="stable")]
         return ranked[np.unique(self.target_rows[ranked], return_index=True)[1]]
 

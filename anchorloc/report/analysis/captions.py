@@ -6,6 +6,7 @@ from typing import Final
 
 from anchorloc.metrics import Bootstrap, Interval
 from anchorloc.metrics.analysis import Analysis, ShapeContribution
+from anchorloc.metrics.evidence import MIN_BOXES, MIN_IMAGES
 from anchorloc.text import counted, first_few
 
 ERRORS: Final = {
@@ -32,7 +33,8 @@ SHAPE_COLUMNS: Final = {
     "AP lost": "AP lost if its detections are removed: an upper bound on the cost of pruning the shape",
 }
 CLASS_COLUMNS: Final = {
-    "threshold": "recommended score threshold: best F1, or highest recall at the minimum precision",
+    "threshold": "recommended score threshold: best F1, or highest recall at the minimum precision; "
+    "n/a where all detections have one score",
     "precision": "share of the detections at or above the threshold that are true positives (IoU ≥ 0.5)",
     "recall": "share of the boxes that these detections find",
 }
@@ -43,8 +45,10 @@ BOX_QUALITY: Final = {
     "ECE": "expected calibration error: mean gap between score and precision over ten bins; 0 is calibrated",
     "FROC": "mean recall at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per image",
 }
-GAIN: Final = "AP50 gain: how much AP50 rises if every error of the type, at any score, is fixed."
+GAIN: Final = "AP50 gain: how much AP50 rises if the counted errors of the type are fixed."
 INTERVAL = "95% bootstrap interval over images. The interval covers the choice of images. It does not cover retraining"
+
+NO_INTERVAL = f"no interval: under {MIN_BOXES} boxes, under {MIN_IMAGES} images with one, or all resamples agree"
 
 
 def interval_text(interval: Interval | None) -> str:
@@ -72,7 +76,7 @@ def box_quality_numbers(analysis: Analysis) -> dict[str, float | None]:
 def threshold_sentence(analysis: Analysis) -> str:
     """Say which detections the error counts are about."""
     if analysis.threshold is None:
-        return "All detections, because none is a true positive."
+        return "All detections, because none is a true positive, or because all have one score."
     return f"Detections of score ≥ {analysis.threshold:.2f}, where F1 over all classes is highest."
 
 

@@ -44,13 +44,14 @@ def sections(analysis: Analysis, evaluation: Evaluation) -> dict[str, Any]:
     numbers = captions.box_quality_numbers(analysis)
     return {
         "errors": _errors(analysis),
-        "gain_note": f"AP50 is {evaluation.summary.ap50 or 0:.3f}.",
+        "gain_note": f"The last column is the {captions.GAIN} AP50 is {evaluation.summary.ap50 or 0:.3f}.",
         "threshold_sentence": captions.threshold_sentence(analysis),
         "recommendation_sentence": captions.recommendation_sentence(analysis),
         "class_columns": captions.CLASS_COLUMNS,
         "recommended": [curve.recommended for curve in analysis.classes],
         "class_intervals": [captions.interval_text(one) for one in intervals],
         "interval_meaning": captions.INTERVAL,
+        "no_interval": captions.NO_INTERVAL,
         "charts": _charts(analysis),
         "localization": [(key, numbers[key], captions.BOX_QUALITY[key]) for key in captions.BOX_QUALITY],
         "confusions": _confusions(analysis),

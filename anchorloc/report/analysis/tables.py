@@ -39,7 +39,7 @@ def write_csv_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, n
 
 
 CLASS_HEADER = (
-    *("class", "AP", "AP low", "AP high", "AP50", "AP75", "AR", "images", "boxes", "detections"),
+    *("class", "AP", "AP low", "AP high", "AP50", "AP75", "AR", "images", "boxes", "few", "detections"),
     *("threshold", "precision", "recall", "F1"),
     *ERROR_TYPES,
 )
@@ -52,7 +52,7 @@ def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
     for one, curve, interval, errors in rows:
         ends = (None, None) if interval is None else (interval.low, interval.high)
         point = (None,) * 4 if curve.recommended is None else tuple(vars(curve.recommended).values())
-        numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, one.detections)
+        numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, "few" if one.few else "", one.detections)
         yield (one.category.shown_name, one.ap, *ends, *numbers, *point, *errors)
 
 

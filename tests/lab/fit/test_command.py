@@ -21,7 +21,7 @@ from anchorloc.lab.fit import Fit, FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import FitSplit, split_for_fit
 from anchorloc.lab.fit.scoring import class_recalls, losing_classes, recall_gain
 from anchorloc.lab.network_views import NetworkViews
-from anchorloc.lab.report.anchor_fit import anchors_block, fit_lines
+from anchorloc.lab.report.anchor_fit import anchors_block, fit_json, fit_lines
 from tests.data.data_sets import write_document
 
 ANCHORS = "anchors={strides: [8, 16, 32], scales: [4], height_to_width: [1]}"
@@ -30,7 +30,8 @@ QUICK = ["--restarts", "2", "--resamples", "1", "--passes", "1"]
 Boxes = list[tuple[int, list[float]]]  # image number from 1, xywh
 
 
-def document(boxes: Boxes, images: int = 12) -> dict[str, Any]:
+def document(boxes: Boxes) -> dict[str, Any]:
+    images = max([12, *(image for image, _ in boxes)])
     return {
         "images": [{"id": 1 + n, "file_name": f"{n}.png", "height": 128, "width": 160} for n in range(images)],
         "categories": [{"id": 1, "name": "cell"}],
@@ -49,7 +50,7 @@ def many(seed: int = 0, images: int = 12, wide: float = 40, high: float = 12) ->
 
 
 def two_classes(common: Boxes, rare: Boxes) -> dict[str, Any]:
-    both = document([*common, *rare], 40)
+    both = document([*common, *rare])
     both["categories"].append({"id": 2, "name": "rod"})
     for item in both["annotations"][len(common) :]:
         item["category_id"] = 2
@@ -87,7 +88,7 @@ def written(out: Path) -> AnchorGenerator:
 def test_the_command_finds_better_shapes_and_writes_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
-    status, out = run(tmp_path, many(), "--form", form)
+    status, out = run(tmp_path, many(images=60), "--form", form)
     text = capsys.readouterr().out
     assert status == 0
     assert "beyond noise" in text
@@ -206,12 +207,36 @@ def test_a_fit_to_what_the_anchors_were_made_for_is_within_noise(tmp_path: Path)
 
 
 def test_the_gain_is_the_difference_of_the_recalls(tmp_path: Path) -> None:
-    found = fitted(config_of(tmp_path, many()))
+    found = fitted(config_of(tmp_path, many(), val=many(1)))
     assert found.gain.value == pytest.approx(found.fitted.mean_recall - found.current.mean_recall)
+    assert found.gain.low is not None
+    assert found.gain.high is not None
     assert found.gain.low <= found.gain.value <= found.gain.high
     views = NetworkViews(found.config, split_for_fit(found.config, 0).held_out)
     still = recall_gain(coverage_with(views, found.config), found.fitted, 0)
-    assert (still.value, still.low, still.high) == (0, 0, 0)
+    assert (still.value, still.low, still.high, still.within_noise) == (0, None, None, True)
+
+
+@pytest.mark.parametrize(("images", "boxes", "few"), [(9, 18, True), (10, 20, False)])
+def test_few_held_out_images_show_nothing(tmp_path: Path, images: int, boxes: int, few: bool) -> None:
+    found = fitted(config_of(tmp_path, many(), val=many(1, images)))
+    gain = found.gain
+    assert gain.value > 0.2
+    assert (gain.images, gain.boxes, gain.few, gain.within_noise, gain.low is None) == (images, boxes, few, few, few)
+    text = " ".join(fit_lines(found))
+    assert ("beyond noise" in text) == (not few)
+    assert ("too little held-out data" in text) == few
+    assert fit_json(found, {})["gain"]["few"] == few
+    assert max(map(len, fit_lines(found))) <= 80
+
+
+def test_a_gain_that_is_the_same_everywhere_has_no_interval(tmp_path: Path) -> None:
+    """Every image holds the same box, at the same place of a cell."""
+    same = [(n, [16.0, 16.0, 40.0, 12.0]) for n in range(1, 13)]
+    found = fitted(config_of(tmp_path, same, val=same))
+    assert found.gain.value > 0
+    assert (found.gain.low, found.gain.within_noise) == (None, False)
+    assert "the same in every resample of the images: beyond noise" in " ".join(fit_lines(found))
 
 
 def test_weighting_by_class_serves_the_rare_one(tmp_path: Path) -> None:
@@ -242,7 +267,7 @@ def test_a_class_is_not_given_up_for_the_gain_of_another(tmp_path: Path, rods: i
         assert losses.max() < 0.1
     else:
         assert losses[1] > 0.5
-        assert found.gain.low > 0
+        assert found.gain.value > 0
 
 
 def test_what_gets_worse_is_reported(tmp_path: Path) -> None:
