@@ -12,7 +12,8 @@ from anchorloc.config import Config
 from anchorloc.data import Source
 from anchorloc.engine.evaluation import evaluate_model
 from anchorloc.engine.events import Listener, RunWarned, ignore
-from anchorloc.engine.state.resume import load_last
+from anchorloc.engine.judge_model import localization_of
+from anchorloc.engine.state.resume import LAST, load_last
 from anchorloc.engine.state.resume_check import find_changes, identity_of
 from anchorloc.engine.state.run_folder import CONFIG, RunLock, create_run_folder, remove_temporaries
 from anchorloc.engine.system.signals import Stopped
@@ -21,6 +22,7 @@ from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import write_text
 from anchorloc.metrics import match_targets
+from anchorloc.report.localization import localization_numbers, localization_warning
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def _train(job: Job, train: Source, val: Source, scored: Source, events: Listene
         evaluation, detections = evaluate_model(model, scored)
         if evaluation.summary.ap is None:
             raise InputError("the scored split has no ground-truth box, so there is no AP to compare; add boxes")
+        localization = localization_of(job.config, detections, scored)
         record = RunRecord(
             setting=job.setting,
             seed=job.seed,
@@ -81,6 +84,8 @@ def _train(job: Job, train: Source, val: Source, scored: Source, events: Listene
             numbers=evaluation.summary.named(),
             steps=training.clock.step,
             seconds=round(training.clock.seconds, 3),
+            localization={} if localization is None else localization_numbers(localization),
+            warning=(localization and localization_warning(localization, LAST)) or "",
         )
         targets = [scored.target(index) for index in range(len(scored))]
         limit = evaluation.summary.max_detections[-1]

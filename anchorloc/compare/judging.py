@@ -50,7 +50,18 @@ def judge_study(
         seeds = {seed: records[name, seed].ap for seed in study.seeds if (name, seed) in records}
         whole = name in complete
         estimate = mean_estimate(ap[name], resampled[name], len(scored)) if whole else _mean_only(seeds)
-        rows.append(SettingRow(name, estimate, seeds, failures, measures.get(name)))
+        finished = {seed: records[name, seed] for seed in study.seeds if (name, seed) in records}
+        rows.append(
+            SettingRow(
+                name=name,
+                ap=estimate,
+                seeds=seeds,
+                failures=failures,
+                measures=measures.get(name),
+                localization=_mean_localization(list(finished.values())),
+                warnings={seed: record.warning for seed, record in finished.items() if record.warning},
+            )
+        )
     return StudyResult(
         title=study.path.stem,
         rows=tuple(rows),
@@ -76,6 +87,12 @@ def _resampled_ap(folder: StudyFolder, name: str) -> Float64Array:
     """Return AP of a setting on the drawn images (B, S)."""
     columns = [resampled_ap(read_match_result(folder.run(name, seed))) for seed in folder.study.seeds]
     return np.stack(columns, axis=1)
+
+
+def _mean_localization(records: Sequence[RunRecord]) -> dict[str, float]:
+    """Return the mean of each number over the seeds that finished; empty for detection."""
+    numbers = [record.localization for record in records if record.localization]
+    return {key: float(np.mean([one[key] for one in numbers])) for key in (numbers[0] if numbers else ())}
 
 
 def _mean_only(seeds: Mapping[int, float]) -> Estimate | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class RunRecord:
     numbers: dict[str, float | None]  # COCO's 12 numbers by name
     steps: int
     seconds: float  # training time over all restarts
+    localization: dict[str, float] = field(default_factory=dict)  # as `localization_numbers`; empty for detection
+    warning: str = ""  # about the boxes of a localization task
 
 
 def write_record(folder: Path, record: RunRecord, match_result: MatchResult) -> None:

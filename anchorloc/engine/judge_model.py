@@ -18,6 +18,7 @@ from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Localization, evaluate, localize
 from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
 from anchorloc.report import Judgment
+from anchorloc.report.localization import localization_warning
 from anchorloc.structures import Detections, Size
 from anchorloc.text import counted
 
@@ -69,7 +70,7 @@ def judge_split(
     if unreadable:
         warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image', 'unreadable images')}")
         source = Subset(source, np.array(list(found), np.int64))
-    judgment = judge(model, source, columns(found), options)
+    judgment = judge(model, source, columns(found), options, str(path))
     return replace(
         judgment,
         title=f"{path}: {'validation' if split == 'val' else split}",
@@ -119,14 +120,22 @@ def judge(
     source: Source,
     found: tuple[Sequence[Detections], Sequence[Size]],
     options: AnalysisOptions,
+    name: str,
     max_analyzed: int | None = None,
 ) -> Judgment:
-    """Score and analyze what `detect` found; see `judge_detections` for `max_analyzed`."""
+    """Score and analyze what `detect` found; warnings call the model `name`, and `judge_detections` has the rest."""
     detections, padded = found
     evaluation = score_detections(detections, source, model.config)
     options = replace(options, anchor_usage=anchor_usage(model.config, detections, padded))
     judgment = judge_detections(source, detections, evaluation, options, source, max_analyzed)
-    return replace(judgment, localization=localization_of(model.config, detections, source), facts=model.facts())
+    localization = localization_of(model.config, detections, source)
+    warning = localization and localization_warning(localization, name)
+    return replace(
+        judgment,
+        localization=localization,
+        facts=model.facts(),
+        warnings=[*judgment.warnings, *([warning] if warning else [])],
+    )
 
 
 def score_detections(

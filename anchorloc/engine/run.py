@@ -243,7 +243,10 @@ def _report(training: Training, console: RunConsole, started: float) -> ReportFo
     found = detect(model, scored, processes)
     if not processes.first:
         return None
-    judgment = judge(model, scored, found, AnalysisOptions(resamples=RESAMPLES, threads=THREADS), MAX_ANALYZED)
+    options = AnalysisOptions(resamples=RESAMPLES, threads=THREADS)
+    judgment = judge(model, scored, found, options, f"{BEST}, from step {training.progress.best.step:,},", MAX_ANALYZED)
+    for warning in judgment.warnings:
+        console.warn(warning)
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
     total = duration(time.perf_counter() - started)

@@ -57,11 +57,11 @@ from anchorloc.engine.validation import (
     until_stopped,
 )
 from anchorloc.errors import InputError
-from anchorloc.report.localization import collapse_sentence
+from anchorloc.report.localization import localization_warning
 
 LOG_EVERY = 20  # steps between lines of metrics.jsonl
 COUNTED_AT = 10  # steps, after which the number that fits into the time is estimated
-COLLAPSE_FROM = 0.2  # progress from which collapsed boxes are worth a warning
+COLLAPSE_FROM = 0.2  # progress from which boxes like one constant box get a warning
 
 
 class Training:
@@ -259,14 +259,11 @@ class Training:
         learned = ap > max(0.0, best.ap) and ap50 >= POOR_AP50
         remark = "best so far" if learned else f"equal to step {best.step}" if ap == best.ap else ""
         self._send(Validated(step, epoch, seconds, ap, ap50, losses, ap >= best.ap, remark, localization))
-        if (
-            localization is not None
-            and localization.collapsed
-            and self.clock.progress >= COLLAPSE_FROM
-            and not self.collapse_warned
-        ):
-            self.collapse_warned = True
-            self._warn(collapse_sentence(localization))
+        if localization is not None and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
+            warning = localization_warning(localization, f"the weights of step {step:,}")
+            self.collapse_warned = warning is not None
+            if warning is not None:
+                self._warn(warning)
         return ap
 
     def _save(self, log: MetricsLog) -> None:

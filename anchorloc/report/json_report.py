@@ -10,6 +10,7 @@ from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve, ShapeC
 from anchorloc.report.analysis import captions
 from anchorloc.report.captions import CLASS_NUMBERS, FEW, OPERATING_POINT, score_captions
 from anchorloc.report.judgment import Judgment
+from anchorloc.report.localization import LOCALIZATION_MEANINGS, localization_json
 
 
 def evaluation_json(judgment: Judgment) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def evaluation_json(judgment: Judgment) -> dict[str, Any]:
             "summary": score_captions(evaluation.summary.max_detections),
             "operating_point": OPERATING_POINT,
             "classes": {**CLASS_NUMBERS, "few": FEW},
+            **({} if judgment.localization is None else {"localization": LOCALIZATION_MEANINGS}),
         },
+        **({} if judgment.localization is None else {"localization": localization_json(judgment.localization)}),
         **({} if analysis is None else {"analysis": _analysis(analysis)}),
         "warnings": judgment.all_warnings,
         "facts": {

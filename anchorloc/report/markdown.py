@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from anchorloc.metrics import Evaluation
+from anchorloc.metrics import Evaluation, Localization
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis import captions
 from anchorloc.report.captions import AP_MEANING, FEW, boxes_text, operating_sentence, size_line
 from anchorloc.report.judgment import Judgment
+from anchorloc.report.localization import localization_rows
 from anchorloc.text import markdown_table, shorten, signed, three_decimals
 
 
@@ -23,6 +24,7 @@ def render_markdown(judgment: Judgment) -> str:
         size_line(evaluation),
         markdown_table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
         f"{AP_MEANING}.",
+        *([] if judgment.localization is None else _one_box(judgment.localization)),
         operating_sentence(evaluation) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in judgment.all_warnings),
         *([] if analysis is None else _analysis(analysis)),
@@ -43,6 +45,12 @@ def render_markdown(judgment: Judgment) -> str:
 def escape(text: str) -> str:
     """Return Markdown that shows `text` literally and on one line, also in a table."""
     return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", shorten(text, 500))
+
+
+def _one_box(found: Localization) -> list[str]:
+    """Return paragraphs, to join by empty lines."""
+    rows = [[name, meaning, three_decimals(value)] for name, value, meaning in localization_rows(found)]
+    return ["## One box per image", markdown_table(["number", "meaning", ""], rows, 2)]
 
 
 def _classes(evaluation: Evaluation) -> list[list[str]]:

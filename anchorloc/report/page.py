@@ -12,6 +12,7 @@ from anchorloc.report.captions import CLASS_NUMBERS, FEW, boxes_text, operating_
 from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.judgment import Judgment
+from anchorloc.report.localization import localization_rows
 from anchorloc.report.picture import DrawnPicture, draw_picture
 
 
@@ -32,6 +33,7 @@ def render_page(judgment: Judgment) -> str:
         numbers=_numbers(evaluation, analysis),
         a=None if analysis is None else sections(analysis, evaluation),
         sentence=operating_sentence(evaluation),
+        localization=[] if judgment.localization is None else localization_rows(judgment.localization),
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
         classes=evaluation.classes,

@@ -22,6 +22,8 @@ from rich.console import Console
 
 from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
+from anchorloc.compare import on_ray
+from anchorloc.compare.jobs import Job
 from anchorloc.compare.judging import RESAMPLES, resampled_ap
 from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
 from anchorloc.compare.report.pareto import pareto_front
@@ -29,6 +31,7 @@ from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_match_r
 from anchorloc.compare.statistics.variance_components import VarianceComponents
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict
 from anchorloc.compare.study_file import folder_name, read_study
+from anchorloc.config import read_saved_config
 from anchorloc.config.yaml import write_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
@@ -201,9 +204,27 @@ def test_a_network_without_anchors_beside_one_with_them(tmp_path: Path, capsys: 
     path = study_file(tmp_path, common=common, settings={"one": {}, "single": {"localizer": {}}})
     assert run(path, "--out", tmp_path / "out") == 0
     out = capsys.readouterr().out
-    assert "top-1" not in out  # the line of a validation, that of no run by name
-    for place in (match.start() for match in re.finditer("warning: the predicted boxes", out)):
+    assert not re.search(r"top-1 LOC error \d", out)  # the line of a validation, which names no run
+    for place in (match.start() for match in re.finditer("warning: the boxes of the weights", out)):
         assert re.search(r"(one|single) seed \d: $", out[:place])
+    record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    page, markdown = ((tmp_path / "out" / f"study.{kind}").read_text(encoding="utf-8") for kind in ("html", "md"))
+    for row, setting in zip(table(tmp_path / "out" / "settings.csv"), record["settings"], strict=True):
+        runs = [read_record(path) for name, path in run_folders(tmp_path / "out").items() if setting["name"] in name]
+        for key, value in setting["localization"].items():
+            assert value == pytest.approx(np.mean([one.localization[key] for one in runs if one]))
+            assert float(row[key]) == pytest.approx(value, rel=1e-5)
+            assert f"<td>{value:.3f}</td>" in page
+            assert f" {value:.3f} |" in markdown
+        said = [f"{setting['name']}, seed {one.seed}: {one.warning}" for one in runs if one and one.warning]
+        assert [one for one in said if one not in record["warnings"]] == []
+    assert "below the" in " ".join(record["warnings"])  # three steps learn nothing
+    path = next(path for path in run_folders(tmp_path / "out").values() if (one := read_record(path)) and one.warning)
+    done = read_record(path)
+    assert done is not None
+    job = Job(done.setting, done.seed, read_saved_config(path / "config.yaml"), path, "")
+    assert on_ray._run(job)[0] == done  # a worker of Ray hands the warning on
+    assert "share of images with a wrong class or IoU &lt; 0.5" in page
     anchors, single = table(tmp_path / "out" / "settings.csv")
     assert float(anchors["anchors"]) > 1
     assert float(anchors["match_ms"]) > 0
@@ -454,8 +475,6 @@ def test_the_default_study_is_sound() -> None:
 
 
 def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from anchorloc.compare import on_ray
-
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="needs Ray: pip install"):
         on_ray._start_ray(None)

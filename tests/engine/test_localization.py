@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,16 @@ from anchorloc.engine.system.log import read_log
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.lab import __main__ as lab
-from anchorloc.metrics import LOCALIZATION_IOUS, localize
+from anchorloc.metrics import LOCALIZATION_IOUS, Localization, localize
+from anchorloc.report.localization import localization_warning
 from anchorloc.structures import Detections, Sample, Target
 from tests.data.data_sets import write_data_set
 from tests.engine.small_runs import SMALL, small
 from tests.lab.lab_cases import source_of
 
 ONE = ["task=localization", "data={kind: OneShapeData, train_images: 24, val_images: 6, size: 96}"]
+COLLAPSED = "have collapsed: their standard deviation is 3% of the ground truth's, and their mean IoU of"
+CONSTANT = "are no better than the same box in every image: their mean IoU of"
 SHORT = ["train.length=6 iterations", "train.validate_every=0.5"]
 
 
@@ -82,6 +86,23 @@ def test_the_numbers_agree_with_a_loop(seed: int, count: int) -> None:
     assert result.max_box_acc == pytest.approx([np.mean([iou >= t for iou in ious]) for t in LOCALIZATION_IOUS])
     assert result.corloc == result.max_box_acc[1]
     assert 0 <= result.constant_iou <= 1
+
+
+@pytest.mark.parametrize(
+    ("mean", "constant", "std", "expected"),
+    [
+        (0.6, 0.365, 0.3, None),
+        (0.0, 0.365, 0.01, f"{COLLAPSED} 0.000 is below the 0.365 of one constant box"),
+        (0.4, 0.365, 0.01, f"{COLLAPSED} 0.400 is only 0.035 above the 0.365 of one constant box"),
+        (0.3, 0.365, 0.3, f"{CONSTANT} 0.300 is below the 0.365 of one constant box"),
+        (0.365, 0.365, 0.3, f"{CONSTANT} 0.365 is equal to the 0.365 of one constant box"),
+    ],
+)
+def test_the_warning_is_true_and_names_the_model(
+    mean: float, constant: float, std: float, expected: str | None
+) -> None:
+    found = Localization(9, 0.5, 0.1, 0.5, mean, (0.6, 0.5, 0.4), constant, box_std=std, true_box_std=0.3)
+    assert localization_warning(found, "a.pt") == (expected and f"the boxes of a.pt {expected}")
 
 
 def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() -> None:
@@ -247,6 +268,16 @@ def test_a_run_from_start_to_report(localizer: list[str], tmp_path: Path, capsys
     assert json.loads((again / "localization.json").read_text(encoding="utf-8")) == record
     metrics = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["counts"]["detections"] == 6  # one an image
+    assert metrics["localization"] == record
+    assert set(metrics["meanings"]["localization"]) == set(record) - {"images"}
+    page, markdown = ((again / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    for name in ("top-1 LOC error", "CorLoc", "MaxBoxAcc 0.7", "constant box", "spread"):
+        assert f"<dt>{name}</dt>" in page
+        assert f"| {name} |" in markdown
+    values = [record[key] for key in ("top1_loc_error", "mean_iou", "constant_iou")]
+    for value in (*values, *record["max_box_acc"].values()):
+        assert f'<dd class="value">{value:.3f}</dd>' in page
+        assert f" {value:.3f} |" in markdown
     model = anchorloc.load(out / "best.pt")
     assert [len(one) for one in model([np.zeros((96, 96, 3), np.uint8), np.full((50, 90, 3), 200, np.uint8)])] == [1, 1]
     if localizer:
@@ -258,7 +289,15 @@ def test_collapse_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     frozen = ["localizer={}", "train.optimizer.learning_rate=1e-9", "train.length=18 iterations"]
     assert run_command(train.main, [*SMALL, *ONE, *SHORT, *frozen, "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert said.count("have collapsed") == 2  # once in training, once below the final numbers
+    assert said.count("have collapsed") == 2  # once in training, once above the final numbers
+    assert re.search(r"warning: the boxes of the weights of step \d+ have collapsed: ", said)
+    [final] = re.findall(r"warning: (the boxes of best.pt, from step \d+, have collapsed: .*)", said)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert final in metrics["warnings"]
+    assert final[:40] in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert final[:16] in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    judged = anchorloc.evaluate.run(tmp_path / "run", out=tmp_path / "again")
+    assert [one for one in judged.warnings if f"the boxes of {tmp_path / 'run' / 'best.pt'} have collapsed" in one]
     rows = [row for row in read_log(tmp_path / "run") if "val/collapsed" in row]
     assert len(rows) > 3
     assert rows[-1]["val/collapsed"] == 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import LEVEL, Estimate, Verdict
 from anchorloc.data import Split
+from anchorloc.report.localization import LOCALIZATION_NUMBERS
 from anchorloc.text import counted, shorten, signed
 
 
@@ -68,6 +69,8 @@ class SettingRow:
     seeds: Mapping[int, float]  # AP by seed
     failures: Mapping[int, str]  # reasons by seed
     measures: Measures | None  # None where no run finished
+    localization: Mapping[str, float] = field(default_factory=dict)  # means over seeds; empty for detection
+    warnings: Mapping[int, str] = field(default_factory=dict)  # about the boxes of a localization task, by seed
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,18 @@ class StudyResult:
         failed = [
             f"{shorten(row.name)}, seed {seed}: {reason}" for row in self.rows for seed, reason in row.failures.items()
         ]
-        return failed + [f"no verdict on {shorten(a)} against {shorten(b)}: a run failed" for a, b in self.unjudged]
+        said = [
+            f"{shorten(row.name)}, seed {seed}: {warning}"
+            for row in self.rows
+            for seed, warning in row.warnings.items()
+        ]
+        unjudged = [f"no verdict on {shorten(a)} against {shorten(b)}: a run failed" for a, b in self.unjudged]
+        return [*failed, *said, *unjudged]
+
+    @property
+    def localization_columns(self) -> dict[str, tuple[str, str]]:
+        """Return the name and the meaning of each number of a localization task by key; empty for detection."""
+        return LOCALIZATION_NUMBERS if any(row.localization for row in self.rows) else {}
 
 
 def verdict_sentence(verdict: Verdict) -> str:

@@ -15,8 +15,10 @@ from anchorloc.compare.report.result import (
     verdict_numbers,
     verdict_sentence,
 )
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import shorten, three_decimals
 
+LOCALIZATION_SHOWN = ("top1_loc_error", "corloc", "mean_iou", "constant_iou", "spread_ratio")  # fit 80 columns
 STYLES = {"better": "green", "worse": "red", "not shown": "dim"}
 
 
@@ -26,6 +28,9 @@ def print_study(result: StudyResult, console: Console | None = None) -> None:
     console.print(Text(result.description, "dim"))
     console.print(_table(result, MEASURE_COLUMNS[:3], with_ap=True))
     console.print(_table(result, MEASURE_COLUMNS[3:], with_ap=False))
+    if result.localization_columns:
+        console.print(_localization_table(result))
+    console.print(Text(AP_MEANING, "dim"))
     for verdict in result.verdicts:
         console.print(Text(verdict_sentence(verdict), STYLES[verdict.decision]))
         console.print(Text(f"  {verdict_numbers(verdict)}"))
@@ -46,6 +51,18 @@ def _table(result: StudyResult, columns: tuple[MeasureColumn, ...], with_ap: boo
             Text(shorten(row.name)),
             *((three_decimals(None if row.ap is None else row.ap.value), ap_interval_text(row)) if with_ap else ()),
             *(column.text(row.measures) for column in columns),
+        )
+    return table
+
+
+def _localization_table(result: StudyResult) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("setting", max_width=26)
+    for key in LOCALIZATION_SHOWN:
+        table.add_column(result.localization_columns[key][0], justify="right")
+    for row in result.rows:
+        table.add_row(
+            Text(shorten(row.name)), *(three_decimals(row.localization.get(key)) for key in LOCALIZATION_SHOWN)
         )
     return table
 

@@ -15,10 +15,11 @@ from anchorloc.compare.report.terminal import ap_interval_text
 from anchorloc.compare.statistics.permutation import smallest_p
 from anchorloc.compare.statistics.verdicts import Verdict
 from anchorloc.files import write_json, write_text
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.report.csv import write_csv
 from anchorloc.report.html import render
 from anchorloc.report.markdown import escape
-from anchorloc.text import three_decimals
+from anchorloc.text import markdown_table, three_decimals
 
 HEADINGS = (
     ("difference", "difference in AP, mean over seeds, on the same images"),
@@ -40,8 +41,15 @@ def write_study(folder: Path, result: StudyResult, facts: Mapping[str, object]) 
     write_json(folder / "result.json", study_json(result, facts))
     write_csv(
         folder / "settings.csv",
-        ("setting", "AP", "low", "high", "seeds", "failed", *(column.key for column in MEASURE_COLUMNS)),
-        map(_setting_cells, result.rows),
+        (
+            *("setting", "AP", "low", "high", "seeds", "failed"),
+            *(column.key for column in MEASURE_COLUMNS),
+            *result.localization_columns,
+        ),
+        (
+            (*_setting_cells(row), *(row.localization.get(key) for key in result.localization_columns))
+            for row in result.rows
+        ),
     )
     write_csv(
         folder / "verdicts.csv",
@@ -73,6 +81,8 @@ def render_study(result: StudyResult, facts: Mapping[str, object]) -> str:
         result=result,
         headings=HEADINGS,
         columns=MEASURE_COLUMNS,
+        ap_meaning=AP_MEANING,
+        localization=result.localization_columns,
         ap_interval_text=ap_interval_text,
         picture=None if picture is None else Markup(picture),  # the renderer of the SVG has escaped all names
         seeds=sorted({seed for row in result.rows for seed in (*row.seeds, *row.failures)}),
@@ -98,11 +108,23 @@ def study_markdown(result: StudyResult) -> str:
         f"# {escape(result.title)}",
         result.description,
         "\n".join(f"| {' | '.join(cells)} |" for cells in table),
+        f"{AP_MEANING}.",
+        _localization_markdown(result),
         "\n".join(said),
         result.smallest_p_note,
         "\n".join(warned),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _localization_markdown(result: StudyResult) -> str:
+    """Return a table of the numbers of a localization task; "" for detection."""
+    columns = result.localization_columns
+    if not columns:
+        return ""
+    rows = [[escape(row.name), *(three_decimals(row.localization.get(key)) for key in columns)] for row in result.rows]
+    meanings = "\n".join(f"- {escape(name)}: {escape(meaning)}" for name, meaning in columns.values())
+    return f"{markdown_table(['setting', *(name for name, _ in columns.values())], rows)}\n\n{meanings}"
 
 
 def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, Any]:
@@ -121,6 +143,7 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
                 "seeds": {str(seed): ap for seed, ap in row.seeds.items()},
                 "failures": {str(seed): reason for seed, reason in row.failures.items()},
                 "measures": None if row.measures is None else asdict(row.measures),
+                **({"localization": dict(row.localization)} if row.localization else {}),
             }
             for row in result.rows
         ],
@@ -129,6 +152,13 @@ def study_json(result: StudyResult, facts: Mapping[str, object]) -> dict[str, An
             for verdict in result.verdicts
         ],
         "unjudged": [list(pair) for pair in result.unjudged],
+        "meanings": {
+            "AP": AP_MEANING,
+            "measures": {column.key: column.description for column in MEASURE_COLUMNS},
+            "verdicts": dict(HEADINGS),
+            **{key: meaning for key, (_, meaning) in result.localization_columns.items()},
+        },
+        "warnings": result.warnings,
         "facts": {key: str(value) for key, value in facts.items()},
     }
 

@@ -33,6 +33,7 @@ def report_json(inspections: Sequence[Inspection], facts: Mapping[str, object]) 
         "assign": {"kind": type(config.assign).__name__, **to_plain(config.assign)},
         "config": to_plain(config),
         "versions": versions(),
+        "meanings": {figure.key: figure.description for one in inspections for figure in key_figures(one)},
         "splits": {one.name: _split_json(one) for one in inspections},
         "facts": {key: value if isinstance(value, int | float | str) else str(value) for key, value in facts.items()},
     }
