@@ -26,7 +26,7 @@ LOCALIZATION_NUMBERS: Final = {  # key: (name, meaning)
     "constant_iou": ("constant box", "mean IoU of always predicting the mean box"),
     "spread_ratio": ("spread", "standard deviation of the boxes, predicted / true"),
 }
-LOCALIZATION_MEANINGS: Final = {  # of the keys in localization.json
+LOCALIZATION_MEANINGS: Final = {  # by the keys of localization.json
     **{key: meaning for key, (_, meaning) in LOCALIZATION_NUMBERS.items() if not key.startswith("max_box_acc")},
     "max_box_acc": "share of images with IoU ≥ each threshold, whatever the class",
     "spread": "root of the summed variances of center, width and height of the predicted boxes, in image sides",
