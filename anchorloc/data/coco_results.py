@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -93,17 +94,19 @@ def _read_table(
         labels = _labels_of_categories(content, path, categories)
     images = {image_id: index for index, image_id in enumerate(image_ids)}
     label_of = _label_reader(categories, labels, _class_advice(items, list(labels)))
+    values = array("d")  # COLUMNS numbers of each detection
 
-    def row(item: Any) -> tuple[float, ...]:
+    def add(item: Any) -> None:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
         image_id = item.get("image_id")
         known = type(image_id) in (int, str) and image_id in images
         advice = "" if known else _image_advice(image_id, names, image_ids)
         image = index_of(image_id, images, "image_id", advice)
-        return image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))
+        values.extend((image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))))
 
-    table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
+    read_each(items, add, path, "detection")
+    table = np.array(values, np.float64).reshape(-1, COLUMNS)
     pairs = zip(items, table[:, 1].astype(np.int64).tolist(), strict=True)
     other = sum(item.get("category_id") not in (None, categories[label].id) for item, label in pairs)
     if other and notes is not None:

@@ -18,15 +18,17 @@ Int8Array = NDArray[np.int8]
 
 
 @kernel
-def overlap(detection: Float64Array, box: Float64Array, crowd: bool) -> float:
-    """Return the IoU of two xywh boxes, or the share of the detection that lies in a crowd box."""
-    width = min(detection[0] + detection[2], box[0] + box[2]) - max(detection[0], box[0])
-    height = min(detection[1] + detection[3], box[1] + box[3]) - max(detection[1], box[1])
-    if width <= 0 or height <= 0:
+def overlap(
+    x: float, y: float, width: float, height: float, left: float, top: float, wide: float, high: float, crowd: bool
+) -> float:
+    """Return the IoU of two xywh boxes, or the share of the first one, a detection, that lies in a crowd box."""
+    common_width = min(x + width, left + wide) - max(x, left)
+    common_height = min(y + height, top + high) - max(y, top)
+    if common_width <= 0 or common_height <= 0:
         return 0.0
-    both = width * height
-    area = detection[2] * detection[3]
-    return float(both / (area if crowd else area + box[2] * box[3] - both))
+    both = common_width * common_height
+    area = width * height
+    return float(both / (area if crowd else area + wide * high - both))
 
 
 @kernel
@@ -38,40 +40,52 @@ def match(
     crowd: BoolArray,  # (G,)
     ignored: BoolArray,  # (S, G) boxes outside a slice, and crowd boxes
     outside: BoolArray,  # (S, D) detections outside a slice: ignored there if they match no box
-    thresholds: Float64Array,  # (T,)
+    thresholds: Float64Array,  # (T,) ascending
+    places: IntArray,  # (D,) where each detection is in the output
+    rows: IntArray,  # (G,) row of each box in the truth table
     states: Int8Array,  # (S, T, D) output
     matches: IntArray,  # (T, D) output: row of the matched box in the first slice, or -1
 ) -> None:
-    """Match each detection, by descending score, to the unmatched box of greatest IoU."""
+    """Match each detection, by descending score, to the unmatched box of greatest IoU.
+
+    Each detection meets all slices and thresholds before the next one comes, so no matrix of overlaps is kept.
+    """
+    slices, levels, largest = len(ignored), len(thresholds), 0
+    for group in range(len(box_starts) - 1):
+        largest = max(largest, box_starts[group + 1] - box_starts[group])
+    near, overlaps = np.empty(largest, np.int64), np.empty(largest)  # boxes that one detection can match, their IoU
+    taken = np.empty((largest, slices, levels), np.bool_)
     for group in range(len(box_starts) - 1):
         first, last = box_starts[group], box_starts[group + 1]
-        begin, end = detection_starts[group], detection_starts[group + 1]
-        overlaps = np.empty((end - begin, last - first))  # IoU within one group
-        for i in range(begin, end):
+        taken[: last - first] = False
+        for i in range(detection_starts[group], detection_starts[group + 1]):
+            x, y, width, height = detections[i, 0], detections[i, 1], detections[i, 2], detections[i, 3]
+            count, place = 0, places[i]
             for j in range(first, last):
-                overlaps[i - begin, j - first] = overlap(detections[i], boxes[j], crowd[j])
-        taken = np.empty(last - first, np.bool_)
-        for s in range(len(ignored)):
-            for t in range(len(thresholds)):
-                taken[:] = False
-                for i in range(begin, end):
+                value = overlap(x, y, width, height, boxes[j, 0], boxes[j, 1], boxes[j, 2], boxes[j, 3], crowd[j])
+                if value >= min(thresholds[0], 1 - 1e-10):
+                    near[count], overlaps[count] = j, value
+                    count += 1
+            for s in range(slices):
+                for t in range(levels):
                     winner = -1
                     for pass_over_ignored in (False, True):  # boxes of the slice come first
                         best = min(thresholds[t], 1 - 1e-10)
-                        for j in range(first, last):
-                            if ignored[s, j] != pass_over_ignored or (taken[j - first] and not crowd[j]):
+                        for c in range(count):
+                            j = near[c]
+                            if ignored[s, j] != pass_over_ignored or (taken[j - first, s, t] and not crowd[j]):
                                 continue
-                            if overlaps[i - begin, j - first] >= best:  # among equals the last wins
-                                best, winner = overlaps[i - begin, j - first], j
+                            if overlaps[c] >= best:  # among equals the last wins
+                                best, winner = overlaps[c], j
                         if winner >= 0:
                             break
                     if s == 0:
-                        matches[t, i] = winner
+                        matches[t, place] = -1 if winner < 0 else rows[winner]
                     if winner >= 0:
-                        taken[winner - first] = True
-                        states[s, t, i] = IGNORED if ignored[s, winner] else TRUE_POSITIVE
+                        taken[winner - first, s, t] = True
+                        states[s, t, place] = IGNORED if ignored[s, winner] else TRUE_POSITIVE
                     else:
-                        states[s, t, i] = IGNORED if outside[s, i] else FALSE_POSITIVE
+                        states[s, t, place] = IGNORED if outside[s, i] else FALSE_POSITIVE
 
 
 @kernel
@@ -86,10 +100,13 @@ def accumulate(
     boxes: IntArray,  # (C, S) weighted number of boxes to find
     limits: IntArray,  # (K,) detections counted per class and image, ascending
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (C, S, T, R) output
+    precision: Float64Array,  # (C, S, T, R) output, or (C, S, T, 0) where only AP is asked for
+    ap: Float64Array,  # (C, S, T) output
     recall: Float64Array,  # (C, S, T, K) output
 ) -> None:
-    """Write precision at the given recalls (for the last limit) and recall at each limit; -1 where no box is to find.
+    """Write precision at the given recalls and its mean, AP, for the last limit, and recall at each limit.
+
+    All are -1 where no box is to find.
 
     Recall rises only at true positives, so the loop visits only those. The number of detections so far comes from
     running sums that all thresholds share, minus the detections ignored at one threshold.
@@ -100,7 +117,7 @@ def accumulate(
     for c in range(len(starts) - 1):
         for s in range(len(counted)):
             if boxes[c, s] == 0:
-                precision[c, s], recall[c, s] = -1.0, -1.0
+                precision[c, s], ap[c, s], recall[c, s] = -1.0, -1.0, -1.0
                 continue
             total = 0
             for i in range(starts[c], starts[c + 1]):
@@ -123,6 +140,7 @@ def accumulate(
                 for k in range(len(limits)):
                     recall[c, s, t, k] = hits_within[k] / boxes[c, s]
                 _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
+                ap[c, s, t] = _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls)
 
 
 @kernel
@@ -131,13 +149,36 @@ def _interpolate(
     counted: IntArray,  # (P,) detections so far
     boxes: int,
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (R,) output
+    precision: Float64Array,  # (R,) output, or (0,)
 ) -> None:
     """Write the greatest precision at or beyond each recall."""
-    place, best = len(recalls) - 1, 0.0
+    place, best = len(precision) - 1, 0.0
     for step in range(len(hits) - 1, -1, -1):
         while place >= 0 and recalls[place] > hits[step] / boxes:
             precision[place] = best
             place -= 1
         best = max(best, hits[step] / (counted[step] + np.spacing(1)))  # pycocotools' guard against 0 / 0
     precision[: place + 1] = best
+
+
+@kernel
+def _mean_precision(
+    hits: IntArray,  # (P,) as in `_interpolate`
+    counted: IntArray,
+    boxes: int,
+    recalls: Float64Array,  # (R,) evenly spaced from 0 to 1
+) -> float:
+    """Return the mean of what `_interpolate` writes, in time that does not grow with R."""
+    left, best, total = len(recalls), 0.0, 0.0  # recalls whose precision is not in the total
+    for step in range(len(hits) - 1, -1, -1):
+        if hits[step] <= best * (counted[step] + np.spacing(1)):
+            continue
+        recall = hits[step] / boxes
+        reached = min(int(recall * (len(recalls) - 1)) + 1, len(recalls))  # recalls up to this one, or one off
+        if reached < len(recalls) and recalls[reached] <= recall:
+            reached += 1
+        elif recalls[reached - 1] > recall:
+            reached -= 1
+        total += best * (left - reached)
+        left, best = reached, hits[step] / (counted[step] + np.spacing(1))
+    return float((total + best * left) / len(recalls))
