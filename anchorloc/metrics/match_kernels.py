@@ -15,6 +15,7 @@ from anchorloc.structures import BoolArray, Float64Array, IntArray
 FALSE_POSITIVE, TRUE_POSITIVE, IGNORED = 0, 1, 2  # states of a detection; IGNORED: neither, as on a crowd box
 
 Int8Array = NDArray[np.int8]
+Int32Array = NDArray[np.int32]
 
 
 @kernel
@@ -90,13 +91,13 @@ def match(
 
 @kernel
 def accumulate(
-    counted: BoolArray,  # (S, D) detections not ignored at every threshold; class by class, by descending score
-    detection_indices: IntArray,  # (E,) true positives, and detections ignored at one threshold but counted at another
+    images: Int32Array,  # (M,) image of each counted detection: slice by slice, class by class, by descending score
+    starts: IntArray,  # (S, C + 1) where the detections of each class start in `images`
+    events: Int32Array,  # (E,) index in `images` of true positives, and of detections ignored at this threshold alone
     is_true_positive: BoolArray,  # (E,) which of the two
-    index_starts: IntArray,  # (S, T, C + 1) where the indices of each class start
-    starts: IntArray,  # (C + 1,) where the detections of each class start
-    ranks: IntArray,  # (D,) rank of a detection within its class and image, from 0
-    weights: IntArray,  # (D,) how many times the image of each detection counts
+    ranks: Int32Array,  # (E,) rank of the detection within its class and image, from 0
+    event_starts: IntArray,  # (S, T, C + 1) where the events of each class start
+    weights: IntArray,  # (N,) how many times each image counts
     boxes: IntArray,  # (C, S) weighted number of boxes to find
     limits: IntArray,  # (K,) detections counted per class and image, ascending
     recalls: Float64Array,  # (R,)
@@ -106,39 +107,45 @@ def accumulate(
 ) -> None:
     """Write precision at the given recalls and its mean, AP, for the last limit, and recall at each limit.
 
-    All are -1 where no box is to find.
-
-    Recall rises only at true positives, so the loop visits only those. The number of detections so far comes from
-    running sums that all thresholds share, minus the detections ignored at one threshold.
+    All are -1 where no box is to find. Recall rises only at true positives, so the loop visits only those. The number
+    of detections so far comes from running sums that all thresholds share, minus the detections ignored at one
+    threshold.
     """
-    before = np.empty(len(ranks), np.int64)
-    hits_at, counted_at = np.empty(len(ranks), np.int64), np.empty(len(ranks), np.int64)
-    hits_within = np.empty(len(limits), np.int64)
-    for c in range(len(starts) - 1):
-        for s in range(len(counted)):
+    largest = 0
+    for s in range(len(starts)):
+        for c in range(starts.shape[1] - 1):
+            largest = max(largest, starts[s, c + 1] - starts[s, c])
+    before = np.empty(largest, np.int64)
+    hits_at, counted_at = np.empty(largest + 1, np.int64), np.empty(largest + 1, np.int64)
+    hits_within = np.empty(len(limits) + 1, np.int64)  # by the first limit that counts them, and past all limits
+    for c in range(starts.shape[1] - 1):
+        for s in range(len(starts)):
             if boxes[c, s] == 0:
                 precision[c, s], ap[c, s], recall[c, s] = -1.0, -1.0, -1.0
                 continue
-            total = 0
-            for i in range(starts[c], starts[c + 1]):
-                total += weights[i] * counted[s, i]
-                before[i] = total
-            for t in range(index_starts.shape[1]):
+            first, total = starts[s, c], 0
+            for i in range(first, starts[s, c + 1]):
+                total += weights[images[i]]
+                before[i - first] = total
+            for t in range(event_starts.shape[1]):
                 hits, ignored, steps = 0, 0, 0
                 hits_within[:] = 0
-                for e in range(index_starts[s, t, c], index_starts[s, t, c + 1]):
-                    i = detection_indices[e]
-                    if not is_true_positive[e]:
-                        ignored += weights[i]
-                    elif weights[i] > 0:
-                        hits += weights[i]
-                        hits_at[steps], counted_at[steps] = hits, before[i] - ignored
-                        steps += 1
+                for e in range(event_starts[s, t, c], event_starts[s, t, c + 1]):
+                    weight = weights[images[events[e]]]
+                    if is_true_positive[e]:
+                        hits += weight
+                        hits_at[steps], counted_at[steps] = hits, before[events[e] - first] - ignored
+                        steps += weight > 0  # else the next one overwrites it
+                        within = 0
                         for k in range(len(limits)):
-                            if ranks[i] < limits[k]:
-                                hits_within[k] += weights[i]
+                            within += ranks[e] >= limits[k]
+                        hits_within[within] += weight
+                    else:
+                        ignored += weight
+                hits = 0
                 for k in range(len(limits)):
-                    recall[c, s, t, k] = hits_within[k] / boxes[c, s]
+                    hits += hits_within[k]
+                    recall[c, s, t, k] = hits / boxes[c, s]
                 _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
                 ap[c, s, t] = _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls)
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
-from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE, Int8Array, match
+from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE, Int8Array, Int32Array, match
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
@@ -32,12 +32,14 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class AccumulationIndex:
-    """The detections at which precision and recall change, see `match_kernels.accumulate`."""
+    """The counted detections, and where precision and recall change, as `match_kernels.accumulate` takes them."""
 
-    counted: BoolArray  # (S, D)
-    detection_indices: IntArray  # (E,)
+    images: Int32Array  # (M,)
+    starts: IntArray  # (S, C + 1)
+    events: Int32Array  # (E,)
     is_true_positive: BoolArray  # (E,)
-    starts: IntArray  # (S, T, C + 1)
+    ranks: Int32Array  # (E,)
+    event_starts: IntArray  # (S, T, C + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +65,20 @@ class MatchResult:
     def accumulation_index(self) -> AccumulationIndex:
         """Index the states for `weighted_scores`; all image weights share it, so it is made once, on first use."""
         slices, thresholds, count = self.states.shape
-        counted = (self.states != IGNORED).any(axis=1)
+        counted = (self.states != IGNORED).any(axis=1)  # (S, D)
+        places = np.concatenate([[0], np.cumsum(counted)])  # (S * D + 1,) counted detections before each one
         hits = self.states == TRUE_POSITIVE
         flat = np.flatnonzero(hits | ((self.states == IGNORED) & counted[:, None]))
+        part, rows = np.divmod(flat, max(1, count))
         firsts = np.arange(slices * thresholds).reshape(slices, thresholds, 1) * count + self.starts
-        return AccumulationIndex(counted, flat % max(1, count), hits.ravel()[flat], np.searchsorted(flat, firsts))
+        return AccumulationIndex(
+            images=np.broadcast_to(self.images, counted.shape)[counted].astype(np.int32),
+            starts=places[np.arange(slices)[:, None] * count + self.starts],
+            events=places[part // thresholds * count + rows].astype(np.int32),
+            is_true_positive=hits.ravel()[flat],
+            ranks=self.ranks[rows].astype(np.int32),
+            event_starts=np.searchsorted(flat, firsts),
+        )
 
     def scored_classes(self) -> tuple[IntArray, MatchResult]:
         """Return the labels of the classes with a box to find, and the result of these classes alone.
@@ -102,6 +113,8 @@ class MatchGroups:
     rows: IntArray  # (D,) rows of the detection table, by group and descending score, up to the limit of each group
     ranks: IntArray  # (D,) rank of each in its group, from 0
     boxes: IntArray  # (G,) rows of the truth table, by group
+    detection_xywh: Float64Array  # (D, 4) in the order of `rows`
+    box_xywh: Float64Array  # (G, 4) in the order of `boxes`
     starts: IntArray  # (P + 1,) where the detections of each group start
     box_starts: IntArray  # (P + 1,)
     ranked: IntArray  # (D,) indices into `rows`, by class and descending score
@@ -160,6 +173,8 @@ def group_detections(
         rows=rows,
         ranks=ranks,
         boxes=boxes,
+        detection_xywh=to_xywh(detections.boxes[rows]),
+        box_xywh=to_xywh(truth.boxes[boxes]),
         starts=_starts(keys[rows], groups),
         box_starts=_starts(truth_keys[boxes], groups),
         ranked=np.lexsort((-detections.scores[rows], labels)),  # stable: equal scores go by image
@@ -177,9 +192,9 @@ def match_groups(groups: MatchGroups, slices: Sequence[Slice]) -> MatchResult:
     places = np.empty(len(rows), np.int64)
     places[groups.ranked] = np.arange(len(rows))
     match(
-        to_xywh(detections.boxes[rows]),
+        groups.detection_xywh,
         groups.starts,
-        to_xywh(truth.boxes[boxes]),
+        groups.box_xywh,
         groups.box_starts,
         truth.crowd[boxes],
         ~countable_boxes[:, boxes],

@@ -73,15 +73,9 @@ def _accumulate(
         )
     cells = (match_result.classes, *match_result.states.shape[:2])
     found = PrecisionRecall(np.empty(cells), np.empty((*cells, len(limits))), np.empty((*cells, points)))
-    index = match_result.accumulation_index
     accumulate(
-        index.counted,
-        index.detection_indices,
-        index.is_true_positive,
-        index.starts,
-        match_result.starts,
-        match_result.ranks,
-        weights[match_result.images].astype(np.int64),
+        *vars(match_result.accumulation_index).values(),
+        weights.astype(np.int64),
         count_boxes(match_result, weights),
         np.asarray(limits),
         np.asarray(RECALLS),
