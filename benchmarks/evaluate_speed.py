@@ -94,7 +94,7 @@ def seconds_of(task: str, folder: Path) -> tuple[float, float]:
     outcomes = match_targets(targets, found, truth.categories, 100) if task == "resamples" else empty
     start, used = time.perf_counter(), time.process_time()
     if task == "validation":
-        evaluate(targets, found, truth.categories, fast=True)
+        evaluate(targets, found, truth.categories)
     else:
         bootstrap(outcomes, (1, 10, 100), RESAMPLES, threads=2)
     return time.perf_counter() - start, time.process_time() - used

@@ -259,6 +259,18 @@ def test_the_console_command(capsys: pytest.CaptureFixture[str], arguments: list
     [
         (InputError("a\nb\x1b"), 2, "error: a\\nb\\x1b\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (MemoryError(), 2, "error: memory ran out; end other programs, or give fewer or smaller files\n"),
+        (
+            MemoryError("Unable to allocate 7.45 GiB\nfor an array"),
+            2,
+            "error: memory ran out (Unable to allocate 7.45 GiB); end other programs, or give fewer or smaller files\n",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+            2,
+            "error: memory ran out ([enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 "
+            "bytes); end other programs, or give fewer or smaller files\n",
+        ),
     ],
 )
 def test_what_a_command_makes_of_an_error(

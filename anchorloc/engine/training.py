@@ -246,7 +246,7 @@ class Training:
             names = image_names(self.val, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
         found = in_image_order(self.validation_batches, [result.detections for result in results])
-        evaluation = score_detections(found, self.val, self.config, fast=True)
+        evaluation = score_detections(found, self.val, self.config)
         if self.config.task == "detection":  # localization always shows the top box
             self.saver.threshold = best_f1_threshold(evaluation.operating_point, len(self.val), self.clock.step)
         summary = evaluation.summary

@@ -11,7 +11,7 @@ import numpy as np
 
 from anchorloc.metrics.evidence import too_few_of_each
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
-from anchorloc.metrics.weighted_ap import PrecisionRecall, weighted_curves
+from anchorloc.metrics.weighted_ap import WeightedScores, weighted_scores
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
@@ -60,19 +60,28 @@ def bootstrap(
         limits: as `max_detections` of `evaluate`.
     """
 
+    class_count = match_result.classes
+    labels, match_result = match_result.scored_classes()
+
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
-        curves = weighted_curves(match_result, weights, limits)
-        return np.array(list(coco_numbers(curves, limits).values())), known_mean(curves.ap[:, 0], 1)
+        scores = weighted_scores(match_result, weights, limits)
+        return np.array(list(coco_numbers(scores, limits).values())), known_mean(scores.ap[:, 0], 1)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         count = match_result.image_count
         drawn = list(pool.map(numbers, image_weights(count, resamples, seed)))
-    whole = weighted_curves(match_result, limits=limits)
+    whole = weighted_scores(match_result, limits=limits)
     named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
-    classes = np.array([row for _, row in drawn]).reshape(len(drawn), match_result.classes)
+    classes = np.array([row for _, row in drawn]).reshape(len(drawn), len(labels))
     few, few_of_class = _too_few(match_result)
+    intervals = {
+        label: None if lacking else basic_interval(value, column)
+        for label, value, column, lacking in zip(
+            labels.tolist(), means.tolist(), classes.T, few_of_class.tolist(), strict=True
+        )
+    }
     return Bootstrap(
         resamples,
         seed,
@@ -80,10 +89,7 @@ def bootstrap(
             name: None if few[SIZE_SLICES.get(name[-1], 0)] else basic_interval(value, column)
             for (name, value), column in zip(named.items(), summary.T, strict=True)
         },
-        tuple(
-            None if lacking else basic_interval(value, column)
-            for value, column, lacking in zip(means.tolist(), classes.T, few_of_class.tolist(), strict=True)
-        ),
+        tuple(map(intervals.get, range(class_count))),
     )
 
 
@@ -103,15 +109,15 @@ def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) 
         yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
-def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, float]:
-    """Return COCO's numbers from curves in the slices of `coco_slices`, NaN where no box is to find."""
-    ap, last = curves.ap, curves.recall[..., -1]
+def coco_numbers(scores: WeightedScores, limits: Sequence[int]) -> dict[str, float]:
+    """Return COCO's numbers from scores in the slices of `coco_slices`, NaN where no box is to find."""
+    ap, last = scores.ap, scores.recall[..., -1]
     values = {
         "AP": ap[:, 0],
         "AP50": ap[:, 0, IOU_THRESHOLDS.index(0.5)],
         "AP75": ap[:, 0, IOU_THRESHOLDS.index(0.75)],
         **{f"AP{letter}": ap[:, place] for letter, place in SIZE_SLICES.items()},
-        **{f"AR{limit}": curves.recall[:, 0, :, place] for place, limit in enumerate(limits)},
+        **{f"AR{limit}": scores.recall[:, 0, :, place] for place, limit in enumerate(limits)},
         **{f"AR{letter}": last[:, place] for letter, place in SIZE_SLICES.items()},
     }
     return {name: float(known_mean(value)) for name, value in values.items()}

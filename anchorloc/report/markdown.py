@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
-from anchorloc.metrics import Evaluation, Localization
+from anchorloc.metrics import ClassMetrics, Localization
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis import captions
-from anchorloc.report.captions import AP_MEANING, FEW, boxes_text, operating_sentence, size_line
+from anchorloc.report.captions import (
+    AP_MEANING,
+    FEW,
+    boxes_text,
+    hidden_sentence,
+    operating_sentence,
+    shown_classes,
+    size_line,
+)
 from anchorloc.report.judgment import Judgment
 from anchorloc.report.localization import localization_rows
 from anchorloc.text import markdown_table, shorten, signed, three_decimals
@@ -17,7 +25,7 @@ def render_markdown(judgment: Judgment) -> str:
     """Return the scores, classes, warnings and facts as GitHub-flavored Markdown."""
     evaluation, analysis, facts = judgment.evaluation, judgment.analysis, judgment.facts
     limit = evaluation.summary.max_detections[-1]
-    numbers = evaluation.summary.named()
+    numbers, shown = evaluation.summary.named(), shown_classes(evaluation.classes)
     parts = [
         f"# {escape(judgment.title)}",
         escape(judgment.heading),
@@ -30,8 +38,10 @@ def render_markdown(judgment: Judgment) -> str:
         *([] if analysis is None else _analysis(analysis)),
         "## Classes",
         markdown_table(
-            ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)
+            ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"],
+            [_class_row(evaluation.classes[label]) for label in shown],
         ),
+        hidden_sentence(len(evaluation.classes) - len(shown)) or "",
         f"{FEW}." if any(metrics.few for metrics in evaluation.classes) else "",
     ]
     if facts:
@@ -53,14 +63,11 @@ def _one_box(found: Localization) -> list[str]:
     return ["## One box per image", markdown_table(["number", "meaning", ""], rows, 2)]
 
 
-def _classes(evaluation: Evaluation) -> list[list[str]]:
+def _class_row(metrics: ClassMetrics) -> list[str]:
     return [
-        [
-            escape(shorten(metrics.category.shown_name)),
-            *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
-            *(str(metrics.images), boxes_text(metrics), str(metrics.detections)),
-        ]
-        for metrics in evaluation.classes
+        escape(shorten(metrics.category.shown_name)),
+        *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
+        *(str(metrics.images), boxes_text(metrics), str(metrics.detections)),
     ]
 
 

@@ -8,7 +8,16 @@ from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
-from anchorloc.report.captions import CLASS_NUMBERS, FEW, boxes_text, operating_sentence, score_captions, size_line
+from anchorloc.report.captions import (
+    CLASS_NUMBERS,
+    FEW,
+    boxes_text,
+    hidden_sentence,
+    operating_sentence,
+    score_captions,
+    shown_classes,
+    size_line,
+)
 from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.judgment import Judgment
@@ -22,6 +31,7 @@ def render_page(judgment: Judgment) -> str:
     point = evaluation.operating_point
     threshold = None if point is None else point.threshold
     categories = [metrics.category for metrics in evaluation.classes]
+    shown = shown_classes(evaluation.classes)
     drawn = [draw_picture(picture, categories, threshold) for picture in judgment.pictures]
     return render(
         "report/page.html",
@@ -36,7 +46,8 @@ def render_page(judgment: Judgment) -> str:
         localization=[] if judgment.localization is None else localization_rows(judgment.localization),
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
-        classes=evaluation.classes,
+        classes=[(label, evaluation.classes[label]) for label in shown],
+        hidden=hidden_sentence(len(evaluation.classes) - len(shown)),
         class_numbers=CLASS_NUMBERS,
         few=FEW if any(metrics.few for metrics in evaluation.classes) else "",
         boxes_text=boxes_text,
