@@ -164,6 +164,48 @@ def fraction(text: str) -> float:
     return value
 
 
+def fractions(text: str) -> list[float]:
+    """Read an option that is a list of numbers above 0 and at most 1, separated by commas."""
+    return [positive_fraction(part) for part in text.split(",")]
+
+
+def add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `anchorloc evaluate` on what counts."""
+    counting = parser.add_argument_group("what counts; the report names each choice")
+    counting.add_argument("--class-agnostic", action="store_true", help="count all classes as one")
+    counting.add_argument(
+        "--subset",
+        metavar="WHICH",
+        help="score only the images that a file lists by file name or id, one a line; or START:STOP or START:STOP:STEP "
+        "of all images, as in Python",
+    )
+    counting.add_argument(
+        "--iou-thresholds",
+        type=fractions,
+        metavar="A,B,...",
+        help="IoU thresholds that AP and AR are means over (default: 0.50 to 0.95 in steps of 0.05)",
+    )
+    counting.add_argument(
+        "--size-borders",
+        type=positive_float,
+        nargs=2,
+        metavar=("A", "B"),
+        help="square roots of the areas between small, medium and large boxes, in px (default: 32 96)",
+    )
+    grouping = counting.add_mutually_exclusive_group()
+    grouping.add_argument(
+        "--group-by",
+        metavar="KEY",
+        help="draw images together for the intervals, such as the frames of a video, if their entries in the COCO file "
+        "have the same value of KEY",
+    )
+    grouping.add_argument(
+        "--group-by-name",
+        metavar="REGEX",
+        help="draw images together if the capture group of REGEX matches the same text of file_name",
+    )
+
+
 def _as_float(text: str) -> float:
     try:
         return float(text)

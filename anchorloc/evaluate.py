@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from anchorloc.cli import (
+    add_scoring_options,
     command_parser,
     non_negative_int,
     positive_fraction,
@@ -37,7 +38,7 @@ from anchorloc.text import printable
 
 if TYPE_CHECKING:
     from anchorloc.data import ImageSettings, Split
-    from anchorloc.metrics import Scorer
+    from anchorloc.metrics import Protocol, Scorer
     from anchorloc.report import Judgment
 
 __all__ = ["ReportFolder", "ReportPage", "run"]
@@ -60,6 +61,12 @@ def run(
     seed: int = 0,
     precision: float | None = None,
     scorer: Scorer = "anchorloc",
+    class_agnostic: bool = False,
+    subset: str | os.PathLike[str] | None = None,
+    iou_thresholds: Sequence[float] | None = None,
+    size_borders: tuple[float, float] | None = None,
+    group_by: str | None = None,
+    group_by_name: str | None = None,
     verbose: bool = False,
 ) -> ReportFolder:
     """Score a trained model, or the `detections` of any tool, as `anchorloc evaluate` does, and write the report.
@@ -77,6 +84,12 @@ def run(
         seed: random seed of the resamples.
         precision: recommend the lowest score threshold that reaches it, in place of the threshold of best F1.
         scorer: "anchorloc", or "pycocotools" itself, which gives the same numbers in many times the time.
+        class_agnostic: count all classes as one.
+        subset: a file that lists images by name or id, or a slice such as "0:100"; all images by default.
+        iou_thresholds: what AP and AR are means over, 0.50 to 0.95 in steps of 0.05 by default.
+        size_borders: square roots of the areas between small, medium and large boxes, 32 and 96 px by default.
+        group_by: draw images together, for the intervals, that have one value of this key of the COCO file.
+        group_by_name: draw images together whose file names have the same text in the group of this pattern.
         verbose: print what the command prints.
 
     Raises:
@@ -86,6 +99,8 @@ def run(
         raise InputError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     if scorer not in SCORERS:
         raise InputError(f"scorer must be one of {', '.join(SCORERS)}, got {scorer!r}")
+    if group_by is not None and group_by_name is not None:
+        raise InputError("group_by and group_by_name both form groups; give one of them")
     arguments = argparse.Namespace(
         checkpoint=_path(checkpoint),
         overrides=overrides,
@@ -98,6 +113,11 @@ def run(
         seed=_checked("seed", non_negative_int, seed),
         precision=_checked("precision", positive_fraction, precision),
         scorer=scorer,
+        class_agnostic=class_agnostic,
+        subset=None if subset is None else os.fspath(subset),
+        protocol=_protocol(iou_thresholds, size_borders),
+        group_by=group_by,
+        group_by_name=group_by_name,
     )
     with new_folder(_path(out), "evaluate") as folder:
         _check(arguments, verbose)
@@ -138,6 +158,21 @@ def _checked(name: str, read: Callable[[str], Number], value: Number | None) -> 
         raise InputError(f"{name}: {error}") from None
 
 
+def _protocol(ious: Sequence[float] | None, borders: tuple[float, float] | None) -> Protocol:
+    """Return the thresholds and borders of the options.
+
+    Raises:
+        InputError: they are not ascending, or out of range.
+    """
+    from anchorloc.metrics.protocol import COCO, Protocol  # --help does not wait for it
+
+    try:
+        low, high = borders or COCO.size_borders
+        return Protocol(tuple(map(float, ious or COCO.ious)), (float(low), float(high)))
+    except ValueError as error:
+        raise InputError(f"{error}; correct --iou-thresholds or --size-borders") from None
+
+
 def _check(arguments: argparse.Namespace, verbose: bool) -> None:
     """Refuse options that contradict each other and files that are missing, before the work."""
     files = (arguments.detections, arguments.annotations)
@@ -150,6 +185,8 @@ def _check(arguments: argparse.Namespace, verbose: bool) -> None:
     elif arguments.checkpoint is not None:
         if any(files) or arguments.images:
             raise InputError("give a checkpoint, or --detections with --annotations, not both")
+        if arguments.group_by is not None:
+            raise InputError("--group-by needs --annotations with a COCO file; for a checkpoint give --group-by-name")
         if arguments.max_detections is not None:
             raise InputError("--max-detections needs --detections; for a checkpoint set decode.max_detections=N")
         from anchorloc.engine.state.run_folder import find_checkpoint  # --help does not wait for these
@@ -177,25 +214,28 @@ def _reading(arguments: argparse.Namespace) -> ImageSettings:
 
 def _judge(arguments: argparse.Namespace) -> Judgment:
     from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
+    from anchorloc.engine.scoring import Scoring
     from anchorloc.metrics.analysis import AnalysisOptions
 
+    chosen = ("class_agnostic", "subset", "group_by", "group_by_name", "protocol", "scorer")
+    scoring = Scoring(**{name: getattr(arguments, name) for name in chosen})
     resamples = RESAMPLES if arguments.resamples is None else arguments.resamples
     options = AnalysisOptions(arguments.precision, resamples=resamples, seed=arguments.seed, threads=THREADS)
     if arguments.detections is not None:
         limit = arguments.max_detections or 100
         truth = arguments.annotations
-        reading, scorer = _reading(arguments), arguments.scorer
-        return judge_files(arguments.detections, truth, arguments.images, limit, options, reading, scorer)
+        reading = _reading(arguments)
+        return judge_files(arguments.detections, truth, arguments.images, limit, options, reading, scoring)
     given = arguments.checkpoint, arguments.overrides, options
     split: Split = arguments.split or "val"
     if arguments.checkpoint.suffix == ".onnx":
         from anchorloc.engine.judge_model import judge_onnx
 
-        return judge_onnx(*given, split, arguments.scorer)
+        return judge_onnx(*given, split, scoring)
     import_torch()
     from anchorloc.engine.evaluation import judge_checkpoint
 
-    return judge_checkpoint(*given, split, arguments.scorer)
+    return judge_checkpoint(*given, split, scoring)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -243,6 +283,7 @@ def _parser() -> argparse.ArgumentParser:
         default="anchorloc",
         help="what computes COCO's numbers; tests hold the two equal, pycocotools is slower (default: anchorloc)",
     )
+    add_scoring_options(parser)
     return parser
 
 

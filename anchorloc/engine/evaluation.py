@@ -12,12 +12,13 @@ from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import Loaded, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
 from anchorloc.engine.judge_model import CHECKPOINT_AND_DATA, Found, columns, judge_split, score_detections
+from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model
 from anchorloc.engine.validation import merge_shards
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, Scorer
+from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.report import Judgment
 from anchorloc.structures import Detections, Size
@@ -28,7 +29,7 @@ def judge_checkpoint(
     overrides: Sequence[str] = (),
     options: AnalysisOptions | None = None,
     split: Split = "val",
-    scorer: Scorer = "anchorloc",
+    scoring: Scoring = DEFAULT_SCORING,
 ) -> Judgment:
     """Judge a trained model on a split of the data of its config, which `overrides` may change.
 
@@ -37,7 +38,7 @@ def judge_checkpoint(
     """
     model = load_model(checkpoint, overrides)
     detect_images = partial(_detect, model)
-    return judge_split(model, detect_images, checkpoint, overrides, options or AnalysisOptions(), split, scorer)
+    return judge_split(model, detect_images, checkpoint, overrides, options or AnalysisOptions(), split, scoring)
 
 
 def evaluate_model(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:

@@ -13,6 +13,7 @@ from anchorloc import __version__
 from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.result_warnings import result_warnings
+from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Scorer, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
@@ -31,11 +32,9 @@ def judge_files(
     max_detections: int = 100,
     options: AnalysisOptions | None = None,
     reading: ImageSettings = DEFAULT_SETTINGS,
-    scorer: Scorer = "anchorloc",
+    scoring: Scoring = DEFAULT_SCORING,
 ) -> Judgment:
     """Judge a file of COCO results; with a folder of `images`, the report shows some, read by `reading`.
-
-    `scorer` computes COCO's numbers; see `metrics.evaluate`.
 
     Raises:
         InputError: a file breaks the data policy, or the folder is missing.
@@ -43,20 +42,34 @@ def judge_files(
     truth = read_truth(annotations)
     notes: list[str] = []
     found = read_results(detections, truth, notes)
-    targets = [truth.target(index) for index in range(len(truth))]
+    notes += result_warnings(found, truth)
+    indices = scoring.indices(truth)
+    scored, found = (
+        scoring.annotations(truth, indices),
+        scoring.detections([found[index] for index in indices.tolist()]),
+    )
+    targets = [scored.target(index) for index in range(len(scored))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
-    evaluation = evaluate(targets, found, truth.categories, limits, scorer=scorer)
+    evaluation = evaluate(targets, found, scored.categories, limits, scorer=scoring.scorer, protocol=scoring.protocol)
+    groups = scoring.groups(annotations, truth, indices)
+    options = replace(options or AnalysisOptions(), protocol=scoring.protocol, groups=groups)
     source = None
     if images is not None:
         if not images.is_dir():
             raise InputError(f"the image folder {images} does not exist; correct --images")
-        source = CocoSource(**vars(truth), folder=images, reading=reading)
-    judgment = judge_detections(truth, found, evaluation, options or AnalysisOptions(), source)
+        source = scoring.source(CocoSource(**vars(truth), folder=images, reading=reading), indices)
+    judgment = judge_detections(scored, found, evaluation, options, source)
     return replace(
         judgment,
         title=f"{detections.stem} on {annotations.stem}",
-        facts={"detections": detections, "annotations": annotations, "scorer": scorer_version(scorer)},
-        warnings=[*truth.warnings, *notes, *result_warnings(found, truth), *judgment.warnings],
+        facts={
+            "detections": detections,
+            "annotations": annotations,
+            **scoring.facts(evaluation, groups),
+            "scorer": scorer_version(scoring.scorer),
+        },
+        scoring=scoring.described(evaluation, groups),
+        warnings=[*truth.warnings, *notes, *judgment.warnings],
     )
 
 

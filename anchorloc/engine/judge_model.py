@@ -12,10 +12,12 @@ import numpy as np
 from anchorloc.config import Config
 from anchorloc.data import Source, Split, Subset, match_categories, refuse_other_counts
 from anchorloc.data.class_names import Sides
+from anchorloc.data.one_class import OneClass
 from anchorloc.engine.judge import judge_detections, scorer_version
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
+from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, Localization, Scorer, evaluate, localize
+from anchorloc.metrics import Evaluation, Localization, evaluate, localize
 from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
 from anchorloc.report import Judgment
 from anchorloc.report.localization import localization_warning
@@ -40,7 +42,7 @@ def judge_split(
     overrides: Sequence[str],
     options: AnalysisOptions,
     split: Split,
-    scorer: Scorer,
+    scoring: Scoring,
 ) -> Judgment:
     """Judge a model on a split of the data of its config.
 
@@ -53,7 +55,7 @@ def judge_split(
         overrides: the changes to its config.
         options: what to analyze.
         split: the split.
-        scorer: computes COCO's numbers; see `metrics.evaluate`.
+        scoring: what counts, and how.
 
     Raises:
         InputError: the data cannot be used.
@@ -61,6 +63,8 @@ def judge_split(
     source: Source = match_categories(model.config.data.open(split), model.categories, *CHECKPOINT_AND_DATA)
     refuse_other_counts(model.config.task == "localization", source, split)
     warnings, refused = list[str](), list[InputError]()
+    if scoring.subset is not None:
+        source = Subset(source, scoring.indices(source))
     try:
         warnings += source.check_images()
     except InputError as error:
@@ -72,7 +76,7 @@ def judge_split(
     if unreadable:
         warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image', 'unreadable images')}")
         source = Subset(source, np.array(list(found), np.int64))
-    judgment = judge(model, source, columns(found), options, str(path), scorer=scorer)
+    judgment = judge(model, source, columns(found), options, str(path), scoring=scoring)
     return replace(
         judgment,
         title=f"{path}: {'validation' if split == 'val' else split}",
@@ -87,7 +91,7 @@ def judge_onnx(
     overrides: Sequence[str] = (),
     options: AnalysisOptions | None = None,
     split: Split = "val",
-    scorer: Scorer = "anchorloc",
+    scoring: Scoring = DEFAULT_SCORING,
 ) -> Judgment:
     """Judge an exported model on a split of the data of its config, which `overrides` may change.
 
@@ -110,7 +114,7 @@ def judge_onnx(
             found[index] = model.config.decoder.select_best(candidates), size
         return found, errors
 
-    return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split, scorer)
+    return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split, scoring)
 
 
 def _scored_on(path: Path, overrides: Sequence[str], split: Split) -> str:
@@ -128,29 +132,35 @@ def judge(
     options: AnalysisOptions,
     name: str,
     max_analyzed: int | None = None,
-    scorer: Scorer = "anchorloc",
+    scoring: Scoring = DEFAULT_SCORING,
 ) -> Judgment:
     """Score and analyze what `detect` found; warnings call the model `name`, and `judge_detections` has the rest."""
-    detections, padded = found
-    evaluation = score_detections(detections, source, model.config, scorer)
-    options = replace(options, anchor_usage=anchor_usage(model.config, detections, padded))
+    detections, padded = scoring.detections(found[0]), found[1]
+    images = np.arange(len(source))
+    groups = scoring.groups(Path(name), source, images)
+    source = OneClass(source, images) if scoring.class_agnostic else source
+    evaluation = score_detections(detections, source, model.config, scoring)
+    usage = anchor_usage(model.config, detections, padded)
+    options = replace(options, anchor_usage=usage, protocol=scoring.protocol, groups=groups)
     judgment = judge_detections(source, detections, evaluation, options, source, max_analyzed)
     localization = localization_of(model.config, detections, source)
     warning = localization and localization_warning(localization, name)
     return replace(
         judgment,
         localization=localization,
-        facts={**model.facts(), "scorer": scorer_version(scorer)},
+        facts={**model.facts(), **scoring.facts(evaluation, groups), "scorer": scorer_version(scoring.scorer)},
+        scoring=scoring.described(evaluation, groups),
         warnings=[*judgment.warnings, *([warning] if warning else [])],
     )
 
 
 def score_detections(
-    detections: Sequence[Detections], source: Source, config: Config, scorer: Scorer = "anchorloc"
+    detections: Sequence[Detections], source: Source, config: Config, scoring: Scoring = DEFAULT_SCORING
 ) -> Evaluation:
-    """Score the detections of all images of `source`; for `scorer` see `metrics.evaluate`."""
+    """Score the detections of all images of `source`."""
     targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, config.scored_detections, scorer=scorer)
+    limits, protocol = config.scored_detections, scoring.protocol
+    return evaluate(targets, detections, source.categories, limits, scorer=scoring.scorer, protocol=protocol)
 
 
 def localization_of(config: Config, detections: Sequence[Detections], source: Source) -> Localization | None:

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from anchorloc.metrics.evidence import too_few_of_each
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
+from anchorloc.metrics.matching import AREAS, MatchResult
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.weighted_ap import WeightedScores, weighted_scores
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
@@ -47,6 +48,8 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
     threads: int = 1,
+    protocol: Protocol = COCO,
+    groups: IntArray | None = None,
 ) -> Bootstrap:
     """Resample the images with replacement and return an interval of every number.
 
@@ -58,6 +61,12 @@ def bootstrap(
     Args:
         match_result: with the slices of `coco_slices`.
         limits: as `max_detections` of `evaluate`.
+        resamples: how many.
+        seed: of the draws.
+        threads: that share the resamples.
+        protocol: whose IoU thresholds the match has, and whose slices.
+        groups: (N,) the number of each image's group, from 0 without gaps; groups are drawn as a whole. Without them
+            each image is one.
     """
 
     class_count = match_result.classes
@@ -65,17 +74,18 @@ def bootstrap(
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         scores = weighted_scores(match_result, weights, limits)
-        return np.array(list(coco_numbers(scores, limits).values())), known_mean(scores.ap[:, 0], 1)
+        return np.array(list(coco_numbers(scores, limits, protocol).values())), known_mean(scores.ap[:, 0], 1)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        count = match_result.image_count
-        drawn = list(pool.map(numbers, image_weights(count, resamples, seed)))
+        units = np.arange(match_result.image_count) if groups is None else groups
+        weights = image_weights(int(units.max(initial=-1)) + 1, resamples, seed)
+        drawn = list(pool.map(numbers, (drawn_units[units] for drawn_units in weights)))
     whole = weighted_scores(match_result, limits=limits)
-    named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
+    named, means = coco_numbers(whole, limits, protocol), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), len(labels))
-    few, few_of_class = _too_few(match_result)
+    few, few_of_class = _too_few(match_result, units)
     intervals = {
         label: None if lacking else basic_interval(value, column)
         for label, value, column, lacking in zip(
@@ -93,9 +103,9 @@ def bootstrap(
     )
 
 
-def _too_few(match_result: MatchResult) -> tuple[BoolArray, BoolArray]:
-    """Return which slices (S,) and which classes (C,) have too few boxes or images for an interval."""
-    images, labels = match_result.truth_images, match_result.truth_labels
+def _too_few(match_result: MatchResult, units: IntArray) -> tuple[BoolArray, BoolArray]:
+    """Return which slices (S,) and which classes (C,) have too few boxes or `units` (N,) of images for an interval."""
+    images, labels = units[match_result.truth_images], match_result.truth_labels
     none = np.zeros(len(images), np.int64)
     slices = [too_few_of_each(images[mine], none[mine], 1)[0] for mine in match_result.countable_boxes]
     mine = match_result.countable_boxes[0]
@@ -109,13 +119,21 @@ def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) 
         yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
-def coco_numbers(scores: WeightedScores, limits: Sequence[int]) -> dict[str, float]:
-    """Return COCO's numbers from scores in the slices of `coco_slices`, NaN where no box is to find."""
+def coco_numbers(scores: WeightedScores, limits: Sequence[int], protocol: Protocol = COCO) -> dict[str, float]:
+    """Return COCO's numbers from scores in the slices of `coco_slices`, NaN where no box is to find.
+
+    AP50 and AP75 are NaN where the protocol, at whose IoU thresholds the scores are, lacks their threshold.
+    """
     ap, last = scores.ap, scores.recall[..., -1]
+
+    def at(iou: float) -> Float64Array:
+        place = protocol.place(iou)
+        return np.full(len(ap), -1.0) if place is None else ap[:, 0, place]
+
     values = {
         "AP": ap[:, 0],
-        "AP50": ap[:, 0, IOU_THRESHOLDS.index(0.5)],
-        "AP75": ap[:, 0, IOU_THRESHOLDS.index(0.75)],
+        "AP50": at(0.5),
+        "AP75": at(0.75),
         **{f"AP{letter}": ap[:, place] for letter, place in SIZE_SLICES.items()},
         **{f"AR{limit}": scores.recall[:, 0, :, place] for place, limit in enumerate(limits)},
         **{f"AR{letter}": last[:, place] for letter, place in SIZE_SLICES.items()},

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
 from anchorloc.metrics.evidence import too_few
-from anchorloc.metrics.matching import IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
+from anchorloc.metrics.matching import MatchResult, coco_slices, match_detections
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
 from anchorloc.metrics.weighted_ap import fast_score
@@ -55,6 +56,7 @@ class Evaluation:
         repr=False
     )  # per image (N,): row of the matched box at IoU 0.5; -1 none, -2 ignored
     scores: Scores = field(repr=False)
+    protocol: Protocol = COCO
 
     @property
     def boxes(self) -> int:
@@ -89,6 +91,7 @@ def evaluate(
     max_detections: Sequence[int] = (1, 10, 100),
     by_size: bool = True,
     scorer: Scorer = "anchorloc",
+    protocol: Protocol = COCO,
 ) -> Evaluation:
     """Score detections by COCO's protocol for boxes.
 
@@ -100,6 +103,7 @@ def evaluate(
         by_size: score small, medium and large boxes too, which takes most of the time.
         scorer: our twin of pycocotools, which is equal to the bit, or pycocotools itself, which takes many times as
             long.
+        protocol: the IoU thresholds that AP and AR are means over, and the borders of sizes.
 
     Raises:
         InputError: a detection is not finite.
@@ -108,16 +112,21 @@ def evaluate(
     _check(targets, detections, max_detections)
     truth = truth_table(targets, len(categories))
     found = detection_table(detections, len(categories))
-    scores = _scorer(scorer)(truth, found, image_order(detections), len(categories), max_detections, by_size)
+    order = image_order(detections)
+    scores = _scorer(scorer)(truth, found, order, len(categories), max_detections, by_size, protocol)
+    if protocol.scored != list(range(len(protocol.matched_ious))):
+        kept = protocol.scored
+        scores = replace(scores, precision=scores.precision[kept], recall=scores.recall[kept])
     return Evaluation(
-        summary=summarize(scores, max_detections),
-        classes=tuple(_class_metrics(categories, truth, found, scores)),
+        summary=summarize(scores, max_detections, protocol),
+        classes=tuple(_class_metrics(categories, truth, found, scores, protocol)),
         images=len(targets),
         empty_images=sum(len(target) == 0 for target in targets),
         over_max_detections=_over_max_detections(found, len(categories), max_detections[-1]),
         operating_point=_operating_point(truth, found, scores),
         matched=_matched(truth, found, scores, len(targets)),
         scores=scores,
+        protocol=protocol,
     )
 
 
@@ -159,9 +168,9 @@ def image_order(detections: Sequence[Detections]) -> list[int]:
 
 
 def _class_metrics(
-    categories: Sequence[Category], truth: TruthTable, found: DetectionTable, scores: Scores
+    categories: Sequence[Category], truth: TruthTable, found: DetectionTable, scores: Scores, protocol: Protocol
 ) -> Iterator[ClassMetrics]:
-    classes = len(categories)
+    classes, loose, tight = len(categories), protocol.place(0.5), protocol.place(0.75)
     crowds = np.bincount(truth.labels[truth.crowd], minlength=classes).tolist()
     boxes = np.bincount(truth.labels[~truth.crowd], minlength=classes).tolist()
     annotated = np.unique(np.stack([truth.labels, truth.images]), axis=1)[0]  # the label of each (class, image) pair
@@ -172,8 +181,8 @@ def _class_metrics(
         yield ClassMetrics(
             category=category,
             ap=mean_of_known(precision),
-            ap50=mean_of_known(precision[IOU_THRESHOLDS.index(0.5)]),
-            ap75=mean_of_known(precision[IOU_THRESHOLDS.index(0.75)]),
+            ap50=None if loose is None else mean_of_known(precision[loose]),
+            ap75=None if tight is None else mean_of_known(precision[tight]),
             ar=mean_of_known(scores.recall[:, label, 0, -1]),
             images=images[label],
             boxes=boxes[label],

@@ -14,11 +14,10 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE, Int8Array, Int32Array, match
+from anchorloc.metrics.protocol import COCO, IOU_THRESHOLDS, Protocol
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
-IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
 AREAS: Final = ("all", "small", "medium", "large")  # split at 32² and 96² square pixels, both ends inclusive
-AREA_RANGES: Final = ((0.0, 1e10), (0.0, 32.0**2), (32.0**2, 96.0**2), (96.0**2, 1e10))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +121,15 @@ class MatchGroups:
     image_count: int  # N
 
 
-def coco_slices(truth: TruthTable, detections: DetectionTable, by_size: bool = True) -> tuple[Slice, ...]:
+def coco_slices(
+    truth: TruthTable, detections: DetectionTable, by_size: bool = True, protocol: Protocol = COCO
+) -> tuple[Slice, ...]:
     """Return AREAS as slices; only the first, "all", without `by_size`."""
     sides = to_xywh(detections.boxes)[:, 2:]
     area = sides[:, 0] * sides[:, 1]
     return tuple(
         Slice(name, (truth.area >= low) & (truth.area <= high), (area >= low) & (area <= high))
-        for name, (low, high) in zip(AREAS[: None if by_size else 1], AREA_RANGES, strict=False)
+        for name, (low, high) in zip(AREAS[: None if by_size else 1], protocol.area_ranges, strict=False)
     )
 
 
@@ -139,9 +140,10 @@ def match_detections(
     classes: int,
     limit: int,
     slices: Sequence[Slice],
+    thresholds: Sequence[float] = IOU_THRESHOLDS,
 ) -> MatchResult:
     """Match by COCO's protocol; arguments as for `group_detections` and `match_groups`."""
-    return match_groups(group_detections(truth, detections, image_order, classes, limit), slices)
+    return match_groups(group_detections(truth, detections, image_order, classes, limit), slices, thresholds)
 
 
 def group_detections(
@@ -183,11 +185,13 @@ def group_detections(
     )
 
 
-def match_groups(groups: MatchGroups, slices: Sequence[Slice]) -> MatchResult:
-    """Match the detections of each group to its boxes, in every slice and at each of IOU_THRESHOLDS."""
+def match_groups(
+    groups: MatchGroups, slices: Sequence[Slice], thresholds: Sequence[float] = IOU_THRESHOLDS
+) -> MatchResult:
+    """Match the detections of each group to its boxes, in every slice and at each IoU threshold."""
     truth, detections, rows, boxes = groups.truth, groups.detections, groups.rows, groups.boxes
     countable_boxes = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
-    states = np.empty((len(slices), len(IOU_THRESHOLDS), len(rows)), np.int8)
+    states = np.empty((len(slices), len(thresholds), len(rows)), np.int8)
     matches = np.empty(states.shape[1:], np.int64)
     places = np.empty(len(rows), np.int64)
     places[groups.ranked] = np.arange(len(rows))
@@ -199,7 +203,7 @@ def match_groups(groups: MatchGroups, slices: Sequence[Slice]) -> MatchResult:
         truth.crowd[boxes],
         ~countable_boxes[:, boxes],
         ~_stack([part.detections[rows] for part in slices], len(rows)),
-        np.asarray(IOU_THRESHOLDS),
+        np.asarray(thresholds),
         places,
         boxes,
         states,

@@ -14,7 +14,8 @@ from pycocotools import coco as coco_module
 from pycocotools import cocoeval as cocoeval_module
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, to_xywh
+from anchorloc.metrics.matching import AREAS, to_xywh
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores
 from anchorloc.metrics.weighted_ap import RECALLS
 from anchorloc.structures import BoolArray, IntArray
@@ -27,6 +28,7 @@ def pycocotools_score(
     classes: int,
     max_detections: Sequence[int],
     by_size: bool = True,
+    protocol: Protocol = COCO,
 ) -> Scores:
     """Score by COCO's protocol.
 
@@ -40,7 +42,8 @@ def pycocotools_score(
     """
     image_ids = np.empty(len(image_order), np.int64)
     image_ids[np.asarray(image_order, np.int64)] = np.arange(1, len(image_order) + 1)
-    tables, limits = (len(IOU_THRESHOLDS), len(RECALLS), classes, len(AREAS)), len(max_detections)
+    ious = protocol.matched_ious
+    tables, limits = (len(ious), len(RECALLS), classes, len(AREAS)), len(max_detections)
     precision = np.full(tables, -1.0)
     recall = np.full((tables[0], *tables[2:], limits), -1.0)
     matches, ignored = np.full((tables[0], len(detections.scores)), -1), np.ones(len(detections.scores), np.bool_)
@@ -51,6 +54,8 @@ def pycocotools_score(
             "bbox",
         )
         evaluator.params.maxDets = list(max_detections)
+        evaluator.params.iouThrs = np.asarray(ious)
+        evaluator.params.areaRng = list(map(list, protocol.area_ranges))
         if not by_size:
             evaluator.params.areaRng, evaluator.params.areaRngLbl = evaluator.params.areaRng[:1], ["all"]
         areas = slice(len(evaluator.params.areaRng))
@@ -60,7 +65,7 @@ def pycocotools_score(
             evaluator.accumulate()
             precision[:, :, label, areas] = evaluator.eval["precision"][:, :, 0, :, -1]
             recall[:, label, areas] = evaluator.eval["recall"][:, 0]
-            _read_matches(evaluator.evalImgs, matches, ignored)
+            _read_matches(evaluator.evalImgs, protocol.half_first, matches, ignored)
     return Scores(precision, recall, matches, ignored)
 
 
@@ -117,14 +122,16 @@ def _coco(annotations: list[dict[str, Any]], images: int, classes: int) -> Any:
     return coco
 
 
-def _read_matches(image_results: list[dict[str, Any] | None], matches: IntArray, ignored: BoolArray) -> None:
-    """Write the matches of one class at every IoU threshold, over all sizes."""
+def _read_matches(
+    image_results: list[dict[str, Any] | None], places: list[int], matches: IntArray, ignored: BoolArray
+) -> None:
+    """Write the matches of one class over all sizes, at the IoU thresholds in `places`, the first of which is 0.5."""
     whole = list(map(float, cocoeval_module.Params("bbox").areaRng[0]))
     for result in image_results:
         if result is not None and result["aRng"] == whole:
             rows = np.asarray(result["dtIds"], np.int64) - 1
-            matches[:, rows] = result["dtMatches"].astype(np.int64) - 1
-            ignored[rows] = result["dtIgnore"][0]
+            matches[:, rows] = result["dtMatches"][places].astype(np.int64) - 1
+            ignored[rows] = result["dtIgnore"][places[0]]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ class Scores:
 
     precision: Float64Array  # (T, R, C, 4 areas) at the last of max_detections
     recall: Float64Array  # (T, C, 4 areas, len(max_detections))
-    matches: IntArray  # (T, D) row in the truth table of the box matched at each IoU threshold, or -1
+    matches: IntArray  # (T, D) row in the truth table of the box matched at each IoU, 0.5 first; or -1
     ignored: BoolArray  # (D,) ignored at IoU 0.5: matched to a crowd box, or past max_detections
 
     @property

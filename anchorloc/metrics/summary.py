@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS
+from anchorloc.metrics.matching import AREAS
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores, mean_of_known
 
 
@@ -42,17 +43,20 @@ class CocoSummary:
         }
 
 
-def summarize(scores: Scores, max_detections: Sequence[int]) -> CocoSummary:
+def summarize(scores: Scores, max_detections: Sequence[int], protocol: Protocol = COCO) -> CocoSummary:
     """Return the 12 numbers; AP is at the last of `max_detections`.
 
+    `scores` are at the IoU thresholds of `protocol`. AP50 and AP75 are None where it lacks their threshold.
     `COCOeval.summarize` returns -1 for limits other than (1, 10, 100) (cocoapi#33); for these the two agree to the
     last bit.
     """
     at = {area: index for index, area in enumerate(AREAS)}
 
     def ap(area: str = "all", iou: float | None = None) -> float | None:
-        precision = scores.precision if iou is None else scores.precision[[IOU_THRESHOLDS.index(iou)]]
-        return mean_of_known(precision[..., at[area]])
+        if iou is None:
+            return mean_of_known(scores.precision[..., at[area]])
+        place = protocol.place(iou)
+        return None if place is None else mean_of_known(scores.precision[place][..., at[area]])
 
     def ar(area: str = "all", count: int = -1) -> float | None:
         return mean_of_known(scores.recall[..., at[area], count])

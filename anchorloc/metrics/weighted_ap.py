@@ -13,7 +13,8 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.match_kernels import IGNORED, accumulate
-from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
+from anchorloc.metrics.matching import AREAS, MatchResult, coco_slices, match_detections
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores
 from anchorloc.structures import Float64Array, IntArray
 
@@ -93,15 +94,16 @@ def fast_score(
     classes: int,
     max_detections: Sequence[int],
     by_size: bool = True,
+    protocol: Protocol = COCO,
 ) -> Scores:
     """Return what `pycocotools_score` returns, equal to the bit, in a fraction of the time."""
-    slices = coco_slices(truth, detections, by_size)
-    match_result = match_detections(truth, detections, image_order, classes, max_detections[-1], slices)
+    slices, ious = coco_slices(truth, detections, by_size, protocol), protocol.matched_ious
+    match_result = match_detections(truth, detections, image_order, classes, max_detections[-1], slices, ious)
     curves = weighted_curves(match_result, limits=max_detections)
-    matches = np.full((len(IOU_THRESHOLDS), len(detections.scores)), -1)
+    matches = np.full((len(ious), len(detections.scores)), -1)
     ignored = np.ones(len(detections.scores), np.bool_)
-    matches[:, match_result.rows] = match_result.matches
-    ignored[match_result.rows] = match_result.states[0, 0] == IGNORED
+    matches[:, match_result.rows] = match_result.matches[protocol.half_first]
+    ignored[match_result.rows] = match_result.states[0, protocol.half_first[0]] == IGNORED
     return Scores(
         precision=_all_areas(curves.precision).transpose(2, 3, 0, 1),
         recall=_all_areas(curves.recall).transpose(2, 0, 1, 3),

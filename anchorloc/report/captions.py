@@ -7,18 +7,10 @@ from typing import Final
 
 from anchorloc.metrics import ClassMetrics, Evaluation
 from anchorloc.metrics.evidence import MIN_BOXES, MIN_IMAGES
-from anchorloc.text import counted
+from anchorloc.metrics.protocol import COCO, Protocol
+from anchorloc.text import counted, first_few
 
 AP_MEANING: Final = "AP: mean over classes, IoU 0.50 to 0.95 and 101 recall points"
-CLASS_NUMBERS: Final = {
-    "AP": "AP of the class: mean over IoU 0.50 to 0.95 and 101 recall points",
-    "AP50": "AP at IoU 0.50",
-    "AP75": "AP at IoU 0.75",
-    "AR": "recall, mean over IoU 0.50 to 0.95, at the last of max_detections",
-    "images": "images with a box of the class",
-    "boxes": "ground-truth boxes, without crowd boxes",
-    "detections": "detections of the class, at any score",
-}
 OPERATING_POINT: Final = "the score threshold of the best F1 of all classes together, at IoU 0.50"
 FEW: Final = f"few: under {MIN_BOXES} boxes, or under {MIN_IMAGES} images with one, so no interval and no verdict"
 MAX_CLASSES = 500  # rows of the class table of a page
@@ -53,19 +45,45 @@ def operating_sentence(evaluation: Evaluation) -> str | None:
     )
 
 
-def score_captions(max_detections: tuple[int, ...]) -> dict[str, str]:
+def iou_text(protocol: Protocol) -> str:
+    """Return the IoU thresholds that AP and AR are means over, as they are printed."""
+    if protocol.ious == COCO.ious:
+        return "IoU 0.50 to 0.95"
+    return f"IoU {first_few([f'{iou:g}' for iou in protocol.ious], 8)}"
+
+
+def ap_meaning(protocol: Protocol) -> str:
+    """Return in one line what AP is the mean over."""
+    return f"AP: mean over classes, {iou_text(protocol)} and 101 recall points"
+
+
+def class_numbers(protocol: Protocol) -> dict[str, str]:
+    """Return what each number of a class is, by its name."""
+    return {
+        "AP": f"AP of the class: mean over {iou_text(protocol)} and 101 recall points",
+        "AP50": "AP at IoU 0.50",
+        "AP75": "AP at IoU 0.75",
+        "AR": f"recall, mean over {iou_text(protocol)}, at the last of max_detections",
+        "images": "images with a box of the class",
+        "boxes": "ground-truth boxes, without crowd boxes",
+        "detections": "detections of the class, at any score",
+    }
+
+
+def score_captions(evaluation: Evaluation) -> dict[str, str]:
     """Return what each of the COCO scores is, in one line, by its name."""
+    max_detections, (low, high) = evaluation.summary.max_detections, evaluation.protocol.size_borders
     last = max_detections[-1]
     recalls = {
         f"AR{count}": f"recall, at most {counted(count, 'detection')} per class and image" for count in max_detections
     }
     return {
-        "AP": "average precision, mean over classes, IoU 0.50 to 0.95 and 101 recall points",
+        "AP": f"average precision, mean over classes, {iou_text(evaluation.protocol)} and 101 recall points",
         "AP50": "AP at IoU 0.50",
         "AP75": "AP at IoU 0.75: tight boxes",
-        "APs": "AP of small boxes, area up to 32² px",
-        "APm": "AP of medium boxes, area 32² to 96² px",
-        "APl": "AP of large boxes, area from 96² px",
+        "APs": f"AP of small boxes, area up to {low:g}² px",
+        "APm": f"AP of medium boxes, area {low:g}² to {high:g}² px",
+        "APl": f"AP of large boxes, area from {high:g}² px",
         **recalls,
         "ARs": f"recall of small boxes, at most {last} detections",
         "ARm": f"recall of medium boxes, at most {last} detections",

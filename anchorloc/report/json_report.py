@@ -8,7 +8,7 @@ from typing import Any
 from anchorloc.metrics import Bootstrap, ClassMetrics, Interval
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis, ClassCurve, ShapeContribution
 from anchorloc.report.analysis import captions
-from anchorloc.report.captions import CLASS_NUMBERS, FEW, OPERATING_POINT, score_captions
+from anchorloc.report.captions import FEW, OPERATING_POINT, class_numbers, score_captions
 from anchorloc.report.judgment import Judgment
 from anchorloc.report.localization import LOCALIZATION_MEANINGS, localization_json
 
@@ -20,6 +20,7 @@ def evaluation_json(judgment: Judgment) -> dict[str, Any]:
     return {
         "summary": evaluation.summary.named(),
         "max_detections": list(evaluation.summary.max_detections),
+        "scoring": {name: {"value": value, "meaning": words} for name, (value, words) in judgment.scoring.items()},
         "counts": {
             "images": evaluation.images,
             "images_without_boxes": evaluation.empty_images,
@@ -32,9 +33,9 @@ def evaluation_json(judgment: Judgment) -> dict[str, Any]:
         "operating_point": None if point is None else asdict(point),
         "classes": [_class(metrics) for metrics in evaluation.classes],
         "meanings": {
-            "summary": score_captions(evaluation.summary.max_detections),
+            "summary": score_captions(evaluation),
             "operating_point": OPERATING_POINT,
-            "classes": {**CLASS_NUMBERS, "few": FEW},
+            "classes": {**class_numbers(evaluation.protocol), "few": FEW},
             **({} if judgment.localization is None else {"localization": LOCALIZATION_MEANINGS}),
         },
         **({} if judgment.localization is None else {"localization": localization_json(judgment.localization)}),

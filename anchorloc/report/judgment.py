@@ -25,6 +25,7 @@ class Judgment:
     warnings: Sequence[str] = ()  # about files and images; `evaluation.warnings` has the warnings about scores
     names: Sequence[str] = ()  # names of the image files, by image
     unreadable: Sequence[str] = ()  # an error for each image that was left out of all numbers
+    scoring: Mapping[str, tuple[object, str]] = field(default_factory=dict)  # value and meaning of each choice, by name
     heading: str = ""  # one line below the title: data, images, steps, seed
 
     @property

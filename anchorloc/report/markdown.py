@@ -8,8 +8,8 @@ from anchorloc.metrics import ClassMetrics, Localization
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis import captions
 from anchorloc.report.captions import (
-    AP_MEANING,
     FEW,
+    ap_meaning,
     boxes_text,
     hidden_sentence,
     operating_sentence,
@@ -31,7 +31,7 @@ def render_markdown(judgment: Judgment) -> str:
         escape(judgment.heading),
         size_line(evaluation),
         markdown_table(list(numbers), [[three_decimals(value) for value in numbers.values()]], names=0),
-        f"{AP_MEANING}.",
+        f"{ap_meaning(evaluation.protocol)}.",
         *([] if judgment.localization is None else _one_box(judgment.localization)),
         operating_sentence(evaluation) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in judgment.all_warnings),

@@ -9,9 +9,9 @@ from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
 from anchorloc.report.captions import (
-    CLASS_NUMBERS,
     FEW,
     boxes_text,
+    class_numbers,
     hidden_sentence,
     operating_sentence,
     score_captions,
@@ -48,7 +48,7 @@ def render_page(judgment: Judgment) -> str:
         limit=evaluation.summary.max_detections[-1],
         classes=[(label, evaluation.classes[label]) for label in shown],
         hidden=hidden_sentence(len(evaluation.classes) - len(shown)),
-        class_numbers=CLASS_NUMBERS,
+        class_numbers=class_numbers(evaluation.protocol),
         few=FEW if any(metrics.few for metrics in evaluation.classes) else "",
         boxes_text=boxes_text,
         charts=[chart for chart in map(draw_chart, judgment.charts) if chart is not None],
@@ -59,7 +59,7 @@ def render_page(judgment: Judgment) -> str:
 
 def _numbers(evaluation: Evaluation, analysis: Analysis | None) -> list[tuple[str, float | None, str, str]]:
     """Return the COCO scores as (name, value, caption, interval)."""
-    captions = score_captions(evaluation.summary.max_detections)
+    captions = score_captions(evaluation)
     intervals = {} if analysis is None or analysis.bootstrap is None else analysis.bootstrap.summary
     numbers = evaluation.summary.named()
     return [(key, value, captions[key], interval_text(intervals.get(key))) for key, value in numbers.items()]

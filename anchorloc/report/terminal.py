@@ -10,8 +10,8 @@ from rich.text import Text
 from anchorloc.metrics import Bootstrap, Evaluation, Interval
 from anchorloc.report.analysis.captions import NO_INTERVAL, interval_sentence
 from anchorloc.report.captions import (
-    AP_MEANING,
     FEW,
+    ap_meaning,
     boxes_text,
     hidden_sentence,
     operating_sentence,
@@ -30,7 +30,7 @@ def print_evaluation(
     console = console or Console(highlight=False)
     console.print(Text(size_line(evaluation), "dim"))
     console.print(_numbers(evaluation, intervals))
-    console.print(Text(AP_MEANING, "dim"))
+    console.print(Text(ap_meaning(evaluation.protocol), "dim"))
     if intervals is not None and any(intervals.summary.values()):
         console.print(Text(interval_sentence(intervals), "dim"))
     console.print(_classes(evaluation, intervals))

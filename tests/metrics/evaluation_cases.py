@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,13 @@ def from_coco(truth: Json, results: list[Json]) -> tuple[list[Target], list[Dete
     return targets, detections, categories
 
 
-def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int]) -> COCOeval:
+def raw_pycocotools(
+    truth: Json,
+    results: list[Json],
+    max_detections: list[int],
+    ious: Sequence[float] | None = None,
+    areas: Sequence[Sequence[float]] | None = None,
+) -> COCOeval:
     """Score with pycocotools directly; avoid its traps with ids from 1 and every field present."""
     truth = copy.deepcopy(truth)
     for number, annotation in enumerate(truth["annotations"], 1):
@@ -68,9 +75,11 @@ def raw_pycocotools(truth: Json, results: list[Json], max_detections: list[int])
         coco.createIndex()
         evaluator = COCOeval(coco, coco.loadRes(copy.deepcopy(results)), "bbox")
         evaluator.params.maxDets = max_detections
+        if ious is not None and areas is not None:
+            evaluator.params.iouThrs, evaluator.params.areaRng = np.array(ious), [list(area) for area in areas]
         evaluator.evaluate()
         evaluator.accumulate()
-        if max_detections == [1, 10, 100]:
+        if max_detections == [1, 10, 100] and ious is None:
             evaluator.summarize()
     return evaluator
 

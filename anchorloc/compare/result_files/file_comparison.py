@@ -13,11 +13,11 @@ from anchorloc.compare.result_files.differing_images import (
     draw_differences,
     most_different,
 )
-from anchorloc.compare.result_files.image_groups import group_images
 from anchorloc.compare.result_files.named_files import NamedFiles, compared_pairs, same_content
 from anchorloc.compare.result_files.pair_comparison import PairComparison, compare_files
 from anchorloc.compare.result_files.scored_file import ScoredFile, score_file
 from anchorloc.data import Annotations, Source
+from anchorloc.engine.image_groups import group_images
 from anchorloc.errors import InputError
 from anchorloc.report.picture import DrawnPicture
 from anchorloc.structures import Float64Array

@@ -16,6 +16,7 @@ from anchorloc.lab.groups import cross_tabulate, group_coverages, groupings, siz
 from anchorloc.lab.inspection import Inspection
 from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.report.key_figures import CAUSES, STATUS_LABELS, key_figures
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.report.csv import write_csv
 
 PACKAGES = ("numpy", "numba", "torch", "torchvision", "pycocotools")
@@ -33,7 +34,10 @@ def report_json(inspections: Sequence[Inspection], facts: Mapping[str, object]) 
         "assign": {"kind": type(config.assign).__name__, **to_plain(config.assign)},
         "config": to_plain(config),
         "versions": versions(),
-        "meanings": {figure.key: figure.description for one in inspections for figure in key_figures(one)},
+        "meanings": {
+            "AP": AP_MEANING,
+            **{figure.key: figure.description for one in inspections for figure in key_figures(one)},
+        },
         "splits": {one.name: _split_json(one) for one in inspections},
         "facts": {key: value if isinstance(value, int | float | str) else str(value) for key, value in facts.items()},
     }

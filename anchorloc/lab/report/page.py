@@ -19,6 +19,7 @@ from anchorloc.lab.report.charts import scaled_shapes, scatter
 from anchorloc.lab.report.json_csv import BOX_HEADER, box_rows, report_json, write_csv_files
 from anchorloc.lab.report.key_figures import CAUSES, anchors_line, key_figures, passes_line, split_prefix
 from anchorloc.lab.report.pictures import unassigned_pictures
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.report.chart import Chart, DrawnChart, draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.page import aspect_of
@@ -57,6 +58,7 @@ def _page(
         splits=[(shorten(one.name), passes_line(one), key_figures(one)) for one in inspections],
         findings=[(split_prefix(inspections, one), finding) for one in inspections for finding in one.findings],
         waterfalls=[Waterfall.of(shorten(one.name), one.ceiling) for one in inspections if one.ceiling is not None],
+        ap_meaning=AP_MEANING,
         charts=[chart for chart in (_recall_chart(inspections), _iou_chart(inspections)) if chart is not None],
         heatmaps=[Heatmap.of(shorten(one.name), one.coverage) for one in inspections if len(one.coverage.boxes)],
         divisions=_group_tables(inspections),

@@ -16,7 +16,8 @@ from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
 from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
 from anchorloc.metrics.box_tables import detection_table, truth_table
 from anchorloc.metrics.coco_evaluation import image_order
-from anchorloc.metrics.matching import coco_slices, group_detections, match_groups
+from anchorloc.metrics.matching import MatchGroups, MatchResult, coco_slices, group_detections, match_groups
+from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.structures import Category, Detections, IntArray, Target
 
 
@@ -30,6 +31,8 @@ class AnalysisOptions:
     resamples: int = 0  # bootstrap resamples over images
     seed: int = 0
     threads: int = 1
+    protocol: Protocol = COCO  # of the scores that the bootstrap is about; all else is by COCO's
+    groups: IntArray | None = None  # (N,) as for `bootstrap`
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ def analyze(
     options = options or AnalysisOptions()
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     order = image_order(detections)
-    slices = coco_slices(truth, found, by_size=options.resamples > 0)
+    slices = coco_slices(truth, found, by_size=options.resamples > 0 and options.protocol == COCO)
     groups = group_detections(truth, found, order, len(categories), max_detections[-1])
     match_result = match_groups(groups, slices)
     matched = MatchedDetections(truth, found, groups, match_result, tuple(order), tuple(categories))
@@ -71,7 +74,6 @@ def analyze(
     threshold = None if overall.best is None else overall.best.threshold
     errors = find_errors(matched, nearest, threshold)
     usage = options.anchor_usage
-    resampling = (max_detections, options.resamples, options.seed, options.threads)
     return Analysis(
         threshold=threshold,
         min_precision=options.min_precision,
@@ -85,5 +87,17 @@ def analyze(
         box_quality=box_quality(matched, nearest, errors),
         images=image_scores(matched, errors),
         shapes=() if usage is None else tuple(shape_contributions(matched, nearest, usage, errors.kept)),
-        bootstrap=bootstrap(match_result, *resampling) if options.resamples else None,
+        bootstrap=_bootstrap(groups, match_result, max_detections, options) if options.resamples else None,
     )
+
+
+def _bootstrap(
+    groups: MatchGroups, match_result: MatchResult, max_detections: Sequence[int], options: AnalysisOptions
+) -> Bootstrap:
+    """Resample the scores of the protocol, which `match_result` has if it is COCO's."""
+    protocol = options.protocol
+    if protocol != COCO:
+        slices = coco_slices(groups.truth, groups.detections, protocol=protocol)
+        match_result = match_groups(groups, slices, protocol.ious)
+    resampling = (options.resamples, options.seed, options.threads)
+    return bootstrap(match_result, max_detections, *resampling, protocol, options.groups)

@@ -11,7 +11,8 @@ import numpy as np
 
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
-from anchorloc.metrics.matching import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_groups
+from anchorloc.metrics.matching import AREAS, Slice, match_groups
+from anchorloc.metrics.protocol import COCO, IOU_THRESHOLDS
 from anchorloc.metrics.scores import mean_of_known
 from anchorloc.metrics.weighted_ap import weighted_scores
 from anchorloc.structures import BoolArray, Float64Array, IntArray
@@ -90,7 +91,7 @@ def _ap(matched: MatchedDetections, group: SliceGroup) -> Float64Array | None:
 
 def _coco_sizes(matched: MatchedDetections) -> SliceGroup:
     """Divide by COCO's areas, but count a box on a border once: COCO counts it in both slices."""
-    borders = [high for _, high in AREA_RANGES[1:-1]]
+    borders = [high for _, high in COCO.area_ranges[1:-1]]
     place = np.searchsorted(borders, matched.truth.area), np.searchsorted(borders, _area(matched.detections.boxes))
     return SliceGroup("size (COCO)", AREAS[1:], *place)
 
