@@ -25,6 +25,7 @@ from anchorloc.data import (
     TorchvisionStretch,
     Transform,
 )
+from anchorloc.data.tiles import Tiles
 from anchorloc.detector import (
     SGD,
     AdamW,
@@ -197,6 +198,15 @@ class Config:
     def padded(self, size: Sequence[int]) -> Size:
         """Return (height, width) rounded up to multiples of `multiple`."""
         return pad_to_multiple(size, self.multiple)
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """The tiles that the network gets in place of whole images, to train and to detect."""
+        return getattr(self.data, "tiles", None)
+
+    def seen(self, source: Source) -> Source:
+        """Return what the network gets of a split to detect on: the images, or their tiles."""
+        return source if self.tiles is None else self.tiles.cover(source)
 
     def samples(self, source: Source, *, training: bool, cache_bytes: int = 0) -> Samples:
         """Return the samples of a split as the network gets them; only training samples are augmented."""

@@ -38,7 +38,7 @@ class LabelData(ImageSettings):
     val: Part = "val"  # part to validate on
     test: Part = "test"  # part that is scored once at the end of a run, if there is one
     val_fraction: float = 0.0  # images to validate on where the data has no val split; 0 refuses such data
-    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def __post_init__(self) -> None:
