@@ -168,7 +168,7 @@ def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[s
     sentences = [f"not loaded from {weights}: {phrase}" for phrase in not_loaded]
     for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
         console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
-    if classes and any("data.val_fraction" in warning for warning in val.warnings):
+    if classes and isinstance(val, LabelSource) and val.set_aside:
         console.warn(
             f"{weights} may have been trained on images that are now set aside for val, whose AP is then too good; "
             "give the data a val split of their own: `anchorloc doctor --split`"
