@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.data.tiles import TiledSource
 from anchorloc.engine.evaluation import detect
 from anchorloc.engine.events import Listener, RunEvent, ignore
 from anchorloc.engine.judge import RESAMPLES, THREADS
@@ -23,6 +22,7 @@ from anchorloc.engine.preparation import (
     PLAN,
     check_boxes,
     check_prospects,
+    in_tiles,
     open_data,
     print_command,
     say_start,
@@ -98,8 +98,7 @@ def start_run(
         if request is not None:
             plan = show_plan(request, (train, val), console, processes)
             config = plan.config
-            if config.tiles is not None and not isinstance(train, TiledSource):
-                train = config.tiles(train)
+            train = in_tiles(config, train)
         concerns += check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), train, val, processes)

@@ -10,8 +10,9 @@ from PIL import Image
 
 import anchorloc
 from anchorloc.data import ShapesData
-from anchorloc.data.tiles import Tiles
+from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.engine.evaluation import detect, judge_checkpoint
+from anchorloc.engine.preparation import in_tiles
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.tiling import whole_images
 from anchorloc.engine.trained_model import TrainedModel
@@ -95,3 +96,15 @@ def test_the_tiles_of_an_image_are_cut_from_one_reading() -> None:
     assert list(tiled.last) == [0]
     tiled.image(4)
     assert list(tiled.last) == [1]
+
+
+def test_a_plan_with_tiles_trains_on_them(tmp_path: Path) -> None:
+    root = write_data_set(tmp_path / "data")
+    whole = small(*data_words(root), "data.tiles=null")
+    tiled = small(*data_words(root))
+    train = whole.data.open("train")
+    assert in_tiles(whole, train) is train
+    assert len(in_tiles(tiled, train)) == len(tiled.data.open("train")) > len(train)
+    again = in_tiles(tiled, tiled.data.open("train"))
+    assert isinstance(again, TiledSource)
+    assert not isinstance(again.whole, TiledSource)
