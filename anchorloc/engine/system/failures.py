@@ -56,26 +56,16 @@ def not_finite_error(
 
 @contextmanager
 def explained_failures(config: Config, processes: int, then: str = "") -> Iterator[None]:
-    """Turn failures of memory, torch.compile and batch normalization into an InputError that names the setting.
+    """Turn failures of memory and torch.compile into an InputError that names the setting.
 
     Args:
         then: last words of the message about a killed loader worker, such as how to resume.
 
     Raises:
-        InputError: memory ran out, here or in a loader worker; the network cannot be compiled; or batch
-            normalization gets a single value per channel.
+        InputError: memory ran out, here or in a loader worker, or the network cannot be compiled.
     """
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise InputError(
-            "batch normalization gets a single value per channel at a level of one cell: use at least two images per "
-            f"micro-batch (train.batch_size, now {config.train.batch_size}, divided by processes and "
-            f"train.gradient_accumulation, now {config.train.gradient_accumulation}), larger images, fewer levels, or "
-            "detector.head.norm=group"
-        ) from None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _WORKER_DIED.search(str(error)) or "MemoryError in DataLoader worker" in reason:
