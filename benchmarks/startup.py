@@ -9,7 +9,6 @@ median of the rounds. The checkpoint comes from a run of one step.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -20,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anchorloc.__main__ import COMMANDS
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = (
@@ -64,7 +63,7 @@ TINY = [
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time every command, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         (folder / "misspelt.yaml").write_text("train: {sede: 1}\nsetings: {}\n", encoding="utf-8")
         (folder / "1.jpg").touch()
         rows = [case(folder, words, arguments.rounds) for words in CASES]
-    write_table(rows, RESULTS / "startup.csv", ("torch",))
+    write_table(rows, "startup", ("torch",), record=arguments.record)
 
 
 def case(folder: Path, words: str, rounds: int) -> dict[str, str]:
