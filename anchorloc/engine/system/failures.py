@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -73,7 +75,7 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
             raise InputError(
                 "a loader worker was killed, most often because memory or shared memory ran out (/dev/shm; in a "
                 f"container: --shm-size): lower train.workers, now {config.train.workers}, or train.image_cache_mb, "
-                f"now {config.train.image_cache_mb} ({reason}){then}"
+                f"now {config.train.image_cache_mb}{_unguarded()} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _release_frames(error)
@@ -84,6 +86,14 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
                 "or the one that CXX names) and Python's headers; or set train.compile=false"
             ) from None
         raise
+
+
+def _unguarded() -> str:
+    """Return the advice for a script whose workers import it again, where they are not forked."""
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    if chosen == "fork" or (chosen is None and sys.platform == "linux"):
+        return ""
+    return "; in a script, put the call of anchorloc.train under `if __name__ == '__main__':`"
 
 
 def _is_compile_error(error: Exception) -> bool:
