@@ -58,7 +58,7 @@ def test_coverage_is_what_the_assigner_does(source: BoxSource, assign: Any) -> N
 
 
 def test_the_lab_shows_task_alignment_where_a_config_uses_it() -> None:
-    """One anchor a box: those of greatest IoU among the centers in the box; ATSS would take more."""
+    """One anchor a box: the one of greatest IoU whose center is in the box; ATSS would take more."""
     boxes: list[list[list[float]]] = [[[10, 10, 42, 42], [60, 60, 61, 61]]]
     found = measure_coverage(views_of(source_of(boxes), assign=TaskAlignedAssigner(topk=1)))
     assert found.boxes.positives.tolist() == [1, 0]
