@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import re
 import shlex
@@ -154,7 +155,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _program(function: str, words: Sequence[str], started: float, events: Listener | None, verbose: bool) -> Caller:
-    """Load torch, and return the call of a function of this module."""
+    """Load torch, and return the call of a function of this module.
+
+    Raises:
+        InputError: a process that the call has started imports the script again, and comes to the same call.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # set while it imports the script
+        raise InputError(
+            f"a loader worker imports this script and calls anchorloc.train.{function} again; put the call under "
+            "`if __name__ == '__main__':`"
+        )
     import_torch()
     from anchorloc.engine.run import Caller
 

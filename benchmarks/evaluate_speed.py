@@ -24,7 +24,7 @@ import numpy as np
 from anchorloc.data import read_annotations, read_results
 from anchorloc.metrics import bootstrap, evaluate, match_targets, weighted_curves
 from benchmarks.coco_like import coco_like
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 DETECTIONS = 300_000
 RESAMPLES = 1000
@@ -66,7 +66,7 @@ def detections(document: dict[str, Any], count: int = DETECTIONS, seed: int = 0)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run every task in a process of its own and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--task", choices=("validation", "resamples"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         (folder / "truth.json").write_text(json.dumps(document), encoding="utf-8")
         (folder / "found.json").write_text(json.dumps(detections(document)), encoding="utf-8")
         rows = [inner("validation", folder), inner("resamples", folder), report(folder)]
-    write_table(rows, RESULTS / "evaluate_speed.csv", ("pycocotools",))
+    write_table(rows, "evaluate_speed", ("pycocotools",), record=arguments.record)
 
 
 def seconds_of(task: str, folder: Path) -> tuple[float, float]:

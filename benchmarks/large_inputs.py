@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.coco_like import coco_like
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 BOXES, SIDE = 50_000, 1008  # px
 ANNOTATIONS = 500_000
@@ -117,7 +117,7 @@ def private() -> float:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run every job in a process of its own, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--only", choices=JOBS, metavar="JOB", help=f"run one of {', '.join(JOBS)}")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         megabytes = file.stat().st_size / 1e6
     print(f"{megabytes:.0f} MB of JSON", *rows, sep="\n")
     if not arguments.only:
-        write_table(rows, RESULTS / "large_inputs.csv", ("pycocotools",))
+        write_table(rows, "large_inputs", ("pycocotools",), record=arguments.record)
 
 
 def row(job: str, file: Path) -> dict[str, object]:

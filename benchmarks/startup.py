@@ -10,7 +10,6 @@ median of the rounds. The checkpoint comes from a run of one step.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -22,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anchorloc.__main__ import COMMANDS
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = (
@@ -66,7 +65,7 @@ TINY = [
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time every command, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
@@ -79,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows.append({"command": "anchorloc train, first line", "seconds": significant(seconds)})
         print(f"first line of anchorloc train: {seconds:.2f} s on the clock", flush=True)
         rows = [{"command": "", "CPU seconds": "", "seconds": "", "loads": "", **row} for row in rows]
-    write_table(rows, RESULTS / "startup.csv", ("torch",))
+    write_table(rows, "startup", ("torch",), record=arguments.record)
 
 
 def case(folder: Path, words: str, rounds: int) -> dict[str, str]:

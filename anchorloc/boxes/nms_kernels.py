@@ -199,9 +199,10 @@ def soft_nms(boxes: Table, scores: NDArray[Any], decay: float, lowest: float, ke
         keep[taken], left[best] = best, False
         x1, y1, x2, y2, area = boxes[0, best], boxes[1, best], boxes[2, best], boxes[3, best], boxes[4, best]
         for i in range(len(scores)):
-            if left[i]:
+            if left[i] and not math.isinf(scores[i]):  # inf times a factor that underflows to 0 would be NaN
                 overlap = iou(boxes, i, x1, y1, x2, y2, area)
-                scores[i] *= math.exp(-decay * overlap * overlap)
+                if overlap > ZERO:
+                    scores[i] *= math.exp(-decay * overlap * overlap)
     return len(scores)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
 from anchorloc.assign import Assigner, SingleObjectAssigner
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
-from anchorloc.structures import AnchorGrid, Detections, Sample, Size
+from anchorloc.structures import AnchorGrid, Assignment, BoolArray, Detections, FloatArray, Sample, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from anchorloc.config.settings import Config
     from anchorloc.detector import Batch, Collate, Detector, Predictions
+
+BoxAssigner = Callable[[AnchorGrid, FloatArray, BoolArray], Assignment]  # boxes (M, 4), crowd (M,)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class AnchorMethod:
     def assigner(self) -> Assigner:
         """The assigner of the data loader, which sees no predictions."""
         return self.config.loader_assigner
+
+    @property
+    def untrained_assigner(self) -> BoxAssigner:
+        """The assigner of the lab: `assign`, or what TaskAlignedAssigner gives to a network without training."""
+        assign = self.config.assign
+        return assign.untrained if isinstance(assign, TaskAlignedAssigner) else assign
 
     def grid(self, size: Size) -> AnchorGrid:
         """Return the anchors of a padded image of (height, width)."""
@@ -88,6 +96,7 @@ class SingleBoxMethod:
     has_anchors: ClassVar[bool] = False
     generator: ClassVar[WholeImageAnchor] = WholeImageAnchor()
     assigner: ClassVar[SingleObjectAssigner] = SingleObjectAssigner()
+    untrained_assigner: ClassVar[SingleObjectAssigner] = assigner
 
     def grid(self, size: Size) -> AnchorGrid:
         """Return the grid of one anchor, the padded image of (height, width)."""

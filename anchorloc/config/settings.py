@@ -182,7 +182,7 @@ class Config:
 
     @property
     def loader_assigner(self) -> Assigner:
-        """The assigner of the data loader and the lab, which sees no predictions: `assign`, or its `initial`."""
+        """The assigner of the data loader, which sees no predictions: `assign`, or its `initial`."""
         return self.assign.initial if isinstance(self.assign, TaskAlignedAssigner) else self.assign
 
     @property

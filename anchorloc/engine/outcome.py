@@ -9,7 +9,7 @@ from typing import Any
 
 from anchorloc.config import Config, TrainSettings, to_plain
 from anchorloc.data import CocoData, LabelData
-from anchorloc.text import about, percent
+from anchorloc.text import about, counted, percent
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 FEW_STEPS = 100  # a run of fewer steps learns little
@@ -60,6 +60,19 @@ def few_steps_sentence(settings: TrainSettings, steps: float) -> str:
         f"only about {about(steps)} steps fit into {settings.length}, and under {FEW_STEPS} teach little; raise "
         "train.length, or lower train.batch_size or the size of the images"
     )
+
+
+def patience_sentence(settings: TrainSettings, best: float, since: int) -> str:
+    """Return why `train.patience` ended a run, or "" if it did not.
+
+    Args:
+        best: the greatest AP.
+        since: validations without a greater one.
+    """
+    if not 0 < settings.patience <= since:
+        return ""
+    rose = f"AP did not rise above {best:.3f}" if best > 0 else "AP never rose above 0"
+    return f"train.patience={settings.patience} ended the run: in the last {counted(since, 'validation')} {rose}"
 
 
 def run_heading(config: Config, images: Sequence[int], steps: int, device: str) -> str:

@@ -13,9 +13,10 @@ from anchorloc.data import LabelSource, Source
 from anchorloc.data.tiles import TiledSource
 from anchorloc.detector import ResidualBackbone
 from anchorloc.doctor.box_format import box_suspicion
-from anchorloc.engine.build import open_all_splits
+from anchorloc.engine.build import build_detector, open_all_splits
 from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
+from anchorloc.engine.single_values import refuse_single_values
 from anchorloc.engine.state.pretrained import class_sentences
 from anchorloc.engine.state.run_folder import CONFIG, write_config
 from anchorloc.engine.system.display import RunConsole, waiting
@@ -97,6 +98,8 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
         train, val, test = open_data(config, console)
         check_boxes(config, (train, val, test), console, force)
         plan = show_plan(request, (train, val), console)
+        network = build_detector(plan.config, len(train.categories), pretrained=False)
+        refuse_single_values(network, plan.config, train)
         write_config(folder, plan.config, command)
         write_json(folder / PLAN, plan_rows(plan.choices))
     console.print("train with it:", highlight=False)

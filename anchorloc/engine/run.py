@@ -17,7 +17,14 @@ from anchorloc.engine.evaluation import detect
 from anchorloc.engine.events import Listener, RunEvent, ignore
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.judge_model import judge
-from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
+from anchorloc.engine.outcome import (
+    POOR_AP50,
+    changed_settings,
+    data_path,
+    outcome_sentence,
+    patience_sentence,
+    run_heading,
+)
 from anchorloc.engine.preparation import (
     PLAN,
     check_boxes,
@@ -209,6 +216,9 @@ def _run(training: Training, caller: Caller) -> Run:
     try:
         with display:
             training.run()
+        best = training.progress.best
+        if sentence := patience_sentence(training.config.train, best.ap, best.validations_since):
+            console.print(sentence, highlight=False)
         report = _report(training, console, caller.started)
     except Stopped as stopped:
         stop_signal = stopped.signal_number

@@ -31,6 +31,7 @@ from anchorloc.engine.judge_model import localization_of, score_detections
 from anchorloc.engine.learner import Learner, NotFiniteError
 from anchorloc.engine.outcome import POOR_AP50, few_steps_sentence
 from anchorloc.engine.schedule import Clock
+from anchorloc.engine.single_values import refuse_single_values
 from anchorloc.engine.state.resume import LAST, resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
@@ -84,6 +85,7 @@ class Training:
         refuse_small_batches(config, processes.count)
         with explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
+        refuse_single_values(self.learner.model, config, train, processes.count)
         self.clock = Clock(config.train, len(train))
         self.validation_batches = validation_batches(config, self.seen)
         self.progress = TrainingProgress(config.train.validation_interval)

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from anchorloc.anchors import TorchvisionSSDAnchors
+from anchorloc.cli import warn
 from anchorloc.config import Config
+from anchorloc.data import ImageSettings
 from anchorloc.data.image_formats import foreign_format
 from anchorloc.detector import Predictions, pad_to_multiple
 from anchorloc.detector.padding import pad_images
@@ -115,9 +117,28 @@ def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
     if images is not None:
         files = [path for path, _ in find_images([images]) if not foreign_format(path)]
         settings = model.config.data.image_settings
-        return [read_rgb(files[index], settings=settings) for index in _spread(len(files))]
+        return _readable([files[index] for index in _spread(len(files))], settings)
     source = model.config.seen(model.config.data.open("val"))
     return [source.image(index) for index in _spread(len(source))]
+
+
+def _readable(files: Sequence[Path], settings: ImageSettings) -> list[Pixels]:
+    """Return the images that can be read, and warn of the others.
+
+    Raises:
+        InputError: none can be read.
+    """
+    images, errors = [], []
+    for file in files:
+        try:
+            images.append(read_rgb(file, settings=settings))
+        except InputError as error:
+            errors.append(str(error))
+    if not images:
+        raise InputError(f"no image of the check can be read (first: {errors[0]}); give other --images")
+    for sentence in errors:
+        warn(f"left out of the check: {sentence}")
+    return images
 
 
 def _spread(count: int) -> list[int]:

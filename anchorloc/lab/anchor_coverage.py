@@ -172,7 +172,7 @@ def measure_coverage(views: NetworkViews, rescue_curve: bool = True) -> AnchorCo
     levels: tuple[LevelShapes, ...] = ()
     for view in views:
         levels = levels or tuple(LevelShapes(level.stride[0], level.sizes) for level in view.grid.levels)
-        assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
+        assignment = config.method.untrained_assigner(view.grid, view.target.boxes, view.target.crowd)
         columns.append(_columns(config, view, assignment))
         _count_positives(positives, view.grid, assignment)
         anchors, ignored = anchors + len(view.grid), ignored + len(assignment.ignored)
@@ -205,7 +205,7 @@ def box_statuses(config: Config, view: NetworkView, assignment: Assignment) -> I
     target = view.target
     result = np.full(len(target), int(BoxStatus.ASSIGNED))
     for row in assignment.unassigned:
-        alone = config.loader_assigner(view.grid, target.boxes[[row]], target.crowd[[row]])
+        alone = config.method.untrained_assigner(view.grid, target.boxes[[row]], target.crowd[[row]])
         result[row] = BoxStatus.COLLISION if len(alone.anchors) else BoxStatus.NO_ANCHOR
     return result
 
@@ -217,7 +217,7 @@ def level_of(grid: AnchorGrid, anchors: IntArray) -> IntArray:
 
 
 def _rescuers(config: Config) -> tuple[MaxIoUAssigner, ...]:
-    assigner, rescue = config.loader_assigner, RESCUE_IOU
+    assigner, rescue = config.assign, RESCUE_IOU
     if isinstance(assigner, MaxIoUAssigner) and assigner.rescue_iou is not None:
         rescue = assigner.rescue_iou
     return tuple(MaxIoUAssigner(threshold, threshold, rescue) for threshold in CURVE_IOUS)

@@ -81,7 +81,7 @@ def ceiling(views: NetworkViews) -> Ceiling:
 
 def _perfect_image(views: NetworkViews, view: NetworkView) -> _ScoredImage:
     config, source = views.config, views.source
-    assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
+    assignment = config.method.untrained_assigner(view.grid, view.target.boxes, view.target.crowd)
     candidates, deltas = perfect_output(config, view, assignment)
     no_pixels = np.empty((0, 0, 3), np.uint8)
     sample = Sample(

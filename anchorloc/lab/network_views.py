@@ -96,5 +96,5 @@ def training_pictures(config: Config, source: Source, count: int, epoch: int = 0
         index = place * len(source) // count
         sample = samples[epoch, index]
         grid = config.method.grid(config.padded(sample.image.shape[:2])).within(sample.extent)
-        assignment = config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
+        assignment = config.method.untrained_assigner(grid, sample.target.boxes, sample.target.crowd)
         yield TrainingPicture(source.name(index), sample, grid, assignment)

@@ -203,6 +203,30 @@ def test_tiles_by_hand() -> None:
         Tiles(16, 16, 0.0, min_visible=1.0)(source_of([one]))
 
 
+def test_rounding_does_not_cut_a_box_that_ends_at_the_border() -> None:
+    """281 * (320 / 281) is above 320 in floating point: with min_visible 1 such boxes were dropped."""
+    for side in range(200, 1001):
+        box = target((10, 10, side, side))
+        for canvas in (320, 512, 640, 800):
+            transform = Transform(Letterbox(canvas, canvas), Augment(min_visible=1.0))
+            mapped, _ = transform.boxes((side, side), box, None)
+            assert len(mapped) == 1, (side, canvas)
+            assert mapped.boxes.max() <= canvas
+
+
+def test_rounding_does_not_cut_a_box_that_ends_at_the_edge_of_a_tile() -> None:
+    beyond = np.nextafter(64.0, 65.0)
+    tiled = Tiles(64, 64, 0.0, min_visible=1.0)(source_of([[[4, 4, beyond, beyond]], [[4, 4, 64.01, 64]]]))
+    assert [len(tiled.training_target(index)) for index in range(len(tiled))] == [1] + [0] * 7
+    np.testing.assert_array_equal(tiled.training_target(0).boxes, [[4, 4, 64, 64]])
+
+
+def test_rounding_does_not_hide_a_box_from_an_iou_crop() -> None:
+    whole = IoUCrop(1.0, (0.0,), min_scale=1.0)
+    beyond = np.nextafter(100.0, 101.0)
+    assert whole.draw(np.array([[10.0, 10.0, beyond, 50.0]]), (100, 100), 1.0, Random(0)) == ((0, 0), (100, 100))
+
+
 def test_tiles_are_windows_of_the_pixels() -> None:
     source = ShapesData(train_images=2, size=64).open("train")
     tiled = Tiles(40, 40)(source)

@@ -27,7 +27,7 @@ from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.square_tiles import SquareTiles
-from anchorloc.structures import Detections
+from anchorloc.structures import Detections, Pixels
 from benchmarks.torchvision_parity import CONFIGS, peer
 from tests.detector.random_models import save_random
 from tests.metrics.evaluation_cases import found
@@ -241,6 +241,28 @@ def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
     assert max(kept) >= max(visible) * (1 - 1e-9)
     if (box[2:] - box[:2]).max() <= tiles.overlap * (1 - 1e-9):
         assert max(kept) == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def found_in_tiles(image: Pixels, tiles: SquareTiles) -> Detections:
+    """Return what an ideal network finds in an image of one white object, after the NMS over all tiles."""
+    parts = []
+    for tile in tiles.grid((image.shape[0], image.shape[1])):
+        rows, columns = (np.flatnonzero(tile.cut(image)[..., 0].any(axis=axis)) for axis in (1, 0))
+        box = [[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]] if len(rows) else []
+        parts.append(tile.to_image(found("", box, [0.5] * len(box))))
+    boxes = np.concatenate([part.boxes for part in parts])
+    return Decoder().select_best(found("", boxes.tolist(), [0.5] * len(boxes)))
+
+
+def test_an_object_over_four_tiles_is_found_once_if_it_is_not_larger_than_the_overlap() -> None:
+    """docs/predict.md: a larger one may be found in several pieces. Four tiles of 64 px meet at (56, 56)."""
+    tiles, image = SquareTiles(64, 16), np.zeros((112, 112, 3), np.uint8)
+    assert [(tile.top, tile.left) for tile in tiles.grid((112, 112))] == [(0, 0), (0, 48), (48, 0), (48, 48)]
+    image[48:64, 48:64] = 255
+    assert found_in_tiles(image, tiles).boxes.tolist() == [[48, 48, 64, 64]]
+    image[36:76, 36:76] = 255
+    pieces = [[36, 36, 64, 64], [36, 48, 64, 76], [48, 36, 76, 64], [48, 48, 76, 76]]
+    assert sorted(found_in_tiles(image, tiles).boxes.tolist()) == pieces
 
 
 def naive_nms(detections: Detections, iou: float) -> list[int]:
