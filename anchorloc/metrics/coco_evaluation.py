@@ -158,7 +158,7 @@ def _class_metrics(
     classes = len(categories)
     crowds = np.bincount(truth.labels[truth.crowd], minlength=classes).tolist()
     boxes = np.bincount(truth.labels[~truth.crowd], minlength=classes).tolist()
-    annotated = np.unique(np.stack([truth.labels, truth.images]), axis=1)[0]  # the label of each (class, image) pair
+    annotated = np.unique(truth.images * classes + truth.labels) % max(1, classes)  # the class of each pair
     images = np.bincount(annotated, minlength=classes).tolist()
     detections = np.bincount(found.labels, minlength=classes).tolist()
     for label, category in enumerate(categories):
@@ -177,7 +177,7 @@ def _class_metrics(
 
 
 def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
-    counts = np.bincount(found.images * classes + found.labels)  # per image and class
+    _, counts = np.unique(found.images * classes + found.labels, return_counts=True)  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 
 
