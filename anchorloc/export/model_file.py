@@ -116,7 +116,7 @@ def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
         files = [path for path, _ in find_images([images]) if not foreign_format(path)]
         settings = model.config.data.image_settings
         return [read_rgb(files[index], settings=settings) for index in _spread(len(files))]
-    source = model.config.data.open("val")
+    source = model.config.seen(model.config.data.open("val"))
     return [source.image(index) for index in _spread(len(source))]
 
 

@@ -45,12 +45,12 @@ def open_views(config: Config, passes: int = 1, max_images: int | None = None) -
     """
     refuse_localizer(config)
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
-        views = {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
+        views = {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
     else:
         train, val, _ = open_all(config.data)
         val = match_categories(val, train.categories)
         epochs = passes if config.transform.augment.moves_boxes else 1
-        views = {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, val)}
+        views = {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}
     return views if max_images is None else {name: split.subset(max_images) for name, split in views.items()}
 
 

@@ -177,7 +177,8 @@ def _class_metrics(
 
 
 def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
-    _, counts = np.unique(found.images * classes + found.labels, return_counts=True)  # per image and class
+    keys = np.sort(found.images * classes + found.labels)
+    counts = np.diff(np.flatnonzero(np.diff(keys, prepend=-1)), append=len(keys))  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 
 

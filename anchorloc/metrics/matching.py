@@ -172,7 +172,8 @@ def group_detections(
     index_of_row[rows] = np.arange(len(rows))
     ranked = index_of_row[by_score[_stable_order(detections.labels[by_score], classes)]]
     boxes = np.argsort(truth_keys, kind="stable")
-    groups = np.union1d(keys[rows], truth_keys)  # (P,)
+    groups = np.sort(np.concatenate([keys[rows], truth_keys]))
+    groups = groups[np.diff(groups, prepend=-1) > 0]  # (P,) distinct keys
     return MatchGroups(
         truth=truth,
         detections=detections,
