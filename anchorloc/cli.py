@@ -22,14 +22,16 @@ from anchorloc.text import nearest, printable
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _UNRECOGNIZED = "unrecognized arguments: "  # argparse's words
+_OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc|bad allocation", re.IGNORECASE)
 _OVERRIDE = re.compile(r"\w[\w-]*(\.\w[\w-]*)*=")
 
 
 def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
     """Run the `main` of a command and return its exit status, without a traceback for a mistake of the user.
 
-    An InputError, or a refusal of the system such as a full disk, is one line on stderr and status 2. Ctrl-C is 130;
-    a closed pipe (`| head`) is a quiet 141. A character that the terminal cannot show is written as an escape.
+    An InputError, memory that runs out, or a refusal of the system such as a full disk, is one line on stderr and
+    status 2. Ctrl-C is 130; a closed pipe (`| head`) is a quiet 141. A character that the terminal cannot show is
+    written as an escape.
 
     Without `argv` the command has the process for itself, and sets threads and memory before torch is loaded.
     """
@@ -45,6 +47,13 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
             sys.stdout.flush()
     except InputError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        what = f"memory ran out ({reason})" if reason else "memory ran out"
+        print(f"error: {printable(what)}; end other programs, or give fewer or smaller files", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

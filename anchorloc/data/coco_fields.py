@@ -9,6 +9,7 @@ from anchorloc.errors import ItemError
 from anchorloc.text import short_repr
 
 MAX_COORDINATE = 1e7  # pixels
+NUMBERS = frozenset((int, float))
 IGNORED_AREA = 1e11  # square pixels, beyond all ranges of COCO's scoring, which ignores such an object one to one
 Id = int | str
 
@@ -54,11 +55,12 @@ def index_of(value: Any, indices: dict[Id, int], key: str, advice: str) -> int:
 
 def checked_box(box: Any) -> tuple[float, float, float, float]:
     """Convert a COCO bbox (x, y, width, height) to xyxy."""
-    if type(box) is not list or len(box) != 4 or any(type(value) not in (int, float) for value in box):
+    if type(box) is not list or len(box) != 4 or not NUMBERS.issuperset(map(type, box)):
         raise ItemError(f"bbox {short_repr(box)} is not a list of four numbers x, y, width, height")
     x, y, width, height = box
-    if not all(-MAX_COORDINATE <= value <= MAX_COORDINATE for value in box):  # 1e999 is parsed to infinity
-        raise ItemError(
+    most = MAX_COORDINATE
+    if not (-most <= x <= most and -most <= y <= most and -most <= width <= most and -most <= height <= most):
+        raise ItemError(  # 1e999 is parsed to infinity
             f"bbox {short_repr(box)} is not finite or exceeds {MAX_COORDINATE:,.0f} px; correct or remove it"
         )
     if width < 0 or height < 0:

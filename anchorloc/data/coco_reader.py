@@ -13,6 +13,7 @@ import numpy as np
 
 from anchorloc.data.coco_fields import (
     IGNORED_AREA,
+    MAX_COORDINATE,
     Id,
     area_of,
     checked_box,
@@ -24,6 +25,7 @@ from anchorloc.data.coco_fields import (
     whole_pixels,
 )
 from anchorloc.data.image_paths import check_file_name, name_of_url
+from anchorloc.data.plain_columns import plain_boxes, plain_flags, plain_indices, plain_numbers
 from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import BoolArray, Category, Float64Array, IntArray, Size, categories_of
 from anchorloc.text import first_few, json_type, short_repr, shorten
@@ -165,6 +167,44 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
             not unique.
     """
     images = {image_id: index for index, image_id in enumerate(image_ids.tolist())}
+    columns, values = _plain_columns(items, images, labels) or _checked_columns(items, images, labels, path)
+    return BoxColumns(
+        images=columns[:, 0].copy(),
+        boxes=values[:, :4].copy(),
+        labels=columns[:, 1].copy(),
+        crowd=columns[:, 2].astype(np.bool_),
+        area=values[:, 4].copy(),
+        ids=_annotation_ids(items, path),
+        without_crowd=sum(item.get("iscrowd") is None for item in items),
+        without_area=sum(item.get("area") is None for item in items),
+        difficult=sum(bool(item.get("difficult")) for item in items),
+    )
+
+
+def _plain_columns(
+    items: list[dict[str, Any]], images: dict[Id, int], labels: dict[Id, int]
+) -> tuple[IntArray, Float64Array] | None:
+    """Return (image, label, crowd) and (x1, y1, x2, y2, area), or None where one must be looked at by itself."""
+    image = plain_indices([item.get("image_id") for item in items], images)
+    label = plain_indices([item.get("category_id") for item in items], labels)
+    crowd = plain_flags([item.get("iscrowd") for item in items])
+    difficult = plain_flags([item.get("difficult") for item in items])
+    boxes, areas = plain_boxes(items), [item.get("area") for item in items]
+    area = plain_numbers([0 if value is None else value for value in areas], 0, MAX_COORDINATE**2)
+    if image is None or label is None or crowd is None or difficult is None or boxes is None or area is None:
+        return None
+    if not all(item.get("ignore") in (None, 0) for item in items):
+        return None
+    of_box = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    area = np.where([value is None for value in areas], of_box, area)
+    area = np.where(difficult, IGNORED_AREA, area)
+    return np.column_stack([image, label, crowd]), np.column_stack([boxes, area])
+
+
+def _checked_columns(
+    items: list[dict[str, Any]], images: dict[Id, int], labels: dict[Id, int], path: Path
+) -> tuple[IntArray, Float64Array]:
+    """Return what `_plain_columns` does, annotation by annotation; a wrong one is named."""
     numbers, indices = array("d"), array("q")
 
     def add(item: dict[str, Any]) -> None:
@@ -177,19 +217,7 @@ def read_boxes(items: list[dict[str, Any]], image_ids: Ids, labels: dict[Id, int
         indices.append(is_crowd(item))
 
     read_each(items, add, path, "annotation")
-    columns = np.array(indices, np.int64).reshape(-1, 3)
-    values = np.array(numbers, np.float64).reshape(-1, 5)
-    return BoxColumns(
-        images=columns[:, 0].copy(),
-        boxes=values[:, :4].copy(),
-        labels=columns[:, 1].copy(),
-        crowd=columns[:, 2].astype(np.bool_),
-        area=values[:, 4].copy(),
-        ids=_annotation_ids(items, path),
-        without_crowd=sum(item.get("iscrowd") is None for item in items),
-        without_area=sum(item.get("area") is None for item in items),
-        difficult=sum(bool(item.get("difficult")) for item in items),
-    )
+    return np.array(indices, np.int64).reshape(-1, 3), np.array(numbers, np.float64).reshape(-1, 5)
 
 
 def read_each(items: Sequence[Any], read: Callable[[Any], T], path: Path, what: str) -> list[T]:

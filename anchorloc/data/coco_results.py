@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from anchorloc.data.class_names import Sides, doubled_names, match_all_names, ma
 from anchorloc.data.coco_fields import Id, checked_box, index_of
 from anchorloc.data.coco_reader import id_at, read_categories, read_each, read_images, take_objects
 from anchorloc.data.formats.labels import Labels
+from anchorloc.data.plain_columns import plain_boxes, plain_indices, plain_numbers
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
@@ -92,24 +94,54 @@ def _read_table(
     if items is not content:
         labels = _labels_of_categories(content, path, categories)
     images = {image_id: index for index, image_id in enumerate(image_ids)}
-    label_of = _label_reader(categories, labels, _class_advice(items, list(labels)))
+    table = _plain_table(items, images, labels) if items is content else None
+    if table is None:
+        table = _checked_table(items, path, images, names, categories, labels, notes)
+    return table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
 
-    def row(item: Any) -> tuple[float, ...]:
+
+def _plain_table(items: list[Any], images: dict[Id, int], labels: dict[Id, int]) -> Float64Array | None:
+    """Return the detections (N, COLUMNS), or None where one must be looked at by itself."""
+    if not {dict}.issuperset(map(type, items)) or any("category_name" in item for item in items):
+        return None
+    image = plain_indices([item.get("image_id") for item in items], images)
+    label = plain_indices([item.get("category_id") for item in items], labels)
+    boxes, scores = plain_boxes(items), plain_numbers([item.get("score") for item in items], 0, 1)
+    if image is None or label is None or boxes is None or scores is None:
+        return None
+    return np.column_stack([image, label, boxes, scores])
+
+
+def _checked_table(
+    items: list[Any],
+    path: Path,
+    images: dict[Id, int],
+    names: Sequence[str],
+    categories: tuple[Category, ...],
+    labels: dict[Id, int],
+    notes: list[str] | None,
+) -> Float64Array:
+    """Return what `_plain_table` does, detection by detection; a wrong one is named."""
+    label_of = _label_reader(categories, labels, _class_advice(items, list(labels)))
+    values = array("d")  # COLUMNS numbers of each detection
+
+    def add(item: Any) -> None:
         if type(item) is not dict:
             raise ItemError(f"{short_repr(item)} is not an object")
         image_id = item.get("image_id")
         known = type(image_id) in (int, str) and image_id in images
-        advice = "" if known else _image_advice(image_id, names, image_ids)
+        advice = "" if known else _image_advice(image_id, names, list(images))
         image = index_of(image_id, images, "image_id", advice)
-        return image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))
+        values.extend((image, label_of(item), *checked_box(item.get("bbox")), _score(item.get("score"))))
 
-    table = np.array(read_each(items, row, path, "detection"), np.float64).reshape(-1, COLUMNS)
+    read_each(items, add, path, "detection")
+    table = np.array(values, np.float64).reshape(-1, COLUMNS)
     pairs = zip(items, table[:, 1].astype(np.int64).tolist(), strict=True)
     other = sum(item.get("category_id") not in (None, categories[label].id) for item, label in pairs)
     if other and notes is not None:
         detections = counted(other, "detection has", "detections have")
         notes.append(f"{detections} another category_id than the class of that name in the annotations; names decide")
-    return table[np.lexsort((-table[:, 6], table[:, 0]))]  # stable
+    return table
 
 
 def _scored_annotations(content: Any) -> list[Any]:

@@ -25,7 +25,7 @@ from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model
 from anchorloc.engine.validation import merge_shards
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation
+from anchorloc.metrics import Evaluation, Scorer
 from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.report import Judgment
 from anchorloc.structures import Detections, Size
@@ -36,6 +36,7 @@ def judge_checkpoint(
     overrides: Sequence[str] = (),
     options: AnalysisOptions | None = None,
     split: Split = "val",
+    scorer: Scorer = "anchorloc",
 ) -> Judgment:
     """Judge a trained model on a split of the data of its config, which `overrides` may change.
 
@@ -44,7 +45,7 @@ def judge_checkpoint(
     """
     model = load_model(checkpoint, overrides)
     detect_images = partial(_detect, model)
-    return judge_split(model, detect_images, checkpoint, overrides, options or AnalysisOptions(), split)
+    return judge_split(model, detect_images, checkpoint, overrides, options or AnalysisOptions(), split, scorer)
 
 
 def evaluate_model(model: TrainedModel, source: Source) -> tuple[Evaluation, list[Detections]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from anchorloc import __version__
 from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.result_warnings import result_warnings
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, evaluate
+from anchorloc.metrics import Evaluation, Scorer, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
 from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures
 from anchorloc.startup import allowed_cores
@@ -30,8 +31,11 @@ def judge_files(
     max_detections: int = 100,
     options: AnalysisOptions | None = None,
     reading: ImageSettings = DEFAULT_SETTINGS,
+    scorer: Scorer = "anchorloc",
 ) -> Judgment:
     """Judge a file of COCO results; with a folder of `images`, the report shows some, read by `reading`.
+
+    `scorer` computes COCO's numbers; see `metrics.evaluate`.
 
     Raises:
         InputError: a file breaks the data policy, or the folder is missing.
@@ -41,7 +45,7 @@ def judge_files(
     found = read_results(detections, truth, notes)
     targets = [truth.target(index) for index in range(len(truth))]
     limits = [*(limit for limit in (1, 10) if limit < max_detections), max_detections]
-    evaluation = evaluate(targets, found, truth.categories, limits)
+    evaluation = evaluate(targets, found, truth.categories, limits, scorer=scorer)
     source = None
     if images is not None:
         if not images.is_dir():
@@ -51,9 +55,16 @@ def judge_files(
     return replace(
         judgment,
         title=f"{detections.stem} on {annotations.stem}",
-        facts={"detections": detections, "annotations": annotations, "pycocotools": version("pycocotools")},
+        facts={"detections": detections, "annotations": annotations, "scorer": scorer_version(scorer)},
         warnings=[*truth.warnings, *notes, *result_warnings(found, truth), *judgment.warnings],
     )
+
+
+def scorer_version(scorer: Scorer) -> str:
+    """Return what computed COCO's numbers, for the facts of a report."""
+    if scorer == "pycocotools":
+        return f"pycocotools {metadata.version(scorer)}"
+    return f"anchorloc {__version__}, equal to pycocotools"
 
 
 def judge_detections(

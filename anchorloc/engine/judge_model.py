@@ -13,11 +13,11 @@ from anchorloc.config import Config
 from anchorloc.data import Source, Split, Subset, match_categories, refuse_other_counts
 from anchorloc.data.class_names import Sides
 from anchorloc.data.tiles import TiledSource
-from anchorloc.engine.judge import judge_detections
+from anchorloc.engine.judge import judge_detections, scorer_version
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
 from anchorloc.engine.tiling import whole_images
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, Localization, evaluate, localize
+from anchorloc.metrics import Evaluation, Localization, Scorer, evaluate, localize
 from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
 from anchorloc.report import Judgment
 from anchorloc.structures import Detections, Size
@@ -42,6 +42,7 @@ def judge_split(
     overrides: Sequence[str],
     options: AnalysisOptions,
     split: Split,
+    scorer: Scorer,
 ) -> Judgment:
     """Judge a model on a split of the data of its config.
 
@@ -54,6 +55,7 @@ def judge_split(
         overrides: the changes to its config.
         options: what to analyze.
         split: the split.
+        scorer: computes COCO's numbers; see `metrics.evaluate`.
 
     Raises:
         InputError: the data cannot be used.
@@ -74,7 +76,7 @@ def judge_split(
     if unreadable:
         warnings.append(f"left out of all numbers: {counted(len(unreadable), 'unreadable image', 'unreadable images')}")
         source = Subset(source, np.array(list(found), np.int64))
-    judgment = judge(model, source, columns(found), options)
+    judgment = judge(model, source, columns(found), options, scorer=scorer)
     return replace(
         judgment,
         title=f"{path}: {'validation' if split == 'val' else split}",
@@ -85,7 +87,11 @@ def judge_split(
 
 
 def judge_onnx(
-    path: Path, overrides: Sequence[str] = (), options: AnalysisOptions | None = None, split: Split = "val"
+    path: Path,
+    overrides: Sequence[str] = (),
+    options: AnalysisOptions | None = None,
+    split: Split = "val",
+    scorer: Scorer = "anchorloc",
 ) -> Judgment:
     """Judge an exported model on a split of the data of its config, which `overrides` may change.
 
@@ -108,7 +114,7 @@ def judge_onnx(
             results[index] = candidates if config.tiles else config.decoder.select_best(candidates), size
         return found_in_images(config, seen, results)
 
-    return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split)
+    return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split, scorer)
 
 
 def found_in_images(config: Config, seen: Source, results: Mapping[int, Result]) -> Found:
@@ -141,21 +147,23 @@ def judge(
     found: tuple[Sequence[Detections], Sequence[Size]],
     options: AnalysisOptions,
     max_analyzed: int | None = None,
+    scorer: Scorer = "anchorloc",
 ) -> Judgment:
     """Score and analyze what `detect` found; see `judge_detections` for `max_analyzed`."""
     detections, padded = found
-    evaluation = score_detections(detections, source, model.config)
+    evaluation = score_detections(detections, source, model.config, scorer)
     options = replace(options, anchor_usage=anchor_usage(model.config, detections, padded))
     judgment = judge_detections(source, detections, evaluation, options, source, max_analyzed)
-    return replace(judgment, localization=localization_of(model.config, detections, source), facts=model.facts())
+    facts = {**model.facts(), "scorer": scorer_version(scorer)}
+    return replace(judgment, localization=localization_of(model.config, detections, source), facts=facts)
 
 
 def score_detections(
-    detections: Sequence[Detections], source: Source, config: Config, fast: bool = False
+    detections: Sequence[Detections], source: Source, config: Config, scorer: Scorer = "anchorloc"
 ) -> Evaluation:
-    """Score the detections of all images of `source`; for `fast` see `metrics.evaluate`."""
+    """Score the detections of all images of `source`; for `scorer` see `metrics.evaluate`."""
     targets = [source.target(index) for index in range(len(source))]
-    return evaluate(targets, detections, source.categories, config.scored_detections, fast=fast)
+    return evaluate(targets, detections, source.categories, config.scored_detections, scorer=scorer)
 
 
 def localization_of(config: Config, detections: Sequence[Detections], source: Source) -> Localization | None:

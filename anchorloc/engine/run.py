@@ -62,7 +62,7 @@ from anchorloc.startup import say_what_is_late
 from anchorloc.structures import categories_of
 from anchorloc.text import counted, duration, printable
 
-MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
+MAX_ANALYZED = 300_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
 @dataclass(frozen=True)

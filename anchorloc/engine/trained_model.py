@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -77,7 +76,6 @@ class TrainedModel:
             **facts,
             "anchors of a cell, per level": ", ".join(map(str, self.config.anchors.shapes_per_level)),
             "assigner": str(self.config.assign),
-            "pycocotools": version("pycocotools"),
         }
 
 

@@ -251,7 +251,7 @@ class Training:
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
         ordered = in_image_order(self.validation_batches, [result.detections for result in results])
         found = list(whole_images(self.config, self.seen, dict(enumerate(ordered))).values())
-        evaluation = score_detections(found, self.val, self.config, fast=True)
+        evaluation = score_detections(found, self.val, self.config)
         if self.config.task == "detection":  # localization always shows the top box
             self.saver.threshold = best_f1_threshold(evaluation.operating_point, len(self.val), self.clock.step)
         summary = evaluation.summary

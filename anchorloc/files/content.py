@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -134,7 +136,8 @@ def read_json(
     try:
         hook = reduce if skip or condense else refuse_duplicates
         whole = parse_int if _has_long_integer(text) else None  # a call for each integer takes time
-        return json.loads(text, parse_constant=constant, object_pairs_hook=hook, parse_int=whole)
+        with _paused_collector():
+            return json.loads(text, parse_constant=constant, object_pairs_hook=hook, parse_int=whole)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise InputError(f"{path} is empty; write or export it again") from None
@@ -147,6 +150,18 @@ def read_json(
         ) from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply; give an annotation or result file") from None
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Pause Python's garbage collector: parsed JSON has no cycles, and each pass looks at all of it again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _has_long_integer(text: str) -> bool:

@@ -35,6 +35,7 @@ from anchorloc.startup import import_torch
 from anchorloc.text import did_you_mean
 
 START = time.perf_counter()
+MAX_IMAGES = 10_000  # more take many minutes and hardly change a share
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +93,13 @@ def _add_passes(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="passes over the train images, each with the augmentation of one training epoch (default: 1)",
+    )
+    parser.add_argument(
+        "--max-images",
+        type=positive_int,
+        default=MAX_IMAGES,
+        metavar="N",
+        help=f"measure at most N images of a split, spread evenly (default: {MAX_IMAGES:,})",
     )
     return parser
 

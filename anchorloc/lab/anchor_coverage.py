@@ -201,12 +201,21 @@ def coverage_with(views: NetworkViews, config: Config) -> AnchorCoverage:
 
 
 def box_statuses(config: Config, view: NetworkView, assignment: Assignment) -> IntArray:
-    """Return a BoxStatus for each box (M,) of a view."""
-    target = view.target
+    """Return a BoxStatus for each box (M,) of a view.
+
+    The boxes without an anchor are assigned again without the others, until a round assigns none. A box that gets an
+    anchor beside others gets one alone. An anchor that a box would get alone goes to some box of the round, so in the
+    last round no box would get one.
+    """
+    target, left = view.target, assignment.unassigned
     result = np.full(len(target), int(BoxStatus.ASSIGNED))
-    for row in assignment.unassigned:
-        alone = config.method.untrained_assigner(view.grid, target.boxes[[row]], target.crowd[[row]])
-        result[row] = BoxStatus.COLLISION if len(alone.anchors) else BoxStatus.NO_ANCHOR
+    result[left] = BoxStatus.NO_ANCHOR
+    while len(left):
+        again = config.method.untrained_assigner(view.grid, target.boxes[left], target.crowd[left]).unassigned
+        if len(again) == len(left):
+            break
+        result[np.delete(left, again)] = BoxStatus.COLLISION
+        left = left[again]
     return result
 
 

@@ -1,8 +1,8 @@
 """Score a perfect network on a split (oracle AP), and find out why the score is not higher.
 
 The anchors' regression targets replace the output of the network. Everything after the network runs as in evaluation:
-score threshold, top-k, coder, non-maximum suppression, limits, category map, pycocotools. The result is an upper bound
-for every trained network. It is not a forecast: a trained network can be far below it.
+score threshold, top-k, coder, non-maximum suppression, limits, category map, COCO's scoring. The result is an upper
+bound for every trained network. It is not a forecast: a trained network can be far below it.
 """
 
 from __future__ import annotations

@@ -30,21 +30,28 @@ class Inspection:
         return self.coverage.views
 
 
-def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
+def open_views(config: Config, passes: int = 1, max_images: int | None = None) -> dict[str, NetworkViews]:
     """Return the views of both splits by name; the training split is augmented as in `passes` epochs.
 
     If both splits are one annotation file, it is returned once, as in evaluation.
+
+    Args:
+        config: the settings.
+        passes: epochs of the training split.
+        max_images: see at most as many images of a split, spread evenly; None is all.
 
     Raises:
         InputError: the data cannot be read, its splits have different classes, or there are no anchors.
     """
     refuse_localizer(config)
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
-        return {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
-    train, val, _ = open_all(config.data)
-    val = match_categories(val, train.categories)
-    epochs = passes if config.transform.augment.moves_boxes else 1
-    return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}
+        views = {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
+    else:
+        train, val, _ = open_all(config.data)
+        val = match_categories(val, train.categories)
+        epochs = passes if config.transform.augment.moves_boxes else 1
+        views = {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}
+    return views if max_images is None else {name: split.subset(max_images) for name, split in views.items()}
 
 
 def refuse_localizer(config: Config) -> None:

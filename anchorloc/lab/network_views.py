@@ -45,10 +45,12 @@ class NetworkViews:
 
     def subset(self, most: int) -> NetworkViews:
         """Return the views of at most `most` images, spread evenly over the split."""
-        count = len(self.source)
-        if count <= most:
+        indices = self.indices
+        if len(indices) <= most:
             return self
-        return replace(self, image_indices=tuple(int(index) for index in np.linspace(0, count - 1, most)))
+        return replace(
+            self, image_indices=tuple(indices[int(place)] for place in np.linspace(0, len(indices) - 1, most))
+        )
 
     def __len__(self) -> int:
         return len(self.indices) * max(1, self.epochs)

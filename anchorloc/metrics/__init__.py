@@ -1,14 +1,20 @@
 """Score detections against ground truth by COCO's protocol, with pycocotools or its faster twin."""
 
 from anchorloc.metrics.bootstrap import Bootstrap, Interval, bootstrap, image_weights
-from anchorloc.metrics.coco_evaluation import ClassMetrics, Evaluation, evaluate, match_targets
+from anchorloc.metrics.coco_evaluation import ClassMetrics, Evaluation, Scorer, evaluate, match_targets
 from anchorloc.metrics.localization_scores import LOCALIZATION_IOUS, Localization, localize
 from anchorloc.metrics.match_kernels import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
 from anchorloc.metrics.operating_point import OperatingPoint, best_f1
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
-from anchorloc.metrics.weighted_ap import RECALLS, PrecisionRecall, weighted_curves
+from anchorloc.metrics.weighted_ap import (
+    RECALLS,
+    PrecisionRecall,
+    WeightedScores,
+    weighted_curves,
+    weighted_scores,
+)
 
 __all__ = [
     "AREAS",
@@ -27,7 +33,9 @@ __all__ = [
     "MatchResult",
     "OperatingPoint",
     "PrecisionRecall",
+    "Scorer",
     "Scores",
+    "WeightedScores",
     "best_f1",
     "bootstrap",
     "evaluate",
@@ -37,4 +45,5 @@ __all__ = [
     "mean_of_known",
     "summarize",
     "weighted_curves",
+    "weighted_scores",
 ]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from anchorloc.metrics.matching import AREAS, IOU_THRESHOLDS, MatchResult
-from anchorloc.metrics.weighted_ap import PrecisionRecall, weighted_curves
+from anchorloc.metrics.weighted_ap import WeightedScores, weighted_scores
 from anchorloc.structures import Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
@@ -53,23 +53,27 @@ def bootstrap(
         limits: as `max_detections` of `evaluate`.
     """
 
+    class_count = match_result.classes
+    labels, match_result = match_result.scored_classes()
+
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
-        curves = weighted_curves(match_result, weights, limits)
-        return np.array(list(coco_numbers(curves, limits).values())), known_mean(curves.ap[:, 0], 1)
+        scores = weighted_scores(match_result, weights, limits)
+        return np.array(list(coco_numbers(scores, limits).values())), known_mean(scores.ap[:, 0], 1)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         count = match_result.image_count
         drawn = list(pool.map(numbers, image_weights(count, resamples if count > 1 else 0, seed)))  # one never varies
-    whole = weighted_curves(match_result, limits=limits)
+    whole = weighted_scores(match_result, limits=limits)
     named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
-    classes = np.array([row for _, row in drawn]).reshape(len(drawn), match_result.classes)
+    classes = np.array([row for _, row in drawn]).reshape(len(drawn), len(labels))
+    intervals = dict(zip(labels.tolist(), map(basic_interval, means.tolist(), classes.T), strict=True))
     return Bootstrap(
         resamples,
         seed,
         {name: basic_interval(value, column) for (name, value), column in zip(named.items(), summary.T, strict=True)},
-        tuple(map(basic_interval, means.tolist(), classes.T)),
+        tuple(map(intervals.get, range(class_count))),
     )
 
 
@@ -80,9 +84,9 @@ def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) 
         yield np.bincount(random.integers(0, images, images), minlength=images)
 
 
-def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, float]:
-    """Return COCO's numbers from curves in the slices of `coco_slices`, NaN where no box is to find."""
-    ap, last = curves.ap, curves.recall[..., -1]
+def coco_numbers(scores: WeightedScores, limits: Sequence[int]) -> dict[str, float]:
+    """Return COCO's numbers from scores in the slices of `coco_slices`, NaN where no box is to find."""
+    ap, last = scores.ap, scores.recall[..., -1]
     at = {name: slice_ for slice_, name in enumerate(AREAS)}
     sizes = {"s": at["small"], "m": at["medium"], "l": at["large"]}
     values = {
@@ -90,7 +94,7 @@ def coco_numbers(curves: PrecisionRecall, limits: Sequence[int]) -> dict[str, fl
         "AP50": ap[:, 0, IOU_THRESHOLDS.index(0.5)],
         "AP75": ap[:, 0, IOU_THRESHOLDS.index(0.75)],
         **{f"AP{letter}": ap[:, place] for letter, place in sizes.items()},
-        **{f"AR{limit}": curves.recall[:, 0, :, place] for place, limit in enumerate(limits)},
+        **{f"AR{limit}": scores.recall[:, 0, :, place] for place, limit in enumerate(limits)},
         **{f"AR{letter}": last[:, place] for letter, place in sizes.items()},
     }
     return {name: float(known_mean(value)) for name, value in values.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from anchorloc.metrics.summary import CocoSummary, summarize
 from anchorloc.metrics.weighted_ap import fast_score
 from anchorloc.structures import Category, Detections, IntArray, Target
 from anchorloc.text import counted
+
+Scorer = Literal["anchorloc", "pycocotools"]  # the numbers of the two are equal to the bit
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def evaluate(
     categories: Sequence[Category],
     max_detections: Sequence[int] = (1, 10, 100),
     by_size: bool = True,
-    fast: bool = False,
+    scorer: Scorer = "anchorloc",
 ) -> Evaluation:
     """Score detections by COCO's protocol for boxes.
 
@@ -89,7 +92,8 @@ def evaluate(
         categories: the classes; a label is an index into them.
         max_detections: detections counted per class and image, ascending; AP uses the last.
         by_size: score small, medium and large boxes too, which takes most of the time.
-        fast: score with our twin of pycocotools, which is equal to the bit. Reports use pycocotools itself.
+        scorer: our twin of pycocotools, which is equal to the bit, or pycocotools itself, which takes many times as
+            long.
 
     Raises:
         InputError: a detection is not finite.
@@ -98,10 +102,10 @@ def evaluate(
     _check(targets, detections, max_detections)
     truth = truth_table(targets, len(categories))
     found = detection_table(detections, len(categories))
-    scores = _scorer(fast)(truth, found, image_order(detections), len(categories), max_detections, by_size)
+    scores = _scorer(scorer)(truth, found, image_order(detections), len(categories), max_detections, by_size)
     return Evaluation(
         summary=summarize(scores, max_detections),
-        classes=tuple(_class(label, category, truth, found, scores) for label, category in enumerate(categories)),
+        classes=tuple(_class_metrics(categories, truth, found, scores)),
         images=len(targets),
         empty_images=sum(len(target) == 0 for target in targets),
         over_max_detections=_over_max_detections(found, len(categories), max_detections[-1]),
@@ -118,15 +122,15 @@ def match_targets(
     limit: int,
     by_size: bool = True,
 ) -> MatchResult:
-    """Match detections once, for `weighted_curves` and `bootstrap`; `limit` is the last limit of `max_detections`."""
+    """Match detections once, for `weighted_scores` and `bootstrap`; `limit` is the last limit of `max_detections`."""
     _check(targets, detections, [limit])
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     slices = coco_slices(truth, found, by_size)
     return match_detections(truth, found, image_order(detections), len(categories), limit, slices)
 
 
-def _scorer(fast: bool) -> Callable[..., Scores]:
-    if fast:
+def _scorer(scorer: Scorer) -> Callable[..., Scores]:
+    if scorer == "anchorloc":
         return fast_score
     from anchorloc.metrics.pycocotools_scorer import pycocotools_score  # only what scores with pycocotools loads it
 
@@ -148,24 +152,33 @@ def image_order(detections: Sequence[Detections]) -> list[int]:
     return sorted(range(len(ids)), key=lambda image: (isinstance(ids[image], str), ids[image]))
 
 
-def _class(label: int, category: Category, truth: TruthTable, found: DetectionTable, scores: Scores) -> ClassMetrics:
-    precision = scores.precision[:, :, label, 0, -1]  # (T, R)
-    mine = truth.labels == label
-    return ClassMetrics(
-        category=category,
-        ap=mean_of_known(precision),
-        ap50=mean_of_known(precision[IOU_THRESHOLDS.index(0.5)]),
-        ap75=mean_of_known(precision[IOU_THRESHOLDS.index(0.75)]),
-        ar=mean_of_known(scores.recall[:, label, 0, -1]),
-        images=len(np.unique(truth.images[mine])),
-        boxes=int((mine & ~truth.crowd).sum()),
-        crowds=int((mine & truth.crowd).sum()),
-        detections=int((found.labels == label).sum()),
-    )
+def _class_metrics(
+    categories: Sequence[Category], truth: TruthTable, found: DetectionTable, scores: Scores
+) -> Iterator[ClassMetrics]:
+    classes = len(categories)
+    crowds = np.bincount(truth.labels[truth.crowd], minlength=classes).tolist()
+    boxes = np.bincount(truth.labels[~truth.crowd], minlength=classes).tolist()
+    annotated = np.unique(truth.images * classes + truth.labels) % max(1, classes)  # the class of each pair
+    images = np.bincount(annotated, minlength=classes).tolist()
+    detections = np.bincount(found.labels, minlength=classes).tolist()
+    for label, category in enumerate(categories):
+        precision = scores.precision[:, :, label, 0]  # (T, R)
+        yield ClassMetrics(
+            category=category,
+            ap=mean_of_known(precision),
+            ap50=mean_of_known(precision[IOU_THRESHOLDS.index(0.5)]),
+            ap75=mean_of_known(precision[IOU_THRESHOLDS.index(0.75)]),
+            ar=mean_of_known(scores.recall[:, label, 0, -1]),
+            images=images[label],
+            boxes=boxes[label],
+            crowds=crowds[label],
+            detections=detections[label],
+        )
 
 
 def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
-    counts = np.bincount(found.images * classes + found.labels)  # per image and class
+    keys = np.sort(found.images * classes + found.labels)
+    counts = np.diff(np.flatnonzero(np.diff(keys, prepend=-1)), append=len(keys))  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 
 

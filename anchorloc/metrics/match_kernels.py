@@ -17,18 +17,21 @@ TRUE_POSITIVE = 1
 IGNORED = 2  # neither, as on a crowd box
 
 Int8Array = NDArray[np.int8]
+Int32Array = NDArray[np.int32]
 
 
 @kernel
-def overlap(detection: Float64Array, box: Float64Array, crowd: bool) -> float:
-    """Return the IoU of two xywh boxes, or the share of the detection that lies in a crowd box."""
-    width = min(detection[0] + detection[2], box[0] + box[2]) - max(detection[0], box[0])
-    height = min(detection[1] + detection[3], box[1] + box[3]) - max(detection[1], box[1])
-    if width <= 0 or height <= 0:
+def overlap(
+    x: float, y: float, width: float, height: float, left: float, top: float, wide: float, high: float, crowd: bool
+) -> float:
+    """Return the IoU of two xywh boxes, or the share of the first one, a detection, that lies in a crowd box."""
+    common_width = min(x + width, left + wide) - max(x, left)
+    common_height = min(y + height, top + high) - max(y, top)
+    if common_width <= 0 or common_height <= 0:
         return 0.0
-    both = width * height
-    area = detection[2] * detection[3]
-    return float(both / (area if crowd else area + box[2] * box[3] - both))
+    both = common_width * common_height
+    area = width * height
+    return float(both / (area if crowd else area + wide * high - both))
 
 
 @kernel
@@ -40,91 +43,113 @@ def match(
     crowd: BoolArray,  # (G,)
     ignored: BoolArray,  # (S, G) boxes outside a slice, and crowd boxes
     outside: BoolArray,  # (S, D) detections outside a slice: ignored there if they match no box
-    thresholds: Float64Array,  # (T,)
+    thresholds: Float64Array,  # (T,) ascending
+    places: IntArray,  # (D,) where each detection is in the output
+    rows: IntArray,  # (G,) row of each box in the truth table
     states: Int8Array,  # (S, T, D) output
     matches: IntArray,  # (T, D) output: row of the matched box in the first slice, or -1
 ) -> None:
-    """Match each detection, by descending score, to the unmatched box of greatest IoU."""
+    """Match each detection, by descending score, to the unmatched box of greatest IoU.
+
+    Each detection meets all slices and thresholds before the next one comes, so no matrix of overlaps is kept.
+    """
+    slices, levels, largest = len(ignored), len(thresholds), 0
+    for group in range(len(box_starts) - 1):
+        largest = max(largest, box_starts[group + 1] - box_starts[group])
+    near, overlaps = np.empty(largest, np.int64), np.empty(largest)  # boxes that one detection can match, their IoU
+    taken = np.empty((largest, slices, levels), np.bool_)
     for group in range(len(box_starts) - 1):
         first, last = box_starts[group], box_starts[group + 1]
-        begin, end = detection_starts[group], detection_starts[group + 1]
-        overlaps = np.empty((end - begin, last - first))  # IoU within one group
-        for i in range(begin, end):
+        taken[: last - first] = False
+        for i in range(detection_starts[group], detection_starts[group + 1]):
+            x, y, width, height = detections[i, 0], detections[i, 1], detections[i, 2], detections[i, 3]
+            count, place = 0, places[i]
             for j in range(first, last):
-                overlaps[i - begin, j - first] = overlap(detections[i], boxes[j], crowd[j])
-        taken = np.empty(last - first, np.bool_)
-        for s in range(len(ignored)):
-            for t in range(len(thresholds)):
-                taken[:] = False
-                for i in range(begin, end):
+                value = overlap(x, y, width, height, boxes[j, 0], boxes[j, 1], boxes[j, 2], boxes[j, 3], crowd[j])
+                if value >= min(thresholds[0], 1 - 1e-10):
+                    near[count], overlaps[count] = j, value
+                    count += 1
+            for s in range(slices):
+                for t in range(levels):
                     winner = -1
                     for pass_over_ignored in (False, True):  # boxes of the slice come first
                         best = min(thresholds[t], 1 - 1e-10)
-                        for j in range(first, last):
-                            if ignored[s, j] != pass_over_ignored or (taken[j - first] and not crowd[j]):
+                        for c in range(count):
+                            j = near[c]
+                            if ignored[s, j] != pass_over_ignored or (taken[j - first, s, t] and not crowd[j]):
                                 continue
-                            if overlaps[i - begin, j - first] >= best:  # among equals the last wins
-                                best, winner = overlaps[i - begin, j - first], j
+                            if overlaps[c] >= best:  # among equals the last wins
+                                best, winner = overlaps[c], j
                         if winner >= 0:
                             break
                     if s == 0:
-                        matches[t, i] = winner
+                        matches[t, place] = -1 if winner < 0 else rows[winner]
                     if winner >= 0:
-                        taken[winner - first] = True
-                        states[s, t, i] = IGNORED if ignored[s, winner] else TRUE_POSITIVE
+                        taken[winner - first, s, t] = True
+                        states[s, t, place] = IGNORED if ignored[s, winner] else TRUE_POSITIVE
                     else:
-                        states[s, t, i] = IGNORED if outside[s, i] else FALSE_POSITIVE
+                        states[s, t, place] = IGNORED if outside[s, i] else FALSE_POSITIVE
 
 
 @kernel
 def accumulate(
-    counted: BoolArray,  # (S, D) detections not ignored at every threshold; class by class, by descending score
-    detection_indices: IntArray,  # (E,) true positives, and detections ignored at one threshold but counted at another
+    images: Int32Array,  # (M,) image of each counted detection: slice by slice, class by class, by descending score
+    starts: IntArray,  # (S, C + 1) where the detections of each class start in `images`
+    events: Int32Array,  # (E,) index in `images` of true positives, and of detections ignored at this threshold alone
     is_true_positive: BoolArray,  # (E,) which of the two
-    index_starts: IntArray,  # (S, T, C + 1) where the indices of each class start
-    starts: IntArray,  # (C + 1,) where the detections of each class start
-    ranks: IntArray,  # (D,) rank of a detection within its class and image, from 0
-    weights: IntArray,  # (D,) how many times the image of each detection counts
+    ranks: Int32Array,  # (E,) rank of the detection within its class and image, from 0
+    event_starts: IntArray,  # (S, T, C + 1) where the events of each class start
+    weights: IntArray,  # (N,) how many times each image counts
     boxes: IntArray,  # (C, S) weighted number of boxes to find
     limits: IntArray,  # (K,) detections counted per class and image, ascending
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (C, S, T, R) output
+    precision: Float64Array,  # (C, S, T, R) output, or (C, S, T, 0) where only AP is asked for
+    ap: Float64Array,  # (C, S, T) output
     recall: Float64Array,  # (C, S, T, K) output
 ) -> None:
-    """Write precision at the given recalls (for the last limit) and recall at each limit; -1 where no box is to find.
+    """Write precision at the given recalls and its mean, AP, for the last limit, and recall at each limit.
 
-    Recall rises only at true positives, so the loop visits only those. The number of detections so far comes from
-    running sums that all thresholds share, minus the detections ignored at one threshold.
+    All are -1 where no box is to find. Recall rises only at true positives, so the loop visits only those. The number
+    of detections so far comes from running sums that all thresholds share, minus the detections ignored at one
+    threshold.
     """
-    before = np.empty(len(ranks), np.int64)
-    hits_at, counted_at = np.empty(len(ranks), np.int64), np.empty(len(ranks), np.int64)
-    hits_within = np.empty(len(limits), np.int64)
-    for c in range(len(starts) - 1):
-        for s in range(len(counted)):
+    largest = 0
+    for s in range(len(starts)):
+        for c in range(starts.shape[1] - 1):
+            largest = max(largest, starts[s, c + 1] - starts[s, c])
+    before = np.empty(largest, np.int64)
+    hits_at, counted_at = np.empty(largest + 1, np.int64), np.empty(largest + 1, np.int64)
+    hits_within = np.empty(len(limits) + 1, np.int64)  # by the first limit that counts them, and past all limits
+    for c in range(starts.shape[1] - 1):
+        for s in range(len(starts)):
             if boxes[c, s] == 0:
-                precision[c, s], recall[c, s] = -1.0, -1.0
+                precision[c, s], ap[c, s], recall[c, s] = -1.0, -1.0, -1.0
                 continue
-            total = 0
-            for i in range(starts[c], starts[c + 1]):
-                total += weights[i] * counted[s, i]
-                before[i] = total
-            for t in range(index_starts.shape[1]):
+            first, total = starts[s, c], 0
+            for i in range(first, starts[s, c + 1]):
+                total += weights[images[i]]
+                before[i - first] = total
+            for t in range(event_starts.shape[1]):
                 hits, ignored, steps = 0, 0, 0
                 hits_within[:] = 0
-                for e in range(index_starts[s, t, c], index_starts[s, t, c + 1]):
-                    i = detection_indices[e]
-                    if not is_true_positive[e]:
-                        ignored += weights[i]
-                    elif weights[i] > 0:
-                        hits += weights[i]
-                        hits_at[steps], counted_at[steps] = hits, before[i] - ignored
-                        steps += 1
+                for e in range(event_starts[s, t, c], event_starts[s, t, c + 1]):
+                    weight = weights[images[events[e]]]
+                    if is_true_positive[e]:
+                        hits += weight
+                        hits_at[steps], counted_at[steps] = hits, before[events[e] - first] - ignored
+                        steps += weight > 0  # else the next one overwrites it
+                        within = 0
                         for k in range(len(limits)):
-                            if ranks[i] < limits[k]:
-                                hits_within[k] += weights[i]
+                            within += ranks[e] >= limits[k]
+                        hits_within[within] += weight
+                    else:
+                        ignored += weight
+                hits = 0
                 for k in range(len(limits)):
-                    recall[c, s, t, k] = hits_within[k] / boxes[c, s]
+                    hits += hits_within[k]
+                    recall[c, s, t, k] = hits / boxes[c, s]
                 _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
+                ap[c, s, t] = _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls)
 
 
 @kernel
@@ -133,13 +158,36 @@ def _interpolate(
     counted: IntArray,  # (P,) detections so far
     boxes: int,
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (R,) output
+    precision: Float64Array,  # (R,) output, or (0,)
 ) -> None:
     """Write the greatest precision at or beyond each recall."""
-    place, best = len(recalls) - 1, 0.0
+    place, best = len(precision) - 1, 0.0
     for step in range(len(hits) - 1, -1, -1):
         while place >= 0 and recalls[place] > hits[step] / boxes:
             precision[place] = best
             place -= 1
         best = max(best, hits[step] / (counted[step] + np.spacing(1)))  # pycocotools' guard against 0 / 0
     precision[: place + 1] = best
+
+
+@kernel
+def _mean_precision(
+    hits: IntArray,  # (P,) as in `_interpolate`
+    counted: IntArray,
+    boxes: int,
+    recalls: Float64Array,  # (R,) evenly spaced from 0 to 1
+) -> float:
+    """Return the mean of what `_interpolate` writes, in time that does not grow with R."""
+    left, best, total = len(recalls), 0.0, 0.0  # recalls whose precision is not in the total
+    for step in range(len(hits) - 1, -1, -1):
+        if hits[step] <= best * (counted[step] + np.spacing(1)):
+            continue
+        recall = hits[step] / boxes
+        reached = min(int(recall * (len(recalls) - 1)) + 1, len(recalls))  # recalls up to this one, or one off
+        if reached < len(recalls) and recalls[reached] <= recall:
+            reached += 1
+        elif recalls[reached - 1] > recall:
+            reached -= 1
+        total += best * (left - reached)
+        left, best = reached, hits[step] / (counted[step] + np.spacing(1))
+    return float((total + best * left) / len(recalls))

@@ -41,7 +41,7 @@ def pycocotools_score(
     image_ids = np.empty(len(image_order), np.int64)
     image_ids[np.asarray(image_order, np.int64)] = np.arange(1, len(image_order) + 1)
     tables, limits = (len(IOU_THRESHOLDS), len(RECALLS), classes, len(AREAS)), len(max_detections)
-    precision = np.full((*tables, limits), -1.0)
+    precision = np.full(tables, -1.0)
     recall = np.full((tables[0], *tables[2:], limits), -1.0)
     matches, ignored = np.full((tables[0], len(detections.scores)), -1), np.ones(len(detections.scores), np.bool_)
     with _silent():
@@ -58,7 +58,7 @@ def pycocotools_score(
             evaluator.params.catIds, evaluator.params.imgIds = [label + 1], image_ids[images].tolist()
             evaluator.evaluate()
             evaluator.accumulate()
-            precision[:, :, label, areas] = evaluator.eval["precision"][:, :, 0]
+            precision[:, :, label, areas] = evaluator.eval["precision"][:, :, 0, :, -1]
             recall[:, label, areas] = evaluator.eval["recall"][:, 0]
             _read_matches(evaluator.evalImgs, matches, ignored)
     return Scores(precision, recall, matches, ignored)
@@ -68,8 +68,10 @@ def _images_by_class(truth: TruthTable, detections: DetectionTable) -> Iterator[
     """Yield every class that occurs, with its images."""
     labels = np.concatenate([truth.labels, detections.labels])
     images = np.concatenate([truth.images, detections.images])
-    for label in np.unique(labels).tolist():
-        yield label, np.unique(images[labels == label])
+    order = np.argsort(labels, kind="stable")
+    used, firsts = np.unique(labels[order], return_index=True)
+    for label, rows in zip(used.tolist(), np.split(order, firsts[1:]), strict=False):
+        yield label, np.unique(images[rows])
 
 
 def _truth_annotations(truth: TruthTable, image_ids: IntArray) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from anchorloc.structures import BoolArray, Float64Array, IntArray
 class Scores:
     """COCO's arrays, and the match of every detection. A number is -1 where a class has no box in an area range."""
 
-    precision: Float64Array  # (T, R, C, 4 areas, len(max_detections))
+    precision: Float64Array  # (T, R, C, 4 areas) at the last of max_detections
     recall: Float64Array  # (T, C, 4 areas, len(max_detections))
     matches: IntArray  # (T, D) row in the truth table of the box matched at each IoU threshold, or -1
     ignored: BoolArray  # (D,) ignored at IoU 0.5: matched to a crowd box, or past max_detections

@@ -52,7 +52,7 @@ def summarize(scores: Scores, max_detections: Sequence[int]) -> CocoSummary:
 
     def ap(area: str = "all", iou: float | None = None) -> float | None:
         precision = scores.precision if iou is None else scores.precision[[IOU_THRESHOLDS.index(iou)]]
-        return mean_of_known(precision[..., at[area], -1])
+        return mean_of_known(precision[..., at[area]])
 
     def ar(area: str = "all", count: int = -1) -> float | None:
         return mean_of_known(scores.recall[..., at[area], count])

@@ -21,56 +21,75 @@ RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionRecall:
-    """Precision and recall of every class, slice and IoU threshold; -1 where no box is to find."""
+class WeightedScores:
+    """AP and recall of every class, slice and IoU threshold; -1 where no box is to find."""
 
-    precision: Float64Array  # (C, S, T, R) at RECALLS, for the last limit
+    ap: Float64Array  # (C, S, T) for the last limit
     recall: Float64Array  # (C, S, T, K) for each limit
 
-    @property
-    def ap(self) -> Float64Array:  # (C, S, T)
-        return np.asarray(self.precision.mean(axis=3))
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall(WeightedScores):
+    """The precision at every recall too."""
+
+    precision: Float64Array  # (C, S, T, R) at RECALLS, for the last limit
 
 
-def weighted_curves(
+def weighted_scores(
     match_result: MatchResult, weights: IntArray | None = None, limits: Sequence[int] = (100,)
-) -> PrecisionRecall:
+) -> WeightedScores:
     """Return what pycocotools gives for a set that holds image i `weights[i]` times.
 
     The copies of an image rank next to each other. If other images have detections of the same score, a set that gives
     the copies ids of their own ranks them differently, and its numbers differ by that.
 
     Args:
+        match_result: the matches.
         weights: (N,) whole numbers from 0; 1 each by default.
         limits: detections counted per class and image, ascending.
 
     Raises:
         ValueError: the weights are not N whole numbers from 0.
     """
+    found = _accumulate(match_result, weights, limits, 0)
+    return WeightedScores(found.ap, found.recall)
+
+
+def weighted_curves(
+    match_result: MatchResult, weights: IntArray | None = None, limits: Sequence[int] = (100,)
+) -> PrecisionRecall:
+    """Return what `weighted_scores` does, and the precision at every recall: 808 bytes a class, slice and threshold."""
+    return _accumulate(match_result, weights, limits, len(RECALLS))
+
+
+def _accumulate(
+    match_result: MatchResult, weights: IntArray | None, limits: Sequence[int], points: int
+) -> PrecisionRecall:
+    """Return the scores, and the precision at all recalls or at none of them."""
     weights = np.ones(match_result.image_count, np.int64) if weights is None else np.asarray(weights)
     if weights.shape != (match_result.image_count,) or weights.dtype.kind not in "iu" or (weights < 0).any():
         raise ValueError(
             f"need {match_result.image_count} whole numbers from 0 as weights, got {weights.dtype} {weights.shape}"
         )
-    slices, thresholds, _ = match_result.states.shape
-    precision = np.empty((match_result.classes, slices, thresholds, len(RECALLS)))
-    recall = np.empty((match_result.classes, slices, thresholds, len(limits)))
+    cells = (match_result.classes, *match_result.states.shape[:2])
+    found = PrecisionRecall(np.empty(cells), np.empty((*cells, len(limits))), np.empty((*cells, points)))
     index = match_result.accumulation_index
     accumulate(
-        index.counted,
-        index.detection_indices,
-        index.is_true_positive,
+        index.images,
         index.starts,
-        match_result.starts,
-        match_result.ranks,
-        weights[match_result.images].astype(np.int64),
+        index.events,
+        index.is_true_positive,
+        index.ranks,
+        index.event_starts,
+        weights.astype(np.int64),
         count_boxes(match_result, weights),
         np.asarray(limits),
         np.asarray(RECALLS),
-        precision,
-        recall,
+        found.precision,
+        found.ap,
+        found.recall,
     )
-    return PrecisionRecall(precision, recall)
+    return found
 
 
 def fast_score(
@@ -84,17 +103,23 @@ def fast_score(
     """Return what `pycocotools_score` returns, equal to the bit, in a fraction of the time."""
     slices = coco_slices(truth, detections, by_size)
     match_result = match_detections(truth, detections, image_order, classes, max_detections[-1], slices)
-    shape = (len(IOU_THRESHOLDS), len(RECALLS), classes, len(AREAS), len(max_detections))
-    precision, recall = np.full(shape, -1.0), np.full((shape[0], *shape[2:]), -1.0)
-    for place, limit in enumerate(max_detections):
-        curves = weighted_curves(match_result.up_to(limit))
-        precision[:, :, :, : len(slices), place] = curves.precision.transpose(2, 3, 0, 1)
-        recall[:, :, : len(slices), place] = curves.recall[..., 0].transpose(2, 0, 1)
+    curves = weighted_curves(match_result, limits=max_detections)
     matches = np.full((len(IOU_THRESHOLDS), len(detections.scores)), -1)
     ignored = np.ones(len(detections.scores), np.bool_)
     matches[:, match_result.rows] = match_result.matches
     ignored[match_result.rows] = match_result.states[0, 0] == IGNORED
-    return Scores(precision, recall, matches, ignored)
+    return Scores(
+        precision=_all_areas(curves.precision).transpose(2, 3, 0, 1),
+        recall=_all_areas(curves.recall).transpose(2, 0, 1, 3),
+        matches=matches,
+        ignored=ignored,
+    )
+
+
+def _all_areas(values: Float64Array) -> Float64Array:
+    """Return values (C, S, ...) of the first S of AREAS for all of them; -1 for the others."""
+    missing = len(AREAS) - values.shape[1]
+    return np.pad(values, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=-1) if missing else values
 
 
 def count_boxes(match_result: MatchResult, weights: IntArray) -> IntArray:

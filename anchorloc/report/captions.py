@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from anchorloc.metrics import Evaluation
+from collections.abc import Sequence
+
+from anchorloc.metrics import ClassMetrics, Evaluation
 from anchorloc.text import counted
+
+MAX_CLASSES = 500  # rows of the class table of a page
 
 
 def size_line(evaluation: Evaluation) -> str:
@@ -48,3 +52,19 @@ def score_captions(max_detections: tuple[int, ...]) -> dict[str, str]:
         "ARm": f"recall of medium boxes, at most {last} detections",
         "ARl": f"recall of large boxes, at most {last} detections",
     }
+
+
+def shown_classes(classes: Sequence[ClassMetrics], most: int = MAX_CLASSES) -> list[int]:
+    """Return the labels to list, ascending: all, or of more than `most` classes those with the most boxes.
+
+    Classes without boxes and detections are listed only where all are.
+    """
+    if len(classes) <= most:
+        return list(range(len(classes)))
+    used = [label for label, one in enumerate(classes) if one.boxes or one.detections]
+    return sorted(sorted(used, key=lambda label: -classes[label].boxes)[:most])
+
+
+def hidden_sentence(hidden: int) -> str | None:
+    """Say how many classes a table leaves out; None if it has all."""
+    return f"and {counted(hidden, 'class')} with fewer boxes or none; metrics.json lists all" if hidden else None

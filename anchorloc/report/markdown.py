@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from anchorloc.metrics import Evaluation
+from anchorloc.metrics import ClassMetrics
 from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis import captions
-from anchorloc.report.captions import operating_sentence, size_line
+from anchorloc.report.captions import hidden_sentence, operating_sentence, shown_classes, size_line
 from anchorloc.report.judgment import Judgment
 from anchorloc.text import markdown_table, shorten, signed, three_decimals
 
@@ -16,7 +16,7 @@ def render_markdown(judgment: Judgment) -> str:
     """Return the scores, classes, warnings and facts as GitHub-flavored Markdown."""
     evaluation, analysis, facts = judgment.evaluation, judgment.analysis, judgment.facts
     limit = evaluation.summary.max_detections[-1]
-    numbers = evaluation.summary.named()
+    numbers, shown = evaluation.summary.named(), shown_classes(evaluation.classes)
     parts = [
         f"# {escape(judgment.title)}",
         escape(judgment.heading),
@@ -27,8 +27,10 @@ def render_markdown(judgment: Judgment) -> str:
         *([] if analysis is None else _analysis(analysis)),
         "## Classes",
         markdown_table(
-            ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"], _classes(evaluation)
+            ["class", "AP", "AP50", "AP75", f"AR{limit}", "images", "boxes", "detections"],
+            [_class_row(evaluation.classes[label]) for label in shown],
         ),
+        hidden_sentence(len(evaluation.classes) - len(shown)) or "",
     ]
     if facts:
         parts += [
@@ -43,14 +45,11 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|&~#$])", r"\\\1", shorten(text, 500))
 
 
-def _classes(evaluation: Evaluation) -> list[list[str]]:
+def _class_row(metrics: ClassMetrics) -> list[str]:
     return [
-        [
-            escape(shorten(metrics.category.shown_name)),
-            *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
-            *(str(count) for count in (metrics.images, metrics.boxes, metrics.detections)),
-        ]
-        for metrics in evaluation.classes
+        escape(shorten(metrics.category.shown_name)),
+        *(three_decimals(value) for value in (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)),
+        *(str(count) for count in (metrics.images, metrics.boxes, metrics.detections)),
     ]
 
 

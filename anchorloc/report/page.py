@@ -8,7 +8,7 @@ from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
 from anchorloc.report.analysis.captions import interval_text
 from anchorloc.report.analysis.sections import sections
-from anchorloc.report.captions import operating_sentence, score_captions, size_line
+from anchorloc.report.captions import hidden_sentence, operating_sentence, score_captions, shown_classes, size_line
 from anchorloc.report.chart import draw_chart
 from anchorloc.report.html import render
 from anchorloc.report.judgment import Judgment
@@ -21,6 +21,7 @@ def render_page(judgment: Judgment) -> str:
     point = evaluation.operating_point
     threshold = None if point is None else point.threshold
     categories = [metrics.category for metrics in evaluation.classes]
+    shown = shown_classes(evaluation.classes)
     drawn = [draw_picture(picture, categories, threshold) for picture in judgment.pictures]
     return render(
         "report/page.html",
@@ -34,7 +35,8 @@ def render_page(judgment: Judgment) -> str:
         sentence=operating_sentence(evaluation),
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],
-        classes=evaluation.classes,
+        classes=[(label, evaluation.classes[label]) for label in shown],
+        hidden=hidden_sentence(len(evaluation.classes) - len(shown)),
         charts=[chart for chart in map(draw_chart, judgment.charts) if chart is not None],
         pictures=drawn,
         aspect=aspect_of(drawn),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anchorloc.metrics import Bootstrap, ClassMetrics, Evaluation, Interval
+from anchorloc.metrics import Bootstrap, Evaluation, Interval
 from anchorloc.report.analysis.captions import interval_sentence
-from anchorloc.report.captions import operating_sentence, size_line
-from anchorloc.text import counted, shorten, three_decimals
+from anchorloc.report.captions import hidden_sentence, operating_sentence, shown_classes, size_line
+from anchorloc.text import shorten, three_decimals
 
 MAX_CLASSES = 25  # rows of the class table
 
@@ -61,15 +59,13 @@ def _lacks_interval(evaluation: Evaluation, intervals: Bootstrap) -> bool:
 
 
 def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
-    shown = _shown(evaluation.classes)
-    hidden = len(evaluation.classes) - len(shown)
+    shown = shown_classes(evaluation.classes, MAX_CLASSES)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("class")  # the only column that shrinks on a narrow terminal
     limit = evaluation.summary.max_detections[-1]
-    between = {} if intervals is None else dict(zip(evaluation.classes, intervals.classes, strict=True))
     for heading in (
         "AP",
-        *(["interval"] if between else []),
+        *([] if intervals is None else ["interval"]),
         "AP50",
         "AP75",
         f"AR{limit}",
@@ -78,23 +74,17 @@ def _classes(evaluation: Evaluation, intervals: Bootstrap | None) -> Table:
         "detections",
     ):
         table.add_column(heading, justify="right", no_wrap=True)
-    for metrics in shown:
+    for label in shown:
+        metrics = evaluation.classes[label]
         values = (metrics.ap, metrics.ap50, metrics.ap75, metrics.ar)
         counts = (metrics.images, metrics.boxes, metrics.detections)
         cells = [Text(three_decimals(value), "" if metrics.boxes else "dim") for value in values]
-        if between:
-            cells.insert(1, Text(short_interval(between[metrics]), "dim"))
+        if intervals is not None:
+            cells.insert(1, Text(short_interval(intervals.classes[label]), "dim"))
         table.add_row(
             Text(shorten(metrics.category.shown_name), no_wrap=True, overflow="ellipsis"),
             *cells,
             *(f"{count:,}" for count in counts),
         )
-    if hidden:
-        table.caption = f"and {counted(hidden, 'class')} with fewer boxes; the report lists all"
+    table.caption = hidden_sentence(len(evaluation.classes) - len(shown))
     return table
-
-
-def _shown(classes: Sequence[ClassMetrics]) -> list[ClassMetrics]:
-    """Return the classes with the most boxes, in label order."""
-    ranked = sorted(classes, key=lambda metrics: -metrics.boxes)[:MAX_CLASSES]
-    return [metrics for metrics in classes if metrics in ranked]

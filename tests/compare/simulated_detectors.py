@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anchorloc.compare.statistics.jackknife import LeftOutScores, deal_blocks, left_out_weights
-from anchorloc.metrics import IOU_THRESHOLDS, MatchResult, weighted_curves
+from anchorloc.metrics import IOU_THRESHOLDS, MatchResult, weighted_scores
 from anchorloc.structures import Float64Array, IntArray
 
 BOXES, FALSE_POSITIVES = 2, 1.5  # boxes beyond the first, and false positives, in the mean image
@@ -59,6 +59,6 @@ def simulated_scores(files: Sequence[MatchResult], groups: IntArray) -> LeftOutS
     blocks = deal_blocks(groups)
 
     def ap(weights: IntArray | None = None) -> list[float]:
-        return [float(weighted_curves(one, weights).ap.mean()) for one in files]
+        return [float(weighted_scores(one, weights).ap.mean()) for one in files]
 
     return LeftOutScores(np.array(ap()), np.array([ap(weights) for weights in left_out_weights(blocks)]))

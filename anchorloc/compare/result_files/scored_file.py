@@ -11,7 +11,7 @@ import numpy as np
 
 from anchorloc.data import Annotations, read_results
 from anchorloc.data.result_warnings import result_warnings
-from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, weighted_curves
+from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, weighted_scores
 from anchorloc.metrics.bootstrap import coco_numbers, known_mean
 from anchorloc.structures import BoolArray, Detections, Float64Array, IntArray
 from anchorloc.text import shorten
@@ -49,11 +49,11 @@ class ScoredFile:
         They are COCO's numbers as in `coco_numbers`, F1 at the best threshold, F1 at the threshold `score` if that is
         given, and AP of each class.
         """
-        curves = weighted_curves(self.match_result, weights, limits)
+        scores = weighted_scores(self.match_result, weights, limits)
         f1 = self._f1(weights)
         at = [] if score is None else [float(f1[(self._ranking.thresholds >= score).sum() - 1])]
         return np.array(
-            [*coco_numbers(curves, limits).values(), float(f1.max()), *at, *known_mean(curves.ap[:, 0], 1).tolist()]
+            [*coco_numbers(scores, limits).values(), float(f1.max()), *at, *known_mean(scores.ap[:, 0], 1).tolist()]
         )
 
     def _f1(self, weights: IntArray) -> Float64Array:

@@ -16,7 +16,7 @@ from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
 from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
 from anchorloc.metrics.box_tables import detection_table, truth_table
 from anchorloc.metrics.coco_evaluation import image_order
-from anchorloc.metrics.matching import coco_slices, match_detections
+from anchorloc.metrics.matching import coco_slices, group_detections, match_groups
 from anchorloc.structures import Category, Detections, IntArray, Target
 
 
@@ -63,8 +63,9 @@ def analyze(
     truth, found = truth_table(targets, len(categories)), detection_table(detections, len(categories))
     order = image_order(detections)
     slices = coco_slices(truth, found, by_size=options.resamples > 0)
-    match_result = match_detections(truth, found, order, len(categories), max_detections[-1], slices)
-    matched = MatchedDetections(truth, found, match_result, tuple(order), tuple(categories))
+    groups = group_detections(truth, found, order, len(categories), max_detections[-1])
+    match_result = match_groups(groups, slices)
+    matched = MatchedDetections(truth, found, groups, match_result, tuple(order), tuple(categories))
     nearest = nearest_boxes(matched)
     overall, *classes = class_curves(matched, options.min_precision)
     threshold = None if overall.best is None else overall.best.threshold

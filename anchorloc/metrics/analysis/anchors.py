@@ -12,7 +12,7 @@ from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.metrics.box_tables import DetectionTable
 from anchorloc.metrics.matching import coco_slices, match_detections
 from anchorloc.metrics.scores import mean_of_known
-from anchorloc.metrics.weighted_ap import weighted_curves
+from anchorloc.metrics.weighted_ap import weighted_scores
 from anchorloc.structures import BoolArray, IntArray
 
 
@@ -89,4 +89,4 @@ def _ap(matched: MatchedDetections, stays: BoolArray) -> float | None:
     limit = int(matched.match_result.ranks.max(initial=0)) + 1
     whole = coco_slices(matched.truth, table, by_size=False)
     match_result = match_detections(matched.truth, table, matched.image_order, len(matched.categories), limit, whole)
-    return mean_of_known(weighted_curves(match_result).ap)
+    return mean_of_known(weighted_scores(match_result).ap)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.operating_point import OperatingPoint, threshold_sums
-from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
+from anchorloc.structures import Category, Float64Array, IntArray
 
 BINS = 10  # equal bins of the score, for calibration
 FALSE_POSITIVE_RATES: Final = (0.125, 0.25, 0.5, 1, 2, 4, 8)  # per image: where LUNA16 reads FROC
@@ -60,22 +61,19 @@ def class_curves(matched: MatchedDetections, min_precision: float | None) -> Ite
     Args:
         min_precision: the precision that `at_precision` must reach.
     """
-    all_detections = np.ones(len(matched.detections.scores), np.bool_)
-    yield _curve(matched, all_detections, np.ones(len(matched.truth.images), np.bool_), None, min_precision)
-    for label, category in enumerate(matched.categories):
-        yield _curve(
-            matched, matched.detections.labels == label, matched.truth.labels == label, category, min_precision
-        )
+    boxes = matched.truth.labels[matched.countable_boxes]
+    yield _curve(matched, matched.match_result.rows, len(boxes), None, min_precision)
+    counts = np.bincount(boxes, minlength=len(matched.categories)).tolist()
+    starts = matched.match_result.starts.tolist()
+    for category, count, (start, end) in zip(matched.categories, counts, pairwise(starts), strict=True):
+        yield _curve(matched, matched.match_result.rows[start:end], count, category, min_precision)
 
 
 def _curve(
-    matched: MatchedDetections,
-    detections: BoolArray,
-    boxes: BoolArray,
-    category: Category | None,
-    min_precision: float | None,
+    matched: MatchedDetections, rows: IntArray, count: int, category: Category | None, min_precision: float | None
 ) -> ClassCurve:
-    rows, count = np.flatnonzero(detections & matched.counted), int((boxes & matched.countable_boxes).sum())
+    """Return the curve of detections, which may be ignored ones, and of `count` boxes."""
+    rows = rows[matched.counted[rows]]
     if not count or not len(rows):
         return ClassCurve(category, (), None, None, count)
     sums = threshold_sums(matched.detections.scores[rows], matched.is_true_positive[rows])

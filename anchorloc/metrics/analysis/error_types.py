@@ -15,7 +15,7 @@ from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
 from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE
 from anchorloc.metrics.scores import mean_of_known
-from anchorloc.metrics.weighted_ap import weighted_curves
+from anchorloc.metrics.weighted_ap import weighted_scores
 from anchorloc.structures import BoolArray, IntArray
 
 FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1  # TIDE's two thresholds
@@ -130,4 +130,4 @@ class _Oracle:
             states=states[ranked].astype(np.int8)[None, None],
             countable_boxes=boxes[None],
         )
-        return mean_of_known(weighted_curves(fixed).ap)
+        return mean_of_known(weighted_scores(fixed).ap)

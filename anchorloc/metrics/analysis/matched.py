@@ -9,7 +9,7 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE
-from anchorloc.metrics.matching import MatchResult
+from anchorloc.metrics.matching import MatchGroups, MatchResult
 from anchorloc.structures import BoolArray, Category, IntArray
 
 
@@ -19,6 +19,7 @@ class MatchedDetections:
 
     truth: TruthTable
     detections: DetectionTable
+    groups: MatchGroups  # to match again in other slices
     match_result: MatchResult  # in the slices of `coco_slices`
     image_order: tuple[int, ...]  # ranks equal scores of different images
     categories: tuple[Category, ...]

@@ -11,9 +11,9 @@ import numpy as np
 
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import NearestBoxes
-from anchorloc.metrics.matching import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_detections
+from anchorloc.metrics.matching import AREA_RANGES, AREAS, IOU_THRESHOLDS, Slice, match_groups
 from anchorloc.metrics.scores import mean_of_known
-from anchorloc.metrics.weighted_ap import weighted_curves
+from anchorloc.metrics.weighted_ap import weighted_scores
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 ASPECTS: Final = (0.5, 0.8, 1.25, 2.0)  # height / width at the borders between slices
@@ -66,14 +66,14 @@ def slice_scores(matched: MatchedDetections, nearest: NearestBoxes, sizes: IntAr
 def _scores(
     matched: MatchedDetections, nearest: NearestBoxes, group: SliceGroup, hits: BoolArray
 ) -> Iterator[SliceScore]:
-    curves = _ap(matched, group)
+    ap_of = _ap(matched, group)
     for place, name in enumerate(group.names):
         mine = matched.countable_boxes & (group.boxes == place)
         if not mine.any():
             yield SliceScore(group.name, name, 0, None, None, None, None, None)
             continue
         recalls = hits[:, mine].mean(axis=1)
-        ap = (None, None) if curves is None else (mean_of_known(curves[:, place]), mean_of_known(curves[:, place, 0]))
+        ap = (None, None) if ap_of is None else (mean_of_known(ap_of[:, place]), mean_of_known(ap_of[:, place, 0]))
         shares = (float(recalls[0]), float(recalls.mean()), float(nearest.best_iou[mine].mean()))
         yield SliceScore(group.name, name, int(mine.sum()), *ap, *shares)
 
@@ -83,11 +83,7 @@ def _ap(matched: MatchedDetections, group: SliceGroup) -> Float64Array | None:
     if group.detections is None:
         return None
     slices = [Slice(name, group.boxes == place, group.detections == place) for place, name in enumerate(group.names)]
-    limit = int(matched.match_result.ranks.max(initial=0)) + 1
-    match_result = match_detections(
-        matched.truth, matched.detections, matched.image_order, len(matched.categories), limit, slices
-    )
-    return weighted_curves(match_result, limits=[limit]).ap
+    return weighted_scores(match_groups(matched.groups, slices)).ap
 
 
 def _coco_sizes(matched: MatchedDetections) -> SliceGroup:

@@ -15,7 +15,7 @@ from anchorloc.text import shorten, signed
 
 MAX_LINES = 5  # classes in a chart, besides "all classes"
 MAX_CONFUSIONS = 20
-MAX_MATRIX = 12  # largest number of classes with a full confusion matrix on the page; confusion.csv is always full
+MAX_MATRIX = 12  # largest number of classes with a full confusion matrix on the page; confusion.csv has all
 UNIT = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
@@ -122,7 +122,7 @@ def _names(analysis: Analysis) -> list[str]:
 
 def _confusions(analysis: Analysis) -> list[tuple[str, str, int, float]]:
     """Return the most frequent (true class, detected class, count, share of the boxes of the true class)."""
-    names, boxes = _names(analysis), analysis.confusion.matrix.sum(axis=1)
+    names, boxes = _names(analysis), analysis.confusion.boxes
     pairs = list(analysis.confusion.pairs())[:MAX_CONFUSIONS]
     return [(names[true], names[found], count, count / int(boxes[true])) for true, found, count in pairs]
 

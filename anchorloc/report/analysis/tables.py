@@ -10,6 +10,8 @@ from anchorloc.metrics.analysis import ERROR_TYPES, Analysis
 from anchorloc.report.analysis.captions import ERRORS
 from anchorloc.report.csv import write_csv
 
+MAX_MATRIX_CLASSES = 1000  # more classes give a confusion.csv of pairs; the cells of 10,000 take 200 MB
+
 Rows = Iterator[Sequence[object]]
 
 
@@ -28,8 +30,11 @@ def write_csv_tables(folder: Path, analysis: Analysis, evaluation: Evaluation, n
     rows = ((kind, count, gain, ERRORS[kind]) for kind, count, gain in totals)
     write_csv(folder / "errors.csv", ("error", "count", "AP50 gain", "meaning"), rows)
     classes = [one.category.shown_name for one in evaluation.classes]
-    matrix = zip([*classes, "background"], analysis.confusion.matrix.tolist(), strict=True)
-    write_csv(folder / "confusion.csv", ("true class", *classes, "missed"), ([true, *row] for true, row in matrix))
+    if len(classes) <= MAX_MATRIX_CLASSES:
+        matrix = zip([*classes, "background"], analysis.confusion.matrix.tolist(), strict=True)
+        write_csv(folder / "confusion.csv", ("true class", *classes, "missed"), ([true, *row] for true, row in matrix))
+    else:
+        write_csv(folder / "confusion.csv", ("true class", "detected class", "count"), _pairs(analysis, classes))
     header = ("group", "part", "boxes", "AP", "AP50", "found", "AR", "IoU")
     write_csv(folder / "slices.csv", header, (list(vars(one).values()) for one in analysis.slices))
     images = ((names[one.index], one.boxes, one.true_positives, one.false_positives, one.f1) for one in analysis.images)
@@ -54,6 +59,13 @@ def _classes(analysis: Analysis, evaluation: Evaluation) -> Rows:
         point = (None,) * 4 if curve.recommended is None else tuple(vars(curve.recommended).values())
         numbers = (one.ap50, one.ap75, one.ar, one.images, one.boxes, one.detections)
         yield (one.category.shown_name, one.ap, *ends, *numbers, *point, *errors)
+
+
+def _pairs(analysis: Analysis, classes: Sequence[str]) -> Rows:
+    found = analysis.confusion
+    rows, columns = [*classes, "background"], [*classes, "missed"]
+    for true, detected, count in zip(found.true.tolist(), found.detected.tolist(), found.counts.tolist(), strict=True):
+        yield rows[true], columns[detected], count
 
 
 def _curves(analysis: Analysis) -> Rows:
