@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,21 +90,23 @@ def judge_onnx(
     """
     model = load_onnx(path, overrides)
 
-    def detect(source: Source) -> Found:
-        samples = model.config.samples(source, training=False)
-        found, errors = dict[int, tuple[Detections, Size]](), dict[int, InputError]()
-        for index in range(len(source)):
-            try:
-                sample = samples[0, index]
-            except InputError as error:
-                errors[index] = error
-                continue
-            [candidates] = model.candidates([sample])
-            size = model.padded((sample.image.shape[0], sample.image.shape[1]))
-            found[index] = model.config.decoder.select_best(candidates), size
-        return found, errors
+    return judge_split(model, partial(detect_onnx, model), path, overrides, options or AnalysisOptions(), split)
 
-    return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split)
+
+def detect_onnx(model: OnnxModel, source: Source) -> Found:
+    """Return the detections and the padded size of each image, and the errors of images that cannot be read."""
+    samples = model.config.samples(source, training=False)
+    found, errors = dict[int, tuple[Detections, Size]](), dict[int, InputError]()
+    for index in range(len(source)):
+        try:
+            sample = samples[0, index]
+        except InputError as error:
+            errors[index] = error
+            continue
+        [candidates] = model.candidates([sample])
+        size = model.padded((sample.image.shape[0], sample.image.shape[1]))
+        found[index] = model.config.decoder.select_best(candidates), size
+    return found, errors
 
 
 def _scored_on(path: Path, overrides: Sequence[str], split: Split) -> str:

@@ -26,7 +26,8 @@ ONE = found("", [[10, 10, 20, 20]], [0.5])
         (["model.tflite"], "must end in .onnx or .pt2"),
         (["there.onnx"], "exists already"),
         (["model.onnx", "--size", "100", "96"], "must be multiples of 32"),
-        (["model.onnx", "decode.soft_nms_sigma=0.5"], "no soft-NMS"),
+        (["model.pt2", "--int8"], "model.pt2 must end in .onnx with --half or --int8"),
+        (["model.onnx", "--max-loss", "0.1"], "--max-loss needs --half or --int8"),
         (["model.onnx", "--images", "nowhere"], "nowhere does not exist"),
     ],
 )
