@@ -32,6 +32,11 @@ class AnchorMethod:
         return self.config.anchors
 
     @property
+    def depends_on_size(self) -> bool:
+        """Return whether the anchors are fractions of the padded image: an exported file then takes one size."""
+        return isinstance(self.config.anchors, TorchvisionSSDAnchors)
+
+    @property
     def assigner(self) -> Assigner:
         """The assigner of the data loader, which sees no predictions."""
         return self.config.loader_assigner
@@ -94,6 +99,7 @@ class SingleBoxMethod:
     config: Config
     localizer: SingleBoxLocalizer
     has_anchors: ClassVar[bool] = False
+    depends_on_size: ClassVar[bool] = True
     generator: ClassVar[WholeImageAnchor] = WholeImageAnchor()
     assigner: ClassVar[SingleObjectAssigner] = SingleObjectAssigner()
     untrained_assigner: ClassVar[SingleObjectAssigner] = assigner

@@ -76,6 +76,8 @@ class TrainSettings:
     seed: int = 0  # seed of the initial weights, the augmentation and the order of images
     validate_every: float | Literal["auto"] = "auto"  # epochs between validations; auto takes 0.5 epochs, or as many as
     # keep validation within 10% of a length in minutes; the end of a run is always validated
+    threshold_precision: float = 0.0  # precision on val that the score threshold in checkpoints reaches, with the
+    # greatest recall; 0, or a precision that no threshold reaches, gives the threshold of best F1
     save_every: float = 10.0  # maximum minutes between checkpoints; every validation writes one too
     keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
@@ -103,6 +105,8 @@ class TrainSettings:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if not 0 <= self.rewarm <= 1:
             raise ValueError(f"rewarm must be from 0 to 1, got {self.rewarm}")
+        if not 0 <= self.threshold_precision <= 1:
+            raise ValueError(f"threshold_precision must be from 0 to 1, got {self.threshold_precision}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,21 +101,24 @@ def judge_onnx(
     """
     model = load_onnx(path, overrides)
 
-    def detect(source: Source) -> Found:
-        config, seen, results = model.config, model.config.seen(source), dict[int, Result]()
-        samples = config.samples(seen, training=False)
-        for index in range(len(seen)):
-            try:
-                sample = samples[0, index]
-            except InputError as error:
-                results[index] = error
-                continue
-            [candidates] = model.candidates([sample])
-            size = model.padded((sample.image.shape[0], sample.image.shape[1]))
-            results[index] = candidates if config.tiles else config.decoder.select_best(candidates), size
-        return found_in_images(config, seen, results)
-
+    detect = partial(detect_onnx, model)
     return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split, scorer)
+
+
+def detect_onnx(model: OnnxModel, source: Source) -> Found:
+    """Return the detections and the padded size of each image, and the errors of images that cannot be read."""
+    config, seen, results = model.config, model.config.seen(source), dict[int, Result]()
+    samples = config.samples(seen, training=False)
+    for index in range(len(seen)):
+        try:
+            sample = samples[0, index]
+        except InputError as error:
+            results[index] = error
+            continue
+        [candidates] = model.candidates([sample])
+        size = model.padded((sample.image.shape[0], sample.image.shape[1]))
+        results[index] = candidates if config.tiles else config.decoder.select_best(candidates), size
+    return found_in_images(config, seen, results)
 
 
 def found_in_images(config: Config, seen: Source, results: Mapping[int, Result]) -> Found:

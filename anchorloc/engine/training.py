@@ -35,7 +35,7 @@ from anchorloc.engine.single_values import refuse_single_values
 from anchorloc.engine.state.resume import LAST, resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
-from anchorloc.engine.state.score_threshold import best_f1_threshold
+from anchorloc.engine.state.score_threshold import find_threshold
 from anchorloc.engine.system.failures import (
     IMAGES,
     VALIDATION,
@@ -253,7 +253,8 @@ class Training:
         found = list(whole_images(self.config, self.seen, dict(enumerate(ordered))).values())
         evaluation = score_detections(found, self.val, self.config)
         if self.config.task == "detection":  # localization always shows the top box
-            self.saver.threshold = best_f1_threshold(evaluation.operating_point, len(self.val), self.clock.step)
+            precision = self.config.train.threshold_precision
+            self.saver.threshold = find_threshold(evaluation, found, precision, self.clock.step)
         summary = evaluation.summary
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)

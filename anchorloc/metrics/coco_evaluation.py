@@ -10,7 +10,7 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
 from anchorloc.metrics.matching import IOU_THRESHOLDS, MatchResult, coco_slices, match_detections
-from anchorloc.metrics.operating_point import OperatingPoint, best_f1
+from anchorloc.metrics.operating_point import OperatingPoint, best_f1, best_recall
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
 from anchorloc.metrics.weighted_ap import fast_score
@@ -69,6 +69,18 @@ class Evaluation:
     def unscored_detections(self) -> int:
         """Count the detections of classes without a box to find: false positives that no COCO number counts."""
         return sum(metrics.detections for metrics in self.classes if not metrics.boxes)
+
+    def at_precision(self, detections: Sequence[Detections], precision: float) -> OperatingPoint | None:
+        """Return the threshold of greatest recall whose precision is at least `precision`; None if no threshold has it.
+
+        Args:
+            detections: the scored detections of each image.
+            precision: above 0, and at most 1; all classes together at IoU 0.5.
+        """
+        scores = np.concatenate([found.scores for found in detections]).astype(np.float64)
+        matched = np.concatenate(self.matched)
+        counted_rows = matched != -2
+        return best_recall(scores[counted_rows], matched[counted_rows] >= 0, self.boxes, precision)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -9,13 +9,15 @@ from typing import Any
 from anchorloc.config import config_from_plain, to_plain
 from anchorloc.text import first_few, short_repr
 
-# These do not change the result: they affect speed, disk space, or whether a failing run continues.
+# These do not change the weights: they affect speed, disk space, the stored score threshold, or whether a failing run
+# continues.
 FREE_SETTINGS = (
     "train.workers",
     "train.image_cache_mb",
     "train.save_every",
     "train.keep_checkpoints",
     "train.skip_nonfinite",
+    "train.threshold_precision",
 )
 # These leave the AP of the val split comparable: they affect training, or the val split has a fingerprint of its own.
 TRAINING_SETTINGS = (
