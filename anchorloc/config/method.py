@@ -81,11 +81,9 @@ class AnchorMethod:
 
     def candidates(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
         """Return the decoded boxes of each image before NMS, in original pixels."""
-        decode, coder = self.config.decoder, self.config.coder
-        return [
-            decode.decode(decode.above_threshold(scores), deltas, grid, sample, coder)
-            for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
-        ]
+        decode = self.config.decoder
+        candidates = decode.above_threshold(predictions.scores())
+        return decode.decode(candidates, predictions.deltas, grid, samples, self.config.coder)
 
     def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
         """Return the detections of each image, in original pixels."""

@@ -35,9 +35,9 @@ class Batch:
         return self.images.shape[2], self.images.shape[3]
 
     @property
-    def weight(self) -> float:
-        """The divisor of the losses: the number of positives, or the sum of their alignment."""
-        return len(self.positives) if self.alignment is None else self.alignment.sum().item()
+    def weight(self) -> Tensor:
+        """The divisor of the losses, (): the number of positives, or the sum of their alignment."""
+        return self.boxes.new_full((), len(self.positives)) if self.alignment is None else self.alignment.sum()
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors, without waiting where memory is pinned."""
