@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from anchorloc.cli import (
+    add_allow_import,
     command_parser,
     non_negative_int,
     positive_fraction,
@@ -57,6 +58,7 @@ def run(
     resamples: int | None = None,
     seed: int = 0,
     precision: float | None = None,
+    allow_import: bool = False,
     verbose: bool = False,
 ) -> ReportFolder:
     """Score a trained model, or the `detections` of any tool, as `anchorloc evaluate` does, and write the report.
@@ -73,6 +75,7 @@ def run(
         resamples: bootstrap resamples for the confidence intervals, 1000 by default; 0 disables them.
         seed: random seed of the resamples.
         precision: recommend the lowest score threshold that reaches it, in place of the threshold of best F1.
+        allow_import: import the classes of your own that the settings name as `kind: package.module.Class`.
         verbose: print what the command prints.
 
     Raises:
@@ -92,7 +95,9 @@ def run(
         seed=_checked("seed", non_negative_int, seed),
         precision=_checked("precision", positive_fraction, precision),
     )
-    with new_folder(_path(out), "evaluate") as folder:
+    from anchorloc.config import imports_allowed  # --help does not wait for it
+
+    with imports_allowed(allow_import), new_folder(_path(out), "evaluate") as folder:
         _check(arguments, verbose)
         from rich.console import Console  # --help and a missing file do not wait for these
 
@@ -108,7 +113,10 @@ def run(
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
     arguments = vars(_parser().parse_intermixed_args(argv))
-    found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
+    from anchorloc.config import own_failures  # --help does not wait for it
+
+    with own_failures():
+        found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
     print(f"report: {printable(str(found.report))}")
     for sentence in found.unreadable:
         print(f"error: {printable(sentence)}", file=sys.stderr)
@@ -229,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="P",
         help="recommend the lowest score threshold that reaches precision P (default: the threshold of best F1)",
     )
+    add_allow_import(parser)
     return parser
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import command_parser, run_command
+from anchorloc.cli import add_allow_import, command_parser, run_command
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_existing
 from anchorloc.startup import import_torch
@@ -41,10 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     reads = INFERENCE if arguments.images is not None else (*INFERENCE, "data")
     refuse_overrides(checkpoint, arguments.overrides, reads)
     import_torch()
+    from anchorloc.config import imports_allowed, own_failures
     from anchorloc.export.model_file import export_model
 
     size = None if arguments.size is None else tuple(arguments.size)
-    agreement, used = export_model(checkpoint, arguments.out, arguments.images, size, arguments.overrides)
+    with imports_allowed(arguments.allow_import), own_failures():
+        agreement, used = export_model(checkpoint, arguments.out, arguments.images, size, arguments.overrides)
     print(agreement)
     images = "images of any size" if used is None else f"images of {used[0]} x {used[1]} px (height x width)"
     print(f"for {images}: {printable(str(arguments.out))}")
@@ -68,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("H", "W"),
         help="take images of this padded height and width alone, for runtimes that need a fixed size (default: any "
-        "size, or with SSD anchors the size of the first image)",
+        "size, or the size of the first image with anchors of SSD or your own)",
     )
+    add_allow_import(parser)
     return parser
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.anchors import TorchvisionSSDAnchors
+from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors
 from anchorloc.config import Config
 from anchorloc.data.image_formats import foreign_format
 from anchorloc.detector import Predictions, pad_to_multiple
@@ -72,7 +72,7 @@ def export_model(
     if not config.method.has_anchors:
         raise InputError(f"{checkpoint} is a single-box model, which cannot be exported; give one with anchors")
     pixels = _pixels(model, images)
-    if size is None and isinstance(config.anchors, TorchvisionSSDAnchors):
+    if size is None and type(config.anchors) not in (AnchorGenerator, TorchvisionAnchors):  # shapes may vary with it
         size = config.padded(config.transform.resize((pixels[0].shape[0], pixels[0].shape[1]))[0])
     if size is not None and (min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple):
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
