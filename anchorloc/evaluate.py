@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from anchorloc.cli import (
+    add_allow_import,
     command_parser,
     non_negative_int,
     positive_fraction,
@@ -60,6 +61,7 @@ def run(
     seed: int = 0,
     precision: float | None = None,
     scorer: Scorer = "anchorloc",
+    allow_import: bool = False,
     verbose: bool = False,
 ) -> ReportFolder:
     """Score a trained model, or the `detections` of any tool, as `anchorloc evaluate` does, and write the report.
@@ -77,6 +79,7 @@ def run(
         seed: random seed of the resamples.
         precision: recommend the lowest score threshold that reaches it, in place of the threshold of best F1.
         scorer: "anchorloc", or "pycocotools" itself, which gives the same numbers in many times the time.
+        allow_import: import the classes of your own that the settings name as `kind: package.module.Class`.
         verbose: print what the command prints.
 
     Raises:
@@ -99,7 +102,9 @@ def run(
         precision=_checked("precision", positive_fraction, precision),
         scorer=scorer,
     )
-    with new_folder(_path(out), "evaluate") as folder:
+    from anchorloc.config import imports_allowed  # --help does not wait for it
+
+    with imports_allowed(allow_import), new_folder(_path(out), "evaluate") as folder:
         _check(arguments, verbose)
         from rich.console import Console  # --help and a missing file do not wait for these
 
@@ -115,7 +120,10 @@ def run(
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
     arguments = vars(_parser().parse_intermixed_args(argv))
-    found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
+    from anchorloc.config import own_failures  # --help does not wait for it
+
+    with own_failures():
+        found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
     print(f"report: {printable(str(found.report))}")
     for sentence in found.unreadable:
         print(f"error: {printable(sentence)}", file=sys.stderr)
@@ -243,6 +251,7 @@ def _parser() -> argparse.ArgumentParser:
         default="anchorloc",
         help="what computes COCO's numbers; tests hold the two equal, pycocotools is slower (default: anchorloc)",
     )
+    add_allow_import(parser)
     return parser
 
 

@@ -46,7 +46,7 @@ def check_names(heading: str, known: Collection[str]) -> None:
 
 
 def test_the_page_has_the_public_modules() -> None:
-    names = ["train", "evaluate", "boxes", "anchors", "assign", "structures", "data", "metrics"]
+    names = ["train", "evaluate", "boxes", "anchors", "assign", "structures", "data", "metrics", "protocols"]
     assert ["anchorloc", *(f"anchorloc.{name}" for name in names)] == MODULES
 
 

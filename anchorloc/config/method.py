@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign import Assigner, SingleObjectAssigner
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.structures import AnchorGrid, Assignment, BoolArray, Detections, FloatArray, Sample, Size
@@ -28,13 +29,13 @@ class AnchorMethod:
     has_anchors: ClassVar[bool] = True
 
     @property
-    def generator(self) -> AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors:
+    def generator(self) -> AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors | AnchorsProtocol:
         return self.config.anchors
 
     @property
     def depends_on_size(self) -> bool:
-        """Return whether the anchors are fractions of the padded image: an exported file then takes one size."""
-        return isinstance(self.config.anchors, TorchvisionSSDAnchors)
+        """Return whether shapes may vary with the padded image, as SSD's do: an exported file then takes one size."""
+        return type(self.config.anchors) not in (AnchorGenerator, TorchvisionAnchors)
 
     @property
     def assigner(self) -> Assigner:
@@ -51,9 +52,9 @@ class AnchorMethod:
         """Return the anchors of a padded image of (height, width)."""
         return self.generator(size)
 
-    def collate(self) -> Collate:
-        """Return the function that makes a batch of samples."""
-        return _collate(self)
+    def collate(self, *, learns: bool = True) -> Collate:
+        """Return the function that makes a batch of samples; unless it `learns`, no anchor is assigned."""
+        return _collate(self, learns)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network.
@@ -106,9 +107,9 @@ class SingleBoxMethod:
         """Return the grid of one anchor, the padded image of (height, width)."""
         return self.generator(size)
 
-    def collate(self) -> Collate:
-        """Return the function that makes a batch of samples."""
-        return _collate(self)
+    def collate(self, *, learns: bool = True) -> Collate:
+        """Return the function that makes a batch of samples; unless it `learns`, no anchor is assigned."""
+        return _collate(self, learns)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network."""
@@ -135,8 +136,8 @@ class SingleBoxMethod:
         return self.localizer.decode(predictions, grid, samples)
 
 
-def _collate(method: AnchorMethod | SingleBoxMethod) -> Collate:
+def _collate(method: AnchorMethod | SingleBoxMethod, learns: bool) -> Collate:
     from anchorloc.detector.batch import Collate
 
     config = method.config
-    return Collate(method.generator, method.assigner, config.multiple, config.detector.fill)
+    return Collate(method.generator, method.assigner if learns else None, config.multiple, config.detector.fill)

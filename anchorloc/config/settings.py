@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign import Assigner, ATSSAssigner
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
+from anchorloc.config.unimported import UnimportedPart
 from anchorloc.data import (
     ClassBalancedSampling,
     CocoData,
@@ -25,6 +27,7 @@ from anchorloc.data import (
     TorchvisionStretch,
     Transform,
 )
+from anchorloc.data.own_data import DataProtocol
 from anchorloc.data.tiles import Tiles
 from anchorloc.detector import (
     SGD,
@@ -139,9 +142,9 @@ class Config:
     task: Literal["detection", "localization"] = (
         "detection"  # detection: any number of objects per image; localization: exactly one
     )
-    data: ShapesData | OneShapeData | CocoData | LabelData = ShapesData()
+    data: ShapesData | OneShapeData | CocoData | LabelData | DataProtocol = ShapesData()
     transform: Transform = Transform()
-    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
+    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors | AnchorsProtocol = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
     )
     assign: Assigner | TaskAlignedAssigner = ATSSAssigner()
@@ -154,9 +157,10 @@ class Config:
     train: TrainSettings = TrainSettings()
 
     def __post_init__(self) -> None:
-        if self.loss.classification.background_class != self.detector.head.background_class:
-            kind = type(self.loss.classification).__name__
-            need = "true" if self.loss.classification.background_class else "false"
+        loss = self.loss.classification
+        unknown = isinstance(loss, UnimportedPart)
+        if not unknown and loss.background_class != self.detector.head.background_class:
+            kind, need = type(loss).__name__, "true" if loss.background_class else "false"
             raise ValueError(f"loss.classification.kind={kind} needs detector.head.background_class={need}")
         if self.task == "localization" and self.transform.augment.mosaic:
             raise ValueError("task=localization needs one object per image, but transform.augment.mosaic shows several")
@@ -208,7 +212,8 @@ class Config:
     @property
     def tiles(self) -> Tiles | None:
         """The tiles that the network gets in place of whole images, to train and to detect."""
-        return getattr(self.data, "tiles", None)
+        tiles = getattr(self.data, "tiles", None)
+        return tiles if isinstance(tiles, Tiles) else None
 
     def seen(self, source: Source) -> Source:
         """Return what the network gets of a split to detect on: the images, or their tiles."""

@@ -34,6 +34,11 @@ class CocoData(ImageSettings):
     tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return self.test is not None
+
     def open(self, split: Split) -> CocoSource | TiledSource:
         """Read the annotations of a split, with the sizes of image files where the annotations lack them.
 

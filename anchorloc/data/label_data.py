@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from anchorloc.data.class_names import drop_root
-from anchorloc.data.coco import CocoData, CocoSource
+from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
 from anchorloc.data.coco_results import with_detections
@@ -18,6 +18,7 @@ from anchorloc.data.formats import LabeledData, Labels, is_coco_file, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.formats.holdout import hold_out
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
+from anchorloc.data.own_data import DataProtocol
 from anchorloc.data.source import Source, Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
@@ -124,13 +125,7 @@ class LabelSource(CocoSource):
         return self.content
 
 
-class Splits(Protocol):
-    """The settings of a data set with splits."""
-
-    def open(self, split: Split) -> Source: ...
-
-
-def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
+def open_all(data: DataProtocol) -> tuple[Source, Source, Source | None]:
     """Return train, val, and test if there is one; labels that hold them are read once.
 
     Raises:
@@ -139,7 +134,7 @@ def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
     if isinstance(data, LabelData):
         train, val, *test = data.open_all()
         return train, val, test[0] if test else None
-    has_test = isinstance(data, CocoData) and data.test is not None
+    has_test = getattr(data, "has_test", False)
     return data.open("train"), data.open("val"), data.open("test") if has_test else None
 
 

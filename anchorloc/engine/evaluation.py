@@ -83,7 +83,7 @@ def _detect(model: TrainedModel, source: Source, processes: Processes = SINGLE_P
     order = validation_batches(model.config, seen)
     mine: list[list[Result]] = []
     with explained_failures(model.config, processes.count):
-        for loaded in validation_loader(model.config, seen, order, processes.shard):
+        for loaded in validation_loader(model.config, seen, order, processes.shard, learns=False):
             mine.append(_detect_loaded(model, loaded))
     gathered = merge_shards(processes.gather(mine))
     results = in_image_order(order, gathered) if gathered else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.config import Config, TrainSettings, to_plain
-from anchorloc.data import CocoData, LabelData
+from anchorloc.data import CocoData, LabelData, ShapesData
 from anchorloc.text import about, counted, percent
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
@@ -96,7 +96,7 @@ def run_heading(config: Config, images: Sequence[int], steps: int, device: str) 
 
 
 def data_path(config: Config) -> Path | None:
-    """Return the labels that a config trains on; None for built-in shapes."""
+    """Return the labels that a config trains on; None for built-in shapes and data of the user's own."""
     if isinstance(config.data, LabelData):
         return config.data.path
     return config.data.root / config.data.train if isinstance(config.data, CocoData) else None
@@ -105,7 +105,9 @@ def data_path(config: Config) -> Path | None:
 def data_name(config: Config) -> str:
     """Return what a report calls the data of a config."""
     path = config.data.root if isinstance(config.data, CocoData) else data_path(config)
-    return "built-in shapes" if path is None else path.resolve().name
+    if path is not None:
+        return path.resolve().name
+    return "built-in shapes" if isinstance(config.data, ShapesData) else type(config.data).__name__
 
 
 def changed_settings(config: Config) -> str:

@@ -14,6 +14,7 @@ from anchorloc.data.tiles import TiledSource
 from anchorloc.detector import ResidualBackbone
 from anchorloc.doctor.box_format import box_suspicion
 from anchorloc.engine.build import build_detector, open_all_splits
+from anchorloc.engine.network_part_checks import check_network_parts
 from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
 from anchorloc.engine.single_values import refuse_single_values
@@ -39,13 +40,17 @@ FEW_IMAGES = 2000  # too few to learn from random weights
 def open_data(
     config: Config, console: RunConsole, known: Sequence[Category] = ()
 ) -> tuple[Source, Source, Source | None]:
-    """Open train, val and test, check every image file, and print counts and warnings.
+    """Open train, val and test, try parts of the user's own, check every image file, and print counts and warnings.
 
     Args:
         known: as for `open_all_splits`.
+
+    Raises:
+        InputError: the data cannot be used, or a part does something else than its protocol says.
     """
     with waiting(console, "reading the data"):
         sources = open_all_splits(config, known)
+        check_network_parts(config, sources[0])
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
     said = set[str]()  # a note on the labels as a whole is among the warnings of each split
@@ -159,7 +164,7 @@ def check_prospects(config: Config, train: Source, console: RunConsole, force: b
 
 def _start_warnings(config: Config, images: int) -> Iterator[str]:
     backbone = config.detector.backbone
-    random = isinstance(backbone, ResidualBackbone) or backbone.weights == "none"
+    random = isinstance(backbone, ResidualBackbone) or getattr(backbone, "weights", "") == "none"
     if random and not config.detector.weights and images < FEW_IMAGES:
         yield (
             f"the network starts from random weights, and {images:,} images are few for that; set "

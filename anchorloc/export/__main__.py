@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import command_parser, fraction, positive_fraction, run_command
+from anchorloc.cli import add_allow_import, command_parser, fraction, positive_fraction, run_command
 from anchorloc.errors import InputError
 from anchorloc.export import MAX_LOSS
 from anchorloc.files import refuse_existing
@@ -53,19 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     reads = (*INFERENCE, "data") if uses_val else INFERENCE
     refuse_overrides(checkpoint, arguments.overrides, reads)
     import_torch()
+    from anchorloc.config import imports_allowed, own_failures
     from anchorloc.export.model_file import export_model
 
     size = None if arguments.size is None else tuple(arguments.size)
-    exported = export_model(
-        checkpoint,
-        arguments.out,
-        arguments.images,
-        size,
-        arguments.overrides,
-        network=network,
-        max_loss=MAX_LOSS if arguments.max_loss is None else arguments.max_loss,
-        precision=arguments.precision,
-    )
+    with imports_allowed(arguments.allow_import), own_failures():
+        exported = export_model(
+            checkpoint,
+            arguments.out,
+            arguments.images,
+            size,
+            arguments.overrides,
+            network=network,
+            max_loss=MAX_LOSS if arguments.max_loss is None else arguments.max_loss,
+            precision=arguments.precision,
+        )
     print(exported.agreement)
     if exported.reduction is not None:
         print(exported.reduction)
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("H", "W"),
         help="take images of this padded height and width alone, for runtimes that need a fixed size (default: any "
-        "size, or with SSD anchors or a localizer the size of the first image)",
+        "size, or the size of the first image with anchors of SSD or your own, or a localizer)",
     )
     shorter = parser.add_mutually_exclusive_group()
     shorter.add_argument("--half", action="store_true", help="store the network in float16; needs val labels")
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the lowest score threshold that reaches precision P on val (default: the threshold of the "
         "checkpoint)",
     )
+    add_allow_import(parser)
     return parser
 
 

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
+from anchorloc.anchors import TorchvisionAnchors, WholeImageAnchor
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.config import Config
 from anchorloc.detector import Detector, Predictions
 from anchorloc.detector.single_box import CODER
@@ -91,7 +92,7 @@ class SingleBoxModule(nn.Module):
 class _FixedAnchors(nn.Module):
     """The anchors of one image size, as constants."""
 
-    def __init__(self, generator: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors, size: Size) -> None:
+    def __init__(self, generator: AnchorsProtocol, size: Size) -> None:
         super().__init__()
         grid = generator(size)
         parts = np.cumsum([len(level) for level in grid.levels])[:-1]
@@ -109,9 +110,9 @@ class _FixedAnchors(nn.Module):
 class _FreeAnchors(nn.Module):
     """The anchors of any image size, computed in the graph from the sizes of the image and of its feature maps."""
 
-    def __init__(self, generator: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors) -> None:
+    def __init__(self, generator: AnchorsProtocol) -> None:
+        """Prepare for a generator whose shapes do not depend on the image."""
         super().__init__()
-        assert not isinstance(generator, TorchvisionSSDAnchors)  # their shapes are fractions of the image
         self.divides = isinstance(generator, TorchvisionAnchors)  # the stride is image // grid, as in torchvision
         self.strides = generator.strides
         side = int(np.ceil(max(self.strides)))

@@ -93,7 +93,7 @@ def _ap(model: OnnxModel, source: Source) -> float:
     found, errors = detect_onnx(model, source)
     for error in errors.values():
         raise error
-    ap = score_detections(columns(found)[0], source, model.config, fast=True).summary.ap
+    ap = score_detections(columns(found)[0], source, model.config).summary.ap
     if ap is None:
         raise InputError("val has no box to measure AP on; set data to a val split with labels, or export in float32")
     return ap

@@ -24,6 +24,7 @@ from anchorloc.lab.fit.fit_split import split_for_fit
 from anchorloc.lab.inspection import inspect_anchors, open_views, refuse_localizer
 from anchorloc.lab.invocation import Invocation
 from anchorloc.lab.network_views import training_pictures
+from anchorloc.lab.part_checks import check_parts
 from anchorloc.lab.report import print_comparison, print_inspections, write_comparison, write_lab_report
 from anchorloc.lab.report.anchor_fit import anchors_block, fit_json, fit_lines
 from anchorloc.lab.report.sheet import draw_sheet
@@ -82,6 +83,7 @@ def sheet(call: Invocation, *, out: Path | None, images: int, epoch: int) -> Non
     refuse_existing(path)
     (config,) = _checked(call)
     source = config.data.open("train")
+    check_parts(config, source)
     refuse_other_counts(config.task == "localization", source, "train")
     pictures = list(training_pictures(config, source, images, epoch))
     make_folder(path.parent)

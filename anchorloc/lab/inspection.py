@@ -8,12 +8,12 @@ from pathlib import Path
 
 from anchorloc.config import Config
 from anchorloc.data import CocoData, LabelData, match_categories
-from anchorloc.data.label_data import open_all
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.findings import Finding, ceiling_findings, coverage_findings
 from anchorloc.lab.network_views import NetworkViews
+from anchorloc.lab.part_checks import open_checked
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def open_views(config: Config, passes: int = 1, max_images: int | None = None) -
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
         views = {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
     else:
-        train, val, _ = open_all(config.data)
+        train, val, _ = open_checked(config)
         val = match_categories(val, train.categories)
         epochs = passes if config.transform.augment.moves_boxes else 1
         views = {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}

@@ -10,6 +10,7 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Annotations, Source, plan_canvas, randomness
+from anchorloc.data.custom_augmentation import augment_plan
 from anchorloc.structures import AnchorGrid, Assignment, Extent, IntArray, Sample, Size, Target
 
 MAX_GRIDS = 16  # cached: a data set has few padded sizes, or else uses each of them once
@@ -56,11 +57,14 @@ class NetworkViews:
         return len(self.indices) * max(1, self.epochs)
 
     def __iter__(self) -> Iterator[NetworkView]:
-        grid_of = lru_cache(MAX_GRIDS)(self._grid)
+        grid_of, augment = lru_cache(MAX_GRIDS)(self._grid), self.config.transform.augment
         for epoch in range(max(1, self.epochs)):
             for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
                 drawn = plan_canvas(self.config.transform, self.source, index, random)
+                if random is not None and (custom := augment.custom) is not None:
+                    key = (self.config.train.seed, epoch, index)
+                    _, drawn = augment_plan(custom, drawn, None, augment.min_visible, key)
                 yield NetworkView(
                     epoch,
                     index,

@@ -144,7 +144,9 @@ def levels(facts: Facts, config: Config) -> Iterator[Choice]:
 
 def anchors(facts: Facts, config: Config) -> Iterator[Choice]:
     """Fit the anchors to the boxes, or keep RetinaNet's nine where the fit gains nothing on held-out boxes."""
-    strides = config.detector.pyramid.out_strides(config.detector.backbone.strides)
+    backbone = config.detector.backbone  # a class of the user's own may leave the strides to its network
+    maps = backbone.strides if hasattr(backbone, "strides") else backbone(pretrained=False).strides
+    strides = config.detector.pyramid.out_strides(maps)
     if strides is not None:
         shapes = {"scales": [4, 5.04, 6.35], "height_to_width": [0.5, 1, 2]}
         yield Choice(

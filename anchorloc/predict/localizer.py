@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
 
+from anchorloc.config import imports_allowed
 from anchorloc.data import ImageSettings
 from anchorloc.data.tiles import Tile, Tiles
 from anchorloc.engine.batch_samplers import equal_size_batches
@@ -133,7 +134,12 @@ class Localizer:
 
 
 def load(
-    path: str | Path, *overrides: str, tiles: SquareTiles | None = None, batch_size: int = 8, device: str = "auto"
+    path: str | Path,
+    *overrides: str,
+    tiles: SquareTiles | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    allow_import: bool = False,
 ) -> Localizer:
     """Load the checkpoint of a run, an exported ONNX file, or a config that names `detector.weights`.
 
@@ -149,6 +155,8 @@ def load(
         tiles: cut images into tiles of this size and overlap, in place of the tiles of the training, if it had any.
         batch_size: images or tiles per forward pass.
         device: auto, cpu, cuda, cuda:N or mps.
+        allow_import: import the backbone and the anchors of your own that the settings name as
+            `kind: package.module.Class`. Other parts of your own are not needed.
 
     Raises:
         InputError: a file or a setting is invalid.
@@ -161,7 +169,8 @@ def load(
         import_torch()
         from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
 
-        model = load_any(path, settings)
+        with imports_allowed(allow_import):
+            model = load_any(path, settings)
     stored = None if sets_threshold(overrides) else model.threshold
     return Localizer(model, tiles or model.config.tiles, batch_size, 0.0 if stored is None else stored.score)
 

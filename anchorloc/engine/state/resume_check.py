@@ -91,7 +91,8 @@ def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
 def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     for split, fingerprint in now["data"].items():
         if then["data"].get(split) != fingerprint:
-            where = now["config"]["data"].get(split, "built-in")
+            data = now["config"]["data"]
+            where = data.get(split, data.get("kind"))
             yield Change(f"other {split} annotations (the content of {where} has changed)", split == "val")
 
 
