@@ -54,7 +54,7 @@ class PretendTensor(Tensor):
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
-    def __repr__(self, **_: Any) -> str:
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"on {GPU}: {self.host!r}"
 
     def __tensor_flatten__(self) -> tuple[list[str], None]:
