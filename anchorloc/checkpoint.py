@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,16 +83,33 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Raise InputError if a tensor of `state`, from `path`, is sparse, has no values, or holds NaN or infinity."""
+    """Refuse tensors of `state`, from `path`, that are not what a training writes.
+
+    Raises:
+        InputError: a tensor is sparse, has no values or more than the file, or holds NaN or infinity.
+    """
     for name, tensor in state.items():
         if tensor.is_meta or tensor.layout != torch.strided:
             raise InputError(f"{path} cannot be used: {name} is {'empty' if tensor.is_meta else 'sparse'}")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise InputError(f"{path} cannot be used: {name} repeats its numbers to {tensor.numel():,}")
         if not torch.isfinite(tensor).all():
             raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give another file")
 
 
+def _unpacked(data: bytes) -> int:
+    """Return the bytes of all entries of a zip archive; 0 for other files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, RuntimeError):  # torch.load says what is wrong
+        return 0
+
+
 def _load(path: Path, data: bytes) -> Any:
     """Run torch.load without executing code, and turn its many errors into one."""
+    if (unpacked := _unpacked(data)) > len(data):  # torch.save does not compress
+        raise InputError(f"{path} cannot be loaded: its {len(data):,} bytes unpack to {unpacked:,}; give another file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error below says the same more clearly

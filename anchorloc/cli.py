@@ -79,6 +79,15 @@ def command_parser(name: str, description: str | None) -> argparse.ArgumentParse
     return _Parser(prog=f"anchorloc {name}", description=description, formatter_class=_HelpFormatter)
 
 
+def add_allow_import(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets settings name Python code of the user's own."""
+    parser.add_argument(
+        "--allow-import",
+        action="store_true",
+        help="import the Python code of your own that settings name as kind: package.module.Class",
+    )
+
+
 def wrap_help(text: str, width: int) -> str:
     """Wrap the paragraphs of a help text to `width`; indented lines, which hold commands, stay as they are."""
     blocks = groupby(text.strip().splitlines(), key=lambda line: bool(line) and not line.startswith(" "))

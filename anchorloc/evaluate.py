@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from anchorloc.cli import (
+    add_allow_import,
     add_scoring_options,
     command_parser,
     non_negative_int,
@@ -67,6 +68,7 @@ def run(
     size_borders: tuple[float, float] | None = None,
     group_by: str | None = None,
     group_by_name: str | None = None,
+    allow_import: bool = False,
     verbose: bool = False,
 ) -> ReportFolder:
     """Score a trained model, or the `detections` of any tool, as `anchorloc evaluate` does, and write the report.
@@ -90,6 +92,7 @@ def run(
         size_borders: square roots of the areas between small, medium and large boxes, 32 and 96 px by default.
         group_by: draw images together, for the intervals, that have one value of this key of the COCO file.
         group_by_name: draw images together whose file names have the same text in the group of this pattern.
+        allow_import: import the classes of your own that the settings name as `kind: package.module.Class`.
         verbose: print what the command prints.
 
     Raises:
@@ -119,7 +122,9 @@ def run(
         group_by=group_by,
         group_by_name=group_by_name,
     )
-    with new_folder(_path(out), "evaluate") as folder:
+    from anchorloc.config import imports_allowed  # --help does not wait for it
+
+    with imports_allowed(allow_import), new_folder(_path(out), "evaluate") as folder:
         _check(arguments, verbose)
         from rich.console import Console  # --help and a missing file do not wait for these
 
@@ -135,7 +140,10 @@ def run(
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the numbers and write the report, as a page, Markdown, JSON and CSV, into a new folder."""
     arguments = vars(_parser().parse_intermixed_args(argv))
-    found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
+    from anchorloc.config import own_failures  # --help does not wait for it
+
+    with own_failures():
+        found = run(arguments.pop("checkpoint"), *arguments.pop("overrides"), **arguments, verbose=True)
     print(f"report: {printable(str(found.report))}")
     for sentence in found.unreadable:
         print(f"error: {printable(sentence)}", file=sys.stderr)
@@ -284,6 +292,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what computes COCO's numbers; tests hold the two equal, pycocotools is slower (default: anchorloc)",
     )
     add_scoring_options(parser)
+    add_allow_import(parser)
     return parser
 
 

@@ -48,6 +48,11 @@ class Category:
     name: str
     shares_name: bool = field(default=False, compare=False)  # whether another class of the data has this name
 
+    def __post_init__(self) -> None:
+        given: object = self.id
+        if isinstance(given, np.integer):
+            object.__setattr__(self, "id", int(given))  # a checkpoint holds Python's numbers
+
     @property
     def shown_name(self) -> str:
         """The name, with the id where another class has the same name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 import reprlib
 import unicodedata
@@ -34,6 +35,12 @@ def shorten(name: str, longest: int = MAX_NAME_LENGTH) -> str:
 def short_repr(value: Any) -> str:
     """Return `repr(value)`, cut where a hostile value would fill the screen."""
     return reprlib.repr(value)
+
+
+def docstring_clause(documented: object) -> str:
+    """Return the first paragraph of a docstring as the last clause of a message."""
+    text = " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+    return text[:1].lower() + text[1:].rstrip(".")
 
 
 def plural(phrase: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import command_parser, run_command, split_words
+from anchorloc.cli import add_allow_import, command_parser, run_command, split_words
 from anchorloc.engine.events import (
     CheckpointSaved,
     Listener,
@@ -61,6 +62,7 @@ def run(
     events: Listener | None = None,
     start_from: str | os.PathLike[str] | None = None,
     force: bool = False,
+    allow_import: bool = False,
     verbose: bool = False,
 ) -> Run:
     """Train as `anchorloc train` does, write the report, and return what the run has reached.
@@ -77,26 +79,31 @@ def run(
             `StopTraining`, the run is saved and returned without a report; `resume` continues it.
         start_from: folder or checkpoint of an earlier run, as with --from.
         force: train even if no box has an anchor or boxes seem to be in another format, as with --force.
+        allow_import: import the classes of your own that settings name as `kind: package.module.Class`. Those of the
+            objects in a `Config` are allowed anyway.
         verbose: print what the command prints.
 
     Raises:
         InputError: data, settings or the file system do not allow it; messages name options as the command does.
     """
-    from anchorloc.config import Config, config_from_plain, to_plain  # --help does not wait for it
+    from anchorloc.config import Config, config_from_plain, imports_allowed, refuse_unimported, to_plain
 
     started, request = time.perf_counter(), None
-    if isinstance(data_or_config, Config):
-        if start_from is not None:
-            raise InputError("start_from keeps the settings of its run; give labels or a YAML file, not a Config")
-        words = ["Config", *overrides]
-        config = config_from_plain(to_plain(data_or_config), "the Config", overrides)
-    else:
-        words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
-        config, request = _read_settings(words, None if start_from is None else Path(start_from))
-    caller = _program("run", words, started, events, verbose)
-    from anchorloc.engine.run import start_run  # loads torch
+    given = data_or_config if isinstance(data_or_config, Config) else None
+    with imports_allowed(allow_import, given):
+        if isinstance(data_or_config, Config):
+            if start_from is not None:
+                raise InputError("start_from keeps the settings of its run; give labels or a YAML file, not a Config")
+            words = ["Config", *overrides]
+            config = config_from_plain(to_plain(data_or_config), "the Config", overrides)
+            refuse_unimported(config)
+        else:
+            words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
+            config, request = _read_settings(words, None if start_from is None else Path(start_from))
+        caller = _program("run", words, started, events, verbose)
+        from anchorloc.engine.run import start_run  # loads torch
 
-    return _let_signals_act(start_run(None if out is None else Path(out), config, caller, request, force))
+        return _let_signals_act(start_run(None if out is None else Path(out), config, caller, request, force))
 
 
 def resume(
@@ -104,25 +111,31 @@ def resume(
     *overrides: str,
     events: Listener | None = None,
     allow_changes: bool = False,
+    allow_import: bool = False,
     verbose: bool = False,
 ) -> Run:
     """Resume the run in the folder `out` with its own settings, as `anchorloc train --resume` does.
 
     Args:
         overrides: changed settings; those that bear on the result need `allow_changes`.
-        events, verbose: as in `run`.
+        events: as in `run`.
+        allow_import: as in `run`.
+        verbose: as in `run`.
 
     Raises:
         InputError: as in `run`; or there is no run, another process writes to it, or its settings or data have changed.
     """
+    from anchorloc.config import imports_allowed, refuse_unimported
     from anchorloc.engine.state.run_folder import read_run_config
 
     started, folder = time.perf_counter(), Path(out)
-    config = read_run_config(folder, None, overrides)
-    caller = _program("resume", [str(folder), *overrides], started, events, verbose)
-    from anchorloc.engine.run import resume_run  # loads torch
+    with imports_allowed(allow_import):
+        config = read_run_config(folder, None, overrides)
+        refuse_unimported(config)
+        caller = _program("resume", [str(folder), *overrides], started, events, verbose)
+        from anchorloc.engine.run import resume_run  # loads torch
 
-    return _let_signals_act(resume_run(folder, config, caller, allow_changes))
+        return _let_signals_act(resume_run(folder, config, caller, allow_changes))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,7 +148,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         for key, default, meaning in list_settings():
             print(f"{key} = {default}" + (f"  # {meaning}" if meaning else ""))
         return 0
-    command = shlex.join(["anchorloc", "train", *words])
+    from anchorloc.config import imports_allowed, own_failures
+
+    with imports_allowed(arguments.allow_import), own_failures():
+        return _train(arguments, shlex.join(["anchorloc", "train", *words]))
+
+
+def _train(arguments: argparse.Namespace, command: str) -> int:
+    """Start or resume a run, or write its plan, and return the exit status."""
     config, request = _read_arguments(arguments)
     from anchorloc.engine.system.display import waiting
 
@@ -153,7 +173,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _program(function: str, words: Sequence[str], started: float, events: Listener | None, verbose: bool) -> Caller:
-    """Load torch, and return the call of a function of this module."""
+    """Load torch, and return the call of a function of this module.
+
+    Raises:
+        InputError: a process that the call has started imports the script again, and comes to the same call.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # set while it imports the script
+        raise InputError(
+            f"a loader worker imports this script and calls anchorloc.train.{function} again; put the call under "
+            "`if __name__ == '__main__':`"
+        )
     import_torch()
     from anchorloc.engine.run import Caller
 
@@ -192,21 +221,28 @@ def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest 
     if not arguments.resume:
         return _read_settings(arguments.settings, arguments.start, arguments.plan)
     path, overrides = split_settings(arguments.settings)
-    from anchorloc.engine.state.run_folder import read_run_config  # --help does not wait for it
+    from anchorloc.config import refuse_unimported  # --help does not wait for these
+    from anchorloc.engine.state.run_folder import read_run_config
 
-    return read_run_config(arguments.out, path, overrides), None
+    config = read_run_config(arguments.out, path, overrides)
+    refuse_unimported(config)
+    return config, None
 
 
 def _read_settings(words: Sequence[str], start: Path | None, plan: bool = False) -> tuple[Config, PlanRequest | None]:
     """Return the settings of a new run from data or a config and overrides, as `_read_arguments` does."""
     path, overrides = split_settings(words)
+    from anchorloc.config import refuse_unimported
     from anchorloc.plan import read_request
 
-    if start is None:
-        return read_request(path, overrides, plan=plan)
-    from anchorloc.engine.state.saved_settings import settings_to_start_from
+    kept = None
+    if start is not None:
+        from anchorloc.engine.state.saved_settings import settings_to_start_from
 
-    return read_request(path, overrides, plan=plan, kept=settings_to_start_from(start))
+        kept = settings_to_start_from(start)
+    config, request = read_request(path, overrides, plan=plan, kept=kept)
+    refuse_unimported(config)
+    return config, request
 
 
 def parser() -> argparse.ArgumentParser:
@@ -235,6 +271,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", action="store_true", help="train even if no box has an anchor or boxes seem to be in another format"
     )
+    add_allow_import(parser)
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser

@@ -1,7 +1,7 @@
 """The recipes in configs/ against torchvision's RetinaNet on real data.
 
     python -m benchmarks.accuracy DATA               # 27 runs of up to 10 minutes, on two idle cores
-    python -m benchmarks.accuracy --summary          # the results so far
+    python -m benchmarks.accuracy --summary --record # the recorded results so far
 
 DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of the backbone. "ours" is
 `anchorloc train` with the config of the set. It sets the length, and validates only at the end, so that no checkpoint
@@ -39,7 +39,7 @@ from anchorloc.errors import InputError
 from anchorloc.files import read_bytes, read_json, write_text
 from benchmarks import torchvision_training
 from benchmarks.accuracy_summary import summary
-from benchmarks.timing import RESULTS, circumstances
+from benchmarks.timing import circumstances, recording_parser, table_of_runs
 
 SETS = ["bccd", "fruits", "airplanes"]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -93,7 +93,7 @@ class Run:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the runs that the table lacks, and print a summary."""
     arguments = _parser().parse_args(argv)
-    table: Path = arguments.table
+    table = table_of_runs(arguments, "accuracy")
     if not arguments.summary:
         if arguments.data is None:
             raise InputError("give DATA, the folder that holds the sets, or --summary")
@@ -243,14 +243,16 @@ def _positive(word: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="the folder of the sets and of weights/")
     parser.add_argument("--summary", action="store_true", help="print the summary of the table and train nothing")
     parser.add_argument("--sets", nargs="+", default=SETS, help="sets to train on (default: all three)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--by", nargs="+", choices=list(METHODS), default=["torchvision", "ours", "ours-equal-epochs"])
     parser.add_argument("--minutes", type=_positive, default=10, help="minutes of each training (default: 10)")
-    parser.add_argument("--table", type=Path, default=RESULTS / "accuracy.csv", help="table of finished runs")
+    parser.add_argument(
+        "--table", type=Path, help="table of finished runs (default: in --out; with --record, in results)"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"), help="folder of our runs")
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="folder of the recipes, SET.yaml")
     return parser

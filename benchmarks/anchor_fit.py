@@ -8,7 +8,6 @@ boxes of the fit, distributed over levels as YOLOv5 does; and the fit. The figur
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from anchorloc.lab.fit.fit_split import FitSplit, split_for_fit
 from anchorloc.lab.fit.scoring import recall_gain
 from anchorloc.lab.network_views import NetworkViews
 from benchmarks.kmeans_anchors import Floats, kmeans_levels
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 STRIDES = (8, 16, 32, 64, 128)
@@ -83,12 +82,12 @@ def row(name: str, way: str, one: AnchorCoverage, fitted: AnchorCoverage, seed: 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fit, score, and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.anchor_fit", description=__doc__)
+    parser = recording_parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
     arguments = parser.parse_args(argv)
     rows = [line for name in SETS for seed in arguments.seeds for line in rows_of(name, arguments.data, seed)]
-    write_table(rows, RESULTS / "anchor_fit.csv", ("torch", "torchvision"))
+    write_table(rows, "anchor_fit", ("torch", "torchvision"), record=arguments.record)
 
 
 if __name__ == "__main__":

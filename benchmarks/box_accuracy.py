@@ -7,7 +7,6 @@ digits.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorloc import boxes as library
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 Wide = np.longdouble
 Boxes = NDArray[Any]
@@ -79,14 +78,14 @@ def part(numerator: Boxes, whole: Boxes) -> Boxes:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure every kind, and write the table; exit with 1 if an error is above its limit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument(
         "--boxes", type=int, default=1000, help="boxes in each of the two sets of a kind (default: 1000)"
     )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     rows = measure(arguments.boxes, arguments.seed)
-    write_table(rows, RESULTS / "box_accuracy.csv")
+    write_table(rows, "box_accuracy", record=arguments.record)
     if any(row["beyond"] for row in rows):
         raise SystemExit("an error is above its limit")
 

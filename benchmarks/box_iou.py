@@ -9,7 +9,6 @@ bandwidth of the machine. Peers that are not installed are left out.
 
 from __future__ import annotations
 
-import argparse
 import os
 import warnings
 from contextlib import suppress
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from anchorloc.boxes import box_convert, box_iou
 
-from .timing import RESULTS, Call, median_seconds, significant, write_table
+from .timing import Call, median_seconds, recording_parser, significant, write_table
 
 BARS = {(1000, 1000): 2, (20_000, 100): 2, (5000, 5000): 1.2}  # most times the fill, by size
 OURS = "anchorloc, out=, 1 thread"
@@ -112,12 +111,12 @@ def rows_of(size: tuple[int, int], rounds: int) -> list[dict[str, object]]:
 
 def main() -> None:
     """Time every size and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.box_iou", description=__doc__)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
-    rounds = parser.parse_args().rounds
-    rows = [row for size in BARS for row in rows_of(size, rounds)]
+    arguments = parser.parse_args()
+    rows = [row for size in BARS for row in rows_of(size, arguments.rounds)]
     peers = ("torch", "torchvision", "powerboxes", "supervision", "pycocotools", "cython_bbox")
-    write_table(rows, RESULTS / "box_iou.csv", peers)
+    write_table(rows, "box_iou", peers, record=arguments.record)
 
 
 if __name__ == "__main__":

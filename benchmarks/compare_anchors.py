@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
 from anchorloc.files import read_bytes, write_bytes
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import RESULTS, recording_parser, write_table
 
 TABLES, PICTURE = ("settings", "verdicts"), "pareto.svg"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run or resume the study, and copy its tables and picture; the words are the command's."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    recording, words = recording_parser(__doc__).parse_known_args(argv)
     arguments = compare.parse(words)
     status = compare.main(words)
     if status not in (0, 1):
@@ -29,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = read_bytes(arguments.out / f"{table}.csv").decode()
         rows = list(csv.DictReader(text.splitlines()))
         if rows:
-            write_table(rows, RESULTS / f"compare_{name}_{table}.csv", ("torch", "torchvision", "pycocotools"))
-    if (arguments.out / PICTURE).exists():
+            packages = ("torch", "torchvision", "pycocotools")
+            write_table(rows, f"compare_{name}_{table}", packages, record=recording.record)
+    if recording.record and (arguments.out / PICTURE).exists():
         write_bytes(RESULTS / f"compare_{name}.svg", read_bytes(arguments.out / PICTURE))
     return status
 

@@ -8,7 +8,6 @@ run's folder. The slope is a straight line through all readings after a sixth of
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from anchorloc.engine.system.log import read_log
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import RESULTS, recording_parser, write_table
 
 EVERY = 10.0  # seconds
 LIMIT = 1.0  # MiB per minute
@@ -86,18 +85,20 @@ def draw(rows: Sequence[dict[str, float]]) -> Figure:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, and write the table and the picture; exit with 1 if memory or open files grow."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    minutes = parser.parse_args(argv).minutes
+    arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        rows = train_and_watch(minutes, run)
+        rows = train_and_watch(arguments.minutes, run)
         validations = sum("val/AP" in line for line in read_log(run))
-    write_table([{key: round(value, 2) for key, value in row.items()} for row in rows], RESULTS / "endurance.csv")
-    draw(rows).savefig(RESULTS / "endurance.png", dpi=110)
+    table = [{key: round(value, 2) for key, value in row.items()} for row in rows]
+    write_table(table, "endurance", record=arguments.record)
+    if arguments.record:
+        draw(rows).savefig(RESULTS / "endurance.png", dpi=110)
     memory, files = slope(rows, COLUMNS[0]), slope(rows, COLUMNS[1])
     print(f"memory {memory:+.3f} MiB a minute, open files {files:+.3f}, {validations} validations")
-    if validations < minutes:
+    if validations < arguments.minutes:
         raise SystemExit("fewer validations than one a minute; the machine is too slow for this benchmark")
     if memory > LIMIT or files > 0.1:
         raise SystemExit("memory or open files grow")

@@ -2,12 +2,19 @@
 
 5,000 images, 37,000 boxes and 80 classes (`benchmarks.coco_like`) with 300,000 synthetic detections: four of five boxes
 are found, some twice or as another class, and the other detections are noise of low score. Each task runs in a process
-of its own. The time of the report includes its start and the reading of its files.
+of its own. The times of the commands include their start and the reading of their files.
+
+`--peers` instead scores the same detections with pycocotools, hotcoco and faster-coco-eval, where they are installed,
+and with ours, in turns in one process. Each has read its files before. Its table has the ratio to the time of ours, and
+the difference in AP.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
+import io
 import json
 import os
 import resource
@@ -15,20 +22,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from anchorloc.data import read_annotations, read_results
-from anchorloc.metrics import bootstrap, evaluate, match_targets, weighted_curves
+from anchorloc.metrics import bootstrap, evaluate, match_targets, weighted_scores
 from benchmarks.coco_like import coco_like
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 DETECTIONS = 300_000
 RESAMPLES = 1000
-ASKED = {"validation": 3, "resamples": 60, "evaluate with report": 90}  # seconds
+ASKED = {"validation": 3, "resamples": 3, "evaluate": 10, "compare": 20}  # seconds
+PEERS = {  # name: the modules of COCO and COCOeval, the name of the latter, rounds
+    "pycocotools": ("pycocotools.coco", "pycocotools.cocoeval", "COCOeval", 1),
+    "hotcoco": ("hotcoco", "hotcoco", "COCOeval", 5),
+    "faster-coco-eval": ("faster_coco_eval", "faster_coco_eval", "COCOeval_faster", 5),
+}
+Scoring = Callable[[], float]  # score once and return AP
 FOUND, DOUBLE, OTHER_CLASS = 0.8, 0.15, 0.08  # probabilities
 
 
@@ -66,7 +79,8 @@ def detections(document: dict[str, Any], count: int = DETECTIONS, seed: int = 0)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run every task in a process of its own and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
+    parser.add_argument("--peers", action="store_true", help="score beside other scorers, in place of the tasks")
     parser.add_argument("--task", choices=("validation", "resamples"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -76,9 +90,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, document = Path(name), coco_like()
         (folder / "truth.json").write_text(json.dumps(document), encoding="utf-8")
-        (folder / "found.json").write_text(json.dumps(detections(document)), encoding="utf-8")
-        rows = [inner("validation", folder), inner("resamples", folder), report(folder)]
-    write_table(rows, RESULTS / "evaluate_speed.csv", ("pycocotools",))
+        for seed in (0, 1):
+            results = json.dumps(detections(document, seed=seed))
+            (folder / f"found_{seed}.json").write_text(results, encoding="utf-8")
+        if arguments.peers:
+            write_table(beside_peers(folder), "evaluate_peers", tuple(PEERS), record=arguments.record)
+            return
+        annotated, found = (
+            ("--annotations", str(folder / "truth.json")),
+            [str(folder / f"found_{i}.json") for i in (0, 1)],
+        )
+        rows = [
+            inner("validation", folder),
+            inner("resamples", folder),
+            command("evaluate", "--detections", found[0], *annotated, "--out", str(folder / "report")),
+            command("compare", *found, *annotated, "--out", str(folder / "comparison")),
+        ]
+    write_table(rows, "evaluate_speed", record=arguments.record)
 
 
 def seconds_of(task: str, folder: Path) -> tuple[float, float]:
@@ -87,10 +115,10 @@ def seconds_of(task: str, folder: Path) -> tuple[float, float]:
     Kernels are compiled before, on empty data.
     """
     truth = read_annotations(folder / "truth.json")
-    found = read_results(folder / "found.json", truth)
+    found = read_results(folder / "found_0.json", truth)
     targets = [truth.target(index) for index in range(len(truth))]
     empty = match_targets([], [], truth.categories, 100)
-    weighted_curves(empty, limits=(1, 10, 100))
+    weighted_scores(empty, limits=(1, 10, 100))
     outcomes = match_targets(targets, found, truth.categories, 100) if task == "resamples" else empty
     start, used = time.perf_counter(), time.process_time()
     if task == "validation":
@@ -107,15 +135,67 @@ def inner(task: str, folder: Path) -> dict[str, object]:
     return row(task, *map(float, done.stdout.split()))
 
 
-def report(folder: Path) -> dict[str, object]:
-    """Return the line of the whole command: start, files, pycocotools, analysis, 1,000 resamples and report."""
-    files = [f"--detections={folder / 'found.json'}", f"--annotations={folder / 'truth.json'}"]
+def command(name: str, *words: str) -> dict[str, object]:
+    """Return the line of a whole command."""
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    words = [sys.executable, "-m", "anchorloc.evaluate", *files, "--out", str(folder / "report")]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", f"anchorloc.{name}", *words], check=True, stdout=subprocess.DEVNULL)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return row("evaluate with report", seconds, used)
+    return row(name, seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def beside_peers(folder: Path) -> list[dict[str, object]]:
+    """Score with every scorer in turns, and return a line for each."""
+    truth = read_annotations(folder / "truth.json")
+    found = read_results(folder / "found_0.json", truth)
+    targets = [truth.target(index) for index in range(len(truth))]
+    scorings: dict[str, Scoring] = {"anchorloc": lambda: evaluate(targets, found, truth.categories).summary.ap or 0.0}
+    rounds, missing = {"anchorloc": 5}, dict[str, str]()
+    for name, (coco_module, eval_module, class_name, count) in PEERS.items():
+        try:
+            coco, scorer = (importlib.import_module(module) for module in (coco_module, eval_module))
+        except ImportError:
+            missing[name] = f"not installed; run: pip install {name}"
+            continue
+        scorings[name] = peer(coco.COCO, getattr(scorer, class_name), folder)
+        rounds[name] = count
+    ap = {name: scoring() for name, scoring in scorings.items() if rounds[name] > 1}  # compiles, and fills caches
+    seconds: dict[str, list[float]] = {name: [] for name in scorings}
+    for number in range(max(rounds.values())):
+        for name, scoring in scorings.items():
+            if number < rounds[name]:
+                start = time.perf_counter()
+                ap[name] = scoring()
+                seconds[name].append(time.perf_counter() - start)
+    ours = float(np.median(seconds["anchorloc"]))
+    lines: list[dict[str, object]] = [
+        {
+            "scorer": name,
+            "seconds": f"{np.median(some):.2f}",
+            "by ours": f"{np.median(some) / ours:.2f}",
+            "difference in AP": f"{ap[name] - ap['anchorloc']:.2g}",
+        }
+        for name, some in seconds.items()
+    ]
+    for name, why in missing.items():
+        lines.append({**dict.fromkeys(lines[0], ""), "scorer": f"{name}: {why}"})
+    return lines
+
+
+def peer(coco: Any, scorer: Any, folder: Path) -> Scoring:
+    """Return a function that scores with the interface of pycocotools; the files are read here."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = coco(str(folder / "truth.json"))
+        found = truth.loadRes(str(folder / "found_0.json"))
+
+    def score() -> float:
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluator = scorer(truth, found, "bbox")
+            evaluator.evaluate()
+            evaluator.accumulate()
+            evaluator.summarize()
+        return float(evaluator.stats[0])
+
+    return score
 
 
 def row(task: str, seconds: float, used: float) -> dict[str, object]:

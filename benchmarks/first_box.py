@@ -9,7 +9,6 @@ turns.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from anchorloc.export.model_file import export_model
 from benchmarks.latency import draw_photos, random_checkpoint
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = """
@@ -36,7 +35,7 @@ print(len(found), peak.split()[1])
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
@@ -53,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seconds, megabytes, boxes = (statistics.median(values) for values in zip(*measured, strict=True))
         numbers = {"seconds": significant(seconds), "MB": significant(megabytes), "boxes": f"{boxes:.0f}"}
         rows.append({"file": file.name, **numbers})
-    write_table(rows, RESULTS / "first_box.csv", ("torch", "onnxruntime"))
+    write_table(rows, "first_box", ("torch", "onnxruntime"), record=arguments.record)
 
 
 def measure(file: Path, photo: Path) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.first_run candidates DATA     # 2 minutes each, one seed: what each choice of the plan is worth
     python -m benchmarks.first_run final DATA          # 5 minutes, 3 seeds, beside torchvision at its best rate
-    python -m benchmarks.first_run summary
+    python -m benchmarks.first_run summary --record    # of the recorded results
 
 DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of MobileNetV2. Planning and
 validation are within the minutes: the time that `anchorloc train SET --plan` takes is deducted from `train.length`. The
@@ -44,7 +44,7 @@ from anchorloc.plan import planning_rules
 from benchmarks import torchvision_training
 from benchmarks.accuracy import KEY, PEERS, SIDE, WEIGHTS, Row, read_table, write_rows
 from benchmarks.accuracy_summary import gap_closed
-from benchmarks.timing import RESULTS, circumstances, markdown
+from benchmarks.timing import circumstances, markdown, recording_parser, table_of_runs
 
 SETS = ("bccd", "fruits", "airplanes", "kangaroo", "cards", "street")
 RATES = (2e-4, 5e-4, 1e-3)
@@ -90,7 +90,7 @@ CANDIDATES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the runs that the table lacks, and print a summary."""
     arguments = _parser().parse_args(argv)
-    bench = Bench(arguments.data, arguments.table, arguments.out)
+    bench = Bench(arguments.data, table_of_runs(arguments, "first_run"), arguments.out)
     if arguments.command != "summary" and bench.data is None:
         raise InputError("give DATA, the folder that holds the sets")
     if arguments.command == "candidates":
@@ -287,13 +287,15 @@ def final_rows(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("command", choices=["candidates", "final", "summary"])
     parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="the folder of the sets and of weights/")
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=list(CANDIDATES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--table", type=Path, default=RESULTS / "first_run.csv", help="table of finished runs")
+    parser.add_argument(
+        "--table", type=Path, help="table of finished runs (default: in --out; with --record, in results)"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/first_run"), help="folder of our runs")
     return parser
 

@@ -6,7 +6,6 @@ levels, about 200,000 anchors per image; each command runs in a process of its o
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import subprocess
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.coco_like import coco_like
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 SETTINGS = (
     "transform.resize={kind: ShortestSide, size: 800, max_size: 1333}",
@@ -28,14 +27,14 @@ SETTINGS = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run both commands and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--commands", nargs="+", default=["report", "fit"], choices=["report", "fit"])
-    commands = parser.parse_args(argv).commands
+    arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "coco_like.json"
         path.write_text(json.dumps(coco_like()), encoding="utf-8")
-        rows = [measure(command, path) for command in commands]
-    write_table(rows, RESULTS / "lab_speed.csv", ("torch", "pycocotools"))
+        rows = [measure(command, path) for command in arguments.commands]
+    write_table(rows, "lab_speed", ("torch", "pycocotools"), record=arguments.record)
 
 
 def measure(command: str, path: Path) -> dict[str, object]:

@@ -9,7 +9,6 @@ every box, and for YOLO, CSV and VIA opens the headers of the images. The table 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -27,14 +26,14 @@ from PIL import Image
 from anchorloc.data import LabeledData, Labels, read, write
 from anchorloc.data.formats import WRITERS
 from benchmarks.fuzz_labels import SINGLE_FILES, write_single_file
-from benchmarks.timing import RESULTS, median_seconds, significant, write_table
+from benchmarks.timing import median_seconds, recording_parser, significant, write_table
 
 SIDE, CLASSES, PER_IMAGE = 1000, 20, 50
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--boxes", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 }
             )
             print(rows[-1], flush=True)
-    write_table(rows, RESULTS / "label_speed.csv")
+    write_table(rows, "label_speed", record=arguments.record)
 
 
 def folders(parent: Path, boxes: int) -> dict[str, Path]:

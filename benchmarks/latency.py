@@ -11,7 +11,6 @@ weights are random, those of our head such that several hundred candidates an im
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from anchorloc.data import ShapesData
 from anchorloc.engine.build import build_detector
 from anchorloc.export.model_file import export_model
 from anchorloc.predict.image_input import find_images
-from benchmarks.timing import RESULTS, median_seconds, significant, write_table
+from benchmarks.timing import median_seconds, recording_parser, significant, write_table
 
 PHOTO = (640, 960)  # pixels, (height, width)
 CLASSES = 3
@@ -50,7 +49,7 @@ SETTINGS = [
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, help="a model with Letterbox resizing (default: random weights)")
     parser.add_argument("--images", type=Path, help="a folder with at least eight photos (default: built-in scenes)")
     parser.add_argument("--threads", type=int, default=2)
@@ -86,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 }
                 for name, value in seconds.items()
             ]
-    write_table(rows, RESULTS / "latency.csv", ("torch", "torchvision", "onnxruntime"))
+    write_table(rows, "latency", ("torch", "torchvision", "onnxruntime"), record=arguments.record)
 
 
 def draw_photos(folder: Path) -> Path:

@@ -8,7 +8,6 @@ from the image cache; and made into batches, which pads, copies and assigns.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 
 from anchorloc.config import read_config
 from anchorloc.data import Samples
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "coco.yaml"
 SIZES = {"800 px": (800, 1333), "320 px": (320, 534)}
@@ -26,7 +25,7 @@ EPOCHS = 3  # timed epochs, after one that warms up and fills the cache
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time all three at both sizes, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("data", type=Path, help="folder in COCO format")
     parser.add_argument("--train", default="annotations/instances_train_permissive.json", help="its train annotations")
     arguments = parser.parse_args(argv)
@@ -35,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     works = next(iter(columns.values()))
     write_table(
         [{"work": work, **{name: significant(columns[name][work]) for name in SIZES}} for work in works],
-        RESULTS / "loader_speed.csv",
+        "loader_speed",
         ("torch", "pillow"),
+        record=arguments.record,
     )
 
 

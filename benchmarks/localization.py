@@ -1,7 +1,7 @@
 """Compare the anchors' top box with a single regressed box on images with one object.
 
     python -m benchmarks.localization --data path/to/airplanes --weights FILE
-    python -m benchmarks.localization --minutes 0.05 --seeds 0 --spreads 1 --out trial --results trial   (does it work?)
+    python -m benchmarks.localization --minutes 0.05 --seeds 0 --spreads 1 --out trial   (does it work?)
 
 The data are scenes of one shape whose place, size and proportions vary more and more, and photographs of airplanes. The
 detector and the single-box localizer train for the same time on the same images with the same backbone, optimizer and
@@ -25,7 +25,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from anchorloc.engine.system.log import read_log
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import RESULTS, recording_parser, write_table
 
 SPREADS = (0.0, 0.3, 0.6, 1.0)
 MODELS: dict[str, tuple[str, ...]] = {
@@ -57,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 folder = arguments.out / name
                 rows.append(row(task, model, seed, trained(task, words, seed, folder)))
                 print(rows[-1], flush=True)
-    write_table(rows, arguments.results / "localization.csv", ("torch", "torchvision"))
-    draw(rows, arguments.results / "localization.png")
+    write_table(rows, "localization", ("torch", "torchvision"), record=arguments.record)
+    if arguments.record:
+        draw(rows, RESULTS / "localization.png")
 
 
 def tasks(arguments: argparse.Namespace) -> Iterator[Task]:
@@ -137,7 +138,7 @@ def draw(rows: Sequence[dict[str, object]], path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=0.7, help="minutes of training on shapes (default: 0.7)")
     parser.add_argument(
         "--airplane-minutes", type=float, default=2, help="minutes of training on airplanes (default: 2)"
@@ -147,7 +148,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help="MobileNetV2's ImageNet weights from TensorFlow")
     parser.add_argument("--spreads", type=float, nargs="+", default=list(SPREADS), help="spreads of the shapes")
     parser.add_argument("--out", type=Path, default=Path("runs/localization"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table and the picture")
     return parser
 
 

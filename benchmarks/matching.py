@@ -11,7 +11,6 @@ peak that one call adds to a process of its own.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.structures import AnchorGrid
 from benchmarks.matching_peers import Boxes, random_boxes, torch_atss, torchvision_matcher
-from benchmarks.timing import RESULTS, median_seconds, significant, write_table
+from benchmarks.timing import median_seconds, recording_parser, significant, write_table
 
 IMAGE = (800, 1344)
 BARS = {1: 1.2, 7: 1.2, 20: 1.2, 100: 2.5, 500: 12}  # most times the fill, by number of boxes
@@ -138,14 +137,14 @@ def peak_memory() -> float:
 
 def main() -> None:
     """Time every number of boxes and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
-    rounds = parser.parse_args().rounds
+    arguments = parser.parse_args()
     grid = AnchorGenerator()(IMAGE)
     cases = [(name, count) for name in ("MaxIoU", "ATSS") for count in BARS]
-    own = {(name, count): own_times(name, grid, count, rounds) for name, count in cases}
-    rows = [row_of(name, grid, count, rounds, own[name, count]) for name, count in cases]
-    write_table(rows, RESULTS / "matching.csv", ("torch", "torchvision"))
+    own = {(name, count): own_times(name, grid, count, arguments.rounds) for name, count in cases}
+    rows = [row_of(name, grid, count, arguments.rounds, own[name, count]) for name, count in cases]
+    write_table(rows, "matching", ("torch", "torchvision"), record=arguments.record)
 
 
 if __name__ == "__main__":

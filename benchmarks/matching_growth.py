@@ -7,7 +7,6 @@ the best number of threads, stop where their matrix would need more than about 4
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from benchmarks.matching import at_threads
 from benchmarks.matching_peers import random_boxes, torchvision_matcher
-from benchmarks.timing import RESULTS, median_seconds, significant, write_table
+from benchmarks.timing import RESULTS, median_seconds, recording_parser, significant, write_table
 
 BOXES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 ANCHORS = (10_000, 31_600, 100_000, 316_000, 1_000_000, 3_160_000, 10_000_000)
@@ -64,19 +63,20 @@ def draw(axes: Axes, rows: list[dict[str, object]], axis: str, fixed: str) -> No
 
 def main() -> None:
     """Time both series, write the table and draw the picture."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.matching_growth", description=__doc__)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds for the median (default: 7)")
-    rounds = parser.parse_args().rounds
-    rows = [row_of("boxes", (800, 1344), count, rounds) for count in BOXES]
+    arguments = parser.parse_args()
+    rows = [row_of("boxes", (800, 1344), count, arguments.rounds) for count in BOXES]
     for anchors in ANCHORS:
         side = round(math.sqrt(anchors / ANCHORS_PER_PIXEL))
-        rows.append(row_of("anchors", (side, side), 20, rounds))
-    write_table(rows, RESULTS / "matching_growth.csv", ("torch", "torchvision"))
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    draw(left, rows, "boxes", "on 201,600 anchors")
-    draw(right, rows, "anchors", "with 20 boxes")
-    figure.savefig(RESULTS / "matching_growth.png", dpi=150)
+        rows.append(row_of("anchors", (side, side), 20, arguments.rounds))
+    write_table(rows, "matching_growth", ("torch", "torchvision"), record=arguments.record)
+    if arguments.record:
+        figure = Figure(figsize=(9, 3.8), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        draw(left, rows, "boxes", "on 201,600 anchors")
+        draw(right, rows, "anchors", "with 20 boxes")
+        figure.savefig(RESULTS / "matching_growth.png", dpi=150)
 
 
 if __name__ == "__main__":

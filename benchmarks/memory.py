@@ -24,7 +24,7 @@ from PIL import Image
 
 from anchorloc.config import read_config
 from anchorloc.engine.build import batches, train_loader
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 PHOTOS, HEIGHT, WIDTH = 20, 3000, 4000
 SETTINGS = [
@@ -36,7 +36,7 @@ SETTINGS = [
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--also", nargs="+", default=[], metavar="WORD", help="a config and overrides of another run")
     parser.add_argument("--steps", type=int, default=40, help="steps of each training (default: 40)")
     parser.add_argument("--names", type=int, default=5000, help="names of the photographs (default: 5,000)")
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 }
             )
             print(rows[-1], flush=True)
-    write_table(rows, RESULTS / "memory.csv", ("torch",))
+    write_table(rows, "memory", ("torch",), record=arguments.record)
 
 
 def photographs(folder: Path, names: int) -> None:

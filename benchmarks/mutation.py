@@ -12,7 +12,6 @@ noticed mutants of the table and tries the others.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import csv
 import os
@@ -26,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.timing import RESULTS, save_table
+from benchmarks.timing import RESULTS, recording_parser, save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {
@@ -196,7 +195,7 @@ def noticed_before(table: Path) -> list[Row]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Try the mutants, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--mutants", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", action="store_true", help="keep the noticed mutants of the table and try the others")
@@ -221,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows.append({**mutant.row, "noticed": "yes" if found else "no"})
             if mutant in left:
                 print(*rows[-1].values(), flush=True)
-            save_table(rows, RESULTS / "mutation.csv")
+            if arguments.record:
+                save_table(rows, RESULTS / "mutation.csv")
     print(f"{sum(row['noticed'] == 'yes' for row in rows)} of {len(rows)} noticed, drawn from {len(every)}")
 
 

@@ -10,7 +10,6 @@ sort" is the time divided by that of sorting the scores with NumPy, as suppressi
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from anchorloc.boxes import batched_nms, nms
 
-from .timing import RESULTS, Call, median_seconds, significant, write_table
+from .timing import Call, median_seconds, recording_parser, significant, write_table
 
 COUNTS = (1000, 5000, 20_000, 100_000)
 THRESHOLDS = (0.5, 0.7)
@@ -134,7 +133,7 @@ def table(function: str, counts: Iterable[int], threshold: float, rounds: int) -
 
 def main() -> None:
     """Time every number of boxes and write the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.nms", description=__doc__)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds for the median (default: 9)")
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="numbers of boxes")
     args = parser.parse_args()
@@ -144,7 +143,7 @@ def main() -> None:
         for threshold in THRESHOLDS
         for row in table(function, args.counts, threshold, args.rounds)
     ]
-    write_table(rows, RESULTS / "nms.csv", ("torch", "torchvision", "powerboxes"))
+    write_table(rows, "nms", ("torch", "torchvision", "powerboxes"), record=args.record)
 
 
 if __name__ == "__main__":

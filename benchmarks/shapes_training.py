@@ -9,7 +9,6 @@ flips, AdamW with warm-up and cosine, batch 8. Both are scored by pycocotools on
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -24,12 +23,12 @@ from anchorloc.data import CocoData, ShapesData, Transform
 from anchorloc.data.coco_export import write_coco
 from anchorloc.detector import TorchvisionBackbone
 from benchmarks import torchvision_training
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train both once per seed, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=2.4, help="minutes of each training (default: 2.4)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3], help="learning rates of the peer")
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for rate in arguments.rates:
                 rows.append(peer(CocoData(scenes), arguments.minutes, seed, rate))
                 print(rows[-1], flush=True)
-    write_table(rows, RESULTS / "shapes_training.csv", ("torch", "torchvision", "pycocotools"))
+    write_table(rows, "shapes_training", ("torch", "torchvision", "pycocotools"), record=arguments.record)
 
 
 def ours(folder: Path, minutes: float, seed: int) -> dict[str, object]:

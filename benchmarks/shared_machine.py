@@ -12,7 +12,6 @@ run, in a new process. The table has the medians of the rounds, and the ratios o
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import statistics
@@ -25,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anchorloc.checkpoint import load_checkpoint
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTED = "training for"  # first words of the line that a run prints before its first step
@@ -47,7 +46,7 @@ Times = dict[str, list[float]]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--peer", type=Path, metavar="DIR", help="another working tree to compare with")
     parser.add_argument(
         "--also", action="append", default=[], metavar="NAME=VALUE", help="this tree again, with a variable set"
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"round {number}: {name}, {load}: {steps} steps, {ms:.0f} ms an image", flush=True)
                 for what, value in (("steps", float(steps)), ("ms", ms)):
                     found[f"{name}, {load}"].setdefault(what, []).append(value)
-    write_table([row(name, found) for name in found], RESULTS / "shared_machine.csv", ("torch",))
+    write_table([row(name, found) for name in found], "shared_machine", ("torch",), record=arguments.record)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Measure the CPU seconds until a command answers: --help, a misspelt setting or option, and a missing file.
+"""Measure the CPU seconds until a command answers: --help, a misspelt setting or option, and a missing file; and the
+seconds until a training prints its first line.
 
     python -m benchmarks.startup               # under two minutes
     python -m benchmarks.startup --rounds 5
@@ -9,18 +10,18 @@ median of the rounds. The checkpoint comes from a run of one step.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from anchorloc.__main__ import COMMANDS
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = (
@@ -64,7 +65,7 @@ TINY = [
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time every command, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:
@@ -73,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         (folder / "misspelt.yaml").write_text("train: {sede: 1}\nsetings: {}\n", encoding="utf-8")
         (folder / "1.jpg").touch()
         rows = [case(folder, words, arguments.rounds) for words in CASES]
-    write_table(rows, RESULTS / "startup.csv", ("torch",))
+        seconds = statistics.median(first_line(folder) for _ in range(arguments.rounds))
+        rows.append({"command": "anchorloc train, first line", "seconds": significant(seconds)})
+        print(f"first line of anchorloc train: {seconds:.2f} s on the clock", flush=True)
+        rows = [{"command": "", "CPU seconds": "", "seconds": "", "loads": "", **row} for row in rows]
+    write_table(rows, "startup", ("torch",), record=arguments.record)
 
 
 def case(folder: Path, words: str, rounds: int) -> dict[str, str]:
@@ -82,6 +87,19 @@ def case(folder: Path, words: str, rounds: int) -> dict[str, str]:
     seconds = statistics.median(seconds for seconds, _ in found)
     print(f"anchorloc {words}: {seconds:.2f} s", flush=True)
     return {"command": f"anchorloc {words}", "CPU seconds": significant(seconds), "loads": found[0][1]}
+
+
+def first_line(folder: Path) -> float:
+    """Return the seconds on the clock until a training prints its first line."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "anchorloc.train", *TINY, "--out", "first"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = time.perf_counter() - start
+        process.kill()
+    return seconds
 
 
 def run(folder: Path, words: Sequence[str]) -> tuple[float, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import os
@@ -35,9 +36,22 @@ def median_seconds(calls: Mapping[str, Call], rounds: int = 9, sample: float = 0
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def write_table(rows: Sequence[Mapping[str, object]], path: Path, packages: Iterable[str] = ()) -> None:
-    """Write rows as `save_table` does, and print them as a Markdown table."""
-    save_table(rows, path, packages)
+def recording_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the option --record, without which a benchmark writes nothing into the checkout."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="write the results into benchmarks/results too")
+    return parser
+
+
+def table_of_runs(arguments: argparse.Namespace, name: str) -> Path:
+    """Return the table that long runs add lines to: --table, or NAME.csv in --out, or in results to record them."""
+    return arguments.table or (RESULTS if arguments.record else arguments.out) / f"{name}.csv"
+
+
+def write_table(rows: Sequence[Mapping[str, object]], name: str, packages: Iterable[str] = (), *, record: bool) -> None:
+    """Print rows as a Markdown table; to `record` them, write them to results/NAME.csv too, as `save_table` does."""
+    if record:
+        save_table(rows, RESULTS / f"{name}.csv", packages)
     print(markdown(rows))
 
 

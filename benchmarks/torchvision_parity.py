@@ -13,7 +13,6 @@ in float64, differ by more. Labels and order are compared up to such ties, and s
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from anchorloc.detector import Detector, Predictions
 from anchorloc.engine.build import build_detector, to_device
 from anchorloc.engine.state.pretrained import load_pretrained
 from anchorloc.structures import Category, Detections, Sample, Target
-from benchmarks.timing import RESULTS, write_table
+from benchmarks.timing import recording_parser, write_table
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
@@ -49,7 +48,7 @@ Pixels = NDArray[np.uint8]
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare all four, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--images", type=int, default=4)
     arguments = parser.parse_args(argv)
     sizes = [(427, 640), (640, 480), (375, 500), (612, 612), (240, 640)]
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in MODELS:
         rows.append({"model": name, "images": len(images), **compare(name, images)})
         print(rows[-1], flush=True)
-    write_table(rows, RESULTS / "torchvision_parity.csv", ("torch", "torchvision"))
+    write_table(rows, "torchvision_parity", ("torch", "torchvision"), record=arguments.record)
 
 
 def compare(name: str, images: Sequence[Pixels], sizes: tuple[int, int] | None = None) -> dict[str, object]:

@@ -10,7 +10,6 @@ images a second, and the median of the rounds' ratios to the config as it is.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import statistics
 import time
@@ -29,7 +28,7 @@ from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.startup import keep_memory
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 
 WARM_UP = 3  # steps
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, GLIBC_THRESHOLD = -1, -3, 131_072  # glibc's values before it adapts them
@@ -66,7 +65,7 @@ class Variant:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--rounds", type=int, default=3)
@@ -86,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             times[variant.name].append(variant.seconds())
             print(f"round {number}: {variant.name}: {times[variant.name][-1]:.2f} s", flush=True)
     images = arguments.steps * config.train.batch_size
-    table = RESULTS / f"training_levers_{arguments.config.stem}.csv"
-    write_table([row(name, times, images) for name in times], table, ("torch", "torchvision"))
+    table = f"training_levers_{arguments.config.stem}"
+    write_table([row(name, times, images) for name in times], table, ("torch", "torchvision"), record=arguments.record)
 
 
 def started(name: str, config: Config, steps: int) -> Variant:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_speed                           # 7 rounds: about 10 minutes on two idle cores
     python -m benchmarks.training_speed --cpu-time --threads 1    # on a machine with other work
-    python -m benchmarks.training_speed --compile                 # with torch.compile too; writes another table
+    python -m benchmarks.training_speed --compile                 # with torch.compile too; records another table
     python -m benchmarks.training_speed --device cuda --backbone resnet50 --side 800 --batch 16 --workers 8 --profile
 
 By default both have ResNet-18 with batch normalization, FPN 256 with P6 and P7, heads of 4 x 256, 9 anchors per cell,
@@ -17,7 +17,6 @@ measured.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +35,7 @@ from anchorloc.engine.build import batches, train_loader
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS
 from anchorloc.structures import Category
-from benchmarks.timing import RESULTS, significant, write_table
+from benchmarks.timing import recording_parser, significant, write_table
 from benchmarks.torchvision_training import retinanet, tensors
 
 SETTINGS = [
@@ -88,7 +87,7 @@ class Setup:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Time the steps and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--classes", type=int, default=80, help="classes; the scenes have 4 (default: 80)")
     parser.add_argument("--backbone", default="resnet18", help="backbone of torchvision (default: resnet18)")
@@ -113,8 +112,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             steps[f"compiled {precision}"] = compiled(setup, f"train.precision={precision}")
     times = measure(clock, steps, arguments.rounds)
     where = "" if setup.device == "cpu" else f"_{setup.device}"
-    table = RESULTS / f"training_speed{where}{'_compiled' if arguments.compile else ''}.csv"
-    write_table([row(name, times) for name in times], table, ("torch", "torchvision"))
+    table = f"training_speed{where}{'_compiled' if arguments.compile else ''}"
+    write_table([row(name, times) for name in times], table, ("torch", "torchvision"), record=arguments.record)
     for name, step in steps.items() if arguments.profile else ():
         print(f"\n{name}\n{profiled(step, setup.device)}")
 

@@ -12,7 +12,6 @@ scoring of its version. A run adds its line to the table when it ends and is not
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -25,24 +24,26 @@ from pathlib import Path
 
 from anchorloc.config import read_config
 from benchmarks.accuracy import KEY, WEIGHTS, Row, read_table, write_rows
-from benchmarks.timing import RESULTS, circumstances, markdown
+from benchmarks.timing import circumstances, markdown, recording_parser, table_of_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the runs that the table lacks, and print a summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("peer", type=Path, metavar="PEER", help="a working tree of the other version")
     parser.add_argument("--sets", nargs="+", default=["bccd", "fruits"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--table", type=Path, default=RESULTS / "two_versions.csv")
+    parser.add_argument(
+        "--table", type=Path, help="table of finished runs (default: in --out; with --record, in results)"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/two_versions"))
     parser.add_argument("--summary", action="store_true", help="print the summary of the table and train nothing")
     arguments = parser.parse_args(argv)
-    table, data, out = arguments.table, arguments.data.resolve(), arguments.out.resolve()
+    table, data, out = table_of_runs(arguments, "two_versions"), arguments.data.resolve(), arguments.out.resolve()
     trees = {"this": ROOT, "peer": arguments.peer.resolve()}
     for seed in () if arguments.summary else arguments.seeds:
         for name in arguments.sets:

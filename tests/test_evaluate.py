@@ -82,6 +82,18 @@ def test_the_published_numbers(real_data: Path, tmp_path: Path) -> None:
     assert " ".join(numbers) == published
 
 
+def test_pycocotools_itself_gives_the_same_report(tmp_path: Path) -> None:
+    reports = []
+    for scorer in ("anchorloc", "pycocotools"):
+        words = [word for word in files(tmp_path) if not word.startswith("--out")]
+        assert run_command(evaluate.main, [*words, f"--scorer={scorer}", f"--out={tmp_path / scorer}"]) == 0
+        reports.append(json.loads((tmp_path / scorer / "metrics.json").read_text()))
+    assert [report.pop("facts")["scorer"].split()[0] for report in reports] == ["anchorloc", "pycocotools"]
+    assert reports[0] == reports[1]
+    with pytest.raises(InputError, match="scorer must be one of anchorloc, pycocotools, got 'coco'"):
+        evaluate.run(scorer="coco")  # type: ignore[arg-type]
+
+
 def test_empty_results_are_ap_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main(files(tmp_path, found=[])) == 0
     assert summary(tmp_path)["AP"] == 0

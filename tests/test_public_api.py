@@ -46,7 +46,7 @@ def check_names(heading: str, known: Collection[str]) -> None:
 
 
 def test_the_page_has_the_public_modules() -> None:
-    names = ["train", "evaluate", "boxes", "anchors", "assign", "structures", "data", "metrics"]
+    names = ["train", "evaluate", "boxes", "anchors", "assign", "structures", "data", "metrics", "protocols"]
     assert ["anchorloc", *(f"anchorloc.{name}" for name in names)] == MODULES
 
 
@@ -65,8 +65,8 @@ def test_the_components_are_those_of_the_config() -> None:
 def test_the_options_of_a_command_are_those_of_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         console.main([*command.split(), "--help"])
-    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"-\n\s*", "-", capsys.readouterr().out))) - {"--help"}
-    assert set(re.findall(r"`(--[a-z-]+)`", COMMANDS[command])) == known
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z\d-]*", re.sub(r"-\n\s*", "-", capsys.readouterr().out))) - {"--help"}
+    assert set(re.findall(r"`(--[a-z\d-]+)`", COMMANDS[command])) == known
 
 
 def test_every_command_is_on_the_page() -> None:

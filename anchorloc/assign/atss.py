@@ -32,7 +32,7 @@ class ATSSAssigner:
     topk: int = 9  # cells per level whose anchors are candidates for a box
 
     def __post_init__(self) -> None:
-        if not isinstance(self.topk, int) or self.topk < 1:
+        if not isinstance(self.topk, int | np.integer) or self.topk < 1:
             raise ValueError(f"topk must be a whole number of at least 1, got {self.topk!r}")
 
     def __call__(self, grid: AnchorGrid, boxes: ArrayLike, crowd: ArrayLike | None = None) -> Assignment:

@@ -69,7 +69,7 @@ def soft_nms(
 
     A selected box multiplies the score of each remaining box by exp(-IoU² / sigma) (Bodla et al. 2017, equation 3).
     Then the box with the highest score is selected, until none is above `score_threshold`. Of equal scores the lower
-    index comes first.
+    index comes first. An infinite score stays infinite.
 
     >>> soft_nms([[0, 0, 10, 10], [0, 0, 10, 10], [20, 20, 30, 30]], [0.9, 0.8, 0.7])
     (array([0, 2, 1]), array([0.9       , 0.7       , 0.10826823]))

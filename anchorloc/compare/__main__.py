@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import command_parser, positive_fraction, positive_int, run_command, warn
+from anchorloc.cli import add_allow_import, command_parser, positive_fraction, positive_int, run_command, warn
 from anchorloc.errors import InputError
 from anchorloc.files import exists, new_folder, refuse_existing, refuse_missing, write_json
 from anchorloc.startup import import_torch
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 STUDY, RESULTS, CHECKPOINTS = "a study", "result files", "checkpoints"
 OPTIONS = {  # by what they apply to, without the options that always do
-    STUDY: {"engine", "address"},
+    STUDY: {"engine", "address", "allow_import"},
     RESULTS: {"annotations", "reference", "group_by", "group_by_name", "images", "json", "max_detections", "score"}
     | {"fail_if_worse"},
-    CHECKPOINTS: {"split", "reference", "group_by_name", "json", "max_detections", "score", "fail_if_worse"},
+    CHECKPOINTS: {"split", "reference", "group_by_name", "json", "max_detections", "score", "fail_if_worse"}
+    | {"allow_import"},
 }
 STDOUT = Path("-")
 
@@ -47,9 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parse(words)
     kind = _kind(arguments)
-    if kind == STUDY:
-        return _run_study(arguments, shlex.join(["anchorloc", "compare", *words]))
-    return _compare(arguments, kind)
+    from anchorloc.config import imports_allowed, own_failures  # --help does not wait for these
+
+    with imports_allowed(arguments.allow_import), own_failures():
+        if kind == STUDY:
+            return _run_study(arguments, shlex.join(["anchorloc", "compare", *words]))
+        return _compare(arguments, kind)
 
 
 def _kind(arguments: argparse.Namespace) -> str:
@@ -188,6 +192,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="folder of the study; an existing study is resumed (default: runs/compare-STUDY). Otherwise: new "
         "folder for the report (default: runs/compare-DATE-TIME)",
     )
+    add_allow_import(parser)
     study = parser.add_argument_group("studies")
     study.add_argument(
         "--engine",

@@ -90,8 +90,8 @@ def _time(model: TrainedModel, samples: Samples, index: int, times: Times) -> No
         with _clocked(model.device, times, "align"):
             config.method.reassign(predictions, batch)
     with _clocked(model.device, times, "decode"):
-        candidates = config.decoder.above_threshold(predictions.scores()[0])
-        found = config.decoder.decode(candidates, predictions.deltas[0], grid, sample, config.coder)
+        candidates = config.decoder.above_threshold(predictions.scores())
+        (found,) = config.decoder.decode(candidates, predictions.deltas, grid, batch.samples, config.coder)
     with _clocked(model.device, times, "nms"):
         config.decoder.nms(found)
 

@@ -20,8 +20,10 @@ from anchorloc.compare.study_file import Study
 from anchorloc.compare.study_folder import StudyFolder, open_study_folder
 from anchorloc.data import Source
 from anchorloc.engine.build import open_all_splits
+from anchorloc.engine.network_part_checks import check_network_parts
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
+from anchorloc.lab.part_checks import check_parts
 from anchorloc.metrics.evidence import MIN_IMAGES
 from anchorloc.text import duration, printable
 
@@ -74,6 +76,9 @@ def run_here(
 def _open_data(study: Study, console: Console) -> tuple[Source, Source, Source | None]:
     """Open train, val and, if there is one, test, and check every file once, before the work begins."""
     train, val, test = open_all_splits(study.data)
+    for config in study.settings.values():
+        check_parts(config, train)
+        check_network_parts(config, train)
     split, scored = ("val", val) if test is None else ("test", test)
     with_boxes = sum(not scored.target(index).crowd.all() for index in range(len(scored)))
     if with_boxes < MIN_IMAGES:

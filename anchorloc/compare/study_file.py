@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anchorloc.config import Config, config_from_plain
+from anchorloc.config import Config, config_from_plain, refuse_unimported
 from anchorloc.config.yaml import read_yaml
 from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
@@ -129,6 +129,7 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 def _config(path: Path, name: str, plain: dict[str, Any]) -> Config:
     config = config_from_plain(plain, f"{path}: settings.{name}")
+    refuse_unimported(config)
     train = config.train
     if isinstance(plain.get("train"), dict) and "seed" in plain["train"]:
         raise InputError(

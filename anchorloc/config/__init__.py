@@ -1,13 +1,14 @@
 """The tree of settings, and its reading and writing as YAML."""
 
+from anchorloc.config.components import OwnPart, own_parts, to_plain
+from anchorloc.config.listing import list_settings
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
+from anchorloc.config.own_classes import held_to, imports_allowed, own_failures, refuse_unimported, require
 from anchorloc.config.reader import (
     config_from_plain,
-    list_settings,
     read_config,
     read_image_settings,
     read_saved_config,
-    to_plain,
     to_yaml,
     with_overrides,
 )
@@ -19,14 +20,21 @@ __all__ = [
     "MAX_THREADS",
     "AnchorMethod",
     "Config",
+    "OwnPart",
     "SingleBoxMethod",
     "TrainSettings",
     "config_from_plain",
+    "held_to",
+    "imports_allowed",
     "list_settings",
+    "own_failures",
+    "own_parts",
     "read_config",
     "read_image_settings",
     "read_saved_config",
     "read_yaml",
+    "refuse_unimported",
+    "require",
     "to_plain",
     "to_yaml",
     "translated",

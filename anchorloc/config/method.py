@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign import Assigner, SingleObjectAssigner
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
-from anchorloc.structures import AnchorGrid, Detections, Sample, Size
+from anchorloc.structures import AnchorGrid, Assignment, BoolArray, Detections, FloatArray, Sample, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from anchorloc.config.settings import Config
     from anchorloc.detector import Batch, Collate, Detector, Predictions
+
+BoxAssigner = Callable[[AnchorGrid, FloatArray, BoolArray], Assignment]  # boxes (M, 4), crowd (M,)
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,32 @@ class AnchorMethod:
     has_anchors: ClassVar[bool] = True
 
     @property
-    def generator(self) -> AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors:
+    def generator(self) -> AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors | AnchorsProtocol:
         return self.config.anchors
+
+    @property
+    def depends_on_size(self) -> bool:
+        """Return whether shapes may vary with the padded image, as SSD's do: an exported file then takes one size."""
+        return type(self.config.anchors) not in (AnchorGenerator, TorchvisionAnchors)
 
     @property
     def assigner(self) -> Assigner:
         """The assigner of the data loader, which sees no predictions."""
         return self.config.loader_assigner
 
+    @property
+    def untrained_assigner(self) -> BoxAssigner:
+        """The assigner of the lab: `assign`, or what TaskAlignedAssigner gives to a network without training."""
+        assign = self.config.assign
+        return assign.untrained if isinstance(assign, TaskAlignedAssigner) else assign
+
     def grid(self, size: Size) -> AnchorGrid:
         """Return the anchors of a padded image of (height, width)."""
         return self.generator(size)
 
-    def collate(self) -> Collate:
-        """Return the function that makes a batch of samples."""
-        return _collate(self)
+    def collate(self, *, learns: bool = True) -> Collate:
+        """Return the function that makes a batch of samples; unless it `learns`, no anchor is assigned."""
+        return _collate(self, learns)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network.
@@ -68,11 +82,9 @@ class AnchorMethod:
 
     def candidates(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
         """Return the decoded boxes of each image before NMS, in original pixels."""
-        decode, coder = self.config.decoder, self.config.coder
-        return [
-            decode.decode(decode.above_threshold(scores), deltas, grid, sample, coder)
-            for scores, deltas, sample in zip(predictions.scores(), predictions.deltas, samples, strict=True)
-        ]
+        decode = self.config.decoder
+        candidates = decode.above_threshold(predictions.scores())
+        return decode.decode(candidates, predictions.deltas, grid, samples, self.config.coder)
 
     def decode(self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]) -> list[Detections]:
         """Return the detections of each image, in original pixels."""
@@ -86,16 +98,18 @@ class SingleBoxMethod:
     config: Config
     localizer: SingleBoxLocalizer
     has_anchors: ClassVar[bool] = False
+    depends_on_size: ClassVar[bool] = True
     generator: ClassVar[WholeImageAnchor] = WholeImageAnchor()
     assigner: ClassVar[SingleObjectAssigner] = SingleObjectAssigner()
+    untrained_assigner: ClassVar[SingleObjectAssigner] = assigner
 
     def grid(self, size: Size) -> AnchorGrid:
         """Return the grid of one anchor, the padded image of (height, width)."""
         return self.generator(size)
 
-    def collate(self) -> Collate:
-        """Return the function that makes a batch of samples."""
-        return _collate(self)
+    def collate(self, *, learns: bool = True) -> Collate:
+        """Return the function that makes a batch of samples; unless it `learns`, no anchor is assigned."""
+        return _collate(self, learns)
 
     def build(self, classes: int, *, pretrained: bool = True) -> Detector:
         """Build the network."""
@@ -122,8 +136,8 @@ class SingleBoxMethod:
         return self.localizer.decode(predictions, grid, samples)
 
 
-def _collate(method: AnchorMethod | SingleBoxMethod) -> Collate:
+def _collate(method: AnchorMethod | SingleBoxMethod, learns: bool) -> Collate:
     from anchorloc.detector.batch import Collate
 
     config = method.config
-    return Collate(method.generator, method.assigner, config.multiple, config.detector.fill)
+    return Collate(method.generator, method.assigner if learns else None, config.multiple, config.detector.fill)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
-import io
 import json
 import re
-import tokenize
-import types
-import typing
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anchorloc.config.components import choices, default_of, field_types, protocol_of, to_plain, without_protocol
+from anchorloc.config.listing import list_settings
+from anchorloc.config.own_classes import described, own_class
 from anchorloc.config.planned import AUTO, PLANNED
 from anchorloc.config.renamed import renaming, translated
 from anchorloc.config.settings import Config
+from anchorloc.config.unimported import UnimportedPart
 from anchorloc.config.values import read_value
 from anchorloc.config.yaml import parse_yaml, read_yaml, write_yaml
 from anchorloc.data.image_settings import KEYS, ImageSettings
@@ -89,49 +87,9 @@ def with_overrides(plain: Any, origin: str, overrides: Sequence[str] = ()) -> di
     return settings
 
 
-def to_plain(config: object) -> Any:
-    """Return settings as dicts, lists and scalars that `read_config` turns into the same settings."""
-    if isinstance(config, tuple):
-        return [to_plain(item) for item in config]
-    if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        return str(config) if isinstance(config, Path) else config
-    hints = _hints(type(config))
-    plain: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = to_plain(getattr(config, field.name))
-        if len(_choices(hints[field.name])) > 1 and isinstance(value, dict):
-            value = {"kind": type(getattr(config, field.name)).__name__, **value}
-        plain[field.name] = value
-    return plain
-
-
 def to_yaml(config: object) -> str:
     """Return settings as YAML text, short lists on one line."""
     return write_yaml(to_plain(config))
-
-
-def list_settings(cls: type = Config, default: object = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield (dotted key, default, meaning) of every setting; alternatives of a `kind` follow one another.
-
-    Args:
-        default: a component of `cls` whose values are shown in place of the class's own defaults.
-    """
-    meanings, hints = _meanings(cls), _hints(cls)
-    for field in dataclasses.fields(cls):
-        key = f"{prefix}{field.name}"
-        value = getattr(default, field.name) if type(default) is cls else _default(field)
-        choices = _choices(hints[field.name])
-        if not choices:
-            shown = "(required)" if value is dataclasses.MISSING else json.dumps(to_plain(value))
-            yield key, shown, meanings.get(field.name, "")
-            continue
-        if len(choices) > 1:
-            yield f"{key}.kind", type(value).__name__, "one of " + ", ".join(c.__name__ for c in choices)
-        if value is None:
-            yield key, "null", meanings.get(field.name, "")
-        for choice in choices:
-            label = f"{key}." if len(choices) == 1 else f"{key}[{choice.__name__}]."
-            yield from list_settings(choice, value, label)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +138,7 @@ def _read_component(
     Args:
         chosen: `cls` is one of several kinds.
     """
-    hints = _hints(cls)
+    hints = field_types(cls)
     keys = [field.name for field in dataclasses.fields(cls)]  # hints also hold class variables, which nobody can set
     for key, value in plain.items():
         if key not in keys:
@@ -191,7 +149,7 @@ def _read_component(
             raise InputError(f"{origin(f'{path}{key}')}: {problem}")
     values = {}
     for field in dataclasses.fields(cls):
-        inherited = getattr(default, field.name) if type(default) is cls else _default(field)
+        inherited = getattr(default, field.name) if type(default) is cls else default_of(field)
         if field.name in plain:
             values[field.name] = _read(hints[field.name], plain[field.name], inherited, f"{path}{field.name}", origin)
         elif inherited is dataclasses.MISSING:
@@ -222,22 +180,47 @@ def _elsewhere(key: str, value: Any) -> str:
 
 def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) -> Any:
     """Read one setting: a component, one of several components, or a plain value."""
-    choices = _choices(hint)
-    if not choices or value is None:
+    known, protocol = choices(hint), protocol_of(hint)
+    if value is None or not (known or protocol):
         try:
-            return read_value(hint, value, path)
+            return read_value(without_protocol(hint), value, path)
         except ValueError as error:
             _refuse_auto(value, path, origin)
             raise InputError(f"{origin(path)}: {error}") from None
     if not isinstance(value, dict):
         _refuse_auto(value, path, origin)
         raise InputError(f"{origin(path)}: {path}: expected a group of settings ({{}} for the defaults), got {value!r}")
-    names = {choice.__name__: choice for choice in choices}
-    kind = value.get("kind", (type(inherited) if type(inherited) in choices else choices[0]).__name__)
-    if not isinstance(kind, str) or kind not in names:
-        raise InputError(f"{origin(path)}: {path}.kind: expected one of {', '.join(names)}, got {value.get('kind')!r}")
+    names = {choice.__name__: choice for choice in known}
+    usual = [type(inherited), *known] if type(inherited) in known else known
+    kind = value.get("kind", usual[0].__name__ if usual else None)
     rest = {key: item for key, item in value.items() if key != "kind"}
-    return _read_component(names[kind], rest, inherited, f"{path}.", origin, chosen=len(choices) > 1)
+    if protocol is not None and isinstance(kind, str) and "." in kind:
+        return _read_own(kind, rest, path, origin)
+    if not isinstance(kind, str) or kind not in names:
+        expected = f"one of {', '.join(names)}" if names else "package.module.Class, a class of your own"
+        raise InputError(f"{origin(path)}: {path}.kind: expected {expected}, got {value.get('kind')!r}")
+    return _read_component(names[kind], rest, inherited, f"{path}.", origin, chosen=len(known) > 1)
+
+
+def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -> Any:
+    """Build a part of the user's own; without permission to import its class, keep its settings."""
+    cls = own_class(kind, path)
+    if cls is None:
+        return UnimportedPart(path, kind, json.dumps(plain, default=str))
+    where = f"{origin(path)}: {path}.kind={kind}"
+    if not dataclasses.is_dataclass(cls):
+        raise InputError(f"{where} is no dataclass, whose fields are its settings; write @dataclass(frozen=True)")
+    try:
+        part = _read_component(cls, plain, None, f"{path}.", origin, chosen=True)
+        hash(part)
+    except InputError:
+        raise
+    except Exception as error:  # its type hints and its __post_init__ are code of the user's own
+        raise InputError(
+            f"{where}: {described(error)}; write @dataclass(frozen=True), and give its fields types that a setting "
+            "can have, such as float, str and tuple[int, ...]"
+        ) from error
+    return part
 
 
 def _refuse_auto(value: Any, path: str, origin: _Origin) -> None:
@@ -249,39 +232,3 @@ def _refuse_auto(value: Any, path: str, origin: _Origin) -> None:
         )
     if value == AUTO:
         raise InputError(f"{origin(path)}: {path} cannot be auto, only {', '.join(PLANNED)}; give it a value")
-
-
-def _default(field: dataclasses.Field[Any]) -> object:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def _choices(hint: Any) -> list[type]:
-    """The dataclasses among the alternatives of a type."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return [option for option in options if dataclasses.is_dataclass(option) and isinstance(option, type)]
-
-
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-@cache
-def _meanings(cls: type) -> dict[str, str]:
-    """Return the comment behind each field, or on the lines right below it; nothing without source, as in a zipapp."""
-    inherited = [_meanings(base) for base in cls.__bases__ if dataclasses.is_dataclass(base)]
-    meanings: dict[str, str] = {name: text for texts in inherited for name, text in texts.items()}
-    own: dict[str, str] = {}
-    name = ""
-    try:
-        source = inspect.cleandoc("\n" + inspect.getsource(cls))
-    except OSError:
-        return {}
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.string == "def":
-            break
-        if token.type == tokenize.NAME and (found := re.match(r"\s*(\w+)\s*:", token.line)):
-            name = found.group(1)
-        elif token.type == tokenize.COMMENT and name:
-            own[name] = f"{own.get(name, '')} {token.string.lstrip('# ')}".strip()
-    return meanings | own

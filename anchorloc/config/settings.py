@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign import Assigner, ATSSAssigner
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
+from anchorloc.config.unimported import UnimportedPart
 from anchorloc.data import (
     ClassBalancedSampling,
     CocoData,
@@ -25,6 +27,8 @@ from anchorloc.data import (
     TorchvisionStretch,
     Transform,
 )
+from anchorloc.data.own_data import DataProtocol
+from anchorloc.data.tiles import Tiles
 from anchorloc.detector import (
     SGD,
     AdamW,
@@ -42,7 +46,7 @@ from anchorloc.structures import Size
 MAX_THREADS = 512  # with thousands of threads a process takes long to end
 MAX_BATCH = 1 << 16  # images; a machine would be busy for long before its memory runs out
 AUTO_EPOCHS = 0.5  # epochs between validations, at least, with validate_every=auto
-_LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
+_LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (hours?|minutes?|epochs?|iterations?)")
 _DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 
 
@@ -50,7 +54,7 @@ _DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 class TrainSettings:
     """The training loop: how long, how fast, and which checkpoints are kept."""
 
-    length: str = "2.4 minutes"  # "N minutes" (validation included), "N epochs" or "N iterations"
+    length: str = "2.4 minutes"  # "N minutes" or "N hours" (validation included), "N epochs" or "N iterations"
     batch_size: int = 16  # images per step, over all processes
     gradient_accumulation: int = 1  # micro-batches per process and step
     sampling: EvenSampling | RepeatFactorSampling | ClassBalancedSampling = EvenSampling()
@@ -75,6 +79,8 @@ class TrainSettings:
     seed: int = 0  # seed of the initial weights, the augmentation and the order of images
     validate_every: float | Literal["auto"] = "auto"  # epochs between validations; auto takes 0.5 epochs, or as many as
     # keep validation within 10% of a length in minutes; the end of a run is always validated
+    threshold_precision: float = 0.0  # precision on val that the score threshold in checkpoints reaches, with the
+    # greatest recall; 0, or a precision that no threshold reaches, gives the threshold of best F1
     save_every: float = 10.0  # maximum minutes between checkpoints; every validation writes one too
     keep_checkpoints: int = 2  # checkpoints kept for resuming: last.pt, and older last-STEP.pt in case it is damaged
     patience: int = 0  # validations without a better AP before the run stops early; 0 never stops early
@@ -83,7 +89,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if not _LENGTH.fullmatch(self.length) or self.length_and_unit[0] <= 0:
-            raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
+            units = "'N minutes', 'N hours', 'N epochs' or 'N iterations'"
+            raise ValueError(f"length must read {units}, got {self.length!r}")
         if not _DEVICE.fullmatch(self.device):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         if not 0 <= self.seed < 1 << 63:
@@ -101,14 +108,17 @@ class TrainSettings:
                 raise ValueError(f"{name} must be at most {most}, got {getattr(self, name)}")
         if not 0 <= self.rewarm <= 1:
             raise ValueError(f"rewarm must be from 0 to 1, got {self.rewarm}")
+        if not 0 <= self.threshold_precision <= 1:
+            raise ValueError(f"threshold_precision must be from 0 to 1, got {self.threshold_precision}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema must be at least 0 and below 1, got {self.ema}")
 
     @property
     def length_and_unit(self) -> tuple[float, str]:
-        """The length as (number, "minute" | "epoch" | "iteration")."""
+        """The length as (number, "minute" | "epoch" | "iteration"); hours are given in minutes."""
         number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
-        return float(number), unit.rstrip("s")
+        unit = unit.rstrip("s")
+        return (60 * float(number), "minute") if unit == "hour" else (float(number), unit)
 
     @property
     def validation_interval(self) -> float:
@@ -132,9 +142,9 @@ class Config:
     task: Literal["detection", "localization"] = (
         "detection"  # detection: any number of objects per image; localization: exactly one
     )
-    data: ShapesData | OneShapeData | CocoData | LabelData = ShapesData()
+    data: ShapesData | OneShapeData | CocoData | LabelData | DataProtocol = ShapesData()
     transform: Transform = Transform()
-    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors = AnchorGenerator(
+    anchors: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors | AnchorsProtocol = AnchorGenerator(
         strides=(4, 8, 16, 32), scales=(4.0,), height_to_width=(1.0,)
     )
     assign: Assigner | TaskAlignedAssigner = ATSSAssigner()
@@ -147,9 +157,10 @@ class Config:
     train: TrainSettings = TrainSettings()
 
     def __post_init__(self) -> None:
-        if self.loss.classification.background_class != self.detector.head.background_class:
-            kind = type(self.loss.classification).__name__
-            need = "true" if self.loss.classification.background_class else "false"
+        loss = self.loss.classification
+        unknown = isinstance(loss, UnimportedPart)
+        if not unknown and loss.background_class != self.detector.head.background_class:
+            kind, need = type(loss).__name__, "true" if loss.background_class else "false"
             raise ValueError(f"loss.classification.kind={kind} needs detector.head.background_class={need}")
         if self.task == "localization" and self.transform.augment.mosaic:
             raise ValueError("task=localization needs one object per image, but transform.augment.mosaic shows several")
@@ -179,7 +190,7 @@ class Config:
 
     @property
     def loader_assigner(self) -> Assigner:
-        """The assigner of the data loader and the lab, which sees no predictions: `assign`, or its `initial`."""
+        """The assigner of the data loader, which sees no predictions: `assign`, or its `initial`."""
         return self.assign.initial if isinstance(self.assign, TaskAlignedAssigner) else self.assign
 
     @property
@@ -197,6 +208,16 @@ class Config:
     def padded(self, size: Sequence[int]) -> Size:
         """Return (height, width) rounded up to multiples of `multiple`."""
         return pad_to_multiple(size, self.multiple)
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """The tiles that the network gets in place of whole images, to train and to detect."""
+        tiles = getattr(self.data, "tiles", None)
+        return tiles if isinstance(tiles, Tiles) else None
+
+    def seen(self, source: Source) -> Source:
+        """Return what the network gets of a split to detect on: the images, or their tiles."""
+        return source if self.tiles is None else self.tiles.cover(source)
 
     def samples(self, source: Source, *, training: bool, cache_bytes: int = 0) -> Samples:
         """Return the samples of a split as the network gets them; only training samples are augmented."""

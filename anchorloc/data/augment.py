@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from anchorloc.data.own_data import AugmentationProtocol
 from anchorloc.data.placement import MIN_VISIBLE, visible_share
 from anchorloc.errors import InputError
 from anchorloc.structures import FloatArray, Size
@@ -27,7 +28,7 @@ class IoUCrop:
 
     def __post_init__(self) -> None:
         _check_fraction(self, "probability")
-        if not self.min_iou or not all(0 <= iou < 1 for iou in self.min_iou):
+        if not len(self.min_iou) or not all(0 <= iou < 1 for iou in self.min_iou):
             raise InputError(f"min_iou needs one or more numbers from 0 to below 1, got {list(self.min_iou)}")
         if not 0.05 <= self.min_scale <= 1 or self.max_aspect_ratio < 1:
             raise InputError(
@@ -116,6 +117,7 @@ class Augment:
     iou_crop: IoUCrop | None = None  # random crop around a box; {} takes the default settings
     zoom_out: ZoomOut | None = None  # random shrinking of the image; {} takes the default settings
     mosaic: Mosaic | None = None  # four images in one; {} takes the default settings
+    custom: AugmentationProtocol | None = None  # augmentation of your own, applied last; kind is package.module.Class
     min_visible: float = MIN_VISIBLE  # minimum visible fraction of a cropped box's area; below it the label is dropped
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class Augment:
         low, high = self.scale_jitter
         if not 0.05 <= low <= high <= 20:
             raise InputError(f"scale_jitter needs 0.05 <= low <= high <= 20, got {low} and {high}")
-        if not self.multi_scale or not all(0.05 <= factor <= 20 for factor in self.multi_scale):
+        if not len(self.multi_scale) or not all(0.05 <= factor <= 20 for factor in self.multi_scale):
             raise InputError(f"multi_scale needs one or more factors from 0.05 to 20, got {list(self.multi_scale)}")
 
     @property

@@ -31,8 +31,13 @@ class CocoData(ImageSettings):
     images: str = "images"  # folder of the images, relative to root
     val_images: str | None = None  # folder of the val images (default: images)
     test_images: str | None = None  # folder of the test images (default: images)
-    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return self.test is not None
 
     def open(self, split: Split) -> CocoSource | TiledSource:
         """Read the annotations of a split, with the sizes of image files where the annotations lack them.

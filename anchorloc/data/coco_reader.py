@@ -193,7 +193,7 @@ def _plain_columns(
     area = plain_numbers([0 if value is None else value for value in areas], 0, MAX_COORDINATE**2)
     if image is None or label is None or crowd is None or difficult is None or boxes is None or area is None:
         return None
-    if any(item.get("ignore") for item in items):
+    if not all(item.get("ignore") in (None, 0) for item in items):
         return None
     of_box = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     area = np.where([value is None for value in areas], of_box, area)

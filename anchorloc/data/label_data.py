@@ -7,10 +7,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from anchorloc.data.class_names import drop_root
-from anchorloc.data.coco import CocoData, CocoSource
+from anchorloc.data.coco import CocoSource
 from anchorloc.data.coco_annotations import CocoAnnotations, parse_annotations
 from anchorloc.data.coco_reader import ImageColumns, read_categories, read_images, take_objects
 from anchorloc.data.coco_results import with_detections
@@ -18,6 +18,7 @@ from anchorloc.data.formats import LabeledData, Labels, is_coco_file, read
 from anchorloc.data.formats.coco_folder import read_coco_file, read_coco_images
 from anchorloc.data.formats.holdout import hold_out
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
+from anchorloc.data.own_data import DataProtocol
 from anchorloc.data.source import Source, Split
 from anchorloc.data.tiles import TiledSource, Tiles
 from anchorloc.errors import InputError
@@ -38,7 +39,7 @@ class LabelData(ImageSettings):
     val: Part = "val"  # part to validate on
     test: Part = "test"  # part that is scored once at the end of a run, if there is one
     val_fraction: float = 0.0  # images to validate on where the data has no val split; 0 refuses such data
-    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def __post_init__(self) -> None:
@@ -80,8 +81,10 @@ class LabelData(ImageSettings):
                     f"`anchorloc doctor {self.path} --split DIR`{advice}"
                 )
             if part not in sources:
-                notes = (*data.notes, *(made if split == "val" else ()))
-                sources[part] = label_source(data.splits[part], notes, self.image_settings, description)
+                set_aside = bool(made) and split == "val"
+                notes = (*data.notes, *(made if set_aside else ()))
+                opened_part = label_source(data.splits[part], notes, self.image_settings, description)
+                sources[part] = replace(opened_part, set_aside=set_aside)
             source = sources[part]
             if split == "train" and not source.has_trainable_box():
                 raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
@@ -114,6 +117,7 @@ class LabelSource(CocoSource):
 
     content: str  # SHA-256 of the labels
     description: str  # the format, the numbers of classes and images of the data set, and where the images are
+    set_aside: bool = False  # from the images to train on, since the data have no val split
 
     @property
     def fingerprint(self) -> str:
@@ -121,13 +125,7 @@ class LabelSource(CocoSource):
         return self.content
 
 
-class Splits(Protocol):
-    """The settings of a data set with splits."""
-
-    def open(self, split: Split) -> Source: ...
-
-
-def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
+def open_all(data: DataProtocol) -> tuple[Source, Source, Source | None]:
     """Return train, val, and test if there is one; labels that hold them are read once.
 
     Raises:
@@ -136,7 +134,7 @@ def open_all(data: Splits) -> tuple[Source, Source, Source | None]:
     if isinstance(data, LabelData):
         train, val, *test = data.open_all()
         return train, val, test[0] if test else None
-    has_test = isinstance(data, CocoData) and data.test is not None
+    has_test = getattr(data, "has_test", False)
     return data.open("train"), data.open("val"), data.open("test") if has_test else None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from anchorloc.structures import Extent, FloatArray, Scale, Size, Target
 
 MIN_VISIBLE = 0.25  # fraction of a box's area; a box whose center is visible shows at least this much
+ROUNDING = 1e-6  # pixels; an edge that a border cuts by less lies on the border
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,8 @@ class Placement:
 
         A box is dropped if nothing of it is visible, or less than the fraction `min_visible` of its area.
         """
-        whole = self.map_boxes(target.boxes)
         top, left, bottom, right = self.extent
-        boxes: FloatArray = np.minimum(np.maximum(whole, (left, top, left, top)), (right, bottom, right, bottom))
-        visible, area = _area(boxes), _area(whole)
+        boxes, visible, area = _clipped(self.map_boxes(target.boxes), (left, top, right, bottom))
         keep = (visible > 0) & (visible >= min_visible * area)
         return Target(boxes, target.labels, target.crowd, target.area, target.rows).take(keep)
 
@@ -91,10 +90,8 @@ def place(
 
 def visible_share(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple[FloatArray, FloatArray]:
     """Return the (M,) fractions of the area of `boxes` (M, 4) inside `window` (xyxy), and the (M,) IoUs with it."""
-    low, high = np.array(window[:2]), np.array(window[2:])
-    inside: FloatArray = np.minimum(np.maximum(boxes, np.tile(low, 2)), np.tile(high, 2))
-    shared, area = _area(inside), _area(boxes)
-    union = area + np.prod(high - low) - shared
+    _, shared, area = _clipped(boxes, window)
+    union = area + (window[2] - window[0]) * (window[3] - window[1]) - shared
     return np.divide(shared, area, out=np.zeros_like(shared), where=area > 0), shared / union
 
 
@@ -110,6 +107,14 @@ def _fit(length: int, available: int, scale: float) -> tuple[int, int]:
 
 def _start(slack: int, random: Random | None) -> int:
     return 0 if random is None else int(random.random() * (slack + 1))
+
+
+def _clipped(boxes: FloatArray, window: tuple[int, int, int, int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return boxes (M, 4) clipped to `window` (xyxy), and the (M,) areas of their visible and of their whole boxes."""
+    left, top, right, bottom = window
+    inside: FloatArray = np.minimum(np.maximum(boxes, (left, top, left, top)), (right, bottom, right, bottom))
+    whole: FloatArray = np.where(np.abs(boxes - inside) < ROUNDING, inside, boxes)
+    return inside, _area(inside), _area(whole)
 
 
 def _area(boxes: FloatArray) -> FloatArray:

@@ -47,7 +47,7 @@ def plain_indices(values: Sequence[Any], indices: dict[Id, int]) -> IntArray | N
     if not _IDS.issuperset(map(type, values)):
         return None
     found = list(map(indices.get, values))
-    return None if None in found else np.fromiter(found, np.int64, len(found))  # type: ignore[arg-type]
+    return None if None in found else np.fromiter(found, np.int64, len(found))
 
 
 def plain_flags(values: Sequence[Any]) -> IntArray | None:

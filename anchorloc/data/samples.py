@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anchorloc.data.cache import ImageCache
 from anchorloc.data.canvas_plan import plan_canvas
+from anchorloc.data.custom_augmentation import augment_plan
 from anchorloc.data.source import Source
 from anchorloc.data.transforms import Transform, randomness
 from anchorloc.structures import IMAGENET_MEAN, Color, Pixels, Sample
@@ -48,6 +49,8 @@ class Samples:
         plan = plan_canvas(self.transform, self.source, index, random)
         parts = [(self._shrunk(image), placement) for image, placement in plan.placements]
         image = self.transform.render(parts, random, self.fill)
+        if random is not None and (custom := self.transform.augment.custom) is not None:
+            image, plan = augment_plan(custom, plan, image, self.transform.augment.min_visible, (self.seed, *key))
         return Sample(image, plan.target, self.source.image_id(index), plan.scale, self.source.size(index), plan.extent)
 
     def _shrunk(self, index: int) -> Pixels:

@@ -8,7 +8,7 @@ import numpy as np
 
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError
-from anchorloc.structures import BoolArray, Float64Array, IntArray
+from anchorloc.structures import Float64Array, IntArray
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class RepeatFactorSampling:
 
     def __call__(self, source: Annotations) -> Float64Array:
         """Return the (N,) weights of the images."""
-        present = class_presence(source)
-        fraction = np.maximum(present.mean(axis=0), 1 / len(present))  # (C,)
-        factors = np.maximum(1.0, np.sqrt(self.threshold / fraction))
-        weights: Float64Array = np.where(present, factors, 1.0).max(axis=1, initial=1.0)
+        images, labels = class_presence(source)
+        counts = np.bincount(labels, minlength=len(source.categories))  # (C,)
+        factors = np.maximum(1.0, np.sqrt(self.threshold * len(source) / np.maximum(counts, 1)))
+        weights = np.ones(len(source))
+        np.maximum.at(weights, images, factors[labels])
         return weights
 
 
@@ -50,20 +51,22 @@ class ClassBalancedSampling:
 
     def __call__(self, source: Annotations) -> Float64Array:
         """Return the (N,) weights of the images."""
-        present = class_presence(source)
-        annotated, counts = present.any(axis=1), present.sum(axis=0)
-        classes = np.count_nonzero(counts)
-        weights = np.where(present, 1 / np.maximum(counts, 1), 0.0).sum(axis=1) * annotated.sum() / max(1, classes)
-        return np.where(annotated, weights, 1.0)
+        images, labels = class_presence(source)
+        counts = np.bincount(labels, minlength=len(source.categories))  # (C,)
+        annotated = np.bincount(images, minlength=len(source)) > 0  # (N,)
+        shares = np.bincount(images, 1 / counts[labels], len(source))
+        return np.where(annotated, shares * annotated.sum() / max(1, np.count_nonzero(counts)), 1.0)
 
 
-def class_presence(source: Annotations) -> BoolArray:
-    """Return an (N, C) mask of the images with a box to learn of each class; crowd boxes do not count."""
-    present = np.zeros((len(source), len(source.categories)), np.bool_)
-    for index in range(len(source)):
-        target = source.training_target(index)
-        present[index, target.labels[~target.crowd]] = True
-    return present
+def class_presence(source: Annotations) -> tuple[IntArray, IntArray]:
+    """Return (image, label) of each class that an image has a box to learn of, once each (P,), in ascending order.
+
+    Crowd boxes do not count. A mask of images by classes would take 1 GB for 100,000 images of 10,000 classes.
+    """
+    targets = [source.training_target(index) for index in range(len(source))]
+    labels = [np.unique(target.labels[~target.crowd]) for target in targets]
+    images = np.repeat(np.arange(len(source)), [len(some) for some in labels])
+    return images, np.concatenate([np.zeros(0, np.int64), *labels])
 
 
 def times_drawn(weights: Float64Array, random: np.random.Generator) -> IntArray:

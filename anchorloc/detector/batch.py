@@ -35,9 +35,9 @@ class Batch:
         return self.images.shape[2], self.images.shape[3]
 
     @property
-    def weight(self) -> float:
-        """The divisor of the losses: the number of positives, or the sum of their alignment."""
-        return len(self.positives) if self.alignment is None else self.alignment.sum().item()
+    def weight(self) -> Tensor:
+        """The divisor of the losses, (): the number of positives, or the sum of their alignment."""
+        return self.boxes.new_full((), len(self.positives)) if self.alignment is None else self.alignment.sum()
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors, without waiting where memory is pinned."""
@@ -57,7 +57,7 @@ class Collate:
     """Pad samples to one size, build the anchor grid and assign anchors; runs in the loader's workers."""
 
     generator: Generator
-    assigner: Assigner
+    assigner: Assigner | None  # None: nothing is learned, so that no anchor is positive
     multiple: int  # the padded height and width are multiples of it: the coarsest stride
     fill: Color = IMAGENET_MEAN  # color of the padding, 0 after normalization
 
@@ -66,9 +66,7 @@ class Collate:
         images = self.pad([sample.image for sample in samples])
         grid = self.generator((images.shape[2], images.shape[3]))
         targets = [sample.target for sample in samples]
-        found = [
-            self.assigner(grid.within(sample.extent), sample.target.boxes, sample.target.crowd) for sample in samples
-        ]
+        found = [self._assign(grid, sample) for sample in samples]
         offsets = np.arange(len(samples)) * len(grid)
         return Batch(
             images=images,
@@ -79,6 +77,12 @@ class Collate:
             ignored=_join([a.ignored + offset for a, offset in zip(found, offsets, strict=True)], np.int64),
             samples=tuple(replace(sample, image=sample.image[:0, :0]) for sample in samples),
         )
+
+    def _assign(self, grid: AnchorGrid, sample: Sample) -> Assignment:
+        if self.assigner is None:
+            none = np.zeros(0, np.int64)
+            return Assignment(none, none, none, len(grid), none)
+        return self.assigner(grid.within(sample.extent), sample.target.boxes, sample.target.crowd)
 
     def pad(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return (B, 3, H, W), padded to the least multiples that hold every image, in channels-last memory."""

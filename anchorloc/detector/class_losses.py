@@ -39,12 +39,14 @@ def hard_negative_total(logits: Tensor, batch: Batch, negative_to_positive_ratio
     losses = F.cross_entropy(logits.flatten(0, 1), classes, reduction="none")
     wrong = losses.detach().clone()
     wrong[batch.positives] = wrong[batch.ignored] = -torch.inf
-    count = torch.bincount(batch.positives // anchors, minlength=images)  # positives of each image
+    owners = batch.positives // anchors  # (P,) the image of each positive
+    count = owners.new_zeros(images).index_add_(0, owners, torch.ones_like(owners))  # positives of each image
     order = wrong.view(images, anchors).argsort(dim=1, descending=True)
     rank = torch.arange(anchors, device=logits.device)
     hard = torch.zeros(images, anchors, dtype=torch.bool, device=logits.device)
     hard.scatter_(1, order, rank < (negative_to_positive_ratio * count)[:, None])
-    return losses[batch.positives].sum() + losses[hard.flatten() & wrong.isfinite()].sum()
+    hard_losses = torch.where(hard.flatten() & (wrong != -torch.inf), losses, 0.0)
+    return losses[batch.positives].sum() + hard_losses.sum()
 
 
 def focal_total(

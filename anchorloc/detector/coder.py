@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from anchorloc.detector.device_copy import copied_to
+
 
 class Coder(Protocol):
     """Encode boxes as regression targets, and decode them."""
@@ -26,12 +28,12 @@ def encode_deltas(boxes: Tensor, anchors: Tensor, weights: Sequence[float]) -> T
     center, size = _center_size(boxes.float())
     anchor_center, anchor_size = _center_size(anchors.float())
     deltas = torch.cat([(center - anchor_center) / anchor_size, torch.log(size / anchor_size)], dim=-1)
-    return deltas * deltas.new_tensor(weights)
+    return deltas * copied_to(deltas.device, torch.tensor(weights))
 
 
 def decode_deltas(deltas: Tensor, anchors: Tensor, weights: Sequence[float], max_ratio: float) -> Tensor:
     """Return the (..., 4) boxes that `deltas` (..., 4) make of `anchors` (..., 4); see `DeltaCoder`."""
-    deltas = deltas.float() / deltas.new_tensor(weights, dtype=torch.float32)
+    deltas = deltas.float() / copied_to(deltas.device, torch.tensor(weights))
     anchor_center, anchor_size = _center_size(anchors.float())
     center = anchor_center + deltas[..., :2] * anchor_size
     half = 0.5 * anchor_size * torch.exp(deltas[..., 2:].clamp(max=math.log(max_ratio)))

@@ -49,31 +49,26 @@ class Decoder:
         self, predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample], coder: DeltaCoder
     ) -> list[Detections]:
         """Return the detections of each of the B images, in the pixels of the original."""
-        scores = predictions.scores().detach()
-        return [
-            self.decode_and_nms(self.above_threshold(score), deltas, grid, sample, coder)
-            for score, deltas, sample in zip(scores, predictions.deltas.detach(), samples, strict=True)
-        ]
+        candidates = self.above_threshold(predictions.scores().detach())
+        found = self.decode(candidates, predictions.deltas.detach(), grid, samples, coder)
+        return [self.select_best(one) for one in found]
 
     def above_threshold(self, scores: Tensor) -> Candidates:
-        """Return the pairs above the threshold among the scores (A, C) of an image."""
+        """Return the pairs above the threshold among the scores (B, A, C)."""
         from anchorloc.detector.decode import above_threshold
 
         return above_threshold(scores, self.score_threshold)
 
-    def decode_and_nms(
-        self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
-    ) -> Detections:
-        """Decode and suppress the candidates of an image; `deltas` are (A, 4)."""
-        return self.select_best(self.decode(candidates, deltas, grid, sample, coder))
-
     def decode(
-        self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, sample: Sample, coder: DeltaCoder
-    ) -> Detections:
-        """Return the best candidates of each group as boxes, in any order and before suppression."""
+        self, candidates: Candidates, deltas: Tensor, grid: AnchorGrid, samples: Sequence[Sample], coder: DeltaCoder
+    ) -> list[Detections]:
+        """Return the best candidates of each group as boxes, for each of the B images, before suppression.
+
+        The boxes of an image are in any order; `deltas` are (B, A, 4).
+        """
         from anchorloc.detector.decode import decode_candidates
 
-        return decode_candidates(self, candidates, deltas, grid, sample, coder)
+        return decode_candidates(self, candidates, deltas, grid, samples, coder)
 
     def select_best(self, found: Detections) -> Detections:
         """Return the detections of an image that NMS keeps, by descending score; soft-NMS lowers scores."""

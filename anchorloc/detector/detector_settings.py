@@ -10,6 +10,7 @@ import numpy as np
 
 from anchorloc.detector.backbone_settings import ResidualBackbone, TimmBackbone, TorchvisionBackbone
 from anchorloc.detector.head_settings import Head, LevelHead
+from anchorloc.detector.part_protocols import BackboneProtocol
 from anchorloc.detector.pyramid_settings import FeaturePyramid, PathAggregation, SSDLitePyramid, SSDPyramid
 from anchorloc.structures import Color
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class DetectorSettings:
     """The parts of the network."""
 
-    backbone: ResidualBackbone | TorchvisionBackbone | TimmBackbone = ResidualBackbone()
+    backbone: ResidualBackbone | TorchvisionBackbone | TimmBackbone | BackboneProtocol = ResidualBackbone()
     pyramid: FeaturePyramid | PathAggregation | SSDPyramid | SSDLitePyramid = FeaturePyramid()
     head: Head | LevelHead = Head()
     mean: Color = (0.485, 0.456, 0.406)  # RGB from 0 to 1, subtracted from the pixels

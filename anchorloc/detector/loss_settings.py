@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from anchorloc.detector.part_protocols import BoxLossProtocol, ClassLossProtocol
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -149,8 +151,8 @@ class CIoULoss:
 class Criterion:
     """The losses, each divided by the number of positives, or the sum of their alignment (at least 1)."""
 
-    classification: FocalLoss | QualityFocalLoss | HardNegativeLoss = QualityFocalLoss()
-    box: GIoULoss | DIoULoss | CIoULoss | SmoothL1Loss | MSELoss = GIoULoss()
+    classification: FocalLoss | QualityFocalLoss | HardNegativeLoss | ClassLossProtocol = QualityFocalLoss()
+    box: GIoULoss | DIoULoss | CIoULoss | SmoothL1Loss | MSELoss | BoxLossProtocol = GIoULoss()
     box_weight: float = 2.0  # weight of the box loss
     iou_branch_weight: float = 1.0  # weight of the loss of the IoU branch (detector.head.iou_branch)
 

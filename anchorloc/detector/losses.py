@@ -21,7 +21,7 @@ def batch_losses(
     with torch.no_grad():  # a positive stays one, however bad its box
         iou = paired_iou(coder.decode(deltas, batch.anchors), batch.boxes).clamp(min=1e-6)
     learned = iou if batch.alignment is None else batch.alignment
-    count = max(1.0, batch.weight) if positives is None else positives
+    count = batch.weight.clamp(min=1) if positives is None else positives
     box = criterion.box(deltas, batch.boxes, batch.anchors, coder)
     losses = {
         "classification": criterion.classification.total(predictions.logits, batch, learned) / count,

@@ -33,7 +33,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """Return the losses of `batch` by name; see `SingleBoxLocalizer.losses`."""
     logits, deltas = (values[:, 0][batch.positives] for values in (predictions.logits, predictions.deltas))
-    count = max(1.0, batch.weight if images is None else images)
+    count = batch.weight.clamp(min=1) if images is None else max(1.0, images)
     box = settings.box(deltas, batch.boxes, batch.anchors, CODER).sum()
     return {
         "classification": F.cross_entropy(logits, batch.labels, reduction="sum") / count,
@@ -47,18 +47,11 @@ def decode(predictions: Predictions, grid: AnchorGrid, samples: Sequence[Sample]
     A box without area inside its image is no detection.
     """
     logits, deltas = predictions.logits[:, 0].detach(), predictions.deltas[:, 0].detach()
-    scores, labels = logits.softmax(dim=-1).max(dim=-1)
-    boxes = CODER.decode(deltas, torch.from_numpy(grid.boxes).to(deltas.device))
+    scores, labels = (values.cpu().numpy() for values in logits.softmax(dim=-1).max(dim=-1, keepdim=True))  # (B, 1)
+    boxes = CODER.decode(deltas.cpu(), torch.from_numpy(grid.boxes)).numpy()[:, None]  # (B, 1, 4)
+    no_anchor = np.array([-1])
     return [
-        with_area(
-            Detections(
-                to_original(box[None].cpu().numpy(), sample),
-                score[None].cpu().numpy(),
-                label[None].cpu().numpy(),
-                np.array([-1]),  # no anchor
-                sample.image_id,
-            )
-        )
+        with_area(Detections(to_original(box, sample), score, label, no_anchor, sample.image_id))
         for box, score, label, sample in zip(boxes, scores, labels, samples, strict=True)
     ]
 

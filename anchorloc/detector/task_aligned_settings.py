@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from anchorloc.assign import Assigner, ATSSAssigner
 from anchorloc.detector.coder_settings import DeltaCoder
-from anchorloc.structures import AnchorGrid
+from anchorloc.structures import AnchorGrid, Assignment, BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from anchorloc.detector.batch import Batch
@@ -26,7 +26,7 @@ class TaskAlignedAssigner:
     greatest IoU among them. Its box loss is weighted by the alignment. An anchor that several boxes claim goes to the
     one that its decoded box overlaps most.
 
-    The `initial` assigner chooses the ignored anchors, before the network runs, and what the lab shows.
+    The `initial` assigner chooses the ignored anchors, before the network runs. The lab shows `untrained`.
     """
 
     topk: int = 13  # maximum number of positive anchors per box
@@ -45,3 +45,9 @@ class TaskAlignedAssigner:
         from anchorloc.detector.task_aligned import reassign
 
         return reassign(self, predictions, batch, grid, coder)
+
+    def untrained(self, grid: AnchorGrid, boxes: FloatArray, crowd: BoolArray) -> Assignment:
+        """Return the assignment to boxes (M, 4) while all scores are equal and every decoded box is its anchor."""
+        from anchorloc.detector.untrained_alignment import assign_untrained
+
+        return assign_untrained(self, grid, boxes, crowd)

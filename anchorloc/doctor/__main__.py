@@ -18,6 +18,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -91,12 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.csv is not None:
         write_text(arguments.csv, findings_csv(diagnosis))
     if arguments.fix is not None:
-        conversion = chosen_conversion(arguments, diagnosis)
         diagnosis, counts = repair(
             diagnosis,
             arguments.stride,
             arguments.decode,
-            conversion,
+            partial(chosen_conversion, arguments),
             drop_missing=arguments.drop_missing,
             drop_root=arguments.drop_root,
             drop_boxes=arguments.drop_boxes,

@@ -41,7 +41,7 @@ def fix_boxes(
     Boxes outside stay as they are if one reading of the file explains them, or if this pass has changed the size of
     their image: the next pass judges them by it.
     """
-    _other_forms(editable)
+    fix_box_forms(editable)
     _box_polygons(editable)
     _turn_around(editable)
     for rule in (*REMOVED, *([Rule.ODD_BOX] if drop_boxes else [])):
@@ -111,13 +111,14 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < math.inf
 
 
-def _other_forms(editable: EditableDocument) -> None:
-    """Write boxes in other forms as four numbers."""
+def fix_box_forms(editable: EditableDocument, objects: bool = True) -> None:
+    """Write boxes in other forms as four numbers; with `objects`, also the ones whose keys say what a number is."""
     for rule in (Rule.BAD_BOX, Rule.ODD_BOX):
         fixed = set()
         for row in sorted(editable.findings.rows(rule, "annotations") - editable.removed["annotations"]):
-            read = four_numbers(editable.lists["annotations"][row].get("bbox"))
-            if read is not None:
+            bbox = editable.lists["annotations"][row].get("bbox")
+            read = four_numbers(bbox)
+            if read is not None and (objects or type(bbox) is not dict):
                 editable.edit("annotations", [row], rule.title, read[1], setter(bbox=read[0]))
                 fixed.add(row)
         editable.findings.forget(rule, "annotations", fixed)

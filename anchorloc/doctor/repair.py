@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from anchorloc.doctor.conversions import Conversion, count_masks
 from anchorloc.doctor.diagnosis import Diagnosis, diagnose
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.editable_document import EditableDocument, FixCounts
 from anchorloc.doctor.findings import Case
-from anchorloc.doctor.fixes import fix_boxes, fix_categories, without_nan
-from anchorloc.doctor.id_fixes import fix_references, renumber_annotations
+from anchorloc.doctor.fixes import fix_box_forms, fix_boxes, fix_categories, without_nan
+from anchorloc.doctor.id_fixes import fix_ids, fix_references, merge, renumber_annotations
 from anchorloc.doctor.image_fixes import fix_images
 from anchorloc.doctor.rules import Rule, Severity
 from anchorloc.errors import InputError
@@ -23,7 +23,7 @@ def repair(
     diagnosis: Diagnosis,
     stride: float,
     decode: bool,
-    conversion: tuple[Conversion, str, str] | None = None,
+    conversion: Callable[[Diagnosis], tuple[Conversion, str, str] | None] = lambda _: None,
     *,
     drop_missing: bool = False,
     drop_root: bool = False,
@@ -35,7 +35,7 @@ def repair(
         diagnosis: of one document, or of train and val.
         stride: as for `diagnose`.
         decode: as for `diagnose`.
-        conversion: what to do first, with the noun and the action of the summary; None does nothing.
+        conversion: returns what to do once ids are valid, with the noun and the action of the summary; or None.
         drop_missing: remove the images whose files are missing or cannot be read, with their boxes.
         drop_root: remove the root category of a Roboflow export.
         drop_boxes: remove the boxes of other numbers than x, y, width, height.
@@ -43,14 +43,17 @@ def repair(
     Raises:
         InputError: an error is left that no fix removes, such as a file without categories.
     """
-    document, converted, lost = diagnosis.documents[0], 0, 0
-    if conversion is not None:
-        lost = count_masks(document)
-        document, converted = conversion[0](document, diagnosis.tables[0])
-        lost -= count_masks(document)
-    if conversion is not None or len(diagnosis.documents) > 1:  # no fix removes findings between train and val
+    counts, summary, lost = FixCounts(), None, 0
+    if len(diagnosis.documents) > 1:  # no fix removes findings between train and val
+        diagnosis = diagnose(diagnosis.documents[:1], stride, decode)
+    if conversion(diagnosis) is not None:
+        diagnosis = _with_valid_ids(diagnosis, counts, stride)  # else the boxes of invalid ids are not converted
+        chosen = conversion(diagnosis)
+        assert chosen is not None
+        document, number = chosen[0](diagnosis.documents[0], diagnosis.tables[0])
+        summary = *chosen[1:], number
+        lost = count_masks(diagnosis.documents[0]) - count_masks(document)
         diagnosis = diagnose([document], stride, decode)
-    counts = FixCounts()
     final = {Rule.CRASHED_CHECK} if drop_missing else {Rule.CRASHED_CHECK, Rule.UNREADABLE}  # no fix removes these
     for _ in range(MAX_PASSES):
         if final & diagnosis.findings.cases.keys():
@@ -63,10 +66,26 @@ def repair(
     errors = sorted(diagnosis.findings.by_severity(Severity.ERROR), key=lambda pair: pair[0] not in final)
     if errors:
         raise InputError(f"{document.path} cannot be fixed: {_why(*errors[0], counts)}")
-    if conversion is not None:
-        counts.count(conversion[1], conversion[2], converted)
+    if summary is not None:
+        counts.count(*summary)
     counts.count("mask", "removed, since only polygons can be scaled", lost)
     return diagnosis, counts
+
+
+def _with_valid_ids(diagnosis: Diagnosis, counts: FixCounts, stride: float) -> Diagnosis:
+    """Return the diagnosis of the document whose ids are mended, and whose boxes are lists of numbers."""
+    for _ in range(MAX_PASSES):
+        before = counts.total()
+        editable = EditableDocument(diagnosis.documents[0], diagnosis.findings, counts)
+        fix_ids(editable, "images")
+        merge(editable, "images", Rule.SAME_IMAGE_ID, "file_name")
+        fix_categories(editable, drop_root=False)
+        fix_references(editable)
+        fix_box_forms(editable, objects=False)
+        if counts.total() == before:
+            break
+        diagnosis = diagnose([editable.finish()], stride)
+    return diagnosis
 
 
 def _why(rule: Rule, cases: Sequence[Case], counts: FixCounts) -> str:

@@ -18,7 +18,7 @@ from anchorloc.doctor.findings import Findings
 from anchorloc.doctor.rules import Severity
 from anchorloc.errors import InputError
 from anchorloc.files import make_folder, refuse_filled
-from anchorloc.structures import Float64Array, IntArray
+from anchorloc.structures import IntArray
 from anchorloc.text import short_repr
 
 NAMES = ("train", "val", "test")
@@ -60,7 +60,7 @@ def split_document(
         raise InputError(f"{document.path} has errors and is not split; add --fix OUT to split the fixed copy")
     groups = image_groups(document, key, pattern)
     fractions = [1 / folds] * folds if folds else fractions
-    subsets = stratified_group_split(class_counts_per_image(table), groups, fractions, seed)
+    subsets = stratified_group_split(table.images, table.labels, groups, fractions, seed)
     rows = _rows_of_files(subsets, folds is not None)
     documents = {name: _with_images(document, rows[name]) for name in rows}
     return [
@@ -84,14 +84,6 @@ def image_groups(document: CocoDocument, key: str | None = None, pattern: str | 
         compiled = compile_group_pattern(pattern)
         return [_group_by_name(document, row, compiled) for row in range(len(images))]
     return [str(row) for row in range(len(images))]
-
-
-def class_counts_per_image(table: AnnotationTable) -> Float64Array:
-    """Return the number of boxes of each class in each image, (N, C + 1); the last column is 1 for the image itself."""
-    counts = np.zeros((len(table.image_rows), len(table.categories) + 1))
-    np.add.at(counts, (table.images, table.labels), 1)
-    counts[:, -1] = 1
-    return counts
 
 
 def write_splits(files: Sequence[SplitFile], folder: Path) -> None:

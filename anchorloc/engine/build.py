@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from anchorloc.cgroups import memory_limit
 from anchorloc.config import Config
 from anchorloc.data import Samples, Source, match_categories, refuse_other_counts
-from anchorloc.data.label_data import open_all
 from anchorloc.detector import Batch, Collate, Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
 from anchorloc.errors import InputError
+from anchorloc.lab.part_checks import open_checked
 from anchorloc.structures import Category, Sample, Size
 from anchorloc.text import counted
 
@@ -83,7 +83,7 @@ def open_all_splits(config: Config, known: Sequence[Category] = ()) -> tuple[Sou
         InputError: a file breaks the data policy, the classes differ, or an image of a localization task has not
             exactly one object.
     """
-    train, val, test = open_all(config.data)
+    train, val, test = open_checked(config)
     if {category.name for category in known} == {category.name for category in train.categories}:
         train = match_categories(train, tuple(known), ("the run", "the data"))
     val = match_categories(val, train.categories)
@@ -144,11 +144,19 @@ def _padded_sizes(config: Config, source: Source) -> Iterator[Size]:
 
 
 def validation_loader(
-    config: Config, source: Source, order: Sequence[Sequence[int]], shard: tuple[int, int] = (0, 1)
+    config: Config,
+    source: Source,
+    order: Sequence[Sequence[int]],
+    shard: tuple[int, int] = (0, 1),
+    *,
+    learns: bool = True,
 ) -> DataLoader[Loaded]:
-    """Return a loader of the batches `order`, which `validation_batches` gives; `shard` is (rank, count)."""
+    """Return a loader of the batches `order`, which `validation_batches` gives; `shard` is (rank, count).
+
+    Unless it `learns`, no anchor is assigned, and the batches have no losses.
+    """
     samples = config.samples(source, training=False, cache_bytes=cache_bytes(config.train.image_cache_mb))
-    return _loader(config, samples, ValidationBatchSampler(order, shard))
+    return _loader(config, samples, ValidationBatchSampler(order, shard), learns)
 
 
 def cache_bytes(megabytes: int) -> int:
@@ -213,12 +221,14 @@ class _CollateReadable:
         return Loaded(self.collate(good) if good else None, errors)
 
 
-def _loader(config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]]) -> DataLoader[Any]:
+def _loader(
+    config: Config, samples: Samples, order: Iterable[list[tuple[int, int]]], learns: bool = True
+) -> DataLoader[Any]:
     workers = config.train.workers
     return DataLoader(
         _CatchErrors(samples),
         batch_sampler=order,
-        collate_fn=_CollateReadable(config.method.collate()),
+        collate_fn=_CollateReadable(config.method.collate(learns=learns)),
         num_workers=workers,
         multiprocessing_context=_start_method() if workers else None,
         pin_memory=pick_device(config.train.device).type == "cuda",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired
 
 import pydantic
 from typing_extensions import TypedDict
 
+from anchorloc import __version__
 from anchorloc.config import Config, to_plain
 from anchorloc.engine.state.score_threshold import ScoreThreshold, ThresholdEntry
 from anchorloc.errors import InputError
@@ -36,12 +37,27 @@ class ExportMetadata(TypedDict):
     step: Annotated[int, pydantic.Field(ge=0)]
     threshold: ThresholdEntry | None
     settings: dict[str, Any]
+    precision: NotRequired[str]  # missing in files of 80ce7e8, which are in float32
 
 
 def write_metadata(
-    config: Config, categories: Sequence[Category], step: int, threshold: ScoreThreshold | None, checkpoint: Path
+    config: Config,
+    categories: Sequence[Category],
+    step: int,
+    threshold: ScoreThreshold | None,
+    checkpoint: Path,
+    measured: Mapping[str, object],
 ) -> str:
-    """Return the JSON for a model; `checkpoint` is the file of its weights."""
+    """Return the JSON for a model.
+
+    Args:
+        config: its settings.
+        categories: its classes.
+        step: steps that it was trained for.
+        threshold: its score threshold.
+        checkpoint: the file of its weights.
+        measured: `precision` and `ap` of a network that is not in float32.
+    """
     data = config.data
     return json.dumps(
         {
@@ -56,9 +72,12 @@ def write_metadata(
             "mean": config.detector.mean,
             "std": config.detector.std,
             "decode": to_plain(config.decoder),
+            "precision": "float32",
+            "ap": None,
+            **measured,
             "step": step,
             "checkpoint": {"name": checkpoint.name, "sha256": hashlib.sha256(read_bytes(checkpoint)).hexdigest()},
-            "versions": {name: version(name) for name in ("anchorloc", "torch", "numpy", "pillow")},
+            "versions": {"anchorloc": __version__, **{name: version(name) for name in ("torch", "numpy", "pillow")}},
             "settings": to_plain(config),
         }
     )

@@ -69,17 +69,21 @@ class Learner:
         """
         buffers = list(self.model.buffers()) if self.config.train.skip_nonfinite else []
         before = [buffer.clone() for buffer in buffers]
-        sums: dict[str, float] = {}
         whole = self.processes.count == len(micro_batches) == 1
-        for place, batch in enumerate(micro_batches):
-            for name, value in self._add_gradients(batch, whole, last=place == len(micro_batches) - 1).items():
-                sums[name] = sums.get(name, 0.0) + value
+        parts = [
+            self._add_gradients(batch, whole, last=place == len(micro_batches) - 1)
+            for place, batch in enumerate(micro_batches)
+        ]
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-        norm = nn.utils.get_total_norm(gradients).item()
-        weight, *losses = self.processes.all_reduce_sum(list(sums.values()))
+        scalars = [value for part in parts for value in part.values()]
+        # The one time that a step waits for the device: the weights must not change by a NaN.
+        *numbers, norm = torch.stack([*scalars, nn.utils.get_total_norm(gradients)]).tolist()
+        names = list(parts[0])
+        sums = [sum(numbers[place :: len(names)]) for place in range(len(names))]
+        weight, *losses = self.processes.all_reduce_sum(sums)
         weight = 1.0 if whole else max(1.0, weight)
         scale = self.processes.count / weight  # DistributedDataParallel leaves the mean over processes
-        values = {name: loss / weight for name, loss in zip(list(sums)[1:], losses, strict=True)}
+        values = {name: loss / weight for name, loss in zip(names[1:], losses, strict=True)}
         values = {"loss": sum(values.values()), **values}
         for what, value in (("the loss", values["loss"]), ("the norm of the gradients", scale * norm)):
             if not math.isfinite(value):
@@ -94,8 +98,8 @@ class Learner:
         self.average.update()
         return values
 
-    def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, float]:
-        """Add the gradients of a micro-batch; return its weight and its losses.
+    def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, Tensor]:
+        """Add the gradients of a micro-batch; return its weight and its losses, () each, on the device.
 
         Losses are sums, divided by the weight of the `whole` batch. Processes exchange gradients only in the
         `last` micro-batch.
@@ -110,11 +114,9 @@ class Learner:
             with autocast(self.config, self.device):
                 predictions = self._network(batch.images)
             batch = self.config.method.reassign(predictions, batch)
-            losses = self.config.method.losses(predictions, batch, max(1.0, batch.weight) if whole else 1.0)
-            total = torch.stack(list(losses.values()))
-            total.sum().backward()  # type: ignore[no-untyped-call]
-        names = [f"{name}_loss" for name in losses]
-        return {"weight": batch.weight, **dict(zip(names, total.tolist(), strict=True))}
+            losses = self.config.method.losses(predictions, batch, None if whole else 1.0)
+            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        return {"weight": batch.weight, **{f"{name}_loss": loss.detach() for name, loss in losses.items()}}
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, except the averaged weights."""

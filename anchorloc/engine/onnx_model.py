@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from anchorloc.errors import InputError
 from anchorloc.files import refuse_missing
 from anchorloc.startup import allowed_cores
 from anchorloc.structures import Category, Detections, Sample, Size, categories_of
+from anchorloc.text import counted
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -39,16 +40,22 @@ class OnnxModel:
     step: int  # steps that it was trained for
     session: InferenceSession
     threshold: ScoreThreshold | None
+    precision: str = "float32"  # number type of the network
 
     def padded(self, size: Size) -> Size:
         """Return the size that the file takes for an image of (height, width) after resizing.
 
         Raises:
-            InputError: the file was exported for one size, which is smaller.
+            InputError: the file was exported for one size, which is smaller, or which its boxes depend on.
         """
-        fixed = self._fixed_size
+        fixed, own = self._fixed_size, self.config.padded(size)
         if fixed is None:
-            return self.config.padded(size)
+            return own
+        if self.config.method.depends_on_size and own != fixed:
+            raise InputError(
+                f"the exported file takes images of {fixed[0]} x {fixed[1]} px alone, but one has "
+                f"{own[0]} x {own[1]} px (height x width) after resizing and padding; use the checkpoint for it"
+            )
         if size[0] > fixed[0] or size[1] > fixed[1]:
             raise InputError(
                 f"the exported file takes images of at most {fixed[0]} x {fixed[1]} px, but one has "
@@ -61,28 +68,32 @@ class OnnxModel:
         height, width = self.session.get_inputs()[0].shape[2:]
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
+    def inputs(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+        """Return the inputs of the file for samples of one padded size, by name."""
+        images = [sample.image for sample in samples]
+        canvas = max(image.shape[0] for image in images), max(image.shape[1] for image in images)
+        batch = pad_images(images, self.padded(canvas), self.config.detector.fill)
+        sizes = np.array([sample.extent[2:] for sample in samples], np.int64)
+        return {"images": np.ascontiguousarray(batch.transpose(0, 3, 1, 2)), "sizes": sizes}
+
     def candidates(self, samples: Sequence[Sample]) -> list[Detections]:
         """Return the decoded boxes of each image before NMS, in original pixels; the samples must have one padded size.
 
         Raises:
             InputError: a box is NaN or infinite.
         """
-        images = [sample.image for sample in samples]
-        canvas = max(image.shape[0] for image in images), max(image.shape[1] for image in images)
-        batch = pad_images(images, self.padded(canvas), self.config.detector.fill)
-        sizes = np.array([sample.extent[2:] for sample in samples], np.int64)
-        inputs = {"images": np.ascontiguousarray(batch.transpose(0, 3, 1, 2)), "sizes": sizes}
-        boxes, scores = self.session.run(["candidate_boxes", "candidate_scores"], inputs)
-        return [_candidates(*one) for one in zip(boxes, scores, samples, strict=True)]
+        boxes, scores = self.session.run(["candidate_boxes", "candidate_scores"], self.inputs(samples))
+        return [self._candidates(*one) for one in zip(boxes, scores, samples, strict=True)]
+
+    def _candidates(self, boxes: np.ndarray, scores: np.ndarray, sample: Sample) -> Detections:
+        rows, labels = np.nonzero(scores.T)  # by ascending anchor, as in `Decoder`
+        anchors = rows if self.config.method.has_anchors else np.full_like(rows, -1)
+        return to_detections(boxes[rows], scores[labels, rows], labels, anchors, sample)
 
     def facts(self) -> dict[str, object]:
         """Return what a report says of the model: a name and a value for each line."""
-        return {"trained steps": self.step, "inference": "float32 in onnxruntime on cpu"}
-
-
-def _candidates(boxes: np.ndarray, scores: np.ndarray, sample: Sample) -> Detections:
-    anchors, labels = np.nonzero(scores.T)  # by ascending anchor, as in `Decoder`
-    return to_detections(boxes[anchors], scores[labels, anchors], labels, anchors, sample)
+        facts = {"trained steps": self.step, "inference": f"{self.precision} in onnxruntime on cpu"}
+        return facts if self.config.method.has_anchors else {**facts, "localizer": "single box"}
 
 
 def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
@@ -104,21 +115,49 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
             raise InputError(f"{path} runs on the CPU, not on {value}; leave the device out")
         if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
             raise InputError(f"{override!r}: {path} has a fixed {key}; export the checkpoint again with this override")
-    session = _session(path)
+    session = open_session(path)
     entries = read_metadata(path, session.get_modelmeta().custom_metadata_map.get(KEY))
+    _check_graph(path, session, len(entries["classes"]))
     config = config_from_plain(translated(entries["settings"]), str(path), overrides)
     categories = categories_of([(one["id"], one["name"]) for one in entries["classes"]])
-    return OnnxModel(config, categories, entries["step"], session, saved_threshold(entries))
+    threshold, precision = saved_threshold(entries), entries.get("precision", "float32")
+    return OnnxModel(config, categories, entries["step"], session, threshold, precision)
 
 
-def _session(path: Path) -> Any:
+def open_session(model: Path | bytes) -> InferenceSession:
+    """Return a session of onnxruntime on the CPU for a file, or for the bytes of a checked one.
+
+    Raises:
+        InputError: onnxruntime cannot run the file.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = allowed_cores()
     options.log_severity_level = 4  # an error is raised, and need not be printed too
+    providers = ["CPUExecutionProvider"]
+    if isinstance(model, bytes):
+        return onnxruntime.InferenceSession(model, options, providers=providers)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(model), options, providers=providers)
     except Exception as error:  # onnxruntime has a class of its own for each kind of damage
         reason = str(error).splitlines()[0][:120]
-        raise InputError(f"{path} is not an ONNX file or is damaged ({reason}); export it again") from None
+        raise InputError(
+            f"{model} is not an ONNX file of `anchorloc export` or is damaged ({reason}); export the checkpoint again"
+        ) from None
+
+
+def _check_graph(path: Path, session: InferenceSession, classes: int) -> None:
+    """Raise InputError unless the inputs and outputs are those of an export for this number of classes."""
+    shapes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
+    if missing := {"images", "sizes", "candidate_boxes", "candidate_scores"} - shapes.keys():
+        raise InputError(
+            f"{path} lacks the input or output {min(missing)!r}, so another program has changed it; export the "
+            "checkpoint again"
+        )
+    known = shapes["candidate_scores"][1]
+    if known != classes:
+        raise InputError(
+            f"{path} names {counted(classes, 'class', 'classes')} in its metadata, but its network scores {known}; "
+            "export the checkpoint again"
+        )

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.config import Config, TrainSettings, to_plain
-from anchorloc.data import CocoData, LabelData
-from anchorloc.text import about, percent
+from anchorloc.data import CocoData, LabelData, ShapesData
+from anchorloc.text import about, counted, percent
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 FEW_STEPS = 100  # a run of fewer steps learns little
@@ -62,6 +62,19 @@ def few_steps_sentence(settings: TrainSettings, steps: float) -> str:
     )
 
 
+def patience_sentence(settings: TrainSettings, best: float, since: int) -> str:
+    """Return why `train.patience` ended a run, or "" if it did not.
+
+    Args:
+        best: the greatest AP.
+        since: validations without a greater one.
+    """
+    if not 0 < settings.patience <= since:
+        return ""
+    rose = f"AP did not rise above {best:.3f}" if best > 0 else "AP never rose above 0"
+    return f"train.patience={settings.patience} ended the run: in the last {counted(since, 'validation')} {rose}"
+
+
 def run_heading(config: Config, images: Sequence[int], steps: int, device: str) -> str:
     """Return in one line when and on what a run trained: date, data, images, time and steps, device, seed.
 
@@ -83,7 +96,7 @@ def run_heading(config: Config, images: Sequence[int], steps: int, device: str) 
 
 
 def data_path(config: Config) -> Path | None:
-    """Return the labels that a config trains on; None for built-in shapes."""
+    """Return the labels that a config trains on; None for built-in shapes and data of the user's own."""
     if isinstance(config.data, LabelData):
         return config.data.path
     return config.data.root / config.data.train if isinstance(config.data, CocoData) else None
@@ -92,7 +105,9 @@ def data_path(config: Config) -> Path | None:
 def data_name(config: Config) -> str:
     """Return what a report calls the data of a config."""
     path = config.data.root if isinstance(config.data, CocoData) else data_path(config)
-    return "built-in shapes" if path is None else path.resolve().name
+    if path is not None:
+        return path.resolve().name
+    return "built-in shapes" if isinstance(config.data, ShapesData) else type(config.data).__name__
 
 
 def changed_settings(config: Config) -> str:

@@ -13,9 +13,11 @@ from anchorloc.data import LabelSource, Source
 from anchorloc.data.tiles import TiledSource
 from anchorloc.detector import ResidualBackbone
 from anchorloc.doctor.box_format import box_suspicion
-from anchorloc.engine.build import open_all_splits
+from anchorloc.engine.build import build_detector, open_all_splits
+from anchorloc.engine.network_part_checks import check_network_parts
 from anchorloc.engine.outcome import data_path
 from anchorloc.engine.planning import plan_run
+from anchorloc.engine.single_values import refuse_single_values
 from anchorloc.engine.state.pretrained import class_sentences
 from anchorloc.engine.state.run_folder import CONFIG, write_config
 from anchorloc.engine.system.display import RunConsole, waiting
@@ -38,13 +40,17 @@ FEW_IMAGES = 2000  # too few to learn from random weights
 def open_data(
     config: Config, console: RunConsole, known: Sequence[Category] = ()
 ) -> tuple[Source, Source, Source | None]:
-    """Open train, val and test, check every image file, and print counts and warnings.
+    """Open train, val and test, try parts of the user's own, check every image file, and print counts and warnings.
 
     Args:
         known: as for `open_all_splits`.
+
+    Raises:
+        InputError: the data cannot be used, or a part does something else than its protocol says.
     """
     with waiting(console, "reading the data"):
         sources = open_all_splits(config, known)
+        check_network_parts(config, sources[0])
     if isinstance(sources[1], LabelSource):
         console.print(printable(sources[1].description), markup=False, highlight=False)
     said = set[str]()  # a note on the labels as a whole is among the warnings of each split
@@ -70,13 +76,18 @@ def show_plan(
         plan = processes.broadcast_object(partial(plan_run, request, *sources, console.warn, processes.count))
     console.print(plan_table(plan) if plan.choices else "every setting is given: there is nothing to choose")
     if plan.steps is not None:
-        epochs = about((plan.images_seen or 0.0) / len(sources[0]))
+        epochs = about((plan.images_seen or 0.0) / len(in_tiles(plan.config, sources[0])))
         console.print(
             f"about {about(plan.steps)} steps, {epochs} epochs, in {plan.config.train.length}", highlight=False
         )
     if plan.hint:
         console.print(plan.hint, highlight=False)
     return plan
+
+
+def in_tiles(config: Config, train: Source) -> Source:
+    """Return the images to train on, in tiles where a plan has chosen some."""
+    return train if config.tiles is None or isinstance(train, TiledSource) else config.tiles(train)
 
 
 def write_plan(out: Path | None, config: Config, command: str, request: PlanRequest, force: bool = False) -> int:
@@ -92,6 +103,8 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
         train, val, test = open_data(config, console)
         check_boxes(config, (train, val, test), console, force)
         plan = show_plan(request, (train, val), console)
+        network = build_detector(plan.config, len(train.categories), pretrained=False)
+        refuse_single_values(network, plan.config, train)
         write_config(folder, plan.config, command)
         write_json(folder / PLAN, plan_rows(plan.choices))
     console.print("train with it:", highlight=False)
@@ -151,7 +164,7 @@ def check_prospects(config: Config, train: Source, console: RunConsole, force: b
 
 def _start_warnings(config: Config, images: int) -> Iterator[str]:
     backbone = config.detector.backbone
-    random = isinstance(backbone, ResidualBackbone) or backbone.weights == "none"
+    random = isinstance(backbone, ResidualBackbone) or getattr(backbone, "weights", "") == "none"
     if random and not config.detector.weights and images < FEW_IMAGES:
         yield (
             f"the network starts from random weights, and {images:,} images are few for that; set "
@@ -168,7 +181,7 @@ def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[s
     sentences = [f"not loaded from {weights}: {phrase}" for phrase in not_loaded]
     for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
         console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
-    if classes and any("data.val_fraction" in warning for warning in val.warnings):
+    if classes and isinstance(val, LabelSource) and val.set_aside:
         console.warn(
             f"{weights} may have been trained on images that are now set aside for val, whose AP is then too good; "
             "give the data a val split of their own: `anchorloc doctor --split`"

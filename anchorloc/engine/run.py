@@ -17,11 +17,19 @@ from anchorloc.engine.evaluation import detect
 from anchorloc.engine.events import Listener, RunEvent, ignore
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.judge_model import judge
-from anchorloc.engine.outcome import POOR_AP50, changed_settings, data_path, outcome_sentence, run_heading
+from anchorloc.engine.outcome import (
+    POOR_AP50,
+    changed_settings,
+    data_path,
+    outcome_sentence,
+    patience_sentence,
+    run_heading,
+)
 from anchorloc.engine.preparation import (
     PLAN,
     check_boxes,
     check_prospects,
+    in_tiles,
     open_data,
     print_command,
     say_start,
@@ -54,7 +62,7 @@ from anchorloc.startup import say_what_is_late
 from anchorloc.structures import categories_of
 from anchorloc.text import counted, duration, printable
 
-MAX_ANALYZED = 100_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
+MAX_ANALYZED = 300_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ def start_run(
         if request is not None:
             plan = show_plan(request, (train, val), console, processes)
             config = plan.config
+            train = in_tiles(config, train)
         concerns += check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), train, val, processes)
@@ -207,6 +216,9 @@ def _run(training: Training, caller: Caller) -> Run:
     try:
         with display:
             training.run()
+        best = training.progress.best
+        if sentence := patience_sentence(training.config.train, best.ap, best.validations_since):
+            console.print(sentence, highlight=False)
         report = _report(training, console, caller.started)
     except Stopped as stopped:
         stop_signal = stopped.signal_number

@@ -97,5 +97,6 @@ def logged_localization(found: Localization | None) -> dict[str, float]:
 
 def named_losses(losses: dict[str, Tensor]) -> dict[str, float]:
     """Return the losses under the names of the log: `loss` is their sum."""
-    terms = {f"{name}_loss": loss.item() for name, loss in losses.items()}
+    numbers = torch.stack(list(losses.values())).tolist()
+    terms = {f"{name}_loss": number for name, number in zip(losses, numbers, strict=True)}
     return {"loss": sum(terms.values()), **terms}

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors
+from anchorloc.anchors import TorchvisionAnchors, WholeImageAnchor
+from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.config import Config
 from anchorloc.detector import Detector, Predictions
-from anchorloc.errors import InputError
+from anchorloc.detector.single_box import CODER
 from anchorloc.structures import Size
 
 Grid = tuple[int, int]  # (rows, columns) of a feature map; symbols where the size of images is free
@@ -61,10 +62,7 @@ class DecodedModule(nn.Module):
             scores = self._of_levels(scores, [boxes.shape[0] for boxes, _ in levels])
         else:
             scores = _best(scores, self.decoder.topk_candidates)
-        corner = torch.cat([limits.flip(-1)] * 2, dim=-1)  # (B, 1, 4) width, height, width, height
-        boxes = torch.minimum(self.coder.decode(predictions.deltas, anchors).clamp(min=0), corner)
-        has_area = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)  # (B, A)
-        return boxes, torch.where(has_area[:, None], scores, 0.0)
+        return _clip(self.coder.decode(predictions.deltas, anchors), scores, limits)
 
     def _of_levels(self, scores: Tensor, lengths: Sequence[int]) -> Tensor:
         parts = []
@@ -74,10 +72,27 @@ class DecodedModule(nn.Module):
         return torch.cat(parts, dim=2)
 
 
+class SingleBoxModule(nn.Module):
+    """Map padded images (B, 3, H, W) of one size and their sizes (B, 2) to the box (B, 1, 4) of each image and its
+    scores (B, C, 1), which are 0 except for the class of the box."""
+
+    def __init__(self, network: Detector, size: Size) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("image", torch.from_numpy(WholeImageAnchor()(size).boxes))  # (1, 4)
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return boxes and scores."""
+        predictions = self.network(images)
+        scores = predictions.logits.softmax(dim=-1).transpose(1, 2)
+        scores = torch.where(scores == scores.amax(dim=1, keepdim=True), scores, 0.0)
+        return _clip(CODER.decode(predictions.deltas, self.get_buffer("image")), scores, sizes.float()[:, None])
+
+
 class _FixedAnchors(nn.Module):
     """The anchors of one image size, as constants."""
 
-    def __init__(self, generator: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors, size: Size) -> None:
+    def __init__(self, generator: AnchorsProtocol, size: Size) -> None:
         super().__init__()
         grid = generator(size)
         parts = np.cumsum([len(level) for level in grid.levels])[:-1]
@@ -95,9 +110,9 @@ class _FixedAnchors(nn.Module):
 class _FreeAnchors(nn.Module):
     """The anchors of any image size, computed in the graph from the sizes of the image and of its feature maps."""
 
-    def __init__(self, generator: AnchorGenerator | TorchvisionAnchors | TorchvisionSSDAnchors) -> None:
+    def __init__(self, generator: AnchorsProtocol) -> None:
+        """Prepare for a generator whose shapes do not depend on the image."""
         super().__init__()
-        assert not isinstance(generator, TorchvisionSSDAnchors)  # their shapes are fractions of the image
         self.divides = isinstance(generator, TorchvisionAnchors)  # the stride is image // grid, as in torchvision
         self.strides = generator.strides
         side = int(np.ceil(max(self.strides)))
@@ -131,7 +146,9 @@ def _best(scores: Tensor, count: int) -> Tensor:
     return torch.where(scores >= least, scores, 0.0)
 
 
-def refuse_unsupported(config: Config) -> None:
-    """Raise InputError for NMS settings that ONNX's NonMaxSuppression lacks."""
-    if config.decode.soft_nms_sigma:
-        raise InputError("ONNX has no soft-NMS; give decode.soft_nms_sigma=0")
+def _clip(boxes: Tensor, scores: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
+    """Clip boxes (B, A, 4) to images of (height, width) `limits` (B, 1, 2); boxes without area get scores of 0."""
+    corner = torch.cat([limits.flip(-1)] * 2, dim=-1)  # (B, 1, 4) width, height, width, height
+    boxes = torch.minimum(boxes.clamp(min=0), corner)
+    has_area = (boxes[..., 2:] > boxes[..., :2]).all(dim=-1)  # (B, A)
+    return boxes, torch.where(has_area[:, None], scores, 0.0)

@@ -5,33 +5,42 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anchorloc.anchors import TorchvisionSSDAnchors
+from anchorloc.cli import warn
 from anchorloc.config import Config
+from anchorloc.data import ImageSettings, Source, Subset, match_categories
 from anchorloc.data.image_formats import foreign_format
 from anchorloc.detector import Predictions, pad_to_multiple
 from anchorloc.detector.padding import pad_images
 from anchorloc.engine.batch_samplers import equal_size_batches
+from anchorloc.engine.evaluation import evaluate_model
 from anchorloc.engine.export_metadata import KEY, write_metadata
+from anchorloc.engine.judge_model import CHECKPOINT_AND_DATA
+from anchorloc.engine.onnx_model import OnnxModel, open_session
 from anchorloc.engine.state.run_folder import find_checkpoint
+from anchorloc.engine.state.score_threshold import ScoreThreshold, find_threshold
 from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
+from anchorloc.export import MAX_LOSS
 from anchorloc.export.agreement import Agreement, check_agreement
-from anchorloc.export.graph import DecodedModule, LogitsModule, refuse_unsupported
-from anchorloc.export.onnx_file import dynamic_shapes, refuse_without_packages, to_onnx, trace
+from anchorloc.export.graph import DecodedModule, LogitsModule, SingleBoxModule
+from anchorloc.export.onnx_file import dynamic_shapes, refuse_without_packages, to_onnx, trace, with_metadata
+from anchorloc.export.reduced_precision import NetworkType, Reduction, reduce_precision, spread
 from anchorloc.files import write_bytes
 from anchorloc.predict.image_input import find_images, read_rgb
 from anchorloc.predict.localizer import NO_BOXES, load
 from anchorloc.structures import Detections, Pixels, Sample, Size
+from anchorloc.text import counted
 
 Runner = Callable[[Tensor, Sequence[Size]], list[Detections]]  # images and their sizes without padding
 CHECKED = 8  # images to check on, spread over those given
+MEASURED = 1000  # val images at most for AP and precision
 TOGETHER = 3  # images in a batch of the check
 
 
@@ -47,10 +56,28 @@ class _NetworkImages:
         return self.pixels.shape[2], self.pixels.shape[3]
 
 
+@dataclass(frozen=True)
+class Export:
+    """What was found out about an exported file."""
+
+    agreement: Agreement
+    size: Size | None  # the one padded (height, width) that the file takes; None: any
+    threshold: ScoreThreshold | None  # kept in the file
+    reduction: Reduction | None = None  # None: the network is in float32
+
+
 def export_model(
-    checkpoint: Path, out: Path, images: Path | None, size: Size | None = None, overrides: Sequence[str] = ()
-) -> tuple[Agreement, Size | None]:
-    """Write `out`; return the result of the check, and the one input (height, width) that the file takes, if it is one.
+    checkpoint: Path,
+    out: Path,
+    images: Path | None,
+    size: Size | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    network: NetworkType = "float32",
+    max_loss: float = MAX_LOSS,
+    precision: float | None = None,
+) -> Export:
+    """Write `out`, and return the result of its checks.
 
     Args:
         checkpoint: the run's folder, its checkpoint, or a config.
@@ -58,9 +85,14 @@ def export_model(
         images: a folder of images to check the file on, or the val split of the config.
         size: the one input size that the file takes; None lets it take any, unless anchors depend on it.
         overrides: changes to the settings.
+        network: the number type of the network; a shorter one needs .onnx, and a val split to measure AP on.
+        max_loss: AP that the shorter type may lose.
+        precision: keep the score threshold of greatest recall that has this precision on val, in place of the one of
+            the checkpoint.
 
     Raises:
-        InputError: the model cannot be exported, an image cannot be read, or the exported model finds other objects.
+        InputError: the model cannot be exported, an image cannot be read, the exported model finds other objects or
+            loses too much AP, or no threshold has the precision.
     """
     if out.suffix == ".onnx":
         refuse_without_packages()
@@ -69,13 +101,13 @@ def export_model(
     if not isinstance(model, TrainedModel):
         raise InputError(f"{checkpoint} is exported already; give the checkpoint of a run")
     config = model.config
-    if not config.method.has_anchors:
-        raise InputError(f"{checkpoint} is a single-box model, which cannot be exported; give one with anchors")
     pixels = _pixels(model, images)
-    if size is None and isinstance(config.anchors, TorchvisionSSDAnchors):
+    if size is None and config.method.depends_on_size:
         size = config.padded(config.transform.resize((pixels[0].shape[0], pixels[0].shape[1]))[0])
     if size is not None and (min(size) < 1 or size[0] % config.multiple or size[1] % config.multiple):
         raise InputError(f"--size {size[0]} {size[1]} must be multiples of {config.multiple}, the coarsest stride")
+    if precision is not None:
+        model = replace(model, threshold=_threshold(model, precision))
     batches = _batches(config, pixels, size)
     data, run = _convert(model, out.suffix, batches[0].pixels, size, _metadata(model, checkpoint))
     ours, theirs = [], []
@@ -84,9 +116,38 @@ def export_model(
             theirs += run(batch.pixels, batch.shown)
             for one, shown in zip(torch.split(batch.pixels, 1), batch.shown, strict=True):
                 ours += _decode(config, model.network(one), batch.size, [shown])
-    agreement = check_agreement(ours, theirs, config.decoder)
+    agreement, reduction = check_agreement(ours, theirs, config.decoder), None
+    if network != "float32":
+        exported = OnnxModel(config, model.categories, model.step, open_session(data), model.threshold)
+        data, reduction = reduce_precision(exported, data, network, _val(model))
+        reduction.refuse_above(max_loss)
+        data = with_metadata(data, _metadata(model, checkpoint, reduction))
     write_bytes(out, data)
-    return agreement, size
+    return Export(agreement, size, model.threshold, reduction)
+
+
+def _val(model: TrainedModel) -> Source:
+    """Return the val split with the classes of the model, or `MEASURED` images of it."""
+    source: Source = match_categories(model.config.data.open("val"), model.categories, *CHECKPOINT_AND_DATA)
+    return source if len(source) <= MEASURED else Subset(source, np.array(spread(len(source), MEASURED)))
+
+
+def _threshold(model: TrainedModel, precision: float) -> ScoreThreshold | None:
+    """Return the score threshold that has a precision on val.
+
+    Raises:
+        InputError: no threshold has it.
+    """
+    if model.config.task == "localization":
+        raise InputError("--precision needs a model of task=detection: localization always shows the top box")
+    source = _val(model)
+    evaluation, found = evaluate_model(model, source)
+    if evaluation.at_precision(found, precision) is None:
+        raise InputError(
+            f"no score threshold reaches precision {precision:g} on {counted(len(source), 'val image', 'val images')}; "
+            "give a lower --precision, or leave it out for the threshold of the checkpoint"
+        )
+    return find_threshold(evaluation, found, precision, model.step)
 
 
 def _convert(model: TrainedModel, suffix: str, like: Tensor, size: Size | None, metadata: str) -> tuple[bytes, Runner]:
@@ -97,31 +158,51 @@ def _convert(model: TrainedModel, suffix: str, like: Tensor, size: Size | None, 
     images = torch.zeros(2, 3, *(size or example), dtype=like.dtype)  # one cell would be traced as a constant
     axes = dynamic_shapes(config.multiple if size is None else None)
     if suffix == ".onnx":
-        refuse_unsupported(config)
         shown = torch.tensor([images.shape[2:]] * 2)
-        data = to_onnx(DecodedModule(model.network, config, size), axes, images, shown, metadata)
+        if config.method.has_anchors:
+            decoded: DecodedModule | SingleBoxModule = DecodedModule(model.network, config, size)
+        else:
+            assert size is not None  # the box is a fraction of it
+            decoded = SingleBoxModule(model.network, size)
+        data = with_metadata(to_onnx(decoded, axes, images, shown, config), metadata)
         return data, _onnx_runner(data)
     buffer = io.BytesIO()
     torch.export.save(trace(LogitsModule(model.network), axes, images), buffer, extra_files={KEY: metadata})
     return buffer.getvalue(), _program_runner(buffer, config)
 
 
-def _metadata(model: TrainedModel, checkpoint: Path) -> str:
+def _metadata(model: TrainedModel, checkpoint: Path, reduction: Reduction | None = None) -> str:
     weights = Path(model.config.detector.weights) if checkpoint.suffix in (".yaml", ".yml") else checkpoint
-    return write_metadata(model.config, model.categories, model.step, model.threshold, weights)
+    measured = {} if reduction is None else reduction.named()
+    return write_metadata(model.config, model.categories, model.step, model.threshold, weights, measured)
 
 
 def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
     if images is not None:
         files = [path for path, _ in find_images([images]) if not foreign_format(path)]
         settings = model.config.data.image_settings
-        return [read_rgb(files[index], settings=settings) for index in _spread(len(files))]
-    source = model.config.data.open("val")
-    return [source.image(index) for index in _spread(len(source))]
+        return _readable([files[index] for index in spread(len(files), CHECKED)], settings)
+    source = model.config.seen(model.config.data.open("val"))
+    return [source.image(index) for index in spread(len(source), CHECKED)]
 
 
-def _spread(count: int) -> list[int]:
-    return sorted(set(np.linspace(0, count - 1, min(count, CHECKED)).round().astype(int).tolist()))
+def _readable(files: Sequence[Path], settings: ImageSettings) -> list[Pixels]:
+    """Return the images that can be read, and warn of the others.
+
+    Raises:
+        InputError: none can be read.
+    """
+    images, errors = [], []
+    for file in files:
+        try:
+            images.append(read_rgb(file, settings=settings))
+        except InputError as error:
+            errors.append(str(error))
+    if not images:
+        raise InputError(f"no image of the check can be read (first: {errors[0]}); give other --images")
+    for sentence in errors:
+        warn(f"left out of the check: {sentence}")
+    return images
 
 
 def _batches(config: Config, images: Sequence[Pixels], size: Size | None) -> list[_NetworkImages]:
@@ -159,9 +240,7 @@ def _program_runner(buffer: io.BytesIO, config: Config) -> Runner:
 
 
 def _onnx_runner(data: bytes) -> Runner:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    session = open_session(data)
     outputs = ["boxes", "scores", "labels", "counts"]
 
     def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:

@@ -141,7 +141,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ValueError: `value` contains NaN or Infinity, which other readers refuse.
     """
-    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False, default=_plain) + "\n")
 
 
 def keep_as(path: Path, backup: Path) -> None:
@@ -162,3 +162,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or an array of NumPy as Python's."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"{value!r} cannot be written as JSON")
+    return value.tolist()

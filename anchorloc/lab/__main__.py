@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anchorloc.cli import (
+    add_allow_import,
     command_parser,
     help_width,
     non_negative_int,
@@ -35,6 +36,7 @@ from anchorloc.startup import import_torch
 from anchorloc.text import did_you_mean
 
 START = time.perf_counter()
+MAX_IMAGES = 10_000  # more take many minutes and hardly change a share
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,14 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = vars(PARSERS[name]().parse_intermixed_args(words))
     files, overrides = split_words(options.pop("settings"))
     _check_files(name, files)
+    from anchorloc.config import imports_allowed, own_failures
     from anchorloc.lab.invocation import Invocation
 
     call = Invocation(files, overrides, shlex.join(["anchorloc", "lab", name, *words]), START)
-    _ = call.configs  # a wrong setting is reported before torch is loaded
-    import_torch()
-    from anchorloc.lab import commands
+    with imports_allowed(options.pop("allow_import")), own_failures():
+        _ = call.configs  # a wrong setting is reported before torch is loaded
+        import_torch()
+        from anchorloc.lab import commands
 
-    getattr(commands, name)(call, **options)
+        getattr(commands, name)(call, **options)
     return 0
 
 
@@ -82,6 +86,7 @@ def _parser(command: str, description: str, written: str = "DIR") -> argparse.Ar
     what = "new PNG file" if command == "sheet" else "new folder for the output"
     default = f"runs/{'lab' if command == 'report' else command}-DATE-TIME{'.png' if command == 'sheet' else ''}"
     parser.add_argument("--out", type=Path, metavar=written, help=f"{what} (default: {default})")
+    add_allow_import(parser)
     return parser
 
 
@@ -92,6 +97,13 @@ def _add_passes(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="passes over the train images, each with the augmentation of one training epoch (default: 1)",
+    )
+    parser.add_argument(
+        "--max-images",
+        type=positive_int,
+        default=MAX_IMAGES,
+        metavar="N",
+        help=f"measure at most N images of a split, spread evenly (default: {MAX_IMAGES:,})",
     )
     return parser
 

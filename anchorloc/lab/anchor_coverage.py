@@ -175,7 +175,7 @@ def measure_coverage(views: NetworkViews, rescue_curve: bool = True) -> AnchorCo
     levels: tuple[LevelShapes, ...] = ()
     for view in views:
         levels = levels or tuple(LevelShapes(level.stride[0], level.sizes) for level in view.grid.levels)
-        assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
+        assignment = config.method.untrained_assigner(view.grid, view.target.boxes, view.target.crowd)
         columns.append(_columns(config, view, assignment))
         _count_positives(positives, view.grid, assignment)
         anchors, ignored = anchors + len(view.grid), ignored + len(assignment.ignored)
@@ -204,12 +204,21 @@ def coverage_with(views: NetworkViews, config: Config) -> AnchorCoverage:
 
 
 def box_statuses(config: Config, view: NetworkView, assignment: Assignment) -> IntArray:
-    """Return a BoxStatus for each box (M,) of a view."""
-    target = view.target
+    """Return a BoxStatus for each box (M,) of a view.
+
+    The boxes without an anchor are assigned again without the others, until a round assigns none. A box that gets an
+    anchor beside others gets one alone. An anchor that a box would get alone goes to some box of the round, so in the
+    last round no box would get one.
+    """
+    target, left = view.target, assignment.unassigned
     result = np.full(len(target), int(BoxStatus.ASSIGNED))
-    for row in assignment.unassigned:
-        alone = config.loader_assigner(view.grid, target.boxes[[row]], target.crowd[[row]])
-        result[row] = BoxStatus.COLLISION if len(alone.anchors) else BoxStatus.NO_ANCHOR
+    result[left] = BoxStatus.NO_ANCHOR
+    while len(left):
+        again = config.method.untrained_assigner(view.grid, target.boxes[left], target.crowd[left]).unassigned
+        if len(again) == len(left):
+            break
+        result[np.delete(left, again)] = BoxStatus.COLLISION
+        left = left[again]
     return result
 
 
@@ -220,7 +229,7 @@ def level_of(grid: AnchorGrid, anchors: IntArray) -> IntArray:
 
 
 def _rescuers(config: Config) -> tuple[MaxIoUAssigner, ...]:
-    assigner, rescue = config.loader_assigner, RESCUE_IOU
+    assigner, rescue = config.assign, RESCUE_IOU
     if isinstance(assigner, MaxIoUAssigner) and assigner.rescue_iou is not None:
         rescue = assigner.rescue_iou
     return tuple(MaxIoUAssigner(threshold, threshold, rescue) for threshold in CURVE_IOUS)

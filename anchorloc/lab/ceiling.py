@@ -81,21 +81,25 @@ def ceiling(views: NetworkViews) -> Ceiling:
 
 def _perfect_image(views: NetworkViews, view: NetworkView) -> _ScoredImage:
     config, source = views.config, views.source
-    assignment = config.loader_assigner(view.grid, view.target.boxes, view.target.crowd)
+    assignment = config.method.untrained_assigner(view.grid, view.target.boxes, view.target.crowd)
     candidates, deltas = perfect_output(config, view, assignment)
     no_pixels = np.empty((0, 0, 3), np.uint8)
     sample = Sample(
         no_pixels, view.target, source.image_id(view.index), view.scale, source.size(view.index), view.extent
     )
-    found = config.decode.decode(candidates, deltas, view.grid, sample, config.coder)
-    survivors = replace(config.decode, max_detections=max(1, len(found))).nms(found)
-    kept = survivors[: config.decode.max_detections]
+    decode = config.decode
+    found, unmoved = (
+        decode.decode(candidates, offsets[None], view.grid, [sample], config.coder)[0]
+        for offsets in (deltas, _zeros(len(view.grid)))
+    )
+    survivors = replace(decode, max_detections=max(1, len(found))).nms(found)
+    kept = survivors[: decode.max_detections]
     decoded = DecodedImage(view, assignment, found, survivors, kept)
     truth, perfect = source.target(view.index), found.take(kept)
     return _ScoredImage(
         truth=truth,
         perfect=perfect,
-        anchors_only=config.decode.decode_and_nms(candidates, _zeros(len(view.grid)), view.grid, sample, config.coder),
+        anchors_only=decode.select_best(unmoved),
         causes=miss_causes(config, decoded, truth, sample.size),
         boxes=assigned_boxes(decoded, truth, perfect.anchors),
     )
@@ -115,7 +119,7 @@ def perfect_output(config: Config, view: NetworkView, assignment: Assignment) ->
     index = torch.from_numpy(assignment.anchors)
     deltas[index] = config.coder.encode(torch.from_numpy(boxes), torch.from_numpy(anchors))
     labels = torch.from_numpy(view.target.labels[assignment.rows])
-    return Candidates(index, labels, torch.from_numpy(scores)), deltas
+    return Candidates(torch.zeros_like(index), index, labels, torch.from_numpy(scores)), deltas
 
 
 def _zeros(count: int) -> Tensor:

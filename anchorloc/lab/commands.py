@@ -24,6 +24,7 @@ from anchorloc.lab.fit.fit_split import split_for_fit
 from anchorloc.lab.inspection import inspect_anchors, open_views, refuse_localizer
 from anchorloc.lab.invocation import Invocation
 from anchorloc.lab.network_views import training_pictures
+from anchorloc.lab.part_checks import check_parts
 from anchorloc.lab.report import print_comparison, print_inspections, write_comparison, write_lab_report
 from anchorloc.lab.report.anchor_fit import anchors_block, fit_json, fit_lines
 from anchorloc.lab.report.sheet import draw_sheet
@@ -31,11 +32,11 @@ from anchorloc.lab.suggestions import build_error
 from anchorloc.text import counted, printable
 
 
-def report(call: Invocation, *, out: Path | None, passes: int) -> None:
+def report(call: Invocation, *, out: Path | None, passes: int, max_images: int) -> None:
     """Measure the anchors of a config, print the key figures, and write the report."""
     (config,) = _checked(call)
     with new_folder(out, "lab") as folder:
-        inspections = list(inspect_anchors(open_views(config, passes)))
+        inspections = list(inspect_anchors(open_views(config, passes, max_images)))
         print_inspections(inspections)
         title = f"{call.file.name if call.file else 'built-in shapes'}: anchors"
         page = write_lab_report(folder, inspections, title, call.facts)
@@ -60,13 +61,14 @@ def fit(call: Invocation, *, out: Path | None, **options: Any) -> None:
     print(f"to paste into a config: {printable(str(folder / 'anchors.yaml'))}")
 
 
-def compare(call: Invocation, *, out: Path | None, passes: int) -> None:
+def compare(call: Invocation, *, out: Path | None, passes: int, max_images: int) -> None:
     """Measure the anchors of several configs, and print and write the figures side by side."""
     configs = _checked(call)
     if len({(config.data, config.transform.resize) for config in configs}) > 1:
         warn("the configs differ in data or image size, so the figures do not compare anchors alone")
     with new_folder(out, "compare") as folder:
-        inspections = [list(inspect_anchors(open_views(config, passes), findings=False)) for config in configs]
+        views = (open_views(config, passes, max_images) for config in configs)
+        inspections = [list(inspect_anchors(of_config, findings=False)) for of_config in views]
         named = dict(zip(_short_names(call.files), inspections, strict=True))
         print_comparison(named)
         page = write_comparison(folder, named, call.facts)
@@ -81,6 +83,7 @@ def sheet(call: Invocation, *, out: Path | None, images: int, epoch: int) -> Non
     refuse_existing(path)
     (config,) = _checked(call)
     source = config.data.open("train")
+    check_parts(config, source)
     refuse_other_counts(config.task == "localization", source, "train")
     pictures = list(training_pictures(config, source, images, epoch))
     make_folder(path.parent)

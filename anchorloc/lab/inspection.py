@@ -8,12 +8,12 @@ from pathlib import Path
 
 from anchorloc.config import Config
 from anchorloc.data import CocoData, LabelData, match_categories
-from anchorloc.data.label_data import open_all
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import AnchorCoverage, measure_coverage
 from anchorloc.lab.ceiling import Ceiling, ceiling
 from anchorloc.lab.findings import Finding, ceiling_findings, coverage_findings
 from anchorloc.lab.network_views import NetworkViews
+from anchorloc.lab.part_checks import open_checked
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,21 +30,28 @@ class Inspection:
         return self.coverage.views
 
 
-def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
+def open_views(config: Config, passes: int = 1, max_images: int | None = None) -> dict[str, NetworkViews]:
     """Return the views of both splits by name; the training split is augmented as in `passes` epochs.
 
     If both splits are one annotation file, it is returned once, as in evaluation.
+
+    Args:
+        config: the settings.
+        passes: epochs of the training split.
+        max_images: see at most as many images of a split, spread evenly; None is all.
 
     Raises:
         InputError: the data cannot be read, its splits have different classes, or there are no anchors.
     """
     refuse_localizer(config)
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
-        return {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
-    train, val, _ = open_all(config.data)
-    val = match_categories(val, train.categories)
-    epochs = passes if config.transform.augment.moves_boxes else 1
-    return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, val)}
+        views = {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
+    else:
+        train, val, _ = open_checked(config)
+        val = match_categories(val, train.categories)
+        epochs = passes if config.transform.augment.moves_boxes else 1
+        views = {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}
+    return views if max_images is None else {name: split.subset(max_images) for name, split in views.items()}
 
 
 def refuse_localizer(config: Config) -> None:

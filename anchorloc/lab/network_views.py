@@ -10,6 +10,7 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Annotations, Source, plan_canvas, randomness
+from anchorloc.data.custom_augmentation import augment_plan
 from anchorloc.structures import AnchorGrid, Assignment, Extent, IntArray, Sample, Size, Target
 
 MAX_GRIDS = 16  # cached: a data set has few padded sizes, or else uses each of them once
@@ -45,20 +46,25 @@ class NetworkViews:
 
     def subset(self, most: int) -> NetworkViews:
         """Return the views of at most `most` images, spread evenly over the split."""
-        count = len(self.source)
-        if count <= most:
+        indices = self.indices
+        if len(indices) <= most:
             return self
-        return replace(self, image_indices=tuple(int(index) for index in np.linspace(0, count - 1, most)))
+        return replace(
+            self, image_indices=tuple(indices[int(place)] for place in np.linspace(0, len(indices) - 1, most))
+        )
 
     def __len__(self) -> int:
         return len(self.indices) * max(1, self.epochs)
 
     def __iter__(self) -> Iterator[NetworkView]:
-        grid_of = lru_cache(MAX_GRIDS)(self._grid)
+        grid_of, augment = lru_cache(MAX_GRIDS)(self._grid), self.config.transform.augment
         for epoch in range(max(1, self.epochs)):
             for index in self.indices:
                 random = randomness(self.config.train.seed, epoch, index) if self.epochs else None
                 drawn = plan_canvas(self.config.transform, self.source, index, random)
+                if random is not None and (custom := augment.custom) is not None:
+                    key = (self.config.train.seed, epoch, index)
+                    _, drawn = augment_plan(custom, drawn, None, augment.min_visible, key)
                 yield NetworkView(
                     epoch,
                     index,
@@ -96,5 +102,5 @@ def training_pictures(config: Config, source: Source, count: int, epoch: int = 0
         index = place * len(source) // count
         sample = samples[epoch, index]
         grid = config.method.grid(config.padded(sample.image.shape[:2])).within(sample.extent)
-        assignment = config.method.assigner(grid, sample.target.boxes, sample.target.crowd)
+        assignment = config.method.untrained_assigner(grid, sample.target.boxes, sample.target.crowd)
         yield TrainingPicture(source.name(index), sample, grid, assignment)

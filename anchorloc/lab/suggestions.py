@@ -52,12 +52,10 @@ def anchor_changes(config: Config, boxes: BoxTable) -> Iterator[ConfigChange]:
 
 def assigner_changes(config: Config, boxes: BoxTable) -> Iterator[ConfigChange]:
     """Yield changes of the assigner that give more boxes an anchor, even a poor one, whatever the `boxes` are."""
-    assigner = config.loader_assigner
-    key = "assign" if assigner is config.assign else "assign.initial"
-    if isinstance(assigner, MaxIoUAssigner):
-        if assigner.rescue_iou is None:
-            yield ConfigChange(f"rescue from IoU {RESCUE_IOU}", (f"{key}.rescue_iou={RESCUE_IOU}",))
-        yield ConfigChange("ATSS in place of max-IoU", (f"{key}={{kind: ATSSAssigner}}",))
+    if isinstance(config.assign, MaxIoUAssigner):
+        if config.assign.rescue_iou is None:
+            yield ConfigChange(f"rescue from IoU {RESCUE_IOU}", (f"assign.rescue_iou={RESCUE_IOU}",))
+        yield ConfigChange("ATSS in place of max-IoU", ("assign={kind: ATSSAssigner}",))
 
 
 def build_error(config: Config) -> str | None:

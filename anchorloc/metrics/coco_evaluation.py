@@ -11,7 +11,7 @@ import numpy as np
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable, detection_table, truth_table
 from anchorloc.metrics.evidence import too_few
 from anchorloc.metrics.matching import MatchResult, coco_slices, match_detections
-from anchorloc.metrics.operating_point import OperatingPoint, best_f1
+from anchorloc.metrics.operating_point import OperatingPoint, best_f1, best_recall
 from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores, mean_of_known
 from anchorloc.metrics.summary import CocoSummary, summarize
@@ -77,6 +77,18 @@ class Evaluation:
     def unscored_detections(self) -> int:
         """Count the detections of classes without a box to find: false positives that no COCO number counts."""
         return sum(metrics.detections for metrics in self.classes if not metrics.boxes)
+
+    def at_precision(self, detections: Sequence[Detections], precision: float) -> OperatingPoint | None:
+        """Return the threshold of greatest recall whose precision is at least `precision`; None if no threshold has it.
+
+        Args:
+            detections: the scored detections of each image.
+            precision: above 0, and at most 1; all classes together at IoU 0.5.
+        """
+        scores = np.concatenate([found.scores for found in detections]).astype(np.float64)
+        matched = np.concatenate(self.matched)
+        counted_rows = matched != -2
+        return best_recall(scores[counted_rows], matched[counted_rows] >= 0, self.boxes, precision)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -173,7 +185,7 @@ def _class_metrics(
     classes, loose, tight = len(categories), protocol.place(0.5), protocol.place(0.75)
     crowds = np.bincount(truth.labels[truth.crowd], minlength=classes).tolist()
     boxes = np.bincount(truth.labels[~truth.crowd], minlength=classes).tolist()
-    annotated = np.unique(np.stack([truth.labels, truth.images]), axis=1)[0]  # the label of each (class, image) pair
+    annotated = np.unique(truth.images * classes + truth.labels) % max(1, classes)  # the class of each pair
     images = np.bincount(annotated, minlength=classes).tolist()
     detections = np.bincount(found.labels, minlength=classes).tolist()
     for label, category in enumerate(categories):
@@ -192,7 +204,8 @@ def _class_metrics(
 
 
 def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
-    counts = np.bincount(found.images * classes + found.labels)  # per image and class
+    keys = np.sort(found.images * classes + found.labels)
+    counts = np.diff(np.flatnonzero(np.diff(keys, prepend=-1)), append=len(keys))  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 
 

@@ -160,15 +160,22 @@ def group_detections(
     """
     place = np.empty(len(image_order), np.int64)
     place[np.asarray(image_order, np.int64)] = np.arange(len(image_order))
-    keys = detections.labels * len(place) + place[detections.images]  # (D,) one number per class and image
+    places = place[detections.images]
+    keys = detections.labels * len(place) + places  # (D,) one number per class and image
     truth_keys = truth.labels * len(place) + place[truth.images]  # (G,)
-    rows = np.lexsort((-detections.scores, keys))  # stable: equal scores keep their order
-    ranks = np.arange(len(rows)) - np.searchsorted(keys[rows], keys[rows])
+    by_image = _stable_order(places, len(place))
+    by_score = by_image[np.argsort(-detections.scores[by_image], kind="stable")]  # equal scores go by image
+    rows = by_score[_stable_order(places[by_score], len(place))]
+    rows = rows[_stable_order(detections.labels[rows], classes)]
+    begins = np.flatnonzero(np.diff(keys[rows], prepend=-1))  # where each group begins
+    ranks = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
     rows, ranks = rows[ranks < limit], ranks[ranks < limit]
+    index_of_row = np.full(len(keys), -1)
+    index_of_row[rows] = np.arange(len(rows))
+    ranked = index_of_row[by_score[_stable_order(detections.labels[by_score], classes)]]
     boxes = np.argsort(truth_keys, kind="stable")
-    groups = np.sort(np.concatenate([keys[rows], truth_keys]), kind="stable")
+    groups = np.sort(np.concatenate([keys[rows], truth_keys]))
     groups = groups[np.diff(groups, prepend=-1) > 0]  # (P,) distinct keys
-    labels = detections.labels[rows]
     return MatchGroups(
         truth=truth,
         detections=detections,
@@ -179,8 +186,8 @@ def group_detections(
         box_xywh=to_xywh(truth.boxes[boxes]),
         starts=_starts(keys[rows], groups),
         box_starts=_starts(truth_keys[boxes], groups),
-        ranked=np.lexsort((-detections.scores[rows], labels)),  # stable: equal scores go by image
-        class_starts=np.searchsorted(labels, np.arange(classes + 1)),
+        ranked=ranked[ranked >= 0],
+        class_starts=np.searchsorted(detections.labels[rows], np.arange(classes + 1)),
         image_count=len(image_order),
     )
 
@@ -193,8 +200,8 @@ def match_groups(
     countable_boxes = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
     states = np.empty((len(slices), len(thresholds), len(rows)), np.int8)
     matches = np.empty(states.shape[1:], np.int64)
-    places = np.empty(len(rows), np.int64)
-    places[groups.ranked] = np.arange(len(rows))
+    output = np.empty(len(rows), np.int64)
+    output[groups.ranked] = np.arange(len(rows))
     match(
         groups.detection_xywh,
         groups.starts,
@@ -204,7 +211,7 @@ def match_groups(
         ~countable_boxes[:, boxes],
         ~_stack([part.detections[rows] for part in slices], len(rows)),
         np.asarray(thresholds),
-        places,
+        output,
         boxes,
         states,
         matches,
@@ -227,6 +234,11 @@ def match_groups(
 def to_xywh(boxes: Float64Array) -> Float64Array:
     """Convert xyxy boxes (N, 4) to the (x, y, width, height) of pycocotools."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def _stable_order(values: IntArray, count: int) -> IntArray:
+    """Return the order of whole numbers from 0 to `count` - 1; NumPy sorts 16 bits by radix, in a tenth of the time."""
+    return np.argsort(values.astype(np.uint16) if count <= 1 << 16 else values, kind="stable")
 
 
 def _starts(keys: IntArray, groups: IntArray) -> IntArray:

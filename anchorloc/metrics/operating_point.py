@@ -33,6 +33,16 @@ def best_f1(scores: Float64Array, is_true_positive: BoolArray, boxes: int) -> Op
     return sums.best(boxes)
 
 
+def best_recall(
+    scores: Float64Array, is_true_positive: BoolArray, boxes: int, precision: float
+) -> OperatingPoint | None:
+    """Return the threshold of greatest recall whose precision is at least `precision`; None if no threshold has it.
+
+    Of equal recalls the highest threshold is returned. The other arguments are as for `best_f1`.
+    """
+    return threshold_sums(scores, is_true_positive).best_recall(boxes, precision) if boxes else None
+
+
 @dataclass(frozen=True, eq=False)
 class ThresholdSums:
     """The P distinct score thresholds, descending, and how many detections each keeps."""
@@ -45,12 +55,23 @@ class ThresholdSums:
         """Return F1 at each threshold."""
         return np.asarray(2 * self.true_positives / (self.kept + boxes))
 
+    @property
+    def one_score(self) -> bool:
+        """Return whether several detections all have one score, so that no threshold separates them."""
+        return len(self.kept) == 1 and bool(self.kept[0] > 1)
+
     def best(self, boxes: int) -> OperatingPoint | None:
         """Return the operating point of greatest F1, None where no threshold is better than another."""
-        one_score = len(self.kept) == 1 and self.kept[0] > 1
-        if not boxes or one_score or not self.true_positives.any():
+        if not boxes or self.one_score or not self.true_positives.any():
             return None
         return self.point(int(np.argmax(self.f1(boxes))), boxes)
+
+    def best_recall(self, boxes: int, precision: float) -> OperatingPoint | None:
+        """Return the operating point of greatest recall whose precision is at least `precision`."""
+        if self.one_score:
+            return None
+        places = np.flatnonzero((self.true_positives >= precision * self.kept) & (self.true_positives > 0))
+        return self.point(int(places[np.argmax(self.true_positives[places])]), boxes) if len(places) else None
 
     def point(self, place: int, boxes: int) -> OperatingPoint:
         """Return the operating point of one threshold."""

@@ -74,8 +74,14 @@ def _accumulate(
         )
     cells = (match_result.classes, *match_result.states.shape[:2])
     found = PrecisionRecall(np.empty(cells), np.empty((*cells, len(limits))), np.empty((*cells, points)))
+    index = match_result.accumulation_index
     accumulate(
-        *vars(match_result.accumulation_index).values(),
+        index.images,
+        index.starts,
+        index.events,
+        index.is_true_positive,
+        index.ranks,
+        index.event_starts,
         weights.astype(np.int64),
         count_boxes(match_result, weights),
         np.asarray(limits),

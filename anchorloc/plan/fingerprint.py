@@ -41,7 +41,8 @@ def fingerprint(train: Annotations, val: Annotations) -> Fingerprint:
     sides = np.sqrt(extents.prod(axis=1)) / sizes.min(axis=1)[images]
     ratios = extents[:, 1] / extents[:, 0]
     per_image = np.bincount(images, minlength=len(train))
-    shares = class_presence(train).mean(axis=0)
+    _, labels = class_presence(train)
+    shares = np.unique(labels, return_counts=True)[1] / len(train)
     median = np.median(sizes, axis=0).round().astype(int).tolist()
     elongation = np.percentile(sizes.max(axis=1) / sizes.min(axis=1), 90)
     return Fingerprint(
@@ -55,7 +56,7 @@ def fingerprint(train: Annotations, val: Annotations) -> Fingerprint:
         elongation=float(elongation),
         sides=_percentiles(sides, SHARES, 1.0),  # type: ignore[arg-type]
         height_to_width=_percentiles(ratios, (1, 99), 1.0),  # type: ignore[arg-type]
-        rarest=float(shares[shares > 0].min(initial=1.0)),
+        rarest=float(shares.min(initial=1.0)),
     )
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import command_parser, fraction, positive_int, run_command, split_words, warn
+from anchorloc.cli import add_allow_import, command_parser, fraction, positive_int, run_command, split_words, warn
 from anchorloc.errors import InputError
 from anchorloc.files import new_folder
 from anchorloc.structures import Category
@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("give image files or folders after the checkpoint; see --help")
     if arguments.overlap is not None and arguments.tile is None:
         raise InputError("--overlap needs --tile")
-    with new_folder(arguments.out, "predict") as out:
+    from anchorloc.config import own_failures  # --help does not wait for it
+
+    with own_failures(), new_folder(arguments.out, "predict") as out:
         summary, threshold = _predict(arguments, inputs, overrides, out)
     _print_summary(summary, threshold, out)
     return 1 if summary.unreadable else 0
@@ -74,7 +76,8 @@ def _predict(
     from anchorloc.predict.folder import predict_folder
     from anchorloc.predict.localizer import load
 
-    localizer = load(checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch)
+    allowed = arguments.allow_import
+    localizer = load(checkpoint, *overrides, tiles=tiles, batch_size=arguments.batch, allow_import=allowed)
     categories, changed = class_ids(localizer.model.categories, categories)
     for note in (*notes, *changed):
         print(f"note: {printable(note)}")
@@ -120,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new output folder (default: runs/predict-DATE-TIME)")
     parser.add_argument(
-        "--tile", type=positive_int, metavar="PX", help="cut images into square tiles of this side (default: no tiles)"
+        "--tile",
+        type=positive_int,
+        metavar="PX",
+        help="cut images into square tiles of this side (default: the tiles of the training, if it had any)",
     )
     parser.add_argument(
         "--overlap",
@@ -147,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="labels in any format to take the ids of images (by file name) and classes (by name) from",
     )
+    add_allow_import(parser)
     return parser
 
 

@@ -309,6 +309,16 @@ def test_soft_nms_takes_equal_scores_by_index() -> None:
     assert scores.dtype == np.float32
 
 
+@pytest.mark.parametrize("sigma", [0.5, 1e-3, 1e-310])
+def test_soft_nms_keeps_infinite_scores_and_the_boxes_far_from_them(sigma: float) -> None:
+    """With a small sigma the factor is 0, and infinity times 0 would be NaN, after which nothing is taken."""
+    some = [[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60], [0, 0, 10, 9], [80, 80, 90, 90]]
+    kept, scores = soft_nms(some, [math.inf, math.inf, 0.5, 0.4, -math.inf], sigma)
+    assert kept.tolist()[:3] == [0, 1, 2]
+    assert scores.tolist()[:3] == [math.inf, math.inf, 0.5]
+    assert 4 not in kept
+
+
 @pytest.mark.parametrize("sigma", [0, -1, math.nan, math.inf])
 def test_soft_nms_refuses_a_sigma_without_sense(sigma: float) -> None:
     with pytest.raises(ValueError, match="sigma must be positive"):

@@ -8,7 +8,7 @@ import pytest
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
-from anchorloc.config import Config, list_settings, read_config, reader, to_plain, to_yaml
+from anchorloc.config import Config, list_settings, listing, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
 from anchorloc.data import LabelData
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
@@ -90,10 +90,10 @@ def test_settings_are_listed_without_source(monkeypatch: pytest.MonkeyPatch) -> 
     def no_source(cls: type) -> str:
         raise OSError("could not get source code")
 
-    reader._meanings.cache_clear()
+    listing._meanings.cache_clear()
     monkeypatch.setattr("inspect.getsource", no_source)
     listed = list(list_settings())
-    reader._meanings.cache_clear()
+    listing._meanings.cache_clear()
     assert {meaning for key, _, meaning in listed if not key.endswith("kind")} == {""}
     assert len(listed) > 50
 
@@ -272,3 +272,16 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
 def test_scalars_are_yaml_1_2(text: str, value: object) -> None:
     assert parse_yaml(text, "a test") == value
     assert type(parse_yaml(text, "a test")) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ("1.5 hours", (90, "minute")),
+        ("1 hour", (60, "minute")),
+        ("3 minutes", (3, "minute")),
+        ("2 epochs", (2, "epoch")),
+    ],
+)
+def test_the_length_of_a_run(length: str, expected: tuple[float, str]) -> None:
+    assert read_config(None, [f"train.length={length}"]).train.length_and_unit == expected

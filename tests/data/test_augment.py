@@ -170,15 +170,14 @@ def test_a_mosaic_shows_the_pixels_of_its_images() -> None:
 def test_tiles_cover_the_image_and_overlap_as_asked(
     tile: tuple[int, int], overlap: float, height: int, width: int
 ) -> None:
-    windows = list(Tiles(*tile, overlap).windows((height, width)))
+    grid = Tiles(*tile, overlap).grid((height, width))
     covered = np.zeros((height, width), np.int64)
-    for top, left, tall, wide in windows:
-        assert (tall, wide) == (min(tile[0], height), min(tile[1], width))
-        covered[top : top + tall, left : left + wide] += 1
+    for one in grid:
+        assert one.size == (min(tile[0], height), min(tile[1], width))
+        one.cut(covered)[:] += 1  # type: ignore[arg-type]
     assert covered.min() >= 1
-    for axis in (0, 1):
-        starts = sorted({window[axis] for window in windows})
-        assert all(b - a <= max(1, tile[axis] * (1 - overlap)) + 1 for a, b in pairwise(starts))
+    for side, starts in zip(tile, ({one.top for one in grid}, {one.left for one in grid}), strict=True):
+        assert all(b - a <= max(1, side * (1 - overlap)) for a, b in pairwise(sorted(starts)))
 
 
 def test_tiles_by_hand() -> None:
@@ -202,6 +201,30 @@ def test_tiles_by_hand() -> None:
     )  # a fraction of 23 empty tiles, rounded up
     with pytest.raises(InputError, match="shows 100% of any box of 1 images"):
         Tiles(16, 16, 0.0, min_visible=1.0)(source_of([one]))
+
+
+def test_rounding_does_not_cut_a_box_that_ends_at_the_border() -> None:
+    """281 * (320 / 281) is above 320 in floating point: with min_visible 1 such boxes were dropped."""
+    for side in range(200, 1001):
+        box = target((10, 10, side, side))
+        for canvas in (320, 512, 640, 800):
+            transform = Transform(Letterbox(canvas, canvas), Augment(min_visible=1.0))
+            mapped, _ = transform.boxes((side, side), box, None)
+            assert len(mapped) == 1, (side, canvas)
+            assert mapped.boxes.max() <= canvas
+
+
+def test_rounding_does_not_cut_a_box_that_ends_at_the_edge_of_a_tile() -> None:
+    beyond = np.nextafter(64.0, 65.0)
+    tiled = Tiles(64, 64, 0.0, min_visible=1.0)(source_of([[[4, 4, beyond, beyond]], [[4, 4, 64.01, 64]]]))
+    assert [len(tiled.training_target(index)) for index in range(len(tiled))] == [1] + [0] * 7
+    np.testing.assert_array_equal(tiled.training_target(0).boxes, [[4, 4, 64, 64]])
+
+
+def test_rounding_does_not_hide_a_box_from_an_iou_crop() -> None:
+    whole = IoUCrop(1.0, (0.0,), min_scale=1.0)
+    beyond = np.nextafter(100.0, 101.0)
+    assert whole.draw(np.array([[10.0, 10.0, beyond, 50.0]]), (100, 100), 1.0, Random(0)) == ((0, 0), (100, 100))
 
 
 def test_tiles_are_windows_of_the_pixels() -> None:

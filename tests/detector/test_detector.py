@@ -277,22 +277,27 @@ def test_decoding_keeps_the_best_and_stops_at_the_limits() -> None:
 def test_candidates_are_counted_by_class_or_by_level(candidates: int) -> None:
     """By a slow obvious loop over the groups."""
     grid = ANCHORS((160, 160))
-    scores = torch.rand(len(grid), 3, generator=torch.Generator().manual_seed(0))
+    scores = torch.rand(3, len(grid), 3, generator=torch.Generator().manual_seed(0))
+    scores[1] = 0.1  # an image without a candidate
     levels = np.repeat(np.arange(3), [len(level) for level in grid.levels])
+    samples = [replace(sample(random_boxes(0)), image_id=number) for number in (7, 8, 9)]
     for group in ("class", "level"):
         decoder = Decoder(0.5, candidates, topk_per=group)
-        one = sample(random_boxes(0))
-        found = decoder.decode(decoder.above_threshold(scores), torch.zeros(len(grid), 4), grid, one, DeltaCoder())
-        expected = set()
-        for value in range(3):
-            pairs = [
-                (-scores[a, c].item(), a, c)
-                for a, c in np.ndindex(len(grid), 3)
-                if scores[a, c] > 0.5 and value == (c if group == "class" else levels[a])
-            ]
-            expected |= {(a, c) for _, a, c in sorted(pairs)[:candidates]}
-        assert set(zip(found.anchors.tolist(), found.labels.tolist(), strict=True)) == expected
-        assert len(found) == len(expected)
+        batch = decoder.decode(
+            decoder.above_threshold(scores), torch.zeros(3, len(grid), 4), grid, samples, DeltaCoder()
+        )
+        assert [found.image_id for found in batch] == [7, 8, 9]
+        for found, values in zip(batch, scores, strict=True):
+            expected = set()
+            for value in range(3):
+                pairs = [
+                    (-values[a, c].item(), a, c)
+                    for a, c in np.ndindex(len(grid), 3)
+                    if values[a, c] > 0.5 and value == (c if group == "class" else levels[a])
+                ]
+                expected |= {(a, c) for _, a, c in sorted(pairs)[:candidates]}
+            assert set(zip(found.anchors.tolist(), found.labels.tolist(), strict=True)) == expected
+            assert len(found) == len(expected)
 
 
 def test_a_softmax_shares_its_score_with_the_background() -> None:

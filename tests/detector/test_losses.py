@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,7 @@ def test_overlap_losses_and_their_gradients_equal_torchvision(ours: Any, theirs:
     found = ours(deltas, boxes, anchors, CODER)
     expected = theirs(CODER.decode(deltas, anchors), boxes)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found, expected) or not isinstance(ours, GIoULoss)
     (slope,) = torch.autograd.grad(found.sum(), deltas, retain_graph=True)
     (expected_slope,) = torch.autograd.grad(expected.sum(), deltas)
     torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-4)
@@ -263,6 +265,24 @@ def test_task_alignment_equals_the_slow_twin(seed: int, count: int, top: int) ->
         np.testing.assert_allclose(aligned.boxes[index], target.boxes[row], rtol=1e-6)
         assert aligned.labels[index] == target.labels[row]
         assert aligned.alignment[index].item() == pytest.approx(alignment, rel=1e-3, abs=1e-6)
+
+
+@given(seed=seeds, count=st.integers(0, 6), top=st.integers(1, 20))
+@settings(max_examples=40)
+def test_the_lab_shows_the_task_alignment_of_equal_scores_and_no_offsets(seed: int, count: int, top: int) -> None:
+    assigner, grid = TaskAlignedAssigner(top), ANCHORS((128, 128))
+    crowd = sample(boxes_of(seed + 1, 1), crowd=True).target
+    target = Target(*(np.concatenate(pair) for pair in zip(
+        vars(sample(boxes_of(seed, count)).target).values(), vars(crowd).values(), strict=True
+    )))  # fmt: skip
+    batch = collate(replace(sample(boxes_of(seed, 0)), target=target))
+    predictions = Predictions(torch.zeros(1, len(grid), 3), torch.zeros(1, len(grid), 4))
+    aligned, shown = assigner(predictions, batch, grid, CODER), assigner.untrained(grid, target.boxes, target.crowd)
+    assert shown.anchors.tolist() == aligned.positives.tolist()
+    np.testing.assert_array_equal(target.boxes[shown.rows].astype(np.float32), aligned.boxes)
+    assert shown.ignored.tolist() == aligned.ignored.tolist()
+    assert shown.unassigned.tolist() == sorted({*range(count)} - {*shown.rows.tolist()})
+    assert shown.count == len(grid)
 
 
 def test_alignment_weighs_the_losses() -> None:

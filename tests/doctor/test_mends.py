@@ -157,6 +157,29 @@ def test_corners_are_named_from_one_box_on(tmp_path: Path, capsys: pytest.Captur
     assert (status, boxes(fixed)) == (0, [[50, 40, 40, 20]])
 
 
+@pytest.mark.parametrize("options", [["--fix-xyxy"], ["--fix-scale", "2"], ["--fix-shares"]])
+def test_boxes_are_converted_whatever_ids_are_mended(tmp_path: Path, options: list[str]) -> None:
+    """Only the boxes of valid ids were converted; the others were mended, and stayed in the other format."""
+    corners = [[x, y, x + width, y + height] for x, y, width, height in BOXES]
+    factors = (2, 2) if "2" in options else (1 / WIDTH, 1 / HEIGHT)
+    scaled = [(np.array(box) * np.tile(factors, 2)).tolist() for box in BOXES]
+    given = corners if options == ["--fix-xyxy"] else scaled
+    document = content(given)
+    document["images"][0]["id"] = 1.0
+    document["annotations"][0] |= {"image_id": "1", "id": 3}
+    document["annotations"][1] |= {"image_id": "a.png", "category_id": "cell"}
+    document["annotations"][2] |= {"bbox": [[str(value) for value in given[2]]]}
+    x, y, right, bottom = corners[3]
+    if options == ["--fix-xyxy"]:  # the keys say that they are corners: it is read so once
+        document["annotations"][3]["bbox"] = {"x1": x, "y1": y, "x2": right, "y2": bottom}
+    _, fixed = written(tmp_path, document, *options, "--stride", "1")
+    np.testing.assert_allclose(boxes(fixed), BOXES)
+    assert fixed is not None
+    assert [item["image_id"] for item in fixed["annotations"]] == [1] * 4
+    assert [item["id"] for item in fixed["annotations"]] == [1, 2, 3, 4]
+    assert [item["category_id"] for item in fixed["annotations"]] == [1] * 4
+
+
 def test_shares_are_refused_by_training_and_converted_on_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

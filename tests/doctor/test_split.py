@@ -30,17 +30,24 @@ def test_groups_stay_whole_and_no_subset_is_empty(
     groups = [str(group) for _, _, group in counts]
     if len(set(groups)) < len(fractions):
         with pytest.raises(InputError, match="cannot be split into"):
-            stratified_group_split(columns, groups, fractions, seed)
+            stratified_group_split(*boxes_of(columns), groups, fractions, seed)
         return
-    subsets = stratified_group_split(columns, groups, fractions, seed)
+    subsets = stratified_group_split(*boxes_of(columns), groups, fractions, seed)
     assert set(subsets.tolist()) == set(range(len(fractions)))
     for group in set(groups):
         assert len({int(subset) for subset, other in zip(subsets, groups, strict=True) if other == group}) == 1
-    np.testing.assert_array_equal(subsets, stratified_group_split(columns, groups, fractions, seed))
+    np.testing.assert_array_equal(subsets, stratified_group_split(*boxes_of(columns), groups, fractions, seed))
+
+
+def boxes_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image and the class of each box from counts; the last column stands for the images."""
+    images, labels = np.nonzero(columns[:, :-1])
+    times = columns[images, labels].astype(int)
+    return np.repeat(images, times), np.repeat(labels, times)
 
 
 def test_a_small_subset_still_gets_a_group() -> None:
-    assert sorted(stratified_group_split(np.ones((2, 1)), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
+    assert sorted(stratified_group_split(*boxes_of(np.ones((2, 1))), ["a", "b"], (0.98, 0.02), 0)) == [0, 1]
 
 
 def spread(columns: np.ndarray, subsets: np.ndarray, fraction: float) -> float:
@@ -53,7 +60,9 @@ def test_classes_are_spread_better_than_by_chance(images_a_group: int) -> None:
     random = np.random.default_rng(0)
     columns = np.column_stack([random.poisson((5, 1, 0.1), (400, 3)), np.ones(400)]).astype(np.float64)
     groups = [str(row // images_a_group) for row in range(400)]
-    ours = [spread(columns, stratified_group_split(columns, groups, (0.8, 0.2), seed), 0.2) for seed in range(10)]
+    ours = [
+        spread(columns, stratified_group_split(*boxes_of(columns), groups, (0.8, 0.2), seed), 0.2) for seed in range(10)
+    ]
     names = np.array(groups)
     chance = []
     for _ in range(10):
@@ -61,7 +70,7 @@ def test_classes_are_spread_better_than_by_chance(images_a_group: int) -> None:
         chance.append(spread(columns, np.isin(names, chosen).astype(int), 0.2))
     assert max(ours) < 0.02
     assert np.mean(ours) < np.mean(chance) / 4
-    assert len({tuple(stratified_group_split(columns, groups, (0.8, 0.2), seed)) for seed in range(3)}) == 3
+    assert len({tuple(stratified_group_split(*boxes_of(columns), groups, (0.8, 0.2), seed)) for seed in range(3)}) == 3
 
 
 def test_folds_hold_everything_once_and_are_read_by_training(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_the_folder_of_a_run_is_taken_for_its_checkpoint(
     data: Path, earlier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = next((data / "images").rglob("*.png"))
+    (photo.parent / "0_broken.png").write_bytes(b"no image")
     assert len(anchorloc.load(earlier)(photo)) == len(anchorloc.load(earlier / "best.pt")(photo))
     commands = {
         "evaluate": (evaluate.main, ["--resamples", "0"]),  # refused: the data have other classes
@@ -88,7 +89,9 @@ def test_the_folder_of_a_run_is_taken_for_its_checkpoint(
         assert run_command(command, [str(data), *words, *out]) == 2
         assert f"error: {data} has no best.pt or last.pt; give the folder of a run" in capsys.readouterr().err
         assert run_command(command, [str(earlier), *words, *out]) == (2 if name == "evaluate" else 0)
-        assert f"checkpoint: {earlier / 'best.pt'}" in capsys.readouterr().out.splitlines()
+        printed = capsys.readouterr()
+        assert f"checkpoint: {earlier / 'best.pt'}" in printed.out.splitlines()
+        assert ("left out of the check" in printed.err and "0_broken.png" in printed.err) == (name == "export")
     (earlier / "best.pt").rename(earlier / "last.pt")
     assert find_checkpoint(earlier) == earlier / "last.pt"
 

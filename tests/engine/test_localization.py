@@ -281,8 +281,20 @@ def test_a_run_from_start_to_report(localizer: list[str], tmp_path: Path, capsys
     model = anchorloc.load(out / "best.pt")
     assert [len(one) for one in model([np.zeros((96, 96, 3), np.uint8), np.full((50, 90, 3), 200, np.uint8)])] == [1, 1]
     if localizer:
-        assert run_command(export.main, [str(out / "best.pt"), str(tmp_path / "model.pt2")]) == 2
-        assert "cannot be exported" in capsys.readouterr().err
+        exported = tmp_path / "model.onnx"
+        assert run_command(export.main, [str(out / "best.pt"), str(exported)]) == 0
+        assert "6 detections" in capsys.readouterr().out
+        of_onnx = anchorloc.load(exported)
+        ours, theirs = (one(OneShapeData(1, 1, 96).open("val").image(0)) for one in (model, of_onnx))
+        np.testing.assert_allclose(theirs.boxes, ours.boxes, atol=1e-2)
+        np.testing.assert_allclose(theirs.scores, ours.scores, atol=1e-4)
+        assert (theirs.labels.tolist(), theirs.anchors.tolist()) == (ours.labels.tolist(), [-1])
+        with pytest.raises(InputError, match="takes images of 96 x 96 px alone, but one has 64 x 96 px"):
+            of_onnx(np.full((50, 90, 3), 200, np.uint8))
+        assert run_command(evaluate.main, [str(exported), "--out", str(tmp_path / "of-file")]) == 0
+        of_file = json.loads((tmp_path / "of-file" / "localization.json").read_text(encoding="utf-8"))
+        assert of_file.pop("max_box_acc") == record.pop("max_box_acc")
+        assert of_file == pytest.approx(record, abs=1e-4)
 
 
 def test_collapse_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from anchorloc.config import Config, read_config
-from anchorloc.engine.outcome import changed_settings, outcome_sentence
+from anchorloc.config import Config, TrainSettings, read_config
+from anchorloc.engine.outcome import changed_settings, outcome_sentence, patience_sentence
 
 
 def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
@@ -31,6 +31,19 @@ def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
 )
 def test_the_sentence_follows_the_validations(scores: tuple[float, ...], expected: str) -> None:
     assert outcome_sentence(history(*scores), "").startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("patience", "best", "since", "expected"),
+    [
+        (0, 0.0, 9, ""),
+        (3, 0.5, 2, ""),
+        (2, 0.0, 2, "train.patience=2 ended the run: in the last 2 validations AP never rose above 0"),
+        (1, 0.25, 1, "train.patience=1 ended the run: in the last 1 validation AP did not rise above 0.250"),
+    ],
+)
+def test_a_run_that_patience_ended_says_so(patience: int, best: float, since: int, expected: str) -> None:
+    assert patience_sentence(TrainSettings(patience=patience), best, since) == expected
 
 
 def test_a_short_run_is_to_be_longer() -> None:

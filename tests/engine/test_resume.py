@@ -432,10 +432,13 @@ def test_a_moved_data_set_keeps_its_best(
     assert "does not compare" not in capsys.readouterr().out
 
 
-def test_a_run_that_patience_ended_is_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_patience_ended_is_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     score_as(monkeypatch, 0.5, 0.4, 0.4, 0.4)
     folder = tmp_path / "run"
     assert command(folder, *SMALL, "train.length=60 iterations", "train.patience=1") == 0
+    assert "train.patience=1 ended the run: in the last 1 validation AP did not rise" in capsys.readouterr().out
     assert weights(folder)["step"] == 6
     assert command(folder, "--resume", "--allow-changes", "train.length=90 iterations") == 0
     assert weights(folder)["step"] == 9

@@ -135,6 +135,11 @@ def test_checkpoints_keep_the_threshold_of_best_f1(tmp_path: Path, monkeypatch: 
     assert load_model(tmp_path / "run").threshold == ScoreThreshold(**kept)  # type: ignore[arg-type]
     resumed = run(small("train.length=2 iterations"), tmp_path / "run", resume=True)
     assert resumed.saver.threshold == ScoreThreshold(**kept)  # type: ignore[arg-type]
+    monkeypatch.setattr(Evaluation, "at_precision", lambda _, found, precision: replace(point, precision=precision))
+    precise = run(small("train.length=2 iterations", "train.threshold_precision=0.9"), tmp_path / "precise")
+    found = "greatest recall at precision 0.9 over all classes at IoU 0.5 on val, 6 images, at step 2"
+    kept = {**kept, "precision": 0.9, "found": found}
+    assert precise.saver.threshold == ScoreThreshold(**kept)  # type: ignore[arg-type]
     alone = "data={kind: OneShapeData, train_images: 8, val_images: 4, size: 96}"
     run(small("train.length=1 iterations", "task=localization", alone), tmp_path / "one")
     assert weights(tmp_path / "one", "best.pt")["threshold"] is None
@@ -226,7 +231,8 @@ def test_an_out_of_memory_error_names_the_settings_to_lower(
 
 
 def run_with_plain_network(config: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run without the check that the network fits its anchors, which runs it."""
+    """Run without the checks of the network, which run it."""
+    monkeypatch.setattr("anchorloc.engine.training.refuse_single_values", lambda *_: None)
     monkeypatch.setattr("anchorloc.engine.build.refuse_other_grids", lambda *_: None)
     run(config, folder)
 

@@ -26,8 +26,10 @@ ONE = found("", [[10, 10, 20, 20]], [0.5])
         (["model.tflite"], "must end in .onnx or .pt2"),
         (["there.onnx"], "exists already"),
         (["model.onnx", "--size", "100", "96"], "must be multiples of 32"),
-        (["model.onnx", "decode.soft_nms_sigma=0.5"], "no soft-NMS"),
+        (["model.pt2", "--int8"], "model.pt2 must end in .onnx with --half or --int8"),
+        (["model.onnx", "--max-loss", "0.1"], "--max-loss needs --half or --int8"),
         (["model.onnx", "--images", "nowhere"], "nowhere does not exist"),
+        (["model.onnx", "--images", "broken"], "no image of the check can be read (first: broken/a.png"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(
@@ -37,6 +39,8 @@ def test_what_cannot_be_exported_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     save_random(tmp_path / "best.pt")
     (tmp_path / "there.onnx").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_bytes(b"no image")
     assert run_command(export.main, ["best.pt", *arguments]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

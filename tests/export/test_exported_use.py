@@ -18,7 +18,6 @@ import torch
 from PIL import Image
 
 import anchorloc
-from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.cli import run_command
 from anchorloc.config import to_plain
 from anchorloc.data import ShapesData
@@ -27,17 +26,13 @@ from anchorloc.engine.evaluation import judge_checkpoint
 from anchorloc.engine.judge_model import judge_onnx
 from anchorloc.engine.onnx_model import load_onnx
 from anchorloc.errors import InputError
-from anchorloc.export import __main__ as export
 from anchorloc.export.model_file import export_model
 from anchorloc.predict import __main__ as predict
 from anchorloc.structures import Detections
-from tests.detector.random_models import save_random
 from tests.engine.small_runs import small
+from tests.export.exported_files import BEST, GUIDE, THRESHOLD
 from tests.python_processes import without_torch
 
-GUIDE = Path(__file__).parents[2] / "docs" / "predict.md"
-THRESHOLD = {"score": 0.5, "precision": 0.75, "recall": 0.5, "f1": 0.6, "found": "best F1 on val"}
-BEST = Path("runs/mine/best.pt")
 RESIZES = (
     "{kind: Keep}",
     "{kind: ShortestSide, size: 48, max_size: 80}",
@@ -45,30 +40,6 @@ RESIZES = (
     "{kind: TorchvisionShortestSide, size: 48, max_size: 80}",
     "{kind: TorchvisionStretch, height: 48, width: 64}",
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos, a checkpoint, and what the commands of the guide write of it."""
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "photos").mkdir()
-    scenes = ShapesData(1, 3, 96).open("val")
-    for index, (height, width) in enumerate(((96, 96), (63, 96), (96, 50))):
-        Image.fromarray(scenes.image(index)[:height, :width]).save(folder / "photos" / f"{index}.png")
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(scenes.image(0)[:70]).save(folder / "photos" / "turned.jpg", exif=exif, quality=95)
-    Image.fromarray(scenes.image(1)[:, :, 0]).save(folder / "photos" / "gray.png")
-    Image.fromarray(scenes.image(1)[:, :, 0].astype(np.uint16) * 257).save(folder / "photos" / "deep.png")
-    (folder / "runs" / "mine").mkdir(parents=True)
-    save_random(folder / BEST, "transform.resize={kind: Keep}", "decode.max_detections=50")
-    save_checkpoint(folder / BEST, {**load_checkpoint(folder / BEST), "threshold": THRESHOLD})
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        patch.chdir(folder)
-        for line in re.findall(r"anchorloc export (.*)", GUIDE.read_text().split("## Export")[1]):
-            assert export.main(line.split()) == 0
-    (folder / "printed").write_text(out.getvalue())
-    return folder
 
 
 def test_the_commands_of_the_guide_write_files_that_explain_themselves(folder: Path) -> None:
@@ -91,6 +62,8 @@ def test_the_commands_of_the_guide_write_files_that_explain_themselves(folder: P
     assert entries["checkpoint"] == {"name": "best.pt", "sha256": hashed}
     assert entries["versions"]["anchorloc"] == anchorloc.__version__
     assert entries["settings"]["decode"]["max_detections"] == 50
+    assert (entries["precision"], entries["ap"]) == ("float32", None)
+    assert b"site-packages" not in (folder / "model.onnx").read_bytes()  # no paths of this machine
 
 
 def rewrite(path: Path, out: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -184,8 +157,8 @@ def test_one_size_and_class_agnostic_nms_are_exported(folder: Path, tmp_path: Pa
     """The check of the export compares the graph's own NMS with the network."""
     exact = "transform.resize={kind: TorchvisionShortestSide, size: 64, max_size: 96}"
     words = ["decode.class_agnostic_nms=true", "decode.topk_per=class", exact]
-    _, size = export_model(folder / BEST, tmp_path / "one.onnx", folder / "photos", (64, 96), words)
-    assert size == (64, 96)
+    exported = export_model(folder / BEST, tmp_path / "one.onnx", folder / "photos", (64, 96), words)
+    assert (exported.size, exported.reduction) == ((64, 96), None)
     tensor = onnx.load(tmp_path / "one.onnx").graph.input[0].type.tensor_type
     assert (tensor.elem_type, tensor.shape.dim[3].dim_value) == (onnx.TensorProto.FLOAT, 96)
     ours, theirs = anchorloc.load(folder / BEST, *words), anchorloc.load(tmp_path / "one.onnx")
@@ -266,6 +239,23 @@ def test_a_file_that_does_not_explain_itself_is_refused(
         load_onnx(rewrite(folder / "model.onnx", tmp_path / "odd.onnx", change))
 
 
+def test_a_file_that_another_program_has_changed_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Names of classes that the network does not score, and a missing output."""
+
+    def one_class_less(entries: dict[str, Any]) -> None:
+        del entries["classes"][-1]
+
+    path = rewrite(folder / "model.onnx", tmp_path / "three.onnx", one_class_less)
+    with pytest.raises(InputError, match="names 3 classes in its metadata, but its network scores 4; export the check"):
+        load_onnx(path)
+    model = onnx.load(folder / "model.onnx")
+    [output] = [one for one in model.graph.output if one.name == "candidate_boxes"]
+    model.graph.output.remove(output)
+    onnx.save(model, tmp_path / "less.onnx")
+    with pytest.raises(InputError, match=r"less\.onnx lacks the input or output 'candidate_boxes', so another program"):
+        load_onnx(tmp_path / "less.onnx")
+
+
 def test_what_a_file_cannot_do_is_one_sentence(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,8 +263,8 @@ def test_what_a_file_cannot_do_is_one_sentence(
     (tmp_path / "cut.onnx").write_bytes(path.read_bytes()[:5000])
     (tmp_path / "text.onnx").write_text("no model")
     for words, sentence in (
-        ([str(tmp_path / "cut.onnx")], "cut.onnx is not an ONNX file or is damaged"),
-        ([str(tmp_path / "text.onnx")], "text.onnx is not an ONNX file or is damaged"),
+        ([str(tmp_path / "cut.onnx")], "cut.onnx is not an ONNX file of `anchorloc export` or is damaged"),
+        ([str(tmp_path / "text.onnx")], "text.onnx is not an ONNX file of `anchorloc export` or is damaged"),
         ([str(path), "decode.score_threshold=0.3"], "has a fixed decode.score_threshold; export the checkpoint again"),
         ([str(path), "transform.resize.size=3"], "has a fixed transform.resize.size"),
         ([str(path), "train.device=cuda"], "model.onnx runs on the CPU, not on cuda; leave the device out"),

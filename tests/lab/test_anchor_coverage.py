@@ -14,9 +14,12 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.boxes import box_iou
 from anchorloc.data import Augment, IoUCrop, Keep, Mosaic, Samples, ShapesData, ShortestSide, Transform, ZoomOut
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.lab import neighbors
 from anchorloc.lab.anchor_coverage import CURVE_IOUS, BoxStatus, level_of, measure_coverage
+from anchorloc.lab.ceiling import ceiling
 from anchorloc.lab.groups import SIZES, cross_tabulate, group_coverages, groupings, size_by_level
+from anchorloc.lab.miss_causes import MissCause
 from anchorloc.lab.network_views import NetworkViews
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
 from anchorloc.structures import Target
@@ -56,6 +59,18 @@ def test_coverage_is_what_the_assigner_does(source: BoxSource, assign: Any) -> N
     assert found.unusable == sum(map(len, source.targets)) - usable
     assert found.crowds + len(boxes) == usable
     assert found.cropped_out == 0
+
+
+def test_the_lab_shows_task_alignment_where_a_config_uses_it() -> None:
+    """One anchor a box: the one of greatest IoU whose center is in the box; ATSS would take more."""
+    boxes: list[list[list[float]]] = [[[10, 10, 42, 42], [60, 60, 61, 61]]]
+    found = measure_coverage(views_of(source_of(boxes), assign=TaskAlignedAssigner(topk=1)))
+    assert found.boxes.positives.tolist() == [1, 0]
+    assert found.boxes.status.tolist() == [BoxStatus.ASSIGNED, BoxStatus.NO_ANCHOR]  # no center in a box of 1 px
+    assert found.boxes.best_iou[0] == found.boxes.exclusive_iou[0] > 0.5
+    assert measure_coverage(views_of(source_of(boxes), assign=ATSSAssigner())).boxes.positives[0] > 1
+    limit = ceiling(views_of(source_of(boxes), assign=TaskAlignedAssigner(topk=1)))
+    assert limit.causes.tolist() == [MissCause.NO_ANCHOR]
 
 
 @settings(max_examples=25)  # each measures 29 times

@@ -47,6 +47,16 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
+def test_a_sample_of_the_images_is_stated(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = f"data={{kind: CocoData, root: '{coco}'}}"
+    assert run("report", data, SMALL, "--max-images", 1, "--out", tmp_path / "out") == 0
+    splits = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["splits"]
+    assert [(splits[name]["images"], splits[name]["images_in_split"]) for name in ("train", "val")] == [(1, 2), (1, 2)]
+    said = "on 1 of 2 images spread evenly"
+    assert said in capsys.readouterr().out.replace("\n", " ")
+    assert said in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_report_of_a_config(tmp_path: Path, coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text(f"data: {{kind: CocoData, root: '{coco}'}}\nassign: {{kind: MaxIoUAssigner}}\n", encoding="utf-8")
@@ -271,7 +281,7 @@ def test_a_box_that_augmentation_cut_has_the_size_the_network_gets(coco: Path) -
     assert all("after augmentation" in caption for caption in captions)
 
 
-@pytest.mark.parametrize("words", [["--passes", "0"], ["--passes", "x"]])
+@pytest.mark.parametrize("words", [["--passes", "0"], ["--passes", "x"], ["--max-images", "0"]])
 def test_passes_are_a_whole_number(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("report", *words)

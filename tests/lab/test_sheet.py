@@ -13,6 +13,7 @@ from PIL import Image
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Samples
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.lab import __main__ as lab
 from anchorloc.lab.network_views import training_pictures
 from anchorloc.lab.report.sheet import CELL, CROWD, GAP, HEAD, UNASSIGNED, draw_sheet
@@ -65,6 +66,15 @@ def test_pictures_are_samples_of_training() -> None:
         np.testing.assert_array_equal(picture.sample.image, samples[1, index].image)
         assert picture.assignment.count == len(picture.grid)
     assert len(list(training_pictures(config, source, 100))) == 9
+
+
+def test_pictures_show_task_alignment_where_a_config_uses_it() -> None:
+    config = read_config(None, [SHAPES, "assign={kind: TaskAlignedAssigner, topk: 2}"])
+    for picture in training_pictures(config, config.data.open("train"), 3):
+        target = picture.sample.target
+        shown = TaskAlignedAssigner(2).untrained(picture.grid, target.boxes, target.crowd)
+        assert picture.assignment.matched.tolist() == shown.matched.tolist()
+        assert np.bincount(picture.assignment.rows).max() == 2
 
 
 def test_boxes_and_their_anchors_have_one_color(tmp_path: Path) -> None:

@@ -109,6 +109,26 @@ def test_every_number_is_explained_and_the_same_everywhere(tmp_path: Path) -> No
     assert matrix == analysis.confusion.matrix.tolist()
 
 
+def test_many_classes_give_a_page_and_a_table_that_open(tmp_path: Path) -> None:
+    categories = tuple(Category(number, f"c{number}") for number in range(1100))
+    boxes = [[30.0 * place, 0.0, 30.0 * place + 20, 20.0] for place in range(3)]
+    targets, some = [target(boxes, [7, 8, 1099])], [found(1, boxes, [0.9, 0.8, 0.7], [7, 9, 1099])]
+    evaluation, analysis = evaluate(targets, some, categories), analyze(targets, some, categories)
+    write_report(tmp_path, Judgment("x", evaluation, analysis, names=["a.jpg"]))
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["true class", "detected class", "count"],
+            ["c7", "c7", "1"],
+            ["c8", "c9", "1"],
+            ["c1099", "c1099", "1"],
+        ]
+    page, markdown = ((tmp_path / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    for text in (page, markdown):
+        assert re.findall(r"(?<![\w-])c\d+\b", text[text.index("Classes") :])[:4] == ["c7", "c8", "c9", "c1099"]
+        assert "and 1,096 classes with fewer boxes or none; metrics.json lists all" in text
+    assert len(json.loads((tmp_path / "metrics.json").read_text())["classes"]) == 1100
+
+
 def test_shapes_that_could_go_are_named() -> None:
     targets = [target([[0, 0, 10, 10]])]
     some = [found(1, [[0, 0, 10, 10], [40, 40, 50, 50]], [0.9, 0.1])]

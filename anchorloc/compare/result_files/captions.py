@@ -11,6 +11,7 @@ from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import about, counted, shorten, signed
 
 MAX_NEEDED = 1_000_000  # images to advise
+MAX_CLASSES = 500  # rows of a class table of the page; differences.csv has all
 
 MEANINGS = {
     "score": f"{AP_MEANING}; s, m, l: boxes up to 32² px, up to 96² px and above; F1: all classes together at IoU "
@@ -71,6 +72,14 @@ def difference_interval(judged: JudgedDifference) -> str:
 def p_text(p: float) -> str:
     """Write a p-value with two digits, or that it is below 0.001."""
     return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def shown_classes(pair: PairComparison) -> list[ScoreDifference]:
+    """Return the classes that the page lists: all, or of more than MAX_CLASSES first those with a verdict."""
+    classes = pair.of("classes")
+    if len(classes) <= MAX_CLASSES:
+        return classes
+    return sorted(classes, key=lambda one: (one.decision not in ("better", "worse"), -abs(one.value)))[:MAX_CLASSES]
 
 
 def class_counts(pair: PairComparison) -> str:

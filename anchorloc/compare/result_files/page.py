@@ -9,6 +9,7 @@ from anchorloc.compare.result_files.captions import (
     difference_numbers,
     needed_text,
     p_text,
+    shown_classes,
     verdict_sentence,
 )
 from anchorloc.compare.result_files.file_comparison import FileComparison
@@ -41,6 +42,7 @@ def render_comparison(comparison: FileComparison) -> str:
         difference_interval=difference_interval,
         difference_numbers=difference_numbers,
         class_counts=class_counts,
+        shown_classes=shown_classes,
         needed_text=needed_text,
         p_text=p_text,
         signed=signed,

@@ -15,7 +15,7 @@ from anchorloc.compare.statistics.jackknife import LeftOutScores, deal_blocks, l
 from anchorloc.metrics import MatchResult
 from anchorloc.metrics.evidence import too_few
 from anchorloc.startup import allowed_cores
-from anchorloc.structures import BoolArray, Category, Float64Array, IntArray
+from anchorloc.structures import Category, Float64Array, IntArray
 
 THREADS = min(2, allowed_cores())
 
@@ -159,11 +159,14 @@ def _scores(
     score: float | None,
 ) -> list[Score]:
     """Return the scores in the order of `ScoredFile.values`."""
-    everything, *sizes = match_result.countable_boxes
+    everything, *sizes = map(np.flatnonzero, match_result.countable_boxes)  # rows of boxes
+    sorted_rows = everything[np.argsort(match_result.truth_labels[everything], kind="stable")]
+    ends = np.searchsorted(match_result.truth_labels[sorted_rows], np.arange(1, len(categories)))
+    by_class = np.split(sorted_rows, ends)
 
-    def about(name: str, family: Family, boxes: BoolArray) -> Score:
+    def about(name: str, family: Family, boxes: IntArray) -> Score:
         images = match_result.truth_images[boxes]
-        return Score(name, family, int(boxes.sum()), len(np.unique(groups[images])), len(np.unique(blocks[images])))
+        return Score(name, family, len(boxes), len(np.unique(groups[images])), len(np.unique(blocks[images])))
 
     return [
         about("AP", "AP", everything),
@@ -173,8 +176,5 @@ def _scores(
         *(about(f"AR{letter}", "scores", boxes) for letter, boxes in zip("sml", sizes, strict=True)),
         about("F1", "scores", everything),
         *([] if score is None else [about(f"F1 at {score:g}", "scores", everything)]),
-        *(
-            about(category.shown_name, "classes", everything & (match_result.truth_labels == label))
-            for label, category in enumerate(categories)
-        ),
+        *(about(category.shown_name, "classes", rows) for category, rows in zip(categories, by_class, strict=True)),
     ]

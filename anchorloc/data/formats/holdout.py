@@ -14,7 +14,7 @@ from anchorloc.data.formats.labels import Labels
 from anchorloc.data.stratified_split import stratified_group_split
 from anchorloc.errors import InputError
 from anchorloc.files import digest
-from anchorloc.structures import Float64Array
+from anchorloc.structures import IntArray
 from anchorloc.text import counted
 
 
@@ -34,7 +34,7 @@ def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
             f"{labels.path} has {counted(len(images), 'image')} and no two that differ, but some must be set aside for "
             "validation; add images"
         )
-    subsets = stratified_group_split(_counts(images, annotations), groups, (1 - fraction, fraction), 0)
+    subsets = stratified_group_split(*_boxes(images, annotations), groups, (1 - fraction, fraction), 0)
     parts = []
     for number in (0, 1):
         some = [image for image, subset in zip(images, subsets.tolist(), strict=True) if subset == number]
@@ -44,8 +44,8 @@ def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
     return parts[0], parts[1]
 
 
-def _counts(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, Any]]) -> Float64Array:
-    """Return the number of boxes of each class in each image, (N, C + 1); the last column is 1 for the image itself."""
+def _boxes(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, Any]]) -> tuple[IntArray, IntArray]:
+    """Return the image and the class of each box of a listed image, (M,) each."""
     rows = {repr(image.get("id")): row for row, image in enumerate(images)}
     columns: dict[str, int] = {}
     pairs = []
@@ -53,10 +53,8 @@ def _counts(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, An
         row = rows.get(repr(item.get("image_id")))
         if row is not None:
             pairs.append((row, columns.setdefault(repr(item.get("category_id")), len(columns))))
-    counts = np.zeros((len(images), len(columns) + 1))
-    np.add.at(counts, tuple(np.array(pairs, np.int64).reshape(-1, 2).T), 1)
-    counts[:, -1] = 1
-    return counts
+    image_of, label_of = np.array(pairs, np.int64).reshape(-1, 2).T
+    return image_of, label_of
 
 
 def _groups(images: Sequence[dict[str, Any]], folder: Path) -> list[str]:

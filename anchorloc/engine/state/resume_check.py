@@ -9,13 +9,15 @@ from typing import Any
 from anchorloc.config import config_from_plain, to_plain
 from anchorloc.text import first_few, short_repr
 
-# These do not change the result: they affect speed, disk space, or whether a failing run continues.
+# These do not change the weights: they affect speed, disk space, the stored score threshold, or whether a failing run
+# continues.
 FREE_SETTINGS = (
     "train.workers",
     "train.image_cache_mb",
     "train.save_every",
     "train.keep_checkpoints",
     "train.skip_nonfinite",
+    "train.threshold_precision",
 )
 # These leave the AP of the val split comparable: they affect training, or the val split has a fingerprint of its own.
 TRAINING_SETTINGS = (
@@ -89,7 +91,8 @@ def _classes(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
 def _data(then: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     for split, fingerprint in now["data"].items():
         if then["data"].get(split) != fingerprint:
-            where = now["config"]["data"].get(split, "built-in")
+            data = now["config"]["data"]
+            where = data.get(split, data.get("kind"))
             yield Change(f"other {split} annotations (the content of {where} has changed)", split == "val")
 
 

@@ -79,8 +79,10 @@ def _begins(key: str, prefixes: Sequence[str]) -> bool:
 def _settings(path: Path) -> dict[str, Any] | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            [name] = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-            with archive.open(name) as file:
+            [entry] = [entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl")]
+            if entry.file_size > path.stat().st_size:  # compressed, which torch.save does not do
+                return None
+            with archive.open(entry) as file:
                 settings = _PlainUnpickler(file).load()["config"]
     except Exception:  # on damaged files zipfile and pickle raise nearly every type
         return None

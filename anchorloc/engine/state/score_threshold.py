@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pydantic
 from typing_extensions import TypedDict
 
+from anchorloc.structures import Detections
 from anchorloc.text import counted
 
 if TYPE_CHECKING:
-    from anchorloc.metrics import OperatingPoint
+    from anchorloc.metrics import Evaluation
 
 
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -42,11 +43,28 @@ class ScoreThreshold:
         return f"{self.score:.2f} ({self.found}: precision {self.precision:.2f}, recall {self.recall:.2f})"
 
 
-def best_f1_threshold(point: OperatingPoint | None, images: int, step: int) -> ScoreThreshold | None:
-    """Return the threshold of best F1 on the `images` of the val split; None without a true positive."""
+def find_threshold(
+    evaluation: Evaluation, detections: Sequence[Detections], precision: float, step: int
+) -> ScoreThreshold | None:
+    """Return the threshold of greatest recall that has a `precision` on val, or of best F1 if none has it or it is 0.
+
+    Args:
+        evaluation: the scores on the val split.
+        detections: what it scored, per image.
+        precision: of all classes together at IoU 0.5.
+        step: the step of the weights.
+
+    Returns:
+        None without a true positive.
+    """
+    point = evaluation.at_precision(detections, precision) if precision else None
+    what = f"greatest recall at precision {precision:g}"
+    if point is None:
+        point = evaluation.operating_point
+        what = "best F1" if not precision else f"best F1 (no threshold reaches precision {precision:g})"
     if point is None:
         return None
-    found = f"best F1 over all classes at IoU 0.5 on val, {counted(images, 'image')}, at step {step:,}"
+    found = f"{what} over all classes at IoU 0.5 on val, {counted(evaluation.images, 'image')}, at step {step:,}"
     return ScoreThreshold(point.threshold, point.precision, point.recall, point.f1, found)
 
 

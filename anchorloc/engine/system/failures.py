@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -56,26 +58,16 @@ def not_finite_error(
 
 @contextmanager
 def explained_failures(config: Config, processes: int, then: str = "") -> Iterator[None]:
-    """Turn failures of memory, torch.compile and batch normalization into an InputError that names the setting.
+    """Turn failures of memory and torch.compile into an InputError that names the setting.
 
     Args:
         then: last words of the message about a killed loader worker, such as how to resume.
 
     Raises:
-        InputError: memory ran out, here or in a loader worker; the network cannot be compiled; or batch
-            normalization gets a single value per channel.
+        InputError: memory ran out, here or in a loader worker, or the network cannot be compiled.
     """
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise InputError(
-            "batch normalization gets a single value per channel at a level of one cell: use at least two images per "
-            f"micro-batch (train.batch_size, now {config.train.batch_size}, divided by processes and "
-            f"train.gradient_accumulation, now {config.train.gradient_accumulation}), larger images, fewer levels, or "
-            "detector.head.norm=group"
-        ) from None
     except (MemoryError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _WORKER_DIED.search(str(error)) or "MemoryError in DataLoader worker" in reason:
@@ -83,7 +75,7 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
             raise InputError(
                 "a loader worker was killed, most often because memory or shared memory ran out (/dev/shm; in a "
                 f"container: --shm-size): lower train.workers, now {config.train.workers}, or train.image_cache_mb, "
-                f"now {config.train.image_cache_mb} ({reason}){then}"
+                f"now {config.train.image_cache_mb}{_unguarded()} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _release_frames(error)
@@ -94,6 +86,14 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
                 "or the one that CXX names) and Python's headers; or set train.compile=false"
             ) from None
         raise
+
+
+def _unguarded() -> str:
+    """Return the advice for a script whose workers import it again, where they are not forked."""
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    if (chosen or ("fork" if sys.platform == "linux" else "spawn")) == "fork":
+        return ""
+    return "; in a script, put the call of anchorloc.train under `if __name__ == '__main__':`"
 
 
 def _is_compile_error(error: Exception) -> bool:

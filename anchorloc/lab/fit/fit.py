@@ -142,7 +142,7 @@ def _passes(config: Config, train: Annotations, settings: FitSettings) -> int:
 
 def _problem(config: Config, boxes: BoxOffsets, settings: FitSettings) -> ShapeSearch:
     searched = _subsample(boxes, settings.seed)
-    weights, curve = _weights(searched, settings.weight_by), utility_curve(config.loader_assigner)
+    weights, curve = _weights(searched, settings.weight_by), utility_curve(config.assign)
     return ShapeSearch(
         searched, weights, curve, LevelSizeRange(config.anchors.strides), _budget(config, boxes, settings)
     )

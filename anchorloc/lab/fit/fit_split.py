@@ -8,7 +8,7 @@ import numpy as np
 
 from anchorloc.config import Config
 from anchorloc.data import Annotations, AnnotationSubset, CocoData, LabelData, match_categories
-from anchorloc.data.label_data import open_all
+from anchorloc.lab.part_checks import open_checked
 from anchorloc.structures import BoolArray
 
 HELD_OUT = 0.2  # share of the train images, where no val split can be scored on
@@ -34,8 +34,8 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     train: Annotations
     problem = _val_problem(config)
     if not problem:
-        train, val, _ = open_all(config.data)
-        val = match_categories(val, train.categories)
+        train, val, _ = open_checked(config)
+        val = config.seen(match_categories(val, train.categories))
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"

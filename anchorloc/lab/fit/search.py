@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from anchorloc.assign import Assigner, MaxIoUAssigner
+from anchorloc.detector import TaskAlignedAssigner
 from anchorloc.lab.anchor_coverage import RECALL_IOUS
 from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.kernels import fill_best, fill_gains, fill_utility, gain
@@ -62,7 +63,7 @@ class ShapeSet:
         return tuple(tuple((w, h) for level, w, h in rounded if level == wanted) for wanted in range(count))
 
 
-def utility_curve(assigner: Assigner) -> Float32Array:
+def utility_curve(assigner: Assigner | TaskAlignedAssigner) -> Float32Array:
     """Return the utility of IoU from 0 to 1, in equal steps: it rises with the share of RECALL_IOUS reached.
 
     The threshold of a max-IoU assigner is one of them, even outside their range.

@@ -74,7 +74,7 @@ def _comparison(fit: Fit) -> Iterator[str]:
     rows: list[tuple[str, Callable[[AnchorCoverage], str]]] = [
         ("mean recall, IoU 0.50 to 0.90", lambda one: f"{one.mean_recall:.3f}"),
         ("boxes with an anchor of IoU >= 0.5", lambda one: percent(one.recall50)),
-        (f"boxes {type(fit.config.loader_assigner).__name__} assigns", lambda one: percent(one.assigned)),
+        (f"boxes {type(fit.config.assign).__name__} assigns", lambda one: percent(one.assigned)),
         ("boxes without a positive anchor", lambda one: f"{one.unassigned:,}"),
         ("  because other boxes have their anchors", lambda one: f"{one.count(BoxStatus.COLLISION):,}"),
         ("anchors in the mean image", lambda one: f"{one.anchors_per_image:,.0f}"),

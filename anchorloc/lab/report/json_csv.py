@@ -52,6 +52,7 @@ def _split_json(one: Inspection) -> dict[str, Any]:
     found = one.coverage
     return {
         "images": found.images,
+        "images_in_split": len(one.views.source),
         "passes": max(1, one.views.epochs),
         "augmented": one.views.epochs > 0,
         "numbers": {figure.key: figure.value for figure in key_figures(one)},

@@ -36,8 +36,9 @@ def anchors_line(config: Config) -> str:
 
 def passes_line(one: Inspection) -> str:
     """Return how the images of a split were seen."""
-    epochs = one.views.epochs
-    return counted(epochs, "augmented pass", "augmented passes") if epochs else "without augmentation"
+    epochs, seen, images = one.views.epochs, len(one.views.indices), len(one.views.source)
+    passes = counted(epochs, "augmented pass", "augmented passes") if epochs else "without augmentation"
+    return passes if seen == images else f"{passes}, on {seen:,} of {images:,} images spread evenly"
 
 
 def shapes_line(coverage: AnchorCoverage) -> str:

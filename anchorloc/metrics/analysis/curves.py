@@ -78,11 +78,10 @@ def _curve(
         return ClassCurve(category, (), None, None, count)
     sums = threshold_sums(matched.detections.scores[rows], matched.is_true_positive[rows])
     best = sums.best(count)
-    precise = np.flatnonzero(sums.true_positives >= (np.inf if min_precision is None else min_precision) * sums.kept)
-    at_precision = sums.point(int(precise[np.argmax(sums.true_positives[precise])]), count) if len(precise) else None
+    at_precision = None if min_precision is None else sums.best_recall(count, min_precision)
     shown = np.unique(np.linspace(0, len(sums.kept) - 1, MAX_POINTS).astype(int)).tolist()
     points = tuple(sums.point(place, count) for place in shown)
-    return ClassCurve(category, points, best, at_precision if best else None, count)
+    return ClassCurve(category, points, best, at_precision, count)
 
 
 def froc(matched: MatchedDetections) -> Froc | None:
