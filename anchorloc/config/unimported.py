@@ -38,8 +38,9 @@ class UnimportedPart:
     def tiles(self) -> Tiles | None:
         """The tiles that the network gets, if the data set of the user's own has this setting."""
         saved = self.plain.get("tiles")
-        is_tiles = isinstance(saved, dict) and saved.keys() == {one.name for one in fields(Tiles)}
-        return Tiles(**saved) if is_tiles else None
+        if not isinstance(saved, dict) or saved.keys() != {one.name for one in fields(Tiles)}:
+            return None
+        return Tiles(**saved)
 
     def refuse(self) -> NoReturn:
         """Raise InputError: the part is needed."""
