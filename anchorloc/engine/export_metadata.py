@@ -65,7 +65,7 @@ def write_metadata(
             "classes": [{"id": category.id, "name": category.name} for category in categories],
             "threshold": None if threshold is None else asdict(threshold),
             "images": to_plain(data.image_settings),
-            "tiles": to_plain(getattr(data, "tiles", None)),
+            "tiles": to_plain(config.tiles),
             "resize": {"kind": type(config.transform.resize).__name__, **to_plain(config.transform.resize)},
             "multiple": config.multiple,
             "fill": config.detector.fill,
