@@ -58,14 +58,14 @@ def bootstrap(
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         scores = weighted_scores(match_result, weights, limits)
-        return np.array(list(coco_numbers(scores, limits).values())), known_mean(scores.ap[:, 0], 1)
+        return np.array(list(coco_numbers(scores, limits).values())), class_ap(scores)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         count = match_result.image_count
         drawn = list(pool.map(numbers, image_weights(count, resamples if count > 1 else 0, seed)))  # one never varies
     whole = weighted_scores(match_result, limits=limits)
-    named, means = coco_numbers(whole, limits), known_mean(whole.ap[:, 0], 1)
+    named, means = coco_numbers(whole, limits), class_ap(whole)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), len(labels))
     intervals = dict(zip(labels.tolist(), map(basic_interval, means.tolist(), classes.T), strict=True))
@@ -86,18 +86,21 @@ def image_weights(images: int, resamples: int, seed: int | tuple[int, ...] = 0) 
 
 def coco_numbers(scores: WeightedScores, limits: Sequence[int]) -> dict[str, float]:
     """Return COCO's numbers from scores in the slices of `coco_slices`, NaN where no box is to find."""
-    ap, last = scores.ap, scores.recall[..., -1]
+    known = scores.ap[..., 0] > -1  # (C, S): the class has a box to find in the slice
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no class has one
+        ap = np.where(known[..., None], scores.ap, 0).sum(axis=0) / known.sum(axis=0)[:, None]  # (S, T)
+        recall = np.where(known[..., None, None], scores.recall, 0).sum(axis=0) / known.sum(axis=0)[:, None, None]
     at = {name: slice_ for slice_, name in enumerate(AREAS)}
     sizes = {"s": at["small"], "m": at["medium"], "l": at["large"]}
     values = {
-        "AP": ap[:, 0],
-        "AP50": ap[:, 0, IOU_THRESHOLDS.index(0.5)],
-        "AP75": ap[:, 0, IOU_THRESHOLDS.index(0.75)],
-        **{f"AP{letter}": ap[:, place] for letter, place in sizes.items()},
-        **{f"AR{limit}": scores.recall[:, 0, :, place] for place, limit in enumerate(limits)},
-        **{f"AR{letter}": last[:, place] for letter, place in sizes.items()},
+        "AP": ap[0].mean(),
+        "AP50": ap[0, IOU_THRESHOLDS.index(0.5)],
+        "AP75": ap[0, IOU_THRESHOLDS.index(0.75)],
+        **{f"AP{letter}": ap[place].mean() for letter, place in sizes.items()},
+        **{f"AR{limit}": recall[0, :, place].mean() for place, limit in enumerate(limits)},
+        **{f"AR{letter}": recall[place, :, -1].mean() for letter, place in sizes.items()},
     }
-    return {name: float(known_mean(value)) for name, value in values.items()}
+    return {name: float(value) for name, value in values.items()}
 
 
 def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
@@ -108,8 +111,7 @@ def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
     return Interval(float(max(0, value - high)), float(min(1, value - low)))
 
 
-def known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
-    """Return the mean of the entries that are not -1, NaN where there is none."""
-    known = values > -1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0).sum(axis) / known.sum(axis))
+def class_ap(scores: WeightedScores) -> Float64Array:
+    """Return the AP of each class (C,), NaN where it has no box to find."""
+    ap = scores.ap[:, 0].mean(axis=1)
+    return np.where(ap > -1, ap, np.nan)
