@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.coco_like import coco_like
 from benchmarks.timing import recording_parser, write_table
@@ -123,6 +124,7 @@ def write_files(folder: Path, jobs: Sequence[str]) -> None:
         boxes[:, 2:] -= boxes[:, :2]
         labels = np.zeros(BOXES, np.int64)
         write_set(folder / "crowd", boxes.round(2), labels, np.zeros(BOXES, np.int64), 1)
+        Image.new("RGB", (SIDE, SIDE), "teal").save(folder / "crowd" / "1.jpg")
     if any("classes" in job for job in jobs):
         grid = np.array([[100.0 * (place % 10), 100.0 * (place // 10 % 10), 60, 60] for place in range(2 * CLASSES)])
         everything = np.arange(2 * CLASSES)

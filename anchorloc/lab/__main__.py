@@ -98,12 +98,16 @@ def _add_passes(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="N",
         help="passes over the train images, each with the augmentation of one training epoch (default: 1)",
     )
+    return _add_max_images(parser)
+
+
+def _add_max_images(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-images",
         type=positive_int,
         default=MAX_IMAGES,
         metavar="N",
-        help=f"measure at most N images of a split, spread evenly (default: {MAX_IMAGES:,})",
+        help=f"use at most N images of a split, spread evenly (default: {MAX_IMAGES:,})",
     )
     return parser
 
@@ -184,7 +188,7 @@ def _fit_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=non_negative_int, default=0, metavar="N", help="seed of all random choices (default: 0)"
     )
-    return parser
+    return _add_max_images(parser)
 
 
 PARSERS = {"report": _report_parser, "fit": _fit_parser, "compare": _compare_parser, "sheet": _sheet_parser}

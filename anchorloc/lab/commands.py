@@ -43,12 +43,12 @@ def report(call: Invocation, *, out: Path | None, passes: int, max_images: int) 
     print(f"report: {printable(str(page))}")
 
 
-def fit(call: Invocation, *, out: Path | None, **options: Any) -> None:
+def fit(call: Invocation, *, out: Path | None, max_images: int, **options: Any) -> None:
     """Fit anchor shapes, print how they score, and write fit.json and anchors.yaml; `options` are FitSettings."""
     (config,), settings = _checked(call), FitSettings(**options)
     refuse_localizer(config)
     with new_folder(out, "fit") as folder:
-        split = split_for_fit(config, settings.seed)
+        split = split_for_fit(config, settings.seed).sample(max_images)
         found = fit_anchors(config, split, settings)
         for warning in dict.fromkeys((*split.train.warnings, *split.held_out.warnings)):
             warn(warning)

@@ -74,7 +74,7 @@ def bootstrap(
 
     def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
         scores = weighted_scores(match_result, weights, limits)
-        return np.array(list(coco_numbers(scores, limits, protocol).values())), known_mean(scores.ap[:, 0], 1)
+        return np.array(list(coco_numbers(scores, limits, protocol).values())), class_ap(scores)
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -82,7 +82,7 @@ def bootstrap(
         weights = image_weights(int(units.max(initial=-1)) + 1, resamples, seed)
         drawn = list(pool.map(numbers, (drawn_units[units] for drawn_units in weights)))
     whole = weighted_scores(match_result, limits=limits)
-    named, means = coco_numbers(whole, limits, protocol), known_mean(whole.ap[:, 0], 1)
+    named, means = coco_numbers(whole, limits, protocol), class_ap(whole)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))
     classes = np.array([row for _, row in drawn]).reshape(len(drawn), len(labels))
     few, few_of_class = _too_few(match_result, units)
@@ -124,21 +124,24 @@ def coco_numbers(scores: WeightedScores, limits: Sequence[int], protocol: Protoc
 
     AP50 and AP75 are NaN where the protocol, at whose IoU thresholds the scores are, lacks their threshold.
     """
-    ap, last = scores.ap, scores.recall[..., -1]
+    known = scores.ap[..., 0] > -1  # (C, S): the class has a box to find in the slice
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no class has one
+        ap = np.where(known[..., None], scores.ap, 0).sum(axis=0) / known.sum(axis=0)[:, None]  # (S, T)
+        recall = np.where(known[..., None, None], scores.recall, 0).sum(axis=0) / known.sum(axis=0)[:, None, None]
 
-    def at(iou: float) -> Float64Array:
+    def at(iou: float) -> float:
         place = protocol.place(iou)
-        return np.full(len(ap), -1.0) if place is None else ap[:, 0, place]
+        return np.nan if place is None else float(ap[0, place])
 
     values = {
-        "AP": ap[:, 0],
+        "AP": ap[0].mean(),
         "AP50": at(0.5),
         "AP75": at(0.75),
-        **{f"AP{letter}": ap[:, place] for letter, place in SIZE_SLICES.items()},
-        **{f"AR{limit}": scores.recall[:, 0, :, place] for place, limit in enumerate(limits)},
-        **{f"AR{letter}": last[:, place] for letter, place in SIZE_SLICES.items()},
+        **{f"AP{letter}": ap[place].mean() for letter, place in SIZE_SLICES.items()},
+        **{f"AR{limit}": recall[0, :, place].mean() for place, limit in enumerate(limits)},
+        **{f"AR{letter}": recall[place, :, -1].mean() for letter, place in SIZE_SLICES.items()},
     }
-    return {name: float(known_mean(value)) for name, value in values.items()}
+    return {name: float(value) for name, value in values.items()}
 
 
 def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
@@ -151,8 +154,7 @@ def basic_interval(value: float, resampled: Float64Array) -> Interval | None:
     return Interval(float(max(0, value - high)), float(min(1, value - low)))
 
 
-def known_mean(values: Float64Array, axis: int | None = None) -> Float64Array:
-    """Return the mean of the entries that are not -1, NaN where there is none."""
-    known = values > -1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0).sum(axis) / known.sum(axis))
+def class_ap(scores: WeightedScores) -> Float64Array:
+    """Return the AP of each class (C,), NaN where it has no box to find."""
+    ap = scores.ap[:, 0].mean(axis=1)
+    return np.where(ap > -1, ap, np.nan)

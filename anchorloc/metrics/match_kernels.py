@@ -148,7 +148,8 @@ def accumulate(
                 for k in range(len(limits)):
                     hits += hits_within[k]
                     recall[c, s, t, k] = hits / boxes[c, s]
-                _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
+                if precision.shape[3] > 0:
+                    _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
                 ap[c, s, t] = _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls)
 
 
@@ -158,10 +159,10 @@ def _interpolate(
     counted: IntArray,  # (P,) detections so far
     boxes: int,
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (R,) output, or (0,)
+    precision: Float64Array,  # (R,) output
 ) -> None:
     """Write the greatest precision at or beyond each recall."""
-    place, best = len(precision) - 1, 0.0
+    place, best = len(recalls) - 1, 0.0
     for step in range(len(hits) - 1, -1, -1):
         while place >= 0 and recalls[place] > hits[step] / boxes:
             precision[place] = best

@@ -12,7 +12,7 @@ import numpy as np
 from anchorloc.data import Annotations, read_results
 from anchorloc.data.result_warnings import result_warnings
 from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, weighted_scores
-from anchorloc.metrics.bootstrap import coco_numbers, known_mean
+from anchorloc.metrics.bootstrap import class_ap, coco_numbers
 from anchorloc.structures import BoolArray, Detections, Float64Array, IntArray
 from anchorloc.text import shorten
 
@@ -52,9 +52,7 @@ class ScoredFile:
         scores = weighted_scores(self.match_result, weights, limits)
         f1 = self._f1(weights)
         at = [] if score is None else [float(f1[(self._ranking.thresholds >= score).sum() - 1])]
-        return np.array(
-            [*coco_numbers(scores, limits).values(), float(f1.max()), *at, *known_mean(scores.ap[:, 0], 1).tolist()]
-        )
+        return np.array([*coco_numbers(scores, limits).values(), float(f1.max()), *at, *class_ap(scores).tolist()])
 
     def _f1(self, weights: IntArray) -> Float64Array:
         """Return F1 of all classes together at each threshold, and 0 for no detection at the end (P + 1,)."""

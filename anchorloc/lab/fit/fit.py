@@ -82,7 +82,8 @@ class Fit:
     sizes: LevelSizeRange
     categories: tuple[Category, ...]
     held_out: str  # name of the held-out images
-    images: int  # in the train images
+    images: int  # train images that were fitted to
+    sampled: bool  # whether there are more train images
     passes: int  # augmented, over the train images; 0 is one pass without augmentation
     boxes: int  # in all passes
     searched: int  # boxes that the search used
@@ -125,6 +126,7 @@ def fit_anchors(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
         categories=split.held_out.categories,
         held_out=split.held_out_name,
         images=len(split.train),
+        sampled=split.sampled,
         passes=passes,
         boxes=len(boxes),
         searched=len(search.boxes),

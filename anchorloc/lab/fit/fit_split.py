@@ -21,6 +21,14 @@ class FitSplit:
     train: Annotations
     held_out: Annotations
     held_out_name: str  # such as "the val split"
+    sampled: bool = False  # whether `train` is a sample of the train images
+
+    def sample(self, most: int) -> FitSplit:
+        """Return a split of at most `most` images on each side, spread evenly."""
+        train, held_out, name = _spread(self.train, most), _spread(self.held_out, most), self.held_out_name
+        if len(held_out) < len(self.held_out):
+            name = f"{most:,} of {len(self.held_out):,} images, spread evenly, of {name}"
+        return FitSplit(train, held_out, name, sampled=len(train) < len(self.train))
 
 
 def split_for_fit(config: Config, seed: int) -> FitSplit:
@@ -49,6 +57,12 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     rest = np.setdiff1d(np.arange(len(train)), held)
     fitted, scored = AnnotationSubset(train, rest), AnnotationSubset(train, np.sort(held))
     return FitSplit(fitted, scored, f"a random share of the train images ({problem})")
+
+
+def _spread(annotations: Annotations, most: int) -> Annotations:
+    if len(annotations) <= most:
+        return annotations
+    return AnnotationSubset(annotations, np.linspace(0, len(annotations) - 1, most).astype(np.int64))
 
 
 def has_boxes(annotations: Annotations) -> BoolArray:

@@ -54,7 +54,8 @@ def fit_lines(fit: Fit) -> Iterator[str]:
     """Yield the lines of the terminal summary."""
     passes = f"{counted(fit.passes, 'augmented pass', 'augmented passes')} over" if fit.passes else "one pass over"
     searched = "" if fit.searched == fit.boxes else f"; the search uses {fit.searched:,} of them"
-    yield f"fitted to: {passes} {counted(fit.images, 'train image', 'train images')},"
+    sample = ", a sample spread evenly" if fit.sampled else ""
+    yield f"fitted to: {passes} {counted(fit.images, 'train image', 'train images')}{sample},"
     yield f"with {counted(fit.boxes, 'box')}{searched}"
     size = f"{counted(fit.current.images, 'image')}, {counted(len(fit.current.boxes), 'box')}"
     yield from textwrap.wrap(f"scored on: {fit.held_out}, as in evaluation: {size}", 80)
@@ -183,7 +184,13 @@ def fit_json(fit: Fit, facts: dict[str, object]) -> dict[str, Any]:
         "resamples": fit.resamples and vars(fit.resamples),
         "level_sizes": {"min_strides": fit.sizes.min_strides, "max_strides": fit.sizes.max_strides},
         "held_out": {"source": fit.held_out, "images": fit.current.images, "boxes": len(fit.current.boxes)},
-        "train": {"images": fit.images, "passes": fit.passes, "boxes": fit.boxes, "searched": fit.searched},
+        "train": {
+            "images": fit.images,
+            "sampled": fit.sampled,
+            "passes": fit.passes,
+            "boxes": fit.boxes,
+            "searched": fit.searched,
+        },
         "facts": facts,
     }
 

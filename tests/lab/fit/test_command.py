@@ -190,6 +190,19 @@ def test_a_share_is_held_out_by_image_and_seed(tmp_path: Path) -> None:
     assert names(split_for_fit(config, 0)) == [train, held_out] != names(split_for_fit(config, 1))
 
 
+def test_a_sample_of_many_images_is_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = split_for_fit(config_of(tmp_path, many()), 0)
+    assert whole.sample(10).train is whole.train
+    one = whole.sample(1)
+    assert (len(one.train), len(one.held_out), one.sampled) == (1, 1, True)
+    assert one.held_out_name.startswith("1 of 2 images, spread evenly, of a random share of the train images")
+    status, out = run(tmp_path, many(), "--max-images", "8")
+    assert status == 0
+    assert "pass over 8 train images, a sample spread evenly," in capsys.readouterr().out
+    train = json.loads((out / "fit.json").read_text(encoding="utf-8"))["train"]
+    assert (train["images"], train["sampled"]) == (8, True)
+
+
 def test_the_same_seed_gives_the_same_fit(tmp_path: Path) -> None:
     config = config_of(tmp_path, many())
     one, same = fitted(config, restarts=3), fitted(config, restarts=3)
