@@ -33,7 +33,8 @@ class PretendTensor(Tensor):
     def __new__(cls, host: Tensor) -> PretendTensor:
         layout: Any = {"strides": host.stride(), "storage_offset": host.storage_offset(), "dtype": host.dtype}
         # torch's C++ code sees "meta": the autograd engine has no queue for a device that is absent.
-        made: PretendTensor = Tensor._make_wrapper_subclass(cls, host.shape, device=torch.device("meta"), **layout)
+        meta = torch.device("meta")
+        made: PretendTensor = Tensor._make_wrapper_subclass(cls, host.shape, device=meta, **layout)
         made.host = host
         return made
 
@@ -54,7 +55,7 @@ class PretendTensor(Tensor):
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
-    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"on {GPU}: {self.host!r}"
 
     def __tensor_flatten__(self) -> tuple[list[str], None]:
