@@ -36,7 +36,10 @@ TINY = [
 ]
 SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
-RUN = ["README.md", "anchors.md", "doctor.md", "images.md", "models.md", "plan.md", "report.md", "training.md"]
+RUN = [
+    "README.md", "anchors.md", "dependencies.md", "doctor.md", "images.md", "models.md", "plan.md", "report.md",
+    "training.md",
+]  # fmt: skip
 ELSEWHERE = {"predict.md"}  # predict/test_command.py and export/test_exported_use.py run it
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
 
