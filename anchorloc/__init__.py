@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from anchorloc.predict.named_detections import Detection, NamedDetections
     from anchorloc.predict.square_tiles import SquareTiles
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Detection", "Localizer", "NamedDetections", "SquareTiles", "evaluate", "load", "train"]
 
 _ON_FIRST_USE = {  # name: its file in predict/

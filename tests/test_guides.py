@@ -36,7 +36,10 @@ TINY = [
 ]
 SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
-RUN = ["README.md", "anchors.md", "doctor.md", "images.md", "models.md", "plan.md", "report.md", "training.md"]
+RUN = [
+    "README.md", "anchors.md", "dependencies.md", "doctor.md", "images.md", "models.md", "plan.md", "report.md",
+    "training.md",
+]  # fmt: skip
 # predict/test_command.py, export/test_exported_use.py and engine/test_own_parts.py run these
 ELSEWHERE = {"extending.md", "predict.md"}
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
