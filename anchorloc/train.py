@@ -111,7 +111,8 @@ def resume(
 
     Args:
         overrides: changed settings; those that bear on the result need `allow_changes`.
-        events, verbose: as in `run`.
+        events: as in `run`.
+        verbose: as in `run`.
 
     Raises:
         InputError: as in `run`; or there is no run, another process writes to it, or its settings or data have changed.

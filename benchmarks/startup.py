@@ -1,4 +1,5 @@
-"""Measure the CPU seconds until a command answers: --help, a misspelt setting or option, and a missing file.
+"""Measure the CPU seconds until a command answers: --help, a misspelt setting or option, and a missing file; and the
+seconds until a training prints its first line.
 
     python -m benchmarks.startup               # under two minutes
     python -m benchmarks.startup --rounds 5
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,6 +74,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         (folder / "misspelt.yaml").write_text("train: {sede: 1}\nsetings: {}\n", encoding="utf-8")
         (folder / "1.jpg").touch()
         rows = [case(folder, words, arguments.rounds) for words in CASES]
+        seconds = statistics.median(first_line(folder) for _ in range(arguments.rounds))
+        rows.append({"command": "anchorloc train, first line", "seconds": significant(seconds)})
+        print(f"first line of anchorloc train: {seconds:.2f} s on the clock", flush=True)
+        rows = [{"command": "", "CPU seconds": "", "seconds": "", "loads": "", **row} for row in rows]
     write_table(rows, "startup", ("torch",), record=arguments.record)
 
 
@@ -81,6 +87,19 @@ def case(folder: Path, words: str, rounds: int) -> dict[str, str]:
     seconds = statistics.median(seconds for seconds, _ in found)
     print(f"anchorloc {words}: {seconds:.2f} s", flush=True)
     return {"command": f"anchorloc {words}", "CPU seconds": significant(seconds), "loads": found[0][1]}
+
+
+def first_line(folder: Path) -> float:
+    """Return the seconds on the clock until a training prints its first line."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "anchorloc.train", *TINY, "--out", "first"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = time.perf_counter() - start
+        process.kill()
+    return seconds
 
 
 def run(folder: Path, words: Sequence[str]) -> tuple[float, str]:

@@ -15,7 +15,8 @@ def box_convert(boxes: ArrayLike, in_fmt: str, out_fmt: str) -> FloatArray:
 
     Args:
         boxes: rows in `in_fmt`.
-        in_fmt, out_fmt: "xyxy" (two corners), "xywh" (corner, width, height) or "cxcywh" (center, width, height).
+        in_fmt: "xyxy" (two corners), "xywh" (corner, width, height) or "cxcywh" (center, width, height).
+        out_fmt: the same.
 
     Raises:
         ValueError: an unknown format, a negative size, or a number that is not finite.

@@ -52,7 +52,7 @@ def nms_by_scan(
     for i in range(start, stop):
         if end - start >= limit:
             return i
-        keep[i] = not overlaps(boxes, i, kept, start, end, threshold)
+        keep[i] = boxes[4, i] == ZERO or not overlaps(boxes, i, kept, start, end, threshold)
         if keep[i]:
             put(boxes, i, kept, end)
             end += 1
@@ -137,7 +137,8 @@ def hashed(column: int, row: int, level: int, mask: int) -> int:
 
 @kernel
 def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold: Any) -> bool:
-    """Return whether one of the kept boxes from `start` to `end` overlaps box i by more than the threshold."""
+    """Return whether one of the kept boxes from `start` to `end` overlaps box i, which has an area, by more than the
+    threshold."""
     while start < end:
         if hits(boxes, i, kept, start, threshold):
             return True
@@ -149,24 +150,33 @@ def overlaps(boxes: Table, i: int, kept: Table, start: int, end: int, threshold:
 def hits(boxes: Table, i: int, kept: Table, start: int, threshold: Any) -> bool:
     """Return whether one of the BLOCK kept boxes from `start` on overlaps box i by more than the threshold.
 
-    The loop has a constant length and contiguous slices, else LLVM leaves it scalar.
+    The loop has a constant length and contiguous slices, else LLVM leaves it scalar. The union with a box that has an
+    area is above 0, so the division needs no guard.
     """
     stop = start + BLOCK
     x1, y1, x2, y2 = kept[0, start:stop], kept[1, start:stop], kept[2, start:stop], kept[3, start:stop]
     area = kept[4, start:stop]
     found = np.int32(0)
     for k in range(BLOCK):
-        found |= np.int32(iou(boxes, i, x1[k], y1[k], x2[k], y2[k], area[k]) > threshold)
+        inter, union = shared_and_union(boxes, i, x1[k], y1[k], x2[k], y2[k], area[k])
+        found |= np.int32(inter / union > threshold)
     return bool(found)
 
 
 @kernel
-def iou(boxes: Table, i: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any) -> Any:
-    """IoU of column i with another box, in the order of operations of `overlap_kernels`."""
+def shared_and_union(boxes: Table, i: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any) -> tuple[Any, Any]:
+    """Areas of the intersection and the union of column i with another box, computed as in `overlap_kernels`."""
     left, top = boxes[0, i] if boxes[0, i] > x1 else x1, boxes[1, i] if boxes[1, i] > y1 else y1
     right, bottom = boxes[2, i] if boxes[2, i] < x2 else x2, boxes[3, i] if boxes[3, i] < y2 else y2
-    inter = (right - left if right > left else ZERO) * (bottom - top if bottom > top else ZERO)
-    union = boxes[4, i] + area - inter
+    width, height = right - left, bottom - top
+    inter = (width if width > ZERO else ZERO) * (height if height > ZERO else ZERO)
+    return inter, boxes[4, i] + area - inter
+
+
+@kernel
+def iou(boxes: Table, i: int, x1: Any, y1: Any, x2: Any, y2: Any, area: Any) -> Any:
+    """IoU of column i with another box."""
+    inter, union = shared_and_union(boxes, i, x1, y1, x2, y2, area)
     return inter / union if union > ZERO else ZERO
 
 

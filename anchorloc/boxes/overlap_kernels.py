@@ -28,7 +28,8 @@ def shared(low: Any, high: Any, other_low: Any, other_high: Any) -> Any:
     """Return the length of the intersection of two intervals."""
     start = other_low if other_low > low else low
     stop = other_high if other_high < high else high
-    return stop - start if stop > start else ZERO
+    length = stop - start
+    return length if length > ZERO else ZERO  # one vector instruction, as a comparison of the ends is not
 
 
 @kernel

@@ -10,11 +10,13 @@ PLANNED: Final = (
     "detector.head",
     "train.optimizer",
     "train.batch_size",
+    "data.tiles",
     "transform.resize",
     "detector.pyramid",
     "anchors",
     "transform.augment",
     "train.sampling",
+    "decode.max_detections",
     "train.workers",
     "train.warmup",
 )  # every key that a rule of `plan/` chooses

@@ -25,6 +25,7 @@ from anchorloc.data import (
     TorchvisionStretch,
     Transform,
 )
+from anchorloc.data.tiles import Tiles
 from anchorloc.detector import (
     SGD,
     AdamW,
@@ -42,7 +43,7 @@ from anchorloc.structures import Size
 MAX_THREADS = 512  # with thousands of threads a process takes long to end
 MAX_BATCH = 1 << 16  # images; a machine would be busy for long before its memory runs out
 AUTO_EPOCHS = 0.5  # epochs between validations, at least, with validate_every=auto
-_LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (minutes?|epochs?|iterations?)")
+_LENGTH = re.compile(r"(\d{1,12}(?:\.\d{1,12})?) (hours?|minutes?|epochs?|iterations?)")
 _DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 
 
@@ -50,7 +51,7 @@ _DEVICE = re.compile(r"auto|(cpu|mps)(:0)?|cuda(:\d{1,3})?")
 class TrainSettings:
     """The training loop: how long, how fast, and which checkpoints are kept."""
 
-    length: str = "2.4 minutes"  # "N minutes" (validation included), "N epochs" or "N iterations"
+    length: str = "2.4 minutes"  # "N minutes" or "N hours" (validation included), "N epochs" or "N iterations"
     batch_size: int = 16  # images per step, over all processes
     gradient_accumulation: int = 1  # micro-batches per process and step
     sampling: EvenSampling | RepeatFactorSampling | ClassBalancedSampling = EvenSampling()
@@ -83,7 +84,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if not _LENGTH.fullmatch(self.length) or self.length_and_unit[0] <= 0:
-            raise ValueError(f"length must read 'N minutes', 'N epochs' or 'N iterations', got {self.length!r}")
+            units = "'N minutes', 'N hours', 'N epochs' or 'N iterations'"
+            raise ValueError(f"length must read {units}, got {self.length!r}")
         if not _DEVICE.fullmatch(self.device):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {self.device!r}")
         if not 0 <= self.seed < 1 << 63:
@@ -106,9 +108,10 @@ class TrainSettings:
 
     @property
     def length_and_unit(self) -> tuple[float, str]:
-        """The length as (number, "minute" | "epoch" | "iteration")."""
+        """The length as (number, "minute" | "epoch" | "iteration"); hours are given in minutes."""
         number, unit = _LENGTH.fullmatch(self.length).groups()  # type: ignore[union-attr]
-        return float(number), unit.rstrip("s")
+        unit = unit.rstrip("s")
+        return (60 * float(number), "minute") if unit == "hour" else (float(number), unit)
 
     @property
     def validation_interval(self) -> float:
@@ -197,6 +200,15 @@ class Config:
     def padded(self, size: Sequence[int]) -> Size:
         """Return (height, width) rounded up to multiples of `multiple`."""
         return pad_to_multiple(size, self.multiple)
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """The tiles that the network gets in place of whole images, to train and to detect."""
+        return getattr(self.data, "tiles", None)
+
+    def seen(self, source: Source) -> Source:
+        """Return what the network gets of a split to detect on: the images, or their tiles."""
+        return source if self.tiles is None else self.tiles.cover(source)
 
     def samples(self, source: Source, *, training: bool, cache_bytes: int = 0) -> Samples:
         """Return the samples of a split as the network gets them; only training samples are augmented."""

@@ -31,7 +31,7 @@ class CocoData(ImageSettings):
     images: str = "images"  # folder of the images, relative to root
     val_images: str | None = None  # folder of the val images (default: images)
     test_images: str | None = None  # folder of the test images (default: images)
-    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def open(self, split: Split) -> CocoSource | TiledSource:

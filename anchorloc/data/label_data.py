@@ -38,7 +38,7 @@ class LabelData(ImageSettings):
     val: Part = "val"  # part to validate on
     test: Part = "test"  # part that is scored once at the end of a run, if there is one
     val_fraction: float = 0.0  # images to validate on where the data has no val split; 0 refuses such data
-    tiles: Tiles | None = None  # {} trains on tiles of large images; validation sees them whole
+    tiles: Tiles | None = None  # {} trains and detects on tiles of large images, which are scored whole
     drop_root: bool = False  # leave out the root category that Roboflow exports, which has no box
 
     def __post_init__(self) -> None:
@@ -80,8 +80,10 @@ class LabelData(ImageSettings):
                     f"`anchorloc doctor {self.path} --split DIR`{advice}"
                 )
             if part not in sources:
-                notes = (*data.notes, *(made if split == "val" else ()))
-                sources[part] = label_source(data.splits[part], notes, self.image_settings, description)
+                set_aside = bool(made) and split == "val"
+                notes = (*data.notes, *(made if set_aside else ()))
+                opened_part = label_source(data.splits[part], notes, self.image_settings, description)
+                sources[part] = replace(opened_part, set_aside=set_aside)
             source = sources[part]
             if split == "train" and not source.has_trainable_box():
                 raise InputError(f"{self.path} has no box to train on in {part}; annotate some objects")
@@ -114,6 +116,7 @@ class LabelSource(CocoSource):
 
     content: str  # SHA-256 of the labels
     description: str  # the format, the numbers of classes and images of the data set, and where the images are
+    set_aside: bool = False  # from the images to train on, since the data have no val split
 
     @property
     def fingerprint(self) -> str:

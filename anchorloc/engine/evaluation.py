@@ -11,7 +11,15 @@ from anchorloc.data.class_names import match_all_names
 from anchorloc.engine.batch_samplers import in_image_order
 from anchorloc.engine.build import Loaded, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
-from anchorloc.engine.judge_model import CHECKPOINT_AND_DATA, Found, columns, judge_split, score_detections
+from anchorloc.engine.judge_model import (
+    CHECKPOINT_AND_DATA,
+    Found,
+    Result,
+    columns,
+    found_in_images,
+    judge_split,
+    score_detections,
+)
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model
@@ -70,20 +78,20 @@ def _detect(model: TrainedModel, source: Source, processes: Processes = SINGLE_P
     if source.categories != model.categories:
         match_all_names(model.categories, source.categories, *CHECKPOINT_AND_DATA)
         raise InputError("the data has the classes under other ids than the checkpoint; use match_categories")
-    order = validation_batches(model.config, source)
-    mine: list[list[tuple[Detections, Size] | InputError]] = []
+    seen = model.config.seen(source)
+    order = validation_batches(model.config, seen)
+    mine: list[list[Result]] = []
     with explained_failures(model.config, processes.count):
-        for loaded in validation_loader(model.config, source, order, processes.shard):
+        for loaded in validation_loader(model.config, seen, order, processes.shard):
             mine.append(_detect_loaded(model, loaded))
     gathered = merge_shards(processes.gather(mine))
     results = in_image_order(order, gathered) if gathered else []
-    found = {index: one for index, one in enumerate(results) if not isinstance(one, InputError)}
-    return found, {index: one for index, one in enumerate(results) if isinstance(one, InputError)}
+    return found_in_images(model.config, seen, dict(enumerate(results)))
 
 
-def _detect_loaded(model: TrainedModel, loaded: Loaded) -> list[tuple[Detections, Size] | InputError]:
-    """Return the detections of each image and its padded size, or the error of an image that cannot be read."""
-    results: list[tuple[Detections, Size] | InputError] = []
+def _detect_loaded(model: TrainedModel, loaded: Loaded) -> list[Result]:
+    """Return what `detect_batch` does for each image and its padded size, or the error of one that cannot be read."""
+    results: list[Result] = []
     if loaded.batch is not None:
         found = detect_batch(model.network, loaded.batch, model.config, model.device)
         results += [(one, loaded.batch.size) for one in found]

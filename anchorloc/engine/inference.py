@@ -21,14 +21,19 @@ def detect_batch(
     device: torch.device,
     on_predictions: Callable[[Predictions, Batch], None] | None = None,
 ) -> list[Detections]:
-    """Return the detections of each image; `on_predictions` gets the network's output and the batch."""
+    """Return the detections of each image, or the candidates of each tile if the config cuts images into tiles.
+
+    `on_predictions` gets the network's output and the batch.
+    """
     model.eval()
     batch = batch.to(device)
     with torch.inference_mode(), inference_precision(config):
         predictions = model(batch.images)
         if on_predictions is not None:
             on_predictions(predictions, batch)
-    return config.method.decode(predictions, config.method.grid(batch.size), batch.samples)
+    method = config.method
+    decode = method.decode if config.tiles is None else method.candidates
+    return decode(predictions, method.grid(batch.size), batch.samples)
 
 
 @contextmanager

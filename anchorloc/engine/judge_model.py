@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,10 @@ import numpy as np
 from anchorloc.config import Config
 from anchorloc.data import Source, Split, Subset, match_categories, refuse_other_counts
 from anchorloc.data.class_names import Sides
+from anchorloc.data.tiles import TiledSource
 from anchorloc.engine.judge import judge_detections
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
+from anchorloc.engine.tiling import whole_images
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Localization, evaluate, localize
 from anchorloc.metrics.analysis import AnalysisOptions, AnchorUsage
@@ -30,6 +32,7 @@ CHECKPOINT_AND_DATA: tuple[Sides, str] = (
 )
 # By image index: the detections and the size with padding of an image, and the error of an image that cannot be read.
 Found = tuple[dict[int, tuple[Detections, Size]], dict[int, InputError]]
+Result = tuple[Detections, Size] | InputError  # one image or tile
 
 
 def judge_split(
@@ -55,7 +58,9 @@ def judge_split(
     Raises:
         InputError: the data cannot be used.
     """
-    source: Source = match_categories(model.config.data.open(split), model.categories, *CHECKPOINT_AND_DATA)
+    opened = model.config.data.open(split)
+    whole = opened.whole if isinstance(opened, TiledSource) else opened
+    source: Source = match_categories(whole, model.categories, *CHECKPOINT_AND_DATA)
     refuse_other_counts(model.config.task == "localization", source, split)
     warnings, refused = list[str](), list[InputError]()
     try:
@@ -90,20 +95,36 @@ def judge_onnx(
     model = load_onnx(path, overrides)
 
     def detect(source: Source) -> Found:
-        samples = model.config.samples(source, training=False)
-        found, errors = dict[int, tuple[Detections, Size]](), dict[int, InputError]()
-        for index in range(len(source)):
+        config, seen, results = model.config, model.config.seen(source), dict[int, Result]()
+        samples = config.samples(seen, training=False)
+        for index in range(len(seen)):
             try:
                 sample = samples[0, index]
             except InputError as error:
-                errors[index] = error
+                results[index] = error
                 continue
             [candidates] = model.candidates([sample])
             size = model.padded((sample.image.shape[0], sample.image.shape[1]))
-            found[index] = model.config.decoder.select_best(candidates), size
-        return found, errors
+            results[index] = candidates if config.tiles else config.decoder.select_best(candidates), size
+        return found_in_images(config, seen, results)
 
     return judge_split(model, detect, path, overrides, options or AnalysisOptions(), split)
+
+
+def found_in_images(config: Config, seen: Source, results: Mapping[int, Result]) -> Found:
+    """Return what was found in each image, by its index; an image is not read if one of its tiles is not.
+
+    Args:
+        seen: what the network got: `config.seen`.
+        results: by index of `seen`.
+    """
+    places = seen.images.tolist() if isinstance(seen, TiledSource) else range(len(seen))
+    errors = {places[index]: one for index, one in results.items() if isinstance(one, InputError)}
+    read = {index: one for index, one in results.items() if not isinstance(one, InputError)}
+    read = {index: one for index, one in read.items() if places[index] not in errors}
+    sizes = {places[index]: size for index, (_, size) in read.items()}
+    whole = whole_images(config, seen, {index: detections for index, (detections, _) in read.items()})
+    return {image: (detections, sizes[image]) for image, detections in whole.items()}, errors
 
 
 def _scored_on(path: Path, overrides: Sequence[str], split: Split) -> str:
@@ -152,8 +173,8 @@ def columns(found: dict[int, tuple[Detections, Size]]) -> tuple[list[Detections]
 
 
 def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[Size]) -> AnchorUsage | None:
-    """Return the level and the shape of the anchor of every detection; None without images or anchors."""
-    if not config.method.has_anchors:
+    """Return the level and the shape of the anchor of every detection; None without images or known anchors."""
+    if not config.method.has_anchors or config.tiles is not None:
         return None
     grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
     if not grids:

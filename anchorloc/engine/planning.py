@@ -14,6 +14,7 @@ import torch
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
 from anchorloc.data import AnnotationSubset, Letterbox, Source
+from anchorloc.data.tiles import Tiles
 from anchorloc.detector import TorchvisionBackbone
 from anchorloc.engine.build import pick_device
 from anchorloc.engine.learner import Learner
@@ -43,11 +44,17 @@ def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[s
         machine=machine,
         seconds=_seconds(config),
         pretrained=_can_be_had(request, machine, warn),
-        images_per_second=_TrainingSpeed(train),
+        images_per_second=(speed := _TrainingSpeed(train)),
         fit=partial(_fitted, train),
         processes=processes,
     )
-    return make_plan(request, facts)
+
+    def on_tiles(tiles: Tiles) -> Facts:
+        cut = tiles(train)
+        data = replace(fingerprint(cut, tiles.cover(val)), most_boxes=facts.data.most_boxes)  # in a whole image
+        return replace(facts, data=data, images_per_second=replace(speed, source=cut), fit=partial(_fitted, cut))
+
+    return make_plan(request, replace(facts, on_tiles=on_tiles))
 
 
 def _machine(name: str) -> Machine:

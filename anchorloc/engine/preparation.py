@@ -71,13 +71,18 @@ def show_plan(
         plan = processes.broadcast_object(partial(plan_run, request, *sources, console.warn, processes.count))
     console.print(plan_table(plan) if plan.choices else "every setting is given: there is nothing to choose")
     if plan.steps is not None:
-        epochs = about((plan.images_seen or 0.0) / len(sources[0]))
+        epochs = about((plan.images_seen or 0.0) / len(in_tiles(plan.config, sources[0])))
         console.print(
             f"about {about(plan.steps)} steps, {epochs} epochs, in {plan.config.train.length}", highlight=False
         )
     if plan.hint:
         console.print(plan.hint, highlight=False)
     return plan
+
+
+def in_tiles(config: Config, train: Source) -> Source:
+    """Return the images to train on, in tiles where a plan has chosen some."""
+    return train if config.tiles is None or isinstance(train, TiledSource) else config.tiles(train)
 
 
 def write_plan(out: Path | None, config: Config, command: str, request: PlanRequest, force: bool = False) -> int:
@@ -171,7 +176,7 @@ def say_start(config: Config, train: Source, val: Source, not_loaded: Sequence[s
     sentences = [f"not loaded from {weights}: {phrase}" for phrase in not_loaded]
     for sentence in [*(f"from {weights}: {one}" for one in classes), *sentences]:
         console.print(printable(sentence), markup=False, highlight=False, soft_wrap=True)
-    if classes and any("data.val_fraction" in warning for warning in val.warnings):
+    if classes and isinstance(val, LabelSource) and val.set_aside:
         console.warn(
             f"{weights} may have been trained on images that are now set aside for val, whose AP is then too good; "
             "give the data a val split of their own: `anchorloc doctor --split`"

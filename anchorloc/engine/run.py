@@ -29,6 +29,7 @@ from anchorloc.engine.preparation import (
     PLAN,
     check_boxes,
     check_prospects,
+    in_tiles,
     open_data,
     print_command,
     say_start,
@@ -104,6 +105,7 @@ def start_run(
         if request is not None:
             plan = show_plan(request, (train, val), console, processes)
             config = plan.config
+            train = in_tiles(config, train)
         concerns += check_prospects(config, train, console, force)
         with waiting(console, "building the network and loading its weights"):
             training = Training(config, out or Path(), train, val, processes)

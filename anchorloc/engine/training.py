@@ -48,6 +48,7 @@ from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import CANCELED, Stopped, collected_signals
 from anchorloc.engine.system.starvation import StarvationWatch
+from anchorloc.engine.tiling import whole_images
 from anchorloc.engine.trained_model import for_inference
 from anchorloc.engine.validation import (
     BatchResult,
@@ -80,12 +81,13 @@ class Training:
     ) -> None:
         """Build network and optimizer; `pretrained=False` skips the download of weights that `resume` replaces."""
         self.config, self.train, self.val, self.processes = config, train, val, processes
+        self.seen = config.seen(val)
         refuse_small_batches(config, processes.count)
         with explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         refuse_single_values(self.learner.model, config, train, processes.count)
         self.clock = Clock(config.train, len(train))
-        self.validation_batches = validation_batches(config, val)
+        self.validation_batches = validation_batches(config, self.seen)
         self.progress = TrainingProgress(config.train.validation_interval)
         self.collapse_warned = False
         self.events: Listener = ignore  # called in the first process
@@ -130,7 +132,7 @@ class Training:
 
     def _loop(self, log: MetricsLog | None) -> None:
         settings, shard = self.config.train, self.processes.shard
-        validation = validation_loader(self.config, self.val, self.validation_batches, shard)
+        validation = validation_loader(self.config, self.seen, self.validation_batches, shard)
         stream = batches(train_loader(self.config, self.train, self.clock.step, shard))
         if log is not None and self.clock.step == 0:
             self._save(log)  # a folder without space for checkpoints fails now, not after hours
@@ -209,7 +211,7 @@ class Training:
         if self.clock.epoch < self.progress.next_validation:
             return False
         explicit = self.config.train.validate_every != "auto"
-        return explicit or self.clock.has_time_to_validate(self.progress.validations, len(self.val))
+        return explicit or self.clock.has_time_to_validate(self.progress.validations, len(self.seen))
 
     def _validate(self, loader: Iterable[Batch], log: MetricsLog | None) -> bool:
         """Score the averaged weights, keep them if they are the best, save the state.
@@ -245,9 +247,10 @@ class Training:
         losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
-            names = image_names(self.val, [found.image_id for found in bad.detections])
+            names = image_names(self.seen, [found.image_id for found in bad.detections])
             raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
-        found = in_image_order(self.validation_batches, [result.detections for result in results])
+        ordered = in_image_order(self.validation_batches, [result.detections for result in results])
+        found = list(whole_images(self.config, self.seen, dict(enumerate(ordered))).values())
         evaluation = score_detections(found, self.val, self.config, fast=True)
         if self.config.task == "detection":  # localization always shows the top box
             self.saver.threshold = best_f1_threshold(evaluation.operating_point, len(self.val), self.clock.step)

@@ -118,7 +118,7 @@ def _pixels(model: TrainedModel, images: Path | None) -> list[Pixels]:
         files = [path for path, _ in find_images([images]) if not foreign_format(path)]
         settings = model.config.data.image_settings
         return _readable([files[index] for index in _spread(len(files))], settings)
-    source = model.config.data.open("val")
+    source = model.config.seen(model.config.data.open("val"))
     return [source.image(index) for index in _spread(len(source))]
 
 

@@ -40,11 +40,11 @@ def open_views(config: Config, passes: int = 1) -> dict[str, NetworkViews]:
     """
     refuse_localizer(config)
     if isinstance(config.data, CocoData | LabelData) and config.data.train == config.data.val:
-        return {Path(config.data.val).name: NetworkViews(config, config.data.open("val"))}
+        return {Path(config.data.val).name: NetworkViews(config, config.seen(config.data.open("val")))}
     train, val, _ = open_all(config.data)
     val = match_categories(val, train.categories)
     epochs = passes if config.transform.augment.moves_boxes else 1
-    return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, val)}
+    return {"train": NetworkViews(config, train, epochs), "val": NetworkViews(config, config.seen(val))}
 
 
 def refuse_localizer(config: Config) -> None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from anchorloc.boxes.jit import kernel
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
-FALSE_POSITIVE, TRUE_POSITIVE, IGNORED = 0, 1, 2  # states of a detection; IGNORED: neither, as on a crowd box
+FALSE_POSITIVE = 0  # the states of a detection
+TRUE_POSITIVE = 1
+IGNORED = 2  # neither, as on a crowd box
 
 Int8Array = NDArray[np.int8]
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config
+from anchorloc.data.tiles import Tiles
 from anchorloc.plan.fingerprint import Fingerprint
 from anchorloc.plan.machine import Machine
 
@@ -36,6 +37,7 @@ class Facts:
     fit: Callable[[Config], AnchorGenerator | None]  # anchors fitted to the boxes; None if these are not better
     processes: int = 1  # processes train together
     given: Mapping[str, Any] = field(default_factory=dict)  # by the user, as in YAML
+    on_tiles: Callable[[Tiles], Facts] | None = None  # the facts of the images cut into tiles
 
     def given_value(self, key: str) -> Any:
         """Return the value that the user gave a key such as transform.resize.size; None if there is none."""

@@ -12,9 +12,11 @@ from typing import Any
 from anchorloc.config import Config, config_from_plain, read_yaml, with_overrides
 from anchorloc.config.planned import AUTO, PLANNED
 from anchorloc.data.image_settings import KEYS
+from anchorloc.data.tiles import Tiles
 from anchorloc.errors import InputError
 from anchorloc.plan.choice import Choice, Facts, value_at
 from anchorloc.plan.planning_rules import RULES
+from anchorloc.plan.tile_rule import tile_choices
 
 BUDGET = "10 minutes"  # train.length without a config
 VAL_FRACTION = 0.2  # fraction of the images to set aside where the data has no val split
@@ -134,10 +136,28 @@ def refuse_run_folder(path: Path) -> None:
 def make_plan(request: PlanRequest, facts: Facts) -> Plan:
     """Apply all rules, one after the other; each sees the config that the earlier ones led to.
 
+    Where tiles are chosen, all are applied anew to the tiles.
+
     Raises:
         InputError: a given setting is wrong, or contradicts a choice.
     """
     facts = replace(facts, given=request.settings)
+    plan = _apply_rules(request, facts)
+    if facts.on_tiles is None or not (request.keys is None or "data.tiles" in request.keys):
+        return plan
+    made = tile_choices(facts, plan.config)
+    tiles = next((one.value for one in made if one.key == "data.tiles"), None)
+    if tiles is None:  # none are needed, or the time allows none
+        return replace(plan, choices=(*made, *plan.choices))
+    given = dict(request.given)
+    if isinstance(given.get("data"), str):
+        given["data"] = {"kind": "LabelData", "path": given["data"]}
+    chosen = _merged(given, _tree({one.key: one.value for one in made}))
+    plan = _apply_rules(replace(request, given=chosen), replace(facts.on_tiles(Tiles(**tiles)), given=chosen))
+    return replace(plan, choices=(*made, *plan.choices))
+
+
+def _apply_rules(request: PlanRequest, facts: Facts) -> Plan:
     chosen: dict[str, Choice] = {}
     config = request.config
     for rule in RULES:

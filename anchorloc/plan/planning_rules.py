@@ -31,6 +31,8 @@ WANTED_STEPS: Final = 300  # a run of fewer has smaller batches, and so more ste
 BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gradients (python -m benchmarks.memory)
 MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
 RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
+MOST_DETECTIONS: Final = 100  # kept in an image, or a multiple of it where images have more boxes
+SPARE: Final = 1.2  # detections to keep, by the boxes of the fullest image
 WARMUP_SHARE: Final = 0.1  # fraction of the steps
 FIT: Final = True  # fit the shapes of anchors to the boxes
 REACH: Final = 8.0  # strides: a level serves objects up to this side
@@ -177,6 +179,13 @@ def sampling(facts: Facts, config: Config) -> Iterator[Choice]:
         yield Choice("train.sampling", value, f"one class is in {facts.data.rarest:.1%} of the images", "data")
 
 
+def detections(facts: Facts, config: Config) -> Iterator[Choice]:
+    """Keep as many detections as the fullest image has boxes, with some to spare."""
+    if SPARE * facts.data.most_boxes > MOST_DETECTIONS:
+        most = math.ceil(SPARE * facts.data.most_boxes / MOST_DETECTIONS) * MOST_DETECTIONS
+        yield Choice("decode.max_detections", most, f"an image has {counted(facts.data.most_boxes, 'box')}", "data")
+
+
 def loading(facts: Facts, config: Config) -> Iterator[Choice]:
     """Give a GPU more workers; on a CPU the steps need the cores."""
     most = 8 if facts.machine.device == "cuda" else 2
@@ -208,6 +217,7 @@ RULES: Final[tuple[Rule, ...]] = (
     augmentation,
     fitted_anchors,
     sampling,
+    detections,
     loading,
     steps,
 )

@@ -120,7 +120,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new output folder (default: runs/predict-DATE-TIME)")
     parser.add_argument(
-        "--tile", type=positive_int, metavar="PX", help="cut images into square tiles of this side (default: no tiles)"
+        "--tile",
+        type=positive_int,
+        metavar="PX",
+        help="cut images into square tiles of this side (default: the tiles of the training, if it had any)",
     )
     parser.add_argument(
         "--overlap",

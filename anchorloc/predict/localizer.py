@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, overload
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final, overload
 import numpy as np
 
 from anchorloc.data import ImageSettings
+from anchorloc.data.tiles import Tile, Tiles
 from anchorloc.engine.batch_samplers import equal_size_batches
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
+from anchorloc.engine.tiling import merge_tiles
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
 from anchorloc.predict.named_detections import NamedDetections
-from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
+from anchorloc.predict.square_tiles import SquareTiles
 from anchorloc.startup import import_torch
-from anchorloc.structures import Detections, Pixels, Sample, Target
+from anchorloc.structures import Detections, Pixels, Sample, Size, Target
 
 if TYPE_CHECKING:
     from anchorloc.engine.state.score_threshold import ScoreThreshold
@@ -39,7 +41,7 @@ class Localizer:
     """
 
     model: TrainedModel | OnnxModel
-    tiles: SquareTiles | None = None  # None: the network gets each image whole
+    tiles: SquareTiles | Tiles | None = None  # None: the network gets each image whole
     batch_size: int = 8  # images or tiles per forward pass; only equal network sizes share a pass
     score: float = 0.0  # lowest score to return
 
@@ -110,13 +112,14 @@ class Localizer:
         """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
         config = self.model.config
         places = [
-            (index, tile)
-            for index, image in enumerate(images)
-            for tile in tile_grid((image.shape[0], image.shape[1]), self.tiles)
+            (index, tile) for index, image in enumerate(images) for tile in self._grid((image.shape[0], image.shape[1]))
         ]
         sizes = [self.model.padded(config.transform.resize(tile.size)[0]) for _, tile in places]
         for batch in equal_size_batches(sizes, self.batch_size):
             yield [places[place] for place in batch]
+
+    def _grid(self, size: Size) -> list[Tile]:
+        return [Tile(0, 0, size, size)] if self.tiles is None else self.tiles.grid(size)
 
     def _sample(self, image: Pixels, tile: Tile) -> Sample:
         config, part = self.model.config, np.ascontiguousarray(tile.cut(image))
@@ -125,14 +128,7 @@ class Localizer:
         return Sample(pixels, target, name, placement.scale, tile.size, placement.extent)
 
     def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
-        """Apply NMS to the candidates of all tiles of an image together."""
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("boxes", "scores", "labels", "anchors")
-        }
-        if len(parts) > 1:
-            columns["anchors"] = np.full_like(columns["anchors"], -1)  # an anchor index is valid in one tile only
-        best = self.model.config.decoder.select_best(Detections(**columns, image_id=""))
+        best = replace(merge_tiles(parts, self.model.config.decoder), image_id="")
         return NamedDetections(**vars(best), categories=self.model.categories, image_settings=self.image_settings)
 
 
@@ -150,7 +146,7 @@ def load(
     Args:
         path: best.pt or last.pt of a run, its folder (best.pt, or else last.pt), an .onnx file, or a YAML file.
         overrides: settings such as "decode.score_threshold=0.3".
-        tiles: cut images into tiles of this size and overlap.
+        tiles: cut images into tiles of this size and overlap, in place of the tiles of the training, if it had any.
         batch_size: images or tiles per forward pass.
         device: auto, cpu, cuda, cuda:N or mps.
 
@@ -167,7 +163,7 @@ def load(
 
         model = load_any(path, settings)
     stored = None if sets_threshold(overrides) else model.threshold
-    return Localizer(model, tiles, batch_size, 0.0 if stored is None else stored.score)
+    return Localizer(model, tiles or model.config.tiles, batch_size, 0.0 if stored is None else stored.score)
 
 
 def sets_threshold(overrides: Sequence[str]) -> bool:

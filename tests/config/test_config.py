@@ -272,3 +272,16 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:
 def test_scalars_are_yaml_1_2(text: str, value: object) -> None:
     assert parse_yaml(text, "a test") == value
     assert type(parse_yaml(text, "a test")) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        ("1.5 hours", (90, "minute")),
+        ("1 hour", (60, "minute")),
+        ("3 minutes", (3, "minute")),
+        ("2 epochs", (2, "epoch")),
+    ],
+)
+def test_the_length_of_a_run(length: str, expected: tuple[float, str]) -> None:
+    assert read_config(None, [f"train.length={length}"]).train.length_and_unit == expected

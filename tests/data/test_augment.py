@@ -170,15 +170,14 @@ def test_a_mosaic_shows_the_pixels_of_its_images() -> None:
 def test_tiles_cover_the_image_and_overlap_as_asked(
     tile: tuple[int, int], overlap: float, height: int, width: int
 ) -> None:
-    windows = list(Tiles(*tile, overlap).windows((height, width)))
+    grid = Tiles(*tile, overlap).grid((height, width))
     covered = np.zeros((height, width), np.int64)
-    for top, left, tall, wide in windows:
-        assert (tall, wide) == (min(tile[0], height), min(tile[1], width))
-        covered[top : top + tall, left : left + wide] += 1
+    for one in grid:
+        assert one.size == (min(tile[0], height), min(tile[1], width))
+        one.cut(covered)[:] += 1  # type: ignore[arg-type]
     assert covered.min() >= 1
-    for axis in (0, 1):
-        starts = sorted({window[axis] for window in windows})
-        assert all(b - a <= max(1, tile[axis] * (1 - overlap)) + 1 for a, b in pairwise(starts))
+    for side, starts in zip(tile, ({one.top for one in grid}, {one.left for one in grid}), strict=True):
+        assert all(b - a <= max(1, side * (1 - overlap)) for a, b in pairwise(sorted(starts)))
 
 
 def test_tiles_by_hand() -> None:

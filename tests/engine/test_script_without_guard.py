@@ -27,7 +27,9 @@ anchorloc.train.run(
 def test_the_missing_guard_is_named(tmp_path: Path) -> None:
     script, out = tmp_path / "script.py", tmp_path / "run"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, str(script), str(out)], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, str(script), str(out)], cwd=ROOT, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 1
     guard = "put the call under `if __name__ == '__main__':`"
     assert f"a loader worker imports this script and calls anchorloc.train.run again; {guard}" in done.stderr

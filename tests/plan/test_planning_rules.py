@@ -11,6 +11,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.config import Config, read_config, to_plain
 from anchorloc.config.planned import PLANNED
 from anchorloc.data import LabelData, Letterbox, RepeatFactorSampling, ShortestSide
+from anchorloc.data.tiles import Tiles
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
 from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
@@ -31,6 +32,7 @@ PHOTOS = Fingerprint(
     height_to_width=(0.5, 2.0),
     rarest=0.3,
 )
+AERIAL = replace(PHOTOS, size=(3000, 4000), sides=(0.01, 0.015, 0.02))  # objects of 30 to 60 px in images of 12 MP
 PIXELS_PER_SECOND = 1e6  # in training on the made-up machine
 
 
@@ -39,7 +41,15 @@ def facts(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 1
         height, width = config.padded(config.transform.resize(data.size)[0])
         return PIXELS_PER_SECOND * (100 if machine.device == "cuda" else 1) / (height * width)
 
-    return Facts(data, machine, 60 * minutes, pretrained, images_per_second, lambda config: None)
+    def on_tiles(tiles: Tiles) -> Facts:
+        """Cut by the size alone: the objects are as large as before."""
+        shorter = min(data.size)
+        sides = tuple(side * shorter / tiles.width for side in data.sides)
+        size = (tiles.height, tiles.width)
+        return replace(one, data=replace(data, size=size, elongation=1.0, sides=sides))  # type: ignore[arg-type]
+
+    one = Facts(data, machine, 60 * minutes, pretrained, images_per_second, lambda config: None, on_tiles=on_tiles)
+    return one
 
 
 def planned(one: Facts, *overrides: str) -> Plan:
@@ -55,8 +65,8 @@ def changed(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float =
 
 
 def test_every_key_of_a_choice_is_listed() -> None:
-    everything = replace(PHOTOS, rarest=0.01)
-    assert {one.key for one in planned(facts(everything)).choices} == set(PLANNED)
+    everything = replace(AERIAL, rarest=0.01, most_boxes=90)
+    assert {one.key for one in planned(facts(everything, GPU)).choices} == set(PLANNED)
 
 
 def test_random_weights_on_request_keep_the_network() -> None:
@@ -83,10 +93,43 @@ def test_rare_classes_are_drawn_more_often() -> None:
 
 def test_many_small_objects_get_larger_images() -> None:
     crowded = replace(PHOTOS, images=300, boxes=150_000, most_boxes=500, sides=(0.08, 0.1, 0.15))
-    assert changed(crowded) == {"transform.resize", "train.batch_size", "train.warmup"}
+    assert changed(crowded) == {"transform.resize", "train.batch_size", "train.warmup", "decode.max_detections"}
     config = planned(facts(crowded)).config
+    assert config.decode.max_detections == 600
     assert config.transform.resize == ShortestSide(512, 704)
     assert config.train.batch_size == 4  # 8 take more than 40% of 16 GiB
+
+
+def test_small_objects_in_large_images_get_tiles() -> None:
+    assert "data.tiles" in changed(AERIAL, GPU)
+    config = planned(facts(AERIAL, GPU)).config
+    assert config.tiles == Tiles(1000, 1000, 0.1, background_fraction=0.25)  # 30 px get 24
+    assert config.transform.resize == ShortestSide(800, 800)
+    assert planned(facts(AERIAL, GPU)).choices[0].why == "small objects have 8 px in whole images, and 24 px in tiles"
+    photos = planned(facts(replace(AERIAL, sides=(0.05, 0.1, 0.3)), GPU)).config
+    assert photos.tiles is None  # small objects have 40 px
+
+
+def test_a_short_run_gets_smaller_tiles_or_none_and_says_so() -> None:
+    drone = replace(AERIAL, size=(1080, 1920), sides=(0.02, 0.03, 0.05), val_images=5)
+    config = planned(facts(drone, minutes=10)).config
+    assert config.tiles == Tiles(576, 576, 0.1, background_fraction=0.25)
+    assert config.transform.resize == ShortestSide(640, 640)
+    shorter = planned(facts(drone, minutes=4)).config
+    assert shorter.tiles is not None
+    assert (shorter.tiles.width, shorter.transform.resize) == (374, ShortestSide(416, 416))
+    none = planned(facts(AERIAL, minutes=10))
+    assert none.config.tiles is None
+    assert (none.choices[0].key, none.choices[0].why) == (
+        "data.tiles",
+        "small objects have 4 px, but the time allows no tiles",
+    )
+
+
+def test_no_tiles_where_they_would_cut_large_objects_or_the_user_gave_a_size() -> None:
+    assert planned(facts(replace(AERIAL, sides=(0.01, 0.1, 0.3)), GPU)).config.tiles is None
+    assert planned(facts(AERIAL, GPU), "transform.resize.size=640").config.tiles is None
+    assert planned(facts(AERIAL, GPU), "data.tiles={height: 512, width: 512}").config.tiles == Tiles(512, 512)
 
 
 def test_strips_stay_within_the_pixels_of_the_device() -> None:

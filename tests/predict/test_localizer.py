@@ -18,6 +18,7 @@ import anchorloc
 from anchorloc.boxes import box_iou, soft_nms
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.data import ShapesData
+from anchorloc.data.tiles import Tile
 from anchorloc.detector import Decoder
 from anchorloc.engine.build import batches, validation_batches, validation_loader
 from anchorloc.engine.inference import detect_batch
@@ -25,7 +26,7 @@ from anchorloc.engine.trained_model import TrainedModel
 from anchorloc.errors import InputError
 from anchorloc.predict.localizer import Localizer
 from anchorloc.predict.named_detections import NamedDetections
-from anchorloc.predict.square_tiles import SquareTiles, Tile, tile_grid
+from anchorloc.predict.square_tiles import SquareTiles
 from anchorloc.structures import Detections, Pixels
 from benchmarks.torchvision_parity import CONFIGS, peer
 from tests.detector.random_models import save_random
@@ -206,7 +207,7 @@ sizes = st.tuples(st.integers(1, 100), st.integers(1, 100))
 def test_tiles_cover_every_pixel_and_overlap(size: tuple[int, int], tiles: SquareTiles) -> None:
     image = np.arange(size[0] * size[1] * 3).reshape(*size, 3)
     seen = np.zeros(size, np.bool_)
-    grid = tile_grid(size, tiles)
+    grid = tiles.grid(size)
     for tile in grid:
         assert tile.size == (min(size[0], tiles.size), min(size[1], tiles.size))
         part = tile.cut(image)  # type: ignore[arg-type]
@@ -228,7 +229,7 @@ def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
     y1, y2 = sorted(place[2:])
     box = np.array([x1, y1, x2, y2]) * (size[1], size[0], size[1], size[0])
     visible, kept = [0.0], [0.0]
-    for tile in tile_grid(size, tiles):
+    for tile in tiles.grid(size):
         corner = np.array([tile.left, tile.top, tile.left, tile.top])
         part = (box - corner).clip(0, (tile.size[1], tile.size[0]) * 2)
         area = float((part[2] - part[0]) * (part[3] - part[1]))
@@ -245,7 +246,7 @@ def test_every_object_is_kept_by_a_tile_that_sees_as_much_of_it_as_any(
 def found_in_tiles(image: Pixels, tiles: SquareTiles) -> Detections:
     """Return what an ideal network finds in an image of one white object, after the NMS over all tiles."""
     parts = []
-    for tile in tile_grid((image.shape[0], image.shape[1]), tiles):
+    for tile in tiles.grid((image.shape[0], image.shape[1])):
         rows, columns = (np.flatnonzero(tile.cut(image)[..., 0].any(axis=axis)) for axis in (1, 0))
         box = [[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]] if len(rows) else []
         parts.append(tile.to_image(found("", box, [0.5] * len(box))))
@@ -256,7 +257,7 @@ def found_in_tiles(image: Pixels, tiles: SquareTiles) -> Detections:
 def test_an_object_over_four_tiles_is_found_once_if_it_is_not_larger_than_the_overlap() -> None:
     """docs/predict.md: a larger one may be found in several pieces. Four tiles of 64 px meet at (56, 56)."""
     tiles, image = SquareTiles(64, 16), np.zeros((112, 112, 3), np.uint8)
-    assert [(tile.top, tile.left) for tile in tile_grid((112, 112), tiles)] == [(0, 0), (0, 48), (48, 0), (48, 48)]
+    assert [(tile.top, tile.left) for tile in tiles.grid((112, 112))] == [(0, 0), (0, 48), (48, 0), (48, 48)]
     image[48:64, 48:64] = 255
     assert found_in_tiles(image, tiles).boxes.tolist() == [[48, 48, 64, 64]]
     image[36:76, 36:76] = 255
@@ -280,7 +281,7 @@ def test_merged_tiles_are_what_suppression_per_class_leaves_of_all(checkpoint: P
     model = anchorloc.load(checkpoint, *settings, tiles=tiles, batch_size=1)
     everything = replace(anchorloc.load(checkpoint, *settings, "decode.nms_iou=1"), batch_size=1)  # suppresses nothing
     image = np.concatenate([SCENES.image(0), SCENES.image(1)], axis=1)
-    grid = tile_grid((96, 192), tiles)
+    grid = tiles.grid((96, 192))
     assert len(grid) == 3 * 6
     parts = [tile.to_image(everything(tile.cut(image).copy())) for tile in grid]
     boxes, scores, labels, anchors = (

@@ -35,7 +35,7 @@ def split_for_fit(config: Config, seed: int) -> FitSplit:
     problem = _val_problem(config)
     if not problem:
         train, val, _ = open_all(config.data)
-        val = match_categories(val, train.categories)
+        val = config.seen(match_categories(val, train.categories))
         if has_boxes(val).any():
             return FitSplit(train, val, "the val split")
         problem = "the val split has no box"

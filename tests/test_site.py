@@ -1,0 +1,28 @@
+"""The documentation site has every page. `mkdocs build --strict` checks links and the reference (CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from tests.guides import ROOT
+
+
+def pages(node: Any) -> list[str]:
+    """Return the paths in the navigation, in order."""
+    if isinstance(node, str):
+        return [node]
+    return [path for part in (node.values() if isinstance(node, dict) else node) for path in pages(part)]
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    listed = pages(site["nav"])
+    names = (ROOT / "docs" / "public-api.md").read_text(encoding="utf-8")
+    modules = re.findall(r"^### (anchorloc\S*)$", names, re.MULTILINE)
+    reference = [f"reference/{module.rpartition('.')[2]}.md" for module in modules]
+    outside = ["index.md", "benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+    inside = [path.name for path in (ROOT / "docs").glob("*.md")]
+    assert sorted(listed) == sorted([*inside, *reference, *outside])
