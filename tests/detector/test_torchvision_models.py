@@ -14,7 +14,7 @@ from anchorloc.config import read_config, to_plain
 from anchorloc.detector.torchvision_weights import COCO_ROWS, family, translate
 from anchorloc.detector.transfer import logits_per_anchor
 from anchorloc.engine.build import build_detector
-from anchorloc.engine.state.pretrained import load_pretrained
+from anchorloc.engine.state.pretrained import class_sentences, load_pretrained
 from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from anchorloc.evaluate import main as evaluate
@@ -201,6 +201,17 @@ def test_a_level_that_is_absent_as_a_whole_is_listed(lite: Path, tmp_path: Path)
     config = read_config(LITE_CONFIG, [f"detector.weights={tmp_path / 'x.pth'}"])
     left_out = load_pretrained(build_detector(config, 90), config, [Category(n, f"c{n}") for n in range(90)])
     assert left_out == ["head.logits.3.1 and head.deltas.3.1: not in the file"]
+
+
+def test_classes_that_are_taken_in_order_are_said(lite: Path) -> None:
+    """The file has 91 rows: the background, and COCO's 90 classes or any other 90."""
+    others = [Category(number, f"c{number}") for number in range(90)]
+    (sentence,) = class_sentences(lite, others)
+    assert sentence == (
+        "classes taken over in order (90): it names none, and has as many as the data; its first becomes 'c0'"
+    )
+    assert class_sentences(lite, [Category(1, "dog"), *others[1:]]) == []
+    assert class_sentences(lite, others[1:]) == []
 
 
 def test_a_model_of_other_classes_is_not_judged(lite: Path, tmp_path: Path) -> None:

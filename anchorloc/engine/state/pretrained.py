@@ -70,12 +70,16 @@ def known_classes(path: Path) -> tuple[Category, ...] | None:
 def class_sentences(path: Path, categories: Sequence[Category]) -> list[str]:
     """Say which classes of the data a run's checkpoint knows by name, which are new, and which of its own they lack.
 
+    Of a file without names, say that its classes are taken in order, if they are.
+
     Raises:
         InputError: the file cannot be read, or holds no detector.
     """
     given = _read(path)
     if not given.named:
-        return []
+        in_order = _are_in_order(given, match_names(categories, list(given.logits), ("the data", str(path))))
+        why = f"it names none, and has as many as the data; its first becomes {categories[0].shown_name!r}"
+        return [f"classes taken over in order ({len(categories)}): {why}"] if in_order else []
     known, names = {one.name for one in given.logits}, {one.name for one in categories}
     groups = {
         "classes taken over": [one.shown_name for one in categories if one.name in known],
@@ -87,9 +91,14 @@ def class_sentences(path: Path, categories: Sequence[Category]) -> list[str]:
     return [f"{what} ({len(some)}): {first_few(some, 20)}" for what, some in groups.items() if some]
 
 
+def _are_in_order(given: _WeightFile, places: Sequence[int | None]) -> bool:
+    """Whether a file without names has as many classes as the data; `places` are indices of its known classes."""
+    return not given.named and set(places) <= {None} and logits_per_anchor(given.state) - given.first == len(places)
+
+
 def _logits(given: _WeightFile, count: int, places: Sequence[int | None]) -> list[int | None]:
     """Return the logit of the file for each class, or None; `places` are indices of its named classes."""
-    if not given.named and set(places) <= {None} and count - given.first == len(places):
+    if _are_in_order(given, places):
         return list(range(given.first, count))
     logits = list(given.logits.values())
     return [None if place is None else logits[place] for place in places]

@@ -90,8 +90,8 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
 
 def _unguarded() -> str:
     """Return the advice for a script whose workers import it again, where they are not forked."""
-    chosen = multiprocessing.get_start_method(allow_none=True)
-    if (chosen or ("fork" if sys.platform == "linux" else "spawn")) == "fork":
+    by_default = "fork" if sys.platform == "linux" else "spawn"
+    if (multiprocessing.get_start_method(allow_none=True) or by_default) == "fork":
         return ""
     return "; in a script, put the call of anchorloc.train under `if __name__ == '__main__':`"
 
