@@ -43,7 +43,7 @@ from anchorloc.engine.learner import Learner
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.files import write_json
 from benchmarks.kill_and_resume import unlike
-from benchmarks.timing import circumstances, significant, write_table
+from benchmarks.timing import circumstances, markdown, save_table, significant
 from benchmarks.training_speed import Setup, Step, measure, ours, peers
 
 SMALL = ["data={train_images: 16, val_images: 4, size: 96}", "train={batch_size: 4, workers: 0, precision: float32}"]
@@ -113,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     seconds = time.perf_counter() - started
     rows.append(at_most("seconds, all", seconds, LIMIT))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    write_table([row.cells() for row in rows], arguments.out / "gpu.csv", ("torch", "torchvision"))
+    cells = [row.cells() for row in rows]
+    save_table(cells, arguments.out / "gpu.csv", ("torch", "torchvision"))
+    print(markdown(cells))
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     record = {"device": name, **circumstances(("torch", "torchvision")), "rows": [asdict(row) for row in rows]}
     write_json(arguments.out / "gpu.json", record)

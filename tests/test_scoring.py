@@ -16,7 +16,7 @@ from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.errors import InputError
 from anchorloc.metrics import Protocol, bootstrap, evaluate, image_weights, match_targets, weighted_scores
-from anchorloc.metrics.bootstrap import basic_interval, coco_numbers
+from anchorloc.metrics.resampling import basic_interval, coco_numbers
 from tests.detector.random_models import save_random
 from tests.metrics.evaluation_cases import Json, from_coco, random_set, raw_pycocotools, without_ties
 

@@ -22,8 +22,8 @@ from anchorloc.metrics import (
     weighted_curves,
     weighted_scores,
 )
-from anchorloc.metrics.bootstrap import basic_interval, coco_numbers
 from anchorloc.metrics.matching import MatchResult
+from anchorloc.metrics.resampling import basic_interval, coco_numbers
 from anchorloc.structures import Category
 from tests.metrics.evaluation_cases import Json, found, from_coco, random_set, raw_pycocotools, target, without_ties
 

@@ -13,11 +13,11 @@ from anchorloc.metrics.analysis.image_scores import BoxQuality, ImageScore, box_
 from anchorloc.metrics.analysis.matched import MatchedDetections
 from anchorloc.metrics.analysis.nearest_boxes import nearest_boxes
 from anchorloc.metrics.analysis.slices import SliceScore, slice_scores
-from anchorloc.metrics.bootstrap import Bootstrap, bootstrap
 from anchorloc.metrics.box_tables import detection_table, truth_table
 from anchorloc.metrics.coco_evaluation import image_order
 from anchorloc.metrics.matching import MatchGroups, MatchResult, coco_slices, group_detections, match_groups
 from anchorloc.metrics.protocol import COCO, Protocol
+from anchorloc.metrics.resampling import Bootstrap, bootstrap
 from anchorloc.structures import Category, Detections, IntArray, Target
 
 
