@@ -48,8 +48,9 @@ def on_post_build(config: Any) -> None:
     """Refuse a site whose reference lacks a public name."""
     inventory = (Path(config.site_dir) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
-    wanted = {f"{module}.{name}" for module, names in public_names().items() for name in names}
-    if missing := sorted(wanted - known):
+    modules = public_names()
+    wanted = {f"{module}.{name}" for module, names in modules.items() for name in names}
+    if missing := sorted(wanted - known - set(modules)):
         raise PluginError(f"the reference lacks {', '.join(missing)}")
 
 
