@@ -100,16 +100,31 @@ def _ap(model: OnnxModel, source: Source) -> float:
 
 
 def to_float16(data: bytes) -> bytes:
-    """Return an exported file whose network has weights and maps in float16; inputs and outputs stay as they are."""
+    """Return an exported file whose network has weights and maps in float16; inputs and outputs stay as they are.
+
+    The network is converted as a model of its own: in the whole graph, onnxruntime's converter would round boxes too.
+    """
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    model = onnx.load_from_string(data)
-    network, _ = _network_nodes(model.graph)
-    kept = [node.name for node in model.graph.node if node.name not in network]
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
+    graph, (network, _) = model.graph, _network_nodes(model.graph)
+    inside = [node for node in graph.node if node.name in network]
+    outside = [node for node in graph.node if node.name not in network]
+    taken = {name for node in inside for name in node.input}
+    needed = {name for node in outside for name in node.input}
+    ends = sorted({name for node in inside for name in node.output} & needed)
+    part = onnx.utils.Extractor(model).extract_model(["images"], ends)
     with _quiet():
-        model = convert_float_to_float16(model, keep_io_types=True, node_block_list=kept)
-    return bytes(model.SerializeToString())
+        part = convert_float_to_float16(part, keep_io_types=True)
+    same = dict.fromkeys(("rename_inputs", "rename_outputs", "rename_value_infos"), False)
+    part = onnx.compose.add_prefix(part, "half_", **same).graph
+    kept = [one for one in graph.initializer if one.name in needed or one.name not in taken]
+    reduced = onnx.helper.make_graph(
+        [*part.node, *outside], graph.name, graph.input, graph.output, [*part.initializer, *kept]
+    )
+    opsets, version = model.opset_import, model.ir_version
+    return bytes(onnx.helper.make_model(reduced, opset_imports=opsets, ir_version=version).SerializeToString())
 
 
 def to_int8(data: bytes, inputs: Iterator[dict[str, np.ndarray]]) -> bytes:

@@ -45,10 +45,14 @@ def test_the_network_is_reduced_and_the_rest_is_not(folder: Path, precision: Any
     assert len(reduced) < len(data)
     inputs = model.inputs([model.config.samples(source, training=False)[0, 0]])
     session = open_session(reduced)
-    ours, theirs = (one.run(["candidate_scores"], inputs)[0] for one in (model.session, session))
+    outputs = ["candidate_boxes", "candidate_scores"]
+    (boxes, ours), (other_boxes, theirs) = (one.run(outputs, inputs) for one in (model.session, session))
     both = (ours > 0) & (theirs > 0)  # the best of a level are others where scores are nearly equal
     assert both.sum() > 0.9 * (ours > 0).sum()
     assert 0 < np.abs(ours - theirs)[both].max() < (0.002 if precision == "float16" else 0.05)
+    found = both.any(axis=1)  # (B, A)
+    assert np.abs(boxes - other_boxes)[found].max() < (0.1 if precision == "float16" else 4)
+    assert (other_boxes != other_boxes.astype(np.float16)).mean() > 0.3  # decoded in float32
 
 
 def test_what_is_lost_is_stated_and_refused() -> None:
