@@ -222,7 +222,7 @@ def _reading(arguments: argparse.Namespace) -> ImageSettings:
 
 def _judge(arguments: argparse.Namespace) -> Judgment:
     from anchorloc.engine.judge import RESAMPLES, THREADS, judge_files
-    from anchorloc.engine.scoring import Scoring
+    from anchorloc.engine.scoring_choices import Scoring
     from anchorloc.metrics.analysis import AnalysisOptions
 
     chosen = ("class_agnostic", "subset", "group_by", "group_by_name", "protocol", "scorer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import random
@@ -21,6 +20,7 @@ from anchorloc.cli import run_command
 from anchorloc.engine.state.resume import load_last, older_checkpoints
 from anchorloc.errors import InputError
 from tests.engine.small_runs import assert_same_run, run, small
+from tests.signed_archives import with_checksum
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +93,6 @@ class Canary:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
         return os.mkdir, (str(self.path),)
-
-
-def with_checksum(archive: bytes) -> bytes:
-    """Sign an archive as `save_checkpoint` does, as an attacker can."""
-    comment = b"anchorloc sha256 "
-    archive = archive[:-2] + (len(comment) + 64).to_bytes(2, "little") + comment
-    return archive + hashlib.sha256(archive).hexdigest().encode()
 
 
 @pytest.mark.parametrize("signed", [False, True])

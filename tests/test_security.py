@@ -17,7 +17,7 @@ from anchorloc.data.formats.voc import parse_xml
 from anchorloc.engine.state.saved_settings import refuse_overrides
 from anchorloc.errors import InputError
 from anchorloc.files import read_json
-from tests.test_checkpoint import with_checksum
+from tests.signed_archives import with_checksum
 
 ROOT = Path(__file__).resolve().parents[1]
 ZEROS = bytes(50_000_000)

@@ -54,6 +54,7 @@ def repair(
         summary = *chosen[1:], number
         lost = count_masks(diagnosis.documents[0]) - count_masks(document)
         diagnosis = diagnose([document], stride, decode)
+    document = diagnosis.documents[0]
     final = {Rule.CRASHED_CHECK} if drop_missing else {Rule.CRASHED_CHECK, Rule.UNREADABLE}  # no fix removes these
     for _ in range(MAX_PASSES):
         if final & diagnosis.findings.cases.keys():

@@ -20,7 +20,7 @@ from anchorloc.engine.judge_model import (
     judge_split,
     score_detections,
 )
-from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
+from anchorloc.engine.scoring_choices import DEFAULT_SCORING, Scoring
 from anchorloc.engine.system.failures import explained_failures
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.trained_model import TrainedModel, load_model

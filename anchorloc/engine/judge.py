@@ -13,7 +13,7 @@ from anchorloc import __version__
 from anchorloc.data import Annotations, CocoSource, Source, read_results, read_truth
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.result_warnings import result_warnings
-from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
+from anchorloc.engine.scoring_choices import DEFAULT_SCORING, Scoring
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Scorer, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze

@@ -17,7 +17,7 @@ from anchorloc.data.one_class import OneClass
 from anchorloc.data.tiles import TiledSource
 from anchorloc.engine.judge import judge_detections, scorer_version
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
-from anchorloc.engine.scoring import DEFAULT_SCORING, Scoring
+from anchorloc.engine.scoring_choices import DEFAULT_SCORING, Scoring
 from anchorloc.engine.tiling import whole_images
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Localization, evaluate, localize

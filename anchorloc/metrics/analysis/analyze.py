@@ -31,7 +31,7 @@ class AnalysisOptions:
     resamples: int = 0  # bootstrap resamples over images
     seed: int = 0
     threads: int = 1
-    protocol: Protocol = COCO  # of the scores that the bootstrap is about; all else is by COCO's
+    protocol: Protocol = COCO  # the bootstrap is about its scores; all else is by COCO's
     groups: IntArray | None = None  # (N,) as for `bootstrap`
 
 
