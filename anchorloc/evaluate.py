@@ -118,7 +118,8 @@ def run(
         scorer=scorer,
         class_agnostic=class_agnostic,
         subset=None if subset is None else os.fspath(subset),
-        protocol=_protocol(iou_thresholds, size_borders),
+        iou_thresholds=iou_thresholds,
+        size_borders=size_borders,
         group_by=group_by,
         group_by_name=group_by_name,
     )
@@ -225,8 +226,9 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
     from anchorloc.engine.scoring_choices import Scoring
     from anchorloc.metrics.analysis import AnalysisOptions
 
-    chosen = ("class_agnostic", "subset", "group_by", "group_by_name", "protocol", "scorer")
-    scoring = Scoring(**{name: getattr(arguments, name) for name in chosen})
+    chosen = ("class_agnostic", "subset", "group_by", "group_by_name", "scorer")
+    protocol = _protocol(arguments.iou_thresholds, arguments.size_borders)
+    scoring = Scoring(**{name: getattr(arguments, name) for name in chosen}, protocol=protocol)
     resamples = RESAMPLES if arguments.resamples is None else arguments.resamples
     options = AnalysisOptions(arguments.precision, resamples=resamples, seed=arguments.seed, threads=THREADS)
     if arguments.detections is not None:
