@@ -232,10 +232,8 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
     resamples = RESAMPLES if arguments.resamples is None else arguments.resamples
     options = AnalysisOptions(arguments.precision, resamples=resamples, seed=arguments.seed, threads=THREADS)
     if arguments.detections is not None:
-        limit = arguments.max_detections or 100
-        truth = arguments.annotations
-        reading = _reading(arguments)
-        return judge_files(arguments.detections, truth, arguments.images, limit, options, reading, scoring)
+        limit, files = arguments.max_detections or 100, (arguments.detections, arguments.annotations, arguments.images)
+        return judge_files(*files, limit, options, _reading(arguments), scoring)
     given = arguments.checkpoint, arguments.overrides, options
     split: Split = arguments.split or "val"
     if arguments.checkpoint.suffix == ".onnx":
