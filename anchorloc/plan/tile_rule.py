@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from anchorloc.config import Config, to_plain
 from anchorloc.data import CocoData, LabelData, Letterbox, ShortestSide
 from anchorloc.data.tiles import Tiles
 from anchorloc.plan.choice import Choice, Facts
-from anchorloc.plan.planning_rules import MAX_ENLARGED, MIN_SEEN, SHORT_RUN_SIDE, SIDE_STEP
+from anchorloc.plan.planning_rules import MAX_ENLARGED, MAX_PIXELS, MIN_SEEN, SHORT_RUN_SIDE, SIDE_STEP
 
 LEAST_SIDE: Final = 16  # network pixels; where small objects have fewer, images are cut into tiles
 TILED_SIDE: Final = 24  # network pixels that small objects get in tiles
@@ -22,7 +23,9 @@ FORWARD: Final = 1 / 3  # time to detect in an image, by that to train on it
 
 
 def tile_choices(facts: Facts, config: Config) -> tuple[Choice, ...]:
-    """Return the tiles and the size that the network gets them in; nothing where whole images show enough.
+    """Return the tiles and the size that the network gets them in; nothing where whole images can show enough.
+
+    That small images are for want of time is no reason: tiles would take as long as larger images.
 
     Where the minutes do not suffice for tiles, the one choice is to have none, with that reason.
     """
@@ -33,7 +36,8 @@ def tile_choices(facts: Facts, config: Config) -> tuple[Choice, ...]:
     small, _, large = (side * shorter for side in facts.data.sides)  # in pixels of the image
     shown = facts.data.sides[0] * min(config.transform.resize(facts.data.size)[0])
     scale = min(MAX_ENLARGED, TILED_SIDE / small)
-    if shown >= LEAST_SIDE or scale * small <= 1.25 * shown:
+    largest = min(MAX_ENLARGED * shorter, math.sqrt(MAX_PIXELS[facts.machine.device] / facts.data.elongation))
+    if facts.data.sides[0] * largest >= LEAST_SIDE or scale * small <= 1.25 * shown:
         return ()
     for side in range(LARGEST_INPUT[facts.machine.device], SHORT_RUN_SIDE - 1, -SIDE_STEP):
         tiles = _tiles(side, scale, large)

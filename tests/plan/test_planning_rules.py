@@ -126,6 +126,15 @@ def test_a_short_run_gets_smaller_tiles_or_none_and_says_so() -> None:
     )
 
 
+def test_a_short_run_on_photos_gets_no_tiles() -> None:
+    few_pixels = replace(PHOTOS, sides=(0.09, 0.2, 0.4))
+    config = planned(facts(few_pixels, minutes=2)).config
+    assert config.transform.resize == ShortestSide(192, 256)  # small objects have 17 px; 43 in larger images
+    assert config.tiles is None
+    assert planned(facts(few_pixels, minutes=1)).config.tiles is None
+    assert all(one.key != "data.tiles" for one in planned(facts(few_pixels, minutes=1)).choices)
+
+
 def test_no_tiles_where_they_would_cut_large_objects_or_the_user_gave_a_size() -> None:
     assert planned(facts(replace(AERIAL, sides=(0.01, 0.1, 0.3)), GPU)).config.tiles is None
     assert planned(facts(AERIAL, GPU), "transform.resize.size=640").config.tiles is None
