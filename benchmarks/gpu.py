@@ -137,7 +137,7 @@ def checked(sizes: Sizes) -> list[Row]:
 
 
 def agreement(device: str) -> list[Row]:
-    """Return how far losses, the update and the predictions of one batch are from those of the CPU."""
+    """Return how far losses, the update and the predictions of one batch are from the CPU's."""
     rows = []
     for kind in ("ATSSAssigner", "TaskAlignedAssigner"):
         found = []

@@ -11,7 +11,7 @@ class AnchorsProtocol(Protocol):
     """An anchor generator has strides and shapes_per_level, and takes the (height, width) of a padded image in pixels
     and returns an AnchorGrid with one AnchorLevel per stride.
 
-    The cells of a level are those of its feature map: ceil(height / stride) rows and ceil(width / stride) columns. The
+    A level has the cells of its feature map: ceil(height / stride) rows and ceil(width / stride) columns. The
     four tables of an `AnchorLevel` are float32. An `AnchorGenerator` gives such a grid for shapes that do not depend
     on the image.
     """

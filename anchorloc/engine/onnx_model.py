@@ -148,7 +148,7 @@ def open_session(model: Path | bytes) -> InferenceSession:
 
 
 def _check_graph(path: Path, session: InferenceSession, classes: int) -> None:
-    """Raise InputError unless the inputs and outputs are those of an export for this number of classes."""
+    """Raise InputError unless the file has the inputs and outputs of an export for this number of classes."""
     shapes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
     if missing := {"images", "sizes", "candidate_boxes", "candidate_scores"} - shapes.keys():
         raise InputError(

@@ -2,6 +2,7 @@
 
 from anchorloc.files.content import (
     MAX_JSON_BYTES,
+    collector_paused,
     digest,
     exists,
     read_bytes,
@@ -27,6 +28,7 @@ from anchorloc.files.signatures import foreign_content
 
 __all__ = [
     "MAX_JSON_BYTES",
+    "collector_paused",
     "default_output",
     "digest",
     "exists",

@@ -136,7 +136,7 @@ def read_json(
     try:
         hook = reduce if skip or condense else refuse_duplicates
         whole = parse_int if _has_long_integer(text) else None  # a call for each integer takes time
-        with _paused_collector():
+        with collector_paused():
             return json.loads(text, parse_constant=constant, object_pairs_hook=hook, parse_int=whole)
     except json.JSONDecodeError as error:
         if not text.strip():
@@ -153,8 +153,8 @@ def read_json(
 
 
 @contextmanager
-def _paused_collector() -> Iterator[None]:
-    """Pause Python's garbage collector: parsed JSON has no cycles, and each pass looks at all of it again."""
+def collector_paused() -> Iterator[None]:
+    """Pause Python's garbage collector: labels that are being read have no cycles, and each pass searches all of them."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -165,7 +165,7 @@ def _cause(coverage: AnchorCoverage, boxes: BoxTable) -> str:
         return "other boxes overlap their anchors more, or the assigner asks for a higher IoU"
     return (
         f"the anchor of {anchor} fits their median size, {box}, but the centers of anchors are {stride:g} px apart, "
-        "too far from those of the boxes"
+        "too far from the centers of the boxes"
     )
 
 

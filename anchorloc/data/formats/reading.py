@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +18,7 @@ from anchorloc.data.formats.voc import read_voc, root_tag, xml_files
 from anchorloc.data.formats.vott import read_vott
 from anchorloc.data.formats.yolo import find_description, read_yolo
 from anchorloc.errors import InputError
-from anchorloc.files import MAX_JSON_BYTES, foreign_content, read_bytes
+from anchorloc.files import MAX_JSON_BYTES, collector_paused, foreign_content, read_bytes
 from anchorloc.text import counted, did_you_mean
 
 READERS: Final[dict[str, Callable[[Path, Path | None], LabeledData]]] = {
@@ -64,7 +62,7 @@ def read(source: str | Path, kind: str = "auto", images: str | Path | None = Non
     if images is not None and not Path(images).is_dir():
         raise InputError(f"the images folder {images} does not exist; give an existing folder")
     reader = READERS[find_kind(path) if kind == "auto" else kind]
-    with _collector_paused():
+    with collector_paused():
         data = reader(path, None if images is None else Path(images))
     number = sum(len(labels.document["images"]) for labels in data.splits.values())
     boxes = sum(len(labels.document["annotations"]) for labels in data.splits.values())
@@ -72,18 +70,6 @@ def read(source: str | Path, kind: str = "auto", images: str | Path | None = Non
         found = f"{counted(number, 'image')} and {counted(boxes, 'box')}"
         raise InputError(f"{path} was read as {data.format} and has {found}; check that labels and images are there")
     return data
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector, which would search all new labels again and again; none of them is garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def find_kind(path: Path) -> str:
