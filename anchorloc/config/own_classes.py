@@ -41,7 +41,7 @@ _PERMISSION: ContextVar[_Permission] = ContextVar("_PERMISSION", default=_NOTHIN
 
 @contextmanager
 def imports_allowed(allow: bool, config: object = None) -> Iterator[None]:
-    """Let settings name classes of the user's own: any class with `allow`, else the classes of the parts of `config`."""
+    """Let settings name classes of the user's own: any class with `allow`, else the classes of parts of `config`."""
     outer = _PERMISSION.get()
     parts = [] if config is None else [own for own in own_parts(config) if not isinstance(own.part, UnimportedPart)]
     given = {own.kind: type(own.part) for own in parts}

@@ -37,7 +37,7 @@ class ExportMetadata(TypedDict):
     step: Annotated[int, pydantic.Field(ge=0)]
     threshold: ThresholdEntry | None
     settings: dict[str, Any]
-    precision: NotRequired[str]  # missing in files of 80ce7e8, which are in float32
+    precision: NotRequired[str]  # missing in earlier files, which are in float32
 
 
 def write_metadata(

@@ -135,8 +135,9 @@ def found_in_images(config: Config, seen: Source, results: Mapping[int, Result])
     """
     places = seen.images.tolist() if isinstance(seen, TiledSource) else range(len(seen))
     errors = {places[index]: one for index, one in results.items() if isinstance(one, InputError)}
-    read = {index: one for index, one in results.items() if not isinstance(one, InputError)}
-    read = {index: one for index, one in read.items() if places[index] not in errors}
+    read = {
+        index: one for index, one in results.items() if not isinstance(one, InputError) and places[index] not in errors
+    }
     sizes = {places[index]: size for index, (_, size) in read.items()}
     whole = whole_images(config, seen, {index: detections for index, (detections, _) in read.items()})
     return {image: (detections, sizes[image]) for image, detections in whole.items()}, errors

@@ -38,13 +38,13 @@ def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[s
         InputError: a given setting is wrong, or contradicts a choice.
     """
     config = request.config
-    machine = _machine(config.train.device)
+    machine, speed = _machine(config.train.device), _TrainingSpeed(train)
     facts = Facts(
         data=fingerprint(train, val),
         machine=machine,
         seconds=_seconds(config),
         pretrained=_can_be_had(request, machine, warn),
-        images_per_second=(speed := _TrainingSpeed(train)),
+        images_per_second=speed,
         fit=partial(_fitted, train),
         processes=processes,
     )

@@ -136,7 +136,7 @@ def _listed(path: Path, annotations: Annotations) -> IntArray:
     images = range(len(annotations))
     places = {str(annotations.image_id(index)): index for index in images}
     places |= {annotations.name(index): index for index in images}
-    chosen: dict[int, str] = {}
+    chosen = set[int]()
     for number, line in enumerate(read_text(path).splitlines(), 1):
         word = line.strip()
         if not word:
@@ -149,5 +149,5 @@ def _listed(path: Path, annotations: Annotations) -> IntArray:
             )
         if place in chosen:
             raise InputError(f"{path}, line {number}: {short_repr(word)} is listed twice; remove the line")
-        chosen[place] = word
+        chosen.add(place)
     return np.array(sorted(chosen), np.int64)

@@ -154,7 +154,7 @@ def read_json(
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause Python's garbage collector: labels that are being read have no cycles, and each pass searches all of them."""
+    """Pause Python's garbage collector: new labels have no cycles, and each pass searches all of them again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
