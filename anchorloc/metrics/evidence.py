@@ -10,6 +10,7 @@ from anchorloc.structures import BoolArray, IntArray
 
 MIN_BOXES: Final = 10  # to find
 MIN_IMAGES: Final = 10  # with such a box
+NO_WIDTH: Final = 1e-9  # an interval this narrow holds rounding alone
 
 
 def too_few(boxes: int, images: int) -> bool:

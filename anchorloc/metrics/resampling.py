@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from anchorloc.metrics.evidence import too_few_of_each
+from anchorloc.metrics.evidence import NO_WIDTH, too_few_of_each
 from anchorloc.metrics.matching import AREAS, MatchResult
 from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.weighted_ap import WeightedScores, weighted_scores
@@ -17,7 +17,6 @@ from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
 SIZE_SLICES: Final = {size[0]: place for place, size in enumerate(AREAS) if place}  # by the last letter of a name
-NO_WIDTH = 1e-9  # an interval this narrow holds rounding alone
 
 
 @dataclass(frozen=True)

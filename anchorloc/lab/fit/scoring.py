@@ -10,12 +10,11 @@ from anchorloc.lab.anchor_coverage import AnchorCoverage, mean_recall, recall_of
 from anchorloc.lab.fit.box_offsets import BoxOffsets
 from anchorloc.lab.fit.search import ShapeSet
 from anchorloc.metrics import image_weights
-from anchorloc.metrics.evidence import too_few
+from anchorloc.metrics.evidence import NO_WIDTH, too_few
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 DRAWS = 2000  # bootstrap resamples of the held-out images
 CONFIDENCE = 0.95
-NO_WIDTH = 1e-9  # an interval this narrow holds rounding alone
 MIN_CLASS_BOXES = 20  # a class with fewer boxes can lose recall by chance
 MAX_CLASS_LOSS = 0.02  # mean recall that a class of MIN_CLASS_BOXES boxes may lose
 
