@@ -103,15 +103,15 @@ def atss_twin(assigner: ATSSAssigner, grid: AnchorGrid, boxes: Array, crowd: Arr
     centers = anchor_centers(grid)
     for row in np.flatnonzero(~crowd):
         candidates = atss_candidates(grid, boxes[row], assigner.topk)
-        values = iou[candidates, row].astype(np.float64)
+        values = iou[candidates, row]
         if not len(values):
             continue
-        threshold = values.mean() + (values.std(ddof=1) if len(values) > 1 else 0)
+        exact = values.astype(np.float64)
+        threshold = exact.mean() + (exact.std(ddof=1) if len(values) > 1 else 0)
         corner = boxes[row].astype(np.float32).astype(np.float64)
-        for anchor in candidates:
-            inside = min(*(centers[anchor] - corner[:2]), *(corner[2:] - centers[anchor])) > 0.01
-            if inside and iou[anchor, row] >= threshold and iou[anchor, row] > claim[anchor]:
-                matched[anchor], claim[anchor] = row, iou[anchor, row]
+        margins = np.hstack([centers[candidates] - corner[:2], corner[2:] - centers[candidates]])
+        taken = (margins.min(axis=1) > 0.01) & (values >= threshold) & (values > claim[candidates])
+        matched[candidates[taken]], claim[candidates[taken]] = row, values[taken]
     ignore_crowd(matched, grid, boxes[crowd])
     return matched
 

@@ -39,6 +39,7 @@ from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.metrics import match_targets, weighted_curves
 from tests.engine.small_runs import assert_same_run
+from tests.made_once import made_once
 from tests.metrics.evaluation_cases import from_coco, without_ties
 from tests.python_processes import with_torch
 from tests.report.report_cases import HOSTILE, Page, controls
@@ -90,9 +91,10 @@ def run_folders(out: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    assert run(study_file(folder), "--out", folder / "out") == 0
-    return folder
+    def fill(folder: Path) -> None:
+        assert run(study_file(folder), "--out", folder / "out") == 0
+
+    return made_once(tmp_path_factory, "study", fill)
 
 
 def test_a_study_leaves_tables_a_picture_and_a_page(finished: Path) -> None:

@@ -24,6 +24,7 @@ from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
 from benchmarks import parted_training
 from tests.engine.small_runs import SMALL, assert_same_run, small, weights
+from tests.made_once import made_once
 from tests.python_processes import with_torch
 
 PACKAGE = str(Path(anchorloc.__file__).parent)  # stands in each traceback through the package
@@ -48,13 +49,16 @@ PARTED = "from benchmarks import parted_training; sys.exit(parted_training.main(
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """12 steps of 4 images, of which most have no object: in most steps a process or both have none."""
-    root = tmp_path_factory.mktemp("data") / "set"
-    data = ShapesData(train_images=24, val_images=7, size=96)
-    write_coco({"train": data.open("train"), "val": data.open("val")}, root)
-    file = root / "annotations" / "instances_train.json"
-    document = read_json(file)
-    document["annotations"] = [item for item in document["annotations"] if item["image_id"] in (3, 8, 15, 20)]
-    write_json(file, document)
+
+    def fill(root: Path) -> None:
+        data = ShapesData(train_images=24, val_images=7, size=96)
+        write_coco({"train": data.open("train"), "val": data.open("val")}, root)
+        file = root / "annotations" / "instances_train.json"
+        document = read_json(file)
+        document["annotations"] = [item for item in document["annotations"] if item["image_id"] in (3, 8, 15, 20)]
+        write_json(file, document)
+
+    root = made_once(tmp_path_factory, "few-objects", fill)
     return [*SMALL[1:], "train.length=12 iterations", f"data={{kind: CocoData, root: '{root}'}}"]
 
 
@@ -66,11 +70,13 @@ def torchrun(run: str, *words: str, restarts: int = 0) -> subprocess.CompletedPr
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, settings: list[str]) -> Path:
     """A run of two processes that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = torchrun(TRAIN, *settings, "--out", str(folder))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("report: ") == 1
-    return folder
+
+    def fill(folder: Path) -> None:
+        done = torchrun(TRAIN, *settings, "--out", str(folder / "whole"))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("report: ") == 1
+
+    return made_once(tmp_path_factory, "two-processes", fill) / "whole"
 
 
 def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> None:

@@ -16,12 +16,16 @@ from anchorloc.data import ShapesData
 from anchorloc.export import __main__ as export
 from tests.detector.random_models import save_random
 from tests.export.exported_files import BEST, GUIDE, THRESHOLD
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos, a checkpoint, and what the commands of the guide write of it."""
-    folder = tmp_path_factory.mktemp("exported")
+    return made_once(tmp_path_factory, "exported", export_all)
+
+
+def export_all(folder: Path) -> None:
     (folder / "photos").mkdir()
     scenes = ShapesData(1, 3, 96).open("val")
     for index, (height, width) in enumerate(((96, 96), (63, 96), (96, 50))):
@@ -39,4 +43,3 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for line in re.findall(r"anchorloc export (.*)", GUIDE.read_text().split("## Export")[1]):
             assert export.main(line.split()) == 0
     (folder / "printed").write_text(out.getvalue())
-    return folder
