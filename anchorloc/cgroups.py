@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ def memory_limit(mounts: Path = MOUNTS, groups: Path = GROUPS) -> int | None:
     It is the limit of its cgroups, and at most the memory of the machine.
     """
     limits = [_limit(folder) for folder in _folders("memory", mounts, groups)]
-    if hasattr(os, "sysconf"):
+    with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf, some systems not these names
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min((limit for limit in limits if limit is not None), default=None)
 

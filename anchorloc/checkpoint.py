@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from anchorloc.errors import InputError
-from anchorloc.files import read_bytes, write_bytes
+from anchorloc.files import read_bytes, unpacked_size, write_bytes
 
 # torch.load does not notice a flipped byte inside a tensor, so the comment of the zip archive holds a checksum of all
 # bytes before it; torch.load ignores the comment. The CRC-32 of zip does not cover headers and padding: with it alone,
@@ -97,18 +96,9 @@ def refuse_unusable(path: Path, state: Mapping[str, Tensor]) -> None:
             raise InputError(f"{path} cannot be used: {name} is NaN or infinite in places; give another file")
 
 
-def _unpacked(data: bytes) -> int:
-    """Return the bytes of all entries of a zip archive; 0 for other files."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, RuntimeError):  # torch.load says what is wrong
-        return 0
-
-
 def _load(path: Path, data: bytes) -> Any:
     """Run torch.load without executing code, and turn its many errors into one."""
-    if (unpacked := _unpacked(data)) > len(data):  # torch.save does not compress
+    if (unpacked := unpacked_size(data)) > len(data):  # torch.save does not compress
         raise InputError(f"{path} cannot be loaded: its {len(data):,} bytes unpack to {unpacked:,}; give another file")
     try:
         with warnings.catch_warnings():

@@ -58,10 +58,10 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        _drop_output()
-        return 141
     except OSError as error:
+        if _is_closed_pipe(error):
+            _drop_output()
+            return 141
         if error.filename is not None:
             what = f"{error.filename!r} cannot be used"
         elif error.errno in UNWRITABLE:  # writes to files name theirs
@@ -220,6 +220,12 @@ def _as_float(text: str) -> float:
         return float(text)
     except ValueError:
         return float("nan")
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    """Return whether nobody reads the output any more; Windows calls that an invalid argument."""
+    on_windows = os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
+    return isinstance(error, BrokenPipeError) or on_windows
 
 
 def _drop_output() -> None:

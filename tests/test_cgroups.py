@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,3 +81,19 @@ def test_a_cache_takes_at_most_its_share(
 
 def test_without_cgroups_there_is_no_quota(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path, tmp_path / "nothing") is None
+
+
+def test_a_system_without_these_numbers_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no sysconf; elsewhere it may not know the names."""
+    nowhere = Path("/nowhere")
+
+    def refuse(name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", refuse, raising=False)
+    assert memory_limit(nowhere, nowhere) is None
+    monkeypatch.delattr(os, "sysconf")
+    assert memory_limit(nowhere, nowhere) is None
+    assert cpu_quota(nowhere, nowhere) is None
+    monkeypatch.setattr(build, "memory_limit", lambda: None)
+    assert cache_bytes(100) == 100 << 20

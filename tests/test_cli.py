@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from anchorloc import cli
 from anchorloc.__main__ import COMMANDS, main
 from anchorloc.cli import (
     command_parser,
@@ -77,7 +79,21 @@ def test_bugs_keep_their_traceback_and_commands_their_status() -> None:
         run_command(raising(KeyError("x")), [])
     with pytest.raises(OSError, match="odd"):
         run_command(raising(OSError(1, "odd")), [])
+    with pytest.raises(OSError, match="Invalid argument"):
+        run_command(raising(OSError(22, "Invalid argument")), [])
     assert run_command(lambda argv: len(argv or ()), ["a", "b"]) == 2
+
+
+def test_output_that_nobody_reads_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows has another error for it."""
+    monkeypatch.setattr(cli, "_drop_output", lambda: None)
+    assert run_command(raising(BrokenPipeError(32, "Broken pipe")), []) == 141
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        status = run_command(raising(OSError(22, "Invalid argument")), [])
+    assert (status, capsys.readouterr().err) == (141, "")
 
 
 def test_help_wraps_paragraphs_and_keeps_commands() -> None:

@@ -6,11 +6,14 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import pickle
 import re
+import stat
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,10 +22,13 @@ from anchorloc.errors import InputError
 from anchorloc.files import (
     default_output,
     exists,
+    folded_name,
     is_temporary,
     make_default_folder,
     make_folder,
     new_folder,
+    output,
+    portable_name,
     read_json,
     read_text,
     refuse_existing,
@@ -192,3 +198,90 @@ def test_what_a_file_is_instead_is_named(tmp_path: Path) -> None:
                 read(path)
     path.write_bytes("\ufeffü".encode())
     assert read_text(path) == "ü"
+
+
+def test_a_name_as_long_as_file_systems_allow_is_written(tmp_path: Path) -> None:
+    for name in ("x" * 251 + ".jpg", "é" * 125 + ".jpg", "日" * 83 + ".jpg"):
+        write_bytes(tmp_path / name, b"1")
+        assert (tmp_path / name).read_bytes() == b"1"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_backup_needs_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system such as exFAT refuses them."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path, backup = tmp_path / "last", tmp_path / "before"
+    for content in (b"1", b"2", b"3"):
+        write_bytes(path, content, backup)
+    assert (path.read_bytes(), backup.read_bytes()) == (b"3", b"2")
+
+
+def test_a_file_that_another_program_reads_is_replaced_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to replace an open file."""
+    path, replace, attempts = tmp_path / "best.pt", os.replace, list[float]()
+
+    def refuse_twice(*paths: Path) -> None:
+        if len(attempts) < 2:
+            raise PermissionError(13, "The process cannot access the file")
+        replace(*paths)
+
+    write_bytes(path, b"1")
+    monkeypatch.setattr(os, "replace", refuse_twice)
+    monkeypatch.setattr(output.time, "sleep", attempts.append)
+    monkeypatch.setattr(output, "_PAUSES", (1.0,))
+    with pytest.raises(InputError, match="cannot be written: The process cannot access the file"):
+        write_bytes(path, b"2")
+    assert (path.read_bytes(), attempts, len(list(tmp_path.iterdir()))) == (b"1", [1.0], 1)
+    monkeypatch.setattr(output, "_PAUSES", (2.0, 3.0))
+    write_bytes(path, b"3")
+    assert (path.read_bytes(), attempts) == (b"3", [1.0, 2.0])
+
+
+def test_a_folder_that_cannot_be_synced_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some network file systems sync files alone; an error of the disk is reported."""
+    sync = os.fsync
+    for number, refused in ((22, False), (5, True)):
+
+        def sync_files(descriptor: int, number: int = number) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(number, "no")
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", sync_files)
+        with pytest.raises(InputError, match="cannot be written: no") if refused else nullcontext():
+            write_bytes(tmp_path / "a", b"1")
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "portable"),
+    [
+        ("photo 1.jpg", "photo 1.jpg"),
+        (".hidden", ".hidden"),
+        ("console.jpg", "console.jpg"),
+        ("12:30.jpg", "12_30.jpg"),
+        ('a<b>"c|d?e*f\\g\t.jpg', "a_b__c_d_e_f_g_.jpg"),
+        ("con", "_con"),
+        ("Aux.left.jpg", "_Aux.left.jpg"),
+        ("nul .jpg", "_nul .jpg"),
+        ("LPT¹.jpg", "_LPT¹.jpg"),
+        ("photos. ", "photos"),
+        ("..", "_"),
+        ("", "_"),
+    ],
+)
+def test_names_that_windows_takes(name: str, portable: str) -> None:
+    assert portable_name(name) == portable
+    assert portable_name(portable) == portable
+
+
+def test_names_of_one_file_on_some_systems() -> None:
+    assert folded_name("Straße/\u00c9.PNG") == folded_name("STRASSE/e\u0301.png") != folded_name("strasse/e.png")

@@ -12,8 +12,9 @@ import pytest
 import anchorloc
 from anchorloc import evaluate as command
 from anchorloc.cli import run_command
-from anchorloc.data import ShapesData
+from anchorloc.data import ShapesData, read_truth
 from anchorloc.data.coco_export import write_coco
+from anchorloc.engine import scoring_choices
 from anchorloc.errors import InputError
 from anchorloc.metrics import Protocol, bootstrap, evaluate, image_weights, match_targets, weighted_scores
 from anchorloc.metrics.resampling import basic_interval, coco_numbers
@@ -230,3 +231,11 @@ def test_a_checkpoint_takes_the_same_choices(tmp_path: Path, capsys: pytest.Capt
     assert metrics["scoring"]["subset"]["value"] == "1:5"
     assert run_command(command.main, [checkpoint, "--group-by", "video", "--out", str(tmp_path / "no")]) == 2
     assert "for a checkpoint give --group-by-name" in capsys.readouterr().err
+
+
+def test_a_list_of_images_may_have_backslashes(tmp_path: Path) -> None:
+    truth = {"images": [{"id": 7, "file_name": "day/a.png", "width": 9, "height": 9}], "annotations": []}
+    (tmp_path / "val.json").write_text(json.dumps({**truth, "categories": [{"id": 1, "name": "cup"}]}))
+    (tmp_path / "list.txt").write_text("day\\a.png\n")
+    annotations = read_truth(tmp_path / "val.json")
+    assert scoring_choices._listed(tmp_path / "list.txt", annotations).tolist() == [0]

@@ -8,10 +8,12 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from anchorloc.checkpoint import load_checkpoint, load_weights
+from anchorloc.compare import run_record
 from anchorloc.config import read_yaml
 from anchorloc.data.formats.voc import parse_xml
 from anchorloc.engine.state.saved_settings import refuse_overrides
@@ -44,6 +46,16 @@ def test_an_archive_bomb_is_refused_by_the_sizes_it_states(tmp_path: Path) -> No
             refuse_overrides(path, ["decode.nms_iou=0.5"])  # reads the settings alone, if it can
     with pytest.raises(InputError, match="unpack to"):
         load_checkpoint(path)
+
+
+def test_matched_detections_are_bounded_by_the_size_they_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of a study's folder."""
+    monkeypatch.setattr(run_record, "MAX_UNPACKED", 50_000)
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it is unpacked"))
+    np.savez_compressed(tmp_path / run_record.OUTCOMES, rows=np.zeros(50_001, np.int8))
+    assert (tmp_path / run_record.OUTCOMES).stat().st_size < 1000
+    with pytest.raises(InputError, match=r"outcomes.npz is damaged; remove it and record.json"):
+        run_record.read_match_result(tmp_path)
 
 
 def test_a_tensor_that_repeats_its_numbers_is_refused(tmp_path: Path) -> None:

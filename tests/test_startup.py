@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from types import SimpleNamespace
 
@@ -137,3 +138,27 @@ def test_a_command_says_that_a_variable_is_invalid() -> None:
     assert errors == (
         "warning: OMP_NUM_THREADS='abc' is ignored: it must be a whole number from 1 to 999; correct it or unset it\n"
     )
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32", "freebsd14"])
+def test_a_system_without_affinity_and_glibc_keeps_its_defaults(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(startup.ctypes, "CDLL", lambda _: pytest.fail("it opens the C library"))
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(startup, "cpu_quota", lambda: None)
+    assert startup.allowed_cores() == 8
+    assert not startup.keep_memory()
+
+
+def test_another_c_library_has_no_mallopt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As musl; or ctypes cannot open the library at all."""
+
+    def refuse(_: None) -> None:
+        raise OSError("cannot open")
+
+    for variable in startup._MALLOC_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    for library in (lambda _: object(), refuse):
+        monkeypatch.setattr(startup.ctypes, "CDLL", library)
+        assert not startup.keep_memory()

@@ -12,11 +12,12 @@ import numpy as np
 import pydantic
 
 from anchorloc.errors import InputError
-from anchorloc.files import read_bytes, read_json, write_bytes, write_json
+from anchorloc.files import read_bytes, read_json, unpacked_size, write_bytes, write_json
 from anchorloc.metrics import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, MatchResult
 
 RECORD, OUTCOMES, FAILURE = "record.json", "outcomes.npz", "failure.txt"
 MATCHES = "matches.npz"  # earlier versions wrote it in place of OUTCOMES
+MAX_UNPACKED = 1 << 31  # bytes; 500,000 detections take 57 MB
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ def read_match_result(folder: Path) -> MatchResult:
     if not path.exists() and (folder / MATCHES).exists():
         path = folder / MATCHES
     try:
-        arrays: dict[str, Any] = dict(np.load(io.BytesIO(read_bytes(path)), allow_pickle=False))
+        data = read_bytes(path)
+        if unpacked_size(data) > MAX_UNPACKED:
+            raise ValueError
+        arrays: dict[str, Any] = dict(np.load(io.BytesIO(data), allow_pickle=False))
         match_result = _from_matches(**arrays) if path.name == MATCHES else _from_arrays(**arrays)
         fits = _is_consistent(match_result)
     except (ValueError, TypeError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:

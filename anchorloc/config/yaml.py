@@ -80,6 +80,8 @@ def parse_yaml(text: str, origin: str) -> Any:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         fix = "" if ";" in str(error.problem) else "; correct the YAML"  # errors of _Loader say what to do
+        if "unknown escape" in str(error.problem):  # as in "C:\data"
+            fix = "; write paths with / or in single quotes"
         raise InputError(f"{origin}{where}: {error.problem}{fix}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(f"{origin} is not valid YAML: {str(error).splitlines()[0]}; correct the YAML") from None

@@ -10,6 +10,7 @@ from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.document import CocoDocument
 from anchorloc.doctor.findings import Findings, Reporter
 from anchorloc.doctor.rules import Rule
+from anchorloc.files import folded_name
 from anchorloc.structures import Category
 from anchorloc.text import counted, short_repr
 
@@ -53,10 +54,15 @@ def check_images(document: CocoDocument, table: AnnotationTable, findings: Findi
         height, width = table.sizes[index]
         reporter.add(Rule.THIN_IMAGE, int(table.image_rows[index]), f"{width:.0f} x {height:.0f} px")
     first: dict[str, int] = {}  # the row of each file_name
+    spelled: dict[str, str] = {}  # the first file_name of each in another spelling
     for row, name in zip(table.image_rows.tolist(), table.names, strict=True):
-        if name is not None and first.setdefault(name, row) != row:
+        if name is None:
+            continue
+        if first.setdefault(name, row) != row:
             other = document.describe("images", first[name]).partition(" (")[0]
             reporter.add(Rule.SAME_FILE_NAME, row, f"same as {other}")
+        elif (earlier := spelled.setdefault(folded_name(name), name)) != name:
+            reporter.add(Rule.ALIKE_FILE_NAME, row, f"{short_repr(name)}, like {short_repr(earlier)}")
 
 
 def check_names(document: CocoDocument, table: AnnotationTable, findings: Findings) -> None:

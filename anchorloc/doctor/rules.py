@@ -204,6 +204,9 @@ class Rule(Enum):
         "look at AP per class, or set train.sampling")
     EMPTY_IMAGE = ("empty-image", _INFO,
         "image without a box", "trained on as background")
+    ALIKE_FILE_NAME = ("alike-file-name", _INFO,
+        "image whose file_name is another's but for letter case or Unicode form",
+        "one file on Windows and macOS; rename one of them")
     CROWDED_IMAGE = ("crowded-image", _INFO,
         "image with over 10 times as many boxes as the median",
         "check it; scoring takes the best 100 detections of an image")

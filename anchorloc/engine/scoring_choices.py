@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anchorloc.data import Annotations, AnnotationSubset, Source, Subset
+from anchorloc.data.formats.nearest_names import with_slashes
 from anchorloc.data.one_class import OneClass, OneClassAnnotations, as_one_class
 from anchorloc.engine.image_groups import group_images
 from anchorloc.errors import InputError
@@ -141,7 +142,7 @@ def _listed(path: Path, annotations: Annotations) -> IntArray:
         word = line.strip()
         if not word:
             continue
-        place = places.get(word)
+        place = places.get(word, places.get(with_slashes(word)))
         if place is None:
             raise InputError(
                 f"{path}, line {number}: {short_repr(word)} is neither the file name nor the id of an annotated image; "

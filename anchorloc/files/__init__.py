@@ -9,6 +9,7 @@ from anchorloc.files.content import (
     read_json,
     read_text,
     refuse_missing,
+    unpacked_size,
 )
 from anchorloc.files.output import (
     default_output,
@@ -24,6 +25,7 @@ from anchorloc.files.output import (
     write_json,
     write_text,
 )
+from anchorloc.files.portable_names import folded_name, portable_name
 from anchorloc.files.signatures import foreign_content
 
 __all__ = [
@@ -32,18 +34,21 @@ __all__ = [
     "default_output",
     "digest",
     "exists",
+    "folded_name",
     "foreign_content",
     "is_temporary",
     "keep_as",
     "make_default_folder",
     "make_folder",
     "new_folder",
+    "portable_name",
     "read_bytes",
     "read_json",
     "read_text",
     "refuse_existing",
     "refuse_filled",
     "refuse_missing",
+    "unpacked_size",
     "write_bytes",
     "write_errors",
     "write_json",

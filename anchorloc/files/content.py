@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import gc
 import hashlib
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,6 +170,15 @@ def _has_long_integer(text: str) -> bool:
     """Return whether a text has 301 digits in a row; searching for them at every character takes as long as parsing."""
     filled = any(text[start : start + _BLOCK].isdigit() for start in range(0, len(text), _BLOCK))
     return filled and _LONG_INTEGER.search(text) is not None
+
+
+def unpacked_size(data: bytes) -> int:
+    """Return the bytes of all entries of a ZIP archive, as it states them; 0 for other files."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, RuntimeError):  # who reads the file says what is wrong
+        return 0
 
 
 def digest(path: Path) -> str:

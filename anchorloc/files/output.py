@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -16,6 +19,9 @@ from typing import Any
 from anchorloc.errors import InputError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_KEPT_OF_NAME = 48  # characters in the name of a temporary file, at most 192 bytes: file systems allow 255
+# Seconds between attempts to replace a file: Windows refuses while another program reads it.
+_PAUSES: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8) if sys.platform == "win32" else ()
 
 
 def default_output(name: str = "", ending: str = "") -> Path:
@@ -110,7 +116,7 @@ def write_bytes(path: Path, data: bytes, backup: Path | None = None) -> None:
     Raises:
         InputError: the file system refuses; the old content is intact.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # same folder: atomic rename
+    temporary = path.with_name(f".{path.name[:_KEPT_OF_NAME]}.{secrets.token_hex(4)}.tmp")  # same folder: atomic rename
     with write_errors(path, len(data)):
         try:
             with temporary.open("xb") as file:
@@ -119,7 +125,7 @@ def write_bytes(path: Path, data: bytes, backup: Path | None = None) -> None:
                 os.fsync(file.fileno())
             if backup is not None and path.exists():
                 keep_as(path, backup)
-            temporary.replace(path)
+            _replace(temporary, path)
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -149,17 +155,31 @@ def keep_as(path: Path, backup: Path) -> None:
     backup.unlink(missing_ok=True)
     try:
         backup.hardlink_to(path)
-    except OSError:
+    except (OSError, NotImplementedError):
         path.replace(backup)
 
 
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename a file onto `path`; on Windows, wait up to 1.6 seconds for a program that reads the old one."""
+    for pause in _PAUSES:
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    temporary.replace(path)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power failure, on POSIX systems."""
-    if os.name != "posix":
+    """Make a rename in `folder` survive a power failure, where the system can."""
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems sync files alone
+            raise
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,8 @@ from anchorloc.files import make_folder, write_bytes
 from anchorloc.predict.image_ids import ImageToRead
 from anchorloc.predict.image_input import read_file
 from anchorloc.predict.localizer import Localizer
-from anchorloc.predict.results import PICTURES, ImageResult, picture_paths, write_results
+from anchorloc.predict.picture_paths import picture_paths
+from anchorloc.predict.results import PICTURES, ImageResult, write_results
 from anchorloc.structures import Category, Pixels
 from anchorloc.text import printable
 

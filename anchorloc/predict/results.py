@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from anchorloc.files import write_json
 from anchorloc.predict.named_detections import NamedDetections
@@ -55,17 +55,3 @@ def write_results(
 def _rows(image: ImageResult, lowest: float) -> list[list[object]]:
     shown = image.found.where(score=lowest)
     return [[image.name, image.image_id, name, score, *box] for box, score, _, name in shown]
-
-
-def picture_paths(names: Sequence[str]) -> list[PurePosixPath]:
-    """Return a .jpg path for the picture of each image; no two are equal, not even if letter case is ignored."""
-    taken: set[str] = set()
-    paths = []
-    for name in names:
-        path, number = PurePosixPath(name).with_suffix(".jpg"), 1
-        while str(path).casefold() in taken:
-            number += 1
-            path = path.with_name(f"{PurePosixPath(name).stem}-{number}.jpg")
-        taken.add(str(path).casefold())
-        paths.append(path)
-    return paths

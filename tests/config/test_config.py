@@ -10,7 +10,7 @@ from anchorloc.anchors import AnchorGenerator
 from anchorloc.assign import ATSSAssigner, MaxIoUAssigner
 from anchorloc.config import Config, list_settings, listing, read_config, to_plain, to_yaml
 from anchorloc.config.yaml import parse_yaml
-from anchorloc.data import LabelData
+from anchorloc.data import CocoData, LabelData
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.errors import InputError
 
@@ -243,6 +243,7 @@ def test_a_mistake_is_blamed_on_what_made_it(tmp_path: Path, overrides: list[str
         ("- 1\n- 2\n", "contains a list, not settings; write `key: value` lines"),
         ("text\n", "contains text, not settings"),
         ("train: [\n", "; correct the YAML"),
+        ('data: {root: "C:\\data"}', "unknown escape character 'd'; write paths with / or in single quotes"),
         ("? [a, b]\n: 1\n", "a key must be a plain word"),
         ("\t- x\n", "line 1"),
     ],
@@ -253,6 +254,16 @@ def test_hostile_files_are_refused(tmp_path: Path, text: str, words: str, monkey
         read_config(write(tmp_path, text))
     assert words in str(caught.value)
     assert not (tmp_path / "canary").exists()
+
+
+def test_paths_of_windows_stay_as_they_are(tmp_path: Path) -> None:
+    """On the command line and in a written config."""
+    given = [r"data={kind: CocoData, root: C:\new data\mine, train: labels\train.json}", r"detector.weights=..\x.pth"]
+    config = read_config(None, given)
+    assert isinstance(config.data, CocoData)
+    words = (str(config.data.root), config.data.train, config.detector.weights)
+    assert words == (r"C:\new data\mine", r"labels\train.json", r"..\x.pth")
+    assert read_config(write(tmp_path, to_yaml(config))) == config
 
 
 def test_a_missing_or_binary_file_is_refused(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "no-area": (annotation(0, area=None), "annotation 11 (1.png)", "area None"),
     "area-differs": (annotation(0, area=4000), "annotation 11 (1.png)", "area 4000, box 100 x 50 px"),
     "same-file-name": (repeat("images", 0, id=9), "image 9 (1.png)", "same as image 1"),
+    "alike-file-name": (
+        repeat("images", 0, id=9, file_name="1.PNG"), "image 9 (1.PNG)", "'1.PNG', like '1.png'"),
     "root-category": (root, "category 8", "'pets', the supercategory of all others"),
     "no-box": (lambda c: c["categories"].append({"id": 8, "name": "owl"}), "category 8", "'owl'"),
     "empty-image": (repeat("images", 0, id=9, file_name="9.png"), "image 9 (9.png)", "no box"),

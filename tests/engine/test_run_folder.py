@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import runpy
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from anchorloc.engine.state import run_folder
 from anchorloc.engine.state.run_folder import new_run_folder, remove_temporaries
 from anchorloc.errors import InputError
 from anchorloc.files import write_bytes
@@ -43,3 +49,27 @@ def test_what_a_killed_run_had_not_finished_is_removed_and_nothing_else(tmp_path
         write_bytes(tmp_path / name, b"x")
     remove_temporaries(tmp_path)
     assert {name: (tmp_path / name).exists() for name in names} == names
+
+
+def test_the_lock_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It locks one byte, at the same place for each process, and hides no process id."""
+    locked: dict[int, int] = {}  # the place of each locked byte, and the file that holds it
+
+    def locking(descriptor: int, mode: int, count: int) -> None:
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if (mode, count) != (2, 1) or place in locked:
+            raise PermissionError(13, "Permission denied")
+        locked[place] = descriptor
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    monkeypatch.setattr(sys, "platform", "win32")
+    windows: Any = SimpleNamespace(**runpy.run_path(run_folder.__file__))
+    lock = windows.RunLock(tmp_path)
+    assert (tmp_path / ".lock").read_bytes() == f"{os.getpid()}\n".encode()
+    with pytest.raises(InputError, match=r"another run writes into .*; wait for it, stop it, or give another --out"):
+        windows.RunLock(tmp_path)
+    assert min(locked) > 100
+    lock.release()
+    locked.clear()  # as Windows does when the file is closed
+    windows.RunLock(tmp_path).release()
+    assert (tmp_path / ".lock").read_bytes() == f"{os.getpid()}\n".encode()

@@ -224,7 +224,7 @@ def _images(entries: Sequence[str], root: Path, notes: Notes) -> list[Path]:
         elif path.suffix.lower() in KNOWN_SUFFIXES:
             images[path] = None
         else:  # a list of images, relative to itself where they begin with ./, as Ultralytics reads it
-            for line in _lines(path):
+            for line in (line.replace("\\", "/") for line in _lines(path)):
                 folder = path.parent if line.startswith("./") else root
                 found = _existing(folder if exists(str(folder / line)) else root, line, path, notes)
                 if is_folder(found):

@@ -25,12 +25,15 @@ from anchorloc.text import printable
 
 PACKAGES = ("anchorloc", "torch", "torchvision", "numpy", "numba", "pycocotools", "pillow")
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
+LOCKED_BYTE = 1 << 20  # on Windows; the file need not be that long
 CHECKPOINTS = ("best.pt", "last.pt")  # the one to use of a run comes first
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: BinaryIO) -> None:
+        # No other process can read a locked byte, so it lies beyond the process id, at one place for all processes.
+        os.lseek(file.fileno(), LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
     import fcntl

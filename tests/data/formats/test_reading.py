@@ -47,6 +47,28 @@ def test_a_golden_folder_is_read(tmp_path: Path, name: str) -> None:
     assert find_kind(source) == next(kind for kind, reader in READERS.items() if data.format in _formats(reader))
 
 
+WINDOWS = ["darknet", "voc", "labelme", "cvat", "retinanet-csv", "tensorflow-csv", "label-studio-coco", "via-csv"]
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize("folder", ["work\\", "C:\\Users\\me\\work\\"])
+def test_paths_of_windows_in_label_files_are_found(tmp_path: Path, name: str, folder: str) -> None:
+    make, said = FOLDERS[name]
+    source = make(tmp_path / "labels")
+    for path in [*(tmp_path / "labels").rglob("*.*")]:
+        if path.suffix != ".jpg":
+            slash = "\\\\" if path.suffix == ".json" else "\\"
+
+            def on_windows(found: re.Match[str], slash: str = slash) -> str:
+                return slash.join(re.split(r"[/\\]", folder + found[0]))
+
+            content = re.sub(r"[\w./]*\b[ab]\.jpg", on_windows, path.read_text(encoding="utf-8"))
+            path.write_text(content.replace("\n", "\r\n"), encoding="utf-8", newline="")
+    data = read(source)
+    assert data.describe() == said
+    assert dict(boxes_by_name(data)["a.jpg"])["red"] == pytest.approx(RED)
+
+
 def _formats(reader: Callable[..., object]) -> set[str]:
     return {sys.modules[reader.__module__].FORMAT}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,37 @@ def test_yolo_refers_to_the_size_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"is {WIDTH} x {HEIGHT} px as viewers show it"):
         write(data, "yolo", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]  # nothing is left of a refused conversion
+
+
+@pytest.mark.parametrize("kind", ["yolo", "voc", "labelme"])
+def test_names_that_differ_in_case_alone(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files on most file systems; refused where they are one."""
+    data = labeled(tmp_path / "photos", {"all": [("a", (0.1, 0.1, 0.5, 0.5))]})
+    is_blind = (tmp_path / "PHOTOS").exists()
+    photo(tmp_path / "photos" / "ALL 1.png", (WIDTH, HEIGHT))
+    images = data.splits["all"].document["images"]
+    images.append({**images[0], "id": 2, "file_name": "ALL 1.png"})
+    if not is_blind:
+        write(data, kind, tmp_path / "out")
+        assert sorted(boxes_by_name(read(tmp_path / "out"))) == ["ALL 1.png", "all 1.png"]
+
+    def exists(path: Path) -> bool:
+        return path.parent.is_dir() and any(one.name.lower() == path.name.lower() for one in path.parent.iterdir())
+
+    if not is_blind:
+        monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(InputError, match=r"two images would both be called ALL 1\.png; rename one of them"):
+        write(data, kind, tmp_path / "blind")
+    assert not (tmp_path / "blind").exists()
+
+
+def test_images_are_copied_where_they_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    data = labeled(tmp_path / "photos", {"all": [("a", (0.1, 0.1, 0.5, 0.5))]})
+    write(data, "voc", tmp_path / "out")
+    source, copy = tmp_path / "photos" / "all 1.png", tmp_path / "out" / "JPEGImages" / "all 1.png"
+    assert copy.read_bytes() == source.read_bytes()
+    assert not copy.samefile(source)
