@@ -1,7 +1,7 @@
-"""Anchor-based, multi-scale localization: see, fit, match, train and judge anchors.
+"""Train, evaluate and use anchor-based object detectors, and see what anchors can find before you train.
 
-Public: `load`, `Localizer`, `NamedDetections`, `SquareTiles`, the modules train and evaluate, the components named in
-`anchorloc.config`, and the packages boxes, anchors, assign, metrics, structures and data. All else may change.
+`load` reads a model, the modules `train` and `evaluate` do what the commands of these names do, and the packages boxes,
+anchors, assign, data and metrics work without torch. docs/public-api.md lists what is public; all else may change.
 
 Letters in shapes: B images in a batch, M boxes in an image, N detections, A anchors of all levels, K anchors per cell,
 L levels, C classes, P positive anchors, H rows, W columns. `boxes` is always xyxy in continuous pixels.

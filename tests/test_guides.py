@@ -37,12 +37,13 @@ TINY = [
 SHORT = ("length=2 iterations", "batch_size=2", "workers=0")
 LITE = "ssdlite320_mobilenet_v3_large"
 RUN = [
-    "README.md", "anchors.md", "dependencies.md", "doctor.md", "images.md", "models.md", "plan.md", "report.md",
-    "training.md",
+    "README.md", "anchors.md", "doctor.md", "first-run.md", "fitting.md", "images.md", "install.md", "models.md",
+    "plan.md", "report.md", "training.md",
 ]  # fmt: skip
-# predict/test_command.py, export/test_exported_use.py and engine/test_own_parts.py run these
-ELSEWHERE = {"extending.md", "predict.md"}
-SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
+# predict/test_command.py, export/conftest.py and engine/test_own_parts.py run these
+ELSEWHERE = {"export.md", "extending.md", "predict.md"}
+# tests of their own below run these
+SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md", "studies.md"}
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def run(words: list[str]) -> None:
         status = console.main([name, *rest, *less_work(name, rest)])
         assert status in ((0, 1) if name == "doctor" else (0,)), words
     else:
-        assert words[0] in ("pip", "pytest"), words
+        assert words[0] in ("pip", "pytest", "uv"), words
 
 
 def less_work(name: str, rest: list[str]) -> list[str]:
@@ -111,7 +112,12 @@ def less_work(name: str, rest: list[str]) -> list[str]:
         if "--resume" in rest:
             return []
         taken_over = any(word.startswith(("detector.weights", "--from")) for word in rest)
-        return [*([] if taken_over else TINY), *(f"train.{less}" for less in SHORT)]
+        scenes = ["data={train_images: 4, val_images: 2, size: 96}", "anchors.strides=[8, 16, 32]"]
+        return [
+            *(scenes if rest[0] == "--out" else []),
+            *([] if taken_over else TINY),
+            *(f"train.{less}" for less in SHORT),
+        ]
     if kind not in ("evaluate", "report", "fit", "compare", "sheet"):
         return []
     number = len(list(Path().glob("runs/*")))
@@ -189,13 +195,13 @@ def test_the_commands_of_formats_run(desk: Path) -> None:
     exec(blocks("formats.md", "python")[0], {})
 
 
-def test_the_python_of_the_public_api_runs(desk: Path) -> None:
+def test_the_python_of_the_page_runs(desk: Path) -> None:
     """The snippets in order, as in a notebook."""
     data = "data={train_images: 4, val_images: 2, size: 96}"
     settings = [data, "anchors.strides=[8, 16, 32]", *TINY, *(f"train.{less}" for less in SHORT)]
     Path("mine.yaml").write_text(to_yaml(read_config(None, settings)))
     names: dict[str, object] = {}
-    for block in blocks("public-api.md", "python"):
+    for block in blocks("python.md", "python"):
         exec(block, names)
     assert isinstance(names["run"], train.Run)
     assert not names["run"].stopped
@@ -203,16 +209,18 @@ def test_the_python_of_the_public_api_runs(desk: Path) -> None:
 
 
 def test_comparing_is_read(desk: Path) -> None:
-    """The commands and the study of the page; tests/compare runs studies, Ray, and result files."""
+    """The commands and the study of both pages; tests/compare runs studies, Ray, and result files."""
     (desk / "studies").mkdir()
     Path("mine.yaml").write_text("train: {warmup: 10}")
-    Path("studies/study.yaml").write_text(blocks("comparing.md", "yaml")[0])
+    Path("studies/study.yaml").write_text(blocks("studies.md", "yaml")[0])
     assert read_study(Path("studies/study.yaml")).pairs
-    *of_files, here, with_ray = (compare.parse(words[2:]) for words in commands("comparing.md"))
-    assert [len(one.files) for one in of_files] == [2, 3, 2, 2, 2]
-    assert [one.annotations is not None for one in of_files] == [True] * 3 + [False] * 2
-    assert read_study(Path(here.files[0])).baseline == "ATSS, 1 shape"
+    models = [compare.parse(words[2:]) for words in commands("comparing.md")]
+    assert [len(one.files) for one in models] == [2, 2, 2, 2, 3, 2]
+    assert [one.annotations is not None for one in models] == [False, True, False, False, True, True]
+    here, with_ray, ready = (compare.parse(words[2:]) for words in commands("studies.md"))
+    assert here.out == with_ray.out
     assert with_ray.engine == "ray"
+    assert read_study(Path(ready.files[0])).baseline == "ATSS, 1 shape"
 
 
 def test_getting_started(desk: Path) -> None:
@@ -316,8 +324,11 @@ def test_the_examples_of_the_box_library() -> None:
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("text", blocks("training.md", "yaml"))
-def test_the_settings_of_training_are_read(tmp_path: Path, text: str) -> None:
+SETTINGS = [text for page in ("localization.md", "models.md", "training.md") for text in blocks(page, "yaml")]
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_the_settings_of_a_page_are_read(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
     read_config(path)

@@ -1,4 +1,4 @@
-"""Anchor generators: from an image size to the anchors of the image."""
+"""Generate the anchors of an image size, as a grid of cells on each level. It works on NumPy arrays."""
 
 from anchorloc.anchors.generator import AnchorGenerator
 from anchorloc.anchors.torchvision import TorchvisionAnchors, TorchvisionSSDAnchors

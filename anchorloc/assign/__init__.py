@@ -1,4 +1,4 @@
-"""Assign anchors to boxes."""
+"""Assign anchors to boxes: which anchors learn which box, and which have no loss. It works on NumPy arrays."""
 
 from anchorloc.assign.anchors_inside import centers_inside
 from anchorloc.assign.assigner_protocol import AssignerProtocol

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-IndexArray: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]  # boxes, scores and overlaps
+IndexArray: TypeAlias = NDArray[np.int64]  # rows of boxes
 
 
 def as_array(values: ArrayLike, name: str) -> NDArray[Any]:

@@ -8,7 +8,7 @@
 
 A study trains each setting with several seeds. Result files are in COCO's result format; several files of one name are
 its seeds. Each name is compared with every earlier one, or with --reference. Checkpoints are compared by the classes
-that all of them know. docs/comparing.md explains all three.
+that all of them know. docs/comparing.md and docs/studies.md explain them.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def read_study(path: Path) -> Study:
     plain = read_yaml(path)
     if not isinstance(plain, dict):
         raise InputError(
-            f"{path} is not a study file: it needs `settings`, `seeds` and a `baseline`; see docs/comparing.md"
+            f"{path} is not a study file: it needs `settings`, `seeds` and a `baseline`; see docs/studies.md"
         )
     _refuse_unknown(path, plain)
     settings = _settings(path, plain)

@@ -16,7 +16,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import Category, Pixels, Size, Target
 from anchorloc.text import counted
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test"]  # a part of a data set
 
 
 class Annotations(Protocol):

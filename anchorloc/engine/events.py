@@ -104,7 +104,7 @@ class StopTraining(Exception):
     """Raise this in a listener to end the run: it saves its state, and can be resumed."""
 
 
-RunEvent: TypeAlias = StepDone | Validated | CheckpointSaved | RunWarned | RunStopped
+RunEvent: TypeAlias = StepDone | Validated | CheckpointSaved | RunWarned | RunStopped  # an argument of a listener
 Listener: TypeAlias = Callable[[RunEvent], object]
 
 

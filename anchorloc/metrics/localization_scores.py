@@ -11,7 +11,7 @@ import numpy as np
 from anchorloc.boxes import paired_box_iou
 from anchorloc.structures import Detections, Float64Array, Size, Target
 
-LOCALIZATION_IOUS: Final = (0.3, 0.5, 0.7)
+LOCALIZATION_IOUS: Final = (0.3, 0.5, 0.7)  # IoU thresholds of MaxBoxAcc
 COLLAPSED_STD_RATIO = 0.5  # standard deviation of the predicted / of the true boxes
 COLLAPSED_GAIN = 0.15  # (mean IoU - constant IoU) / (1 - constant IoU); the best constant box has a gain above 0
 MIN_TRUE_STD = 0.01  # image sides; below it, there is nothing to follow

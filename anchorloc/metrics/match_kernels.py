@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from anchorloc.boxes.jit import kernel
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
-FALSE_POSITIVE = 0  # the states of a detection
-TRUE_POSITIVE = 1
-IGNORED = 2  # neither, as on a crowd box
+FALSE_POSITIVE = 0  # state of a detection that matches no ground-truth box
+TRUE_POSITIVE = 1  # state of a detection that matches a ground-truth box
+IGNORED = 2  # state of a detection that counts as neither, as on a crowd box
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # T
+IOU_THRESHOLDS: Final = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))  # the T thresholds of COCO's AP
 LARGEST_AREA = 1e10  # px²
 
 

@@ -18,7 +18,7 @@ from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores
 from anchorloc.structures import Float64Array, IntArray
 
-RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # R
+RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # the R recalls of COCO's AP
 
 
 @dataclass(frozen=True, eq=False)

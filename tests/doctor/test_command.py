@@ -30,7 +30,7 @@ from tests.data.formats.golden import boxes_by_name, photo, ultralytics
 from tests.doctor.doctor_cases import FOUND, clean
 from tests.python_processes import run_command_line
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "doctor-rules.md"
 NAME = "\x1b]0;owned\x07=cmd|' \u202e"
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from anchorloc import __main__ as console
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
 from anchorloc.data import ShapesData
-from anchorloc.export import __main__ as export
 from tests.detector.random_models import save_random
-from tests.export.exported_files import BEST, GUIDE, THRESHOLD
+from tests.export.exported_files import BEST, THRESHOLD
+from tests.guides import commands
 from tests.made_once import made_once
 
 
@@ -40,6 +40,7 @@ def export_all(folder: Path) -> None:
     save_checkpoint(folder / BEST, {**load_checkpoint(folder / BEST), "threshold": THRESHOLD})
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.chdir(folder)
-        for line in re.findall(r"anchorloc export (.*)", GUIDE.read_text().split("## Export")[1]):
-            assert export.main(line.split()) == 0
+        for words in commands("export.md"):
+            if not {"--half", "--int8"} & set(words):  # test_reduced_precision.py uses these options
+                assert console.main(words[1:]) == 0
     (folder / "printed").write_text(out.getvalue())

@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "docs" / "predict.md"
 THRESHOLD = {"score": 0.5, "precision": 0.75, "recall": 0.5, "f1": 0.6, "found": "best F1 on val"}
 BEST = Path("runs/mine/best.pt")

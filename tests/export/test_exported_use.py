@@ -30,7 +30,8 @@ from anchorloc.export.model_file import export_model
 from anchorloc.predict import __main__ as predict
 from anchorloc.structures import Detections
 from tests.engine.small_runs import small
-from tests.export.exported_files import BEST, GUIDE, THRESHOLD
+from tests.export.exported_files import BEST, THRESHOLD
+from tests.guides import blocks
 from tests.python_processes import without_torch
 
 RESIZES = (
@@ -120,21 +121,16 @@ def test_the_script_of_the_guide_finds_what_the_checkpoint_finds(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     resized_by(resize, folder / "model.onnx", tmp_path / "model.onnx")
-    script = re.search(r"```python\n(import json\n.*?)```", GUIDE.read_text().split("## Export")[1], re.DOTALL)
-    assert script is not None
-    assert len(script[1].splitlines()) < 40
-    assert set(re.findall(r"^(?:import|from) (\w+)", script[1], re.MULTILINE)) == {
-        "json",
-        "numpy",
-        "onnxruntime",
-        "PIL",
-    }
+    [script] = blocks("export.md", "python")
+    assert len(script.splitlines()) < 40
+    names = set(re.findall(r"^(?:import|from) (\w+)", script, re.MULTILINE))
+    assert names == {"json", "numpy", "onnxruntime", "PIL"}
     model = anchorloc.load(folder / BEST, f"transform.resize={resize}")
     for name in ("1.png", "2.png", "turned.jpg"):
         with Image.open(folder / "photos" / name) as photo:
             photo.save("photo.png", exif=photo.getexif())
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(script[1], {})
+            exec(script, {})
         expected = model("photo.png")
         lines = [line.split() for line in out.getvalue().splitlines()]
         assert [name for name, *_ in lines] == expected.names

@@ -29,8 +29,8 @@ from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.predict.picture_paths import picture_paths
 from anchorloc.structures import Category
 from tests.detector.random_models import save_random
+from tests.guides import PAGES
 
-GUIDE = Path(__file__).parents[2] / "docs" / "predict.md"
 DATA = ShapesData(train_images=1, val_images=5, size=96)
 
 
@@ -308,7 +308,7 @@ def test_every_file_system_can_hold_the_pictures() -> None:
 
 
 def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its commands and its Python run as they stand; test_exported_use.py runs the last section."""
+    """Its commands and its Python run as they stand."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "mine").symlink_to(folder)
@@ -318,7 +318,7 @@ def test_the_guide(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "data" / "val.json").symlink_to(folder / "data" / "annotations" / "instances_val.json")
     for name, size in (("photo.jpg", (120, 90)), ("more.jpg", (90, 120)), ("aerial.png", (700, 150))):
         Image.fromarray(DATA.open("val").image(0)).resize(size).save(name)
-    blocks = re.findall(r"```(sh|python)\n(.*?)```", GUIDE.read_text().split("## Export")[0], re.DOTALL)
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", PAGES["predict.md"].read_text(encoding="utf-8"), re.DOTALL)
     assert {kind for kind, _ in blocks} == {"sh", "python"}
     names: dict[str, object] = {}
     for kind, text in blocks:
