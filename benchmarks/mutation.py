@@ -248,15 +248,17 @@ class Copy:
         return spent
 
     def _fails(self, files: Sequence[str], seconds: float) -> bool:
-        """Return whether tests fail, or take more CPU seconds."""
+        """Return whether tests fail, or take more CPU seconds.
+
+        They take over a second, the precision of the times by which Python and numba know that a file has changed.
+        """
         own = {"NUMBA_CACHE_DIR": str(self.folder / "numba"), "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
-        environment = {name: value for name, value in {**os.environ, **own}.items() if name != "CI"}
-        command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        rest = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTHONDONTWRITEBYTECODE")}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         command += [f"--hypothesis-profile={PROFILE}", "-k", f"not ({SLOW})", *files]
         limited = ["sh", "-c", f'ulimit -t {round(seconds)}; exec "$@"', "sh", *command]
-        return (
-            subprocess.run(limited, cwd=self.folder, env=environment, capture_output=True, check=False).returncode != 0
-        )
+        done = subprocess.run(limited, cwd=self.folder, env=rest | own, capture_output=True, check=False)
+        return done.returncode != 0
 
 
 def rows_of(table: Path) -> dict[tuple[str, ...], Row]:

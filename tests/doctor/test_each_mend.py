@@ -111,9 +111,10 @@ def test_boxes_follow_the_size_of_their_file() -> None:
 
 
 def test_shares_need_the_size_of_every_image() -> None:
-    document = content({"bbox": [0.25, 0.5, 0.5, 0.25], "area": 0.125})
+    shares = {"bbox": [0.25, 0.5, 0.5, 0.25], "area": 0.125}
+    document = content(shares, shares | {"image_id": 2}, images=2)
     multiplied, number = multiply_shares(*as_written(document))
-    assert (number, multiplied.content["annotations"][0]["bbox"]) == (1, [24, 32, 48, 16])
+    assert (number, [one["bbox"] for one in multiplied.content["annotations"]]) == (2, [[24, 32, 48, 16]] * 2)
     document["images"][0]["height"] = None
     with pytest.raises(InputError, match=r"a\.json: an image has no width and height, which --fix-shares needs"):
         multiply_shares(*as_written(document))
@@ -128,6 +129,7 @@ def test_shares_need_the_size_of_every_image() -> None:
         ({"segmentation": {"counts": [1], "size": [1, 1]}, "area": 384}, None, 192),
         ({"segmentation": [8, 16, 32, 16, 32, 48], "area": 384}, None, 192),
         ({"segmentation": [[8, 16, "32", 16, 32, 48]], "area": 384}, None, 192),
+        ({"segmentation": [[8, 16, 32, 16, 32, 48], 5], "area": 384}, None, 192),
         ({"segmentation": [], "area": 384}, None, 192),
         ({"area": 384}, None, 192),
     ],
@@ -360,12 +362,13 @@ def test_boxes_around_polygons_and_without_either() -> None:
         ((192, 128), [8, 16, 100, 32], (192, 128)),  # a box leaves the declared size
         ((48, 32), [8, 16, 100, 32], (48, 32)),  # no more boxes leave the file's size than the declared one
         ((64, 96), [8, 16, 24, 32], (64, 96)),
+        ((64, 96), [10, 16, 54.5, 32], (64, 96)),  # half a pixel is rounding
         ((64, 96), [70, 16, 24, 32], None),  # the box leaves the size of the file
         ((192, 128), None, (192, 128)),  # nothing is drawn
     ],
 )
 def test_whether_the_size_of_the_file_is_taken(
-    size: tuple[int, int], box: list[int] | None, becomes: tuple[int, int] | None, tmp_path: Path
+    size: tuple[int, int], box: list[float] | None, becomes: tuple[int, int] | None, tmp_path: Path
 ) -> None:
     Image.new("RGB", size).save(tmp_path / "1.png")
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "2.png")
@@ -385,6 +388,47 @@ def test_a_refusal_names_the_number_and_the_first(tmp_path: Path) -> None:
         mended(content({}, images=2), tmp_path)
     with pytest.raises(InputError, match=r"no image would be left, after the removal of 2 images without a file"):
         mended(content({}, images=2), tmp_path, drop_missing=True)
+
+
+def test_a_refusal_names_what_no_mend_removes_first(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
+    document = content({"bbox": "x"})
+    with pytest.raises(InputError, match=r"cannot be fixed: 1 image whose file cannot be read \(image 1 \(1\.png\): "):
+        mended(document, tmp_path)
+    with pytest.raises(InputError, match=r"cannot be fixed: file without images \(images: \[\]\); "):
+        mended(content(images=0))
+    document["images"][0]["file_name"] = "../x.png"
+    with pytest.raises(InputError, match=r"1 image whose file_name is missing or leaves the images folder"):
+        mended(document)
+
+
+def test_a_file_that_another_image_names_is_not_the_one_that_is_missing(tmp_path: Path) -> None:
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "1.png")
+    document = content({}, images=2)
+    document["images"][1]["file_name"] = "1.PNG"
+    with pytest.raises(InputError, match=r"1 image without a file in the images folder \(image 2 \(1\.PNG\): "):
+        mended(document, tmp_path)
+
+
+def test_only_the_first_of_two_documents_is_mended_and_only_by_its_own_rows() -> None:
+    train, val = (
+        CocoDocument(Path(f"{name}.json"), content({"bbox": bbox}))
+        for name, bbox in (("a", [8, 16, 24, 32]), ("b", "x"))
+    )
+    fixed, counts = repair(diagnose([train, val], 1), 1, False)
+    assert (len(fixed.documents), dict(counts)) == (1, {})
+    assert fixed.documents[0].content == train.content
+
+
+def test_no_two_categories_get_one_name() -> None:
+    document = content({})
+    document["categories"] = [
+        {"id": number, "name": name} for number, name in enumerate((5, INF, "2", None, None), start=1)
+    ]
+    fixed, counts = mended(document)
+    assert [one["name"] for one in fixed["categories"]] == ["5", "2 (id 2)", "2", "4", "5 (id 5)"]
+    title = Rule.BAD_CATEGORY_NAME.title
+    assert dict(counts) == {(title, "number written as text"): 1, (title, "named after the id"): 3}
 
 
 def test_lists_that_are_missing_are_written_empty() -> None:
