@@ -97,13 +97,17 @@ def test_only_known_sizes_are_exchanged() -> None:
 
 def test_boxes_follow_the_size_of_their_file() -> None:
     """The file of the first image is a quarter as wide and half as high; two others need no change."""
-    document = content({}, {"image_id": 2}, {"image_id": 3}, {"image_id": 4}, images=4)
+    polygon = {"segmentation": [[8, 16, 32, 16, 32, 48]], "area": 384}
+    document = content(polygon, {"image_id": 2}, {"image_id": 3}, {"image_id": 4}, images=4)
     document["images"][3]["width"] = None
     sizes = {0: (HEIGHT // 2, WIDTH // 4), 1: (HEIGHT, WIDTH), 3: (10, 10)}
     fitted, number = fit_to_files(*as_written(document), sizes)
     assert number == 1
     first, *others = document["annotations"]
-    assert fitted.content["annotations"] == [{**first, "bbox": [2, 8, 6, 16], "area": 96}, *others]
+    assert fitted.content["annotations"] == [
+        {**first, "bbox": [2, 8, 6, 16], "segmentation": [[2, 8, 8, 8, 8, 24]], "area": 48},
+        *others,
+    ]
     first, *others = document["images"]
     assert fitted.content["images"] == [{**first, "width": WIDTH // 4, "height": HEIGHT // 2}, *others]
     lower = {0: (HEIGHT // 2, WIDTH)}

@@ -63,6 +63,7 @@ def confused() -> Analysis:
 def test_the_confusion_matrix_by_hand() -> None:
     analysis = confused()
     assert analysis.threshold == 0.92  # the only true positive
+    assert analysis.bootstrap is None
     assert analysis.confusion.matrix.tolist() == [
         [0, 1, 1, 0],  # the first cat counts as the dog of higher score
         [0, 1, 0, 0],

@@ -206,6 +206,8 @@ def test_counts() -> None:
     assert (first.images, first.boxes, first.crowds, first.detections) == (2, 2, 1, 4)
     assert (second.images, second.boxes, second.crowds, second.detections) == (1, 1, 0, 1)
     assert result.over_max_detections == 1
+    (lone,) = evaluate([target([BOX, BOX]), target([BOX])], [found(1, [], []), found(2, [], [])], classes(1)).classes
+    assert (lone.images, lone.boxes) == (2, 3)
     said = "1 detection past the first 3 of a class and image: left out, as by COCO"
     assert result.warnings == (said,)
 

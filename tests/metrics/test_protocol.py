@@ -10,7 +10,7 @@ from tests.metrics.evaluation_cases import from_coco, random_set, raw_pycocotool
 
 
 @pytest.mark.parametrize("seed", range(100, 106))
-@pytest.mark.parametrize("ious", [(0.3, 0.5, 0.9), (0.75,), (0.1, 0.4)])
+@pytest.mark.parametrize("ious", [(0.3, 0.5, 0.9), (0.75,), (0.1, 0.4), (0.5, 1.0)])
 def test_other_thresholds_and_sizes_are_those_of_pycocotools(seed: int, ious: tuple[float, ...]) -> None:
     truth, results = random_set(seed)
     protocol = Protocol(ious, (16.0, 60.0))
