@@ -16,10 +16,10 @@ from anchorloc.data import ShapesData, read_truth
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import scoring_choices
 from anchorloc.errors import InputError
-from anchorloc.metrics import Protocol, bootstrap, evaluate, image_weights, match_targets, weighted_scores
+from anchorloc.metrics import bootstrap, image_weights, match_targets, weighted_scores
 from anchorloc.metrics.resampling import basic_interval, coco_numbers
 from tests.detector.random_models import save_random
-from tests.metrics.evaluation_cases import Json, from_coco, random_set, raw_pycocotools, without_ties
+from tests.metrics.evaluation_cases import Json, from_coco, without_ties
 
 LIMITS = (1, 10, 100)
 CHOICES = ("class_agnostic", "subset", "iou_thresholds", "size_borders", "max_detections", "intervals_over")
@@ -48,39 +48,6 @@ def judged(folder: Path, out: Path, **choices: Any) -> dict[str, Any]:
     choices = {"resamples": 40, **choices}
     files = folder / "found.json", folder / "val.json"
     return dict(anchorloc.evaluate.run(detections=files[0], annotations=files[1], out=out, **choices).metrics)
-
-
-@pytest.mark.parametrize("seed", range(100, 106))
-@pytest.mark.parametrize("ious", [(0.3, 0.5, 0.9), (0.75,), (0.1, 0.4)])
-def test_other_thresholds_and_sizes_are_those_of_pycocotools(seed: int, ious: tuple[float, ...]) -> None:
-    truth, results = random_set(seed)
-    protocol = Protocol(ious, (16.0, 60.0))
-    fast, record = (
-        evaluate(*from_coco(truth, results), scorer=scorer, protocol=protocol)
-        for scorer in ("anchorloc", "pycocotools")
-    )
-    raw = raw_pycocotools(truth, results, [1, 10, 100], ious, protocol.area_ranges)
-    for one in (fast, record):
-        assert np.array_equal(one.scores.precision, raw.eval["precision"][..., -1])
-        assert np.array_equal(one.scores.recall, raw.eval["recall"])
-        assert (one.summary.ap50 is None) == (0.5 not in ious)
-        assert (one.summary.ap75 is None) == (0.75 not in ious)
-    assert fast.summary == record.summary
-    assert fast.classes == record.classes
-    usual = evaluate(*from_coco(truth, results))
-    for one in (fast, record):  # counts and pictures stay at IoU 0.5
-        assert one.operating_point == usual.operating_point
-        assert all(np.array_equal(mine, other) for mine, other in zip(one.matched, usual.matched, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("ious", "borders"),
-    [((), (32, 96)), ((0.5, 0.5), (32, 96)), ((0.9, 0.5), (32, 96)), ((0.0,), (32, 96)), ((1.5,), (32, 96)),
-     ((0.5,), (96, 32)), ((0.5,), (0, 32)), ((float("nan"),), (32, 96)), ((0.5,), (32, float("inf")))],
-)  # fmt: skip
-def test_thresholds_and_borders_must_ascend(ious: tuple[float, ...], borders: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match=r"need ascending IoU thresholds|need two ascending borders"):
-        Protocol(ious, borders)
 
 
 def test_the_report_names_every_choice(case: tuple[Path, Json, list[Json]], tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def _retarget(editable: EditableDocument, name: str, key: str, rule: Rule) -> No
 def _names(item: JsonObject) -> set[str]:
     """Return the words that name an image, its file with or without folders and suffix, or a category."""
     stated = item.get("file_name", item.get("name"))
-    if type(stated) is not str or not stated:
+    if type(stated) is not str:
         return set()
     path = PurePosixPath(stated)
     return {stated, path.name, path.stem} if "file_name" in item else {stated}

@@ -17,7 +17,6 @@ import anchorloc
 from anchorloc import evaluate, train
 from anchorloc.anchors import WholeImageAnchor
 from anchorloc.assign import SingleObjectAssigner
-from anchorloc.boxes import box_iou
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import OneShapeData, refuse_other_counts
@@ -27,7 +26,7 @@ from anchorloc.engine.system.log import read_log
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.lab import __main__ as lab
-from anchorloc.metrics import LOCALIZATION_IOUS, Localization, localize
+from anchorloc.metrics import Localization
 from anchorloc.report.localization import localization_warning
 from anchorloc.structures import Detections, Sample, Target
 from tests.data.data_sets import write_data_set
@@ -50,44 +49,6 @@ def truths(boxes: list[list[float]], labels: list[int]) -> list[Target]:
     return list(source_of([[box] for box in boxes], [[label] for label in labels]).targets)
 
 
-def test_the_numbers_by_hand() -> None:
-    targets = truths([[0, 0, 40, 40], [0, 0, 40, 40], [10, 10, 50, 50], [20, 20, 60, 60]], [0, 1, 0, 0])
-    detections = [
-        found([0, 0, 40, 40], 0),  # right
-        found([0, 0, 40, 40], 0),  # wrong class
-        found([10, 10, 50, 34], 0),  # IoU 0.6
-        found(None),
-    ]
-    result = localize(targets, detections, [(100, 200)] * 4)
-    assert result.top1_loc_error == 0.5
-    assert result.top1_class_error == 0.5
-    assert result.corloc == 0.75
-    assert result.mean_iou == pytest.approx(2.6 / 4)
-    assert result.max_box_acc == (0.75, 0.75, 0.5)
-    mean = np.array([[7.5, 7.5, 47.5, 47.5]])
-    assert result.constant_iou == pytest.approx(box_iou(mean, np.concatenate([t.boxes for t in targets])).mean())
-    assert not result.collapsed
-
-
-@given(st.integers(0, 2**32), st.integers(1, 8))
-def test_the_numbers_agree_with_a_loop(seed: int, count: int) -> None:
-    random = np.random.default_rng(seed)
-    corners = random.integers(0, 90, (2, count, 2))
-    boxes = np.concatenate([corners, corners + random.integers(5, 40, (2, count, 2))], axis=2).astype(np.float64)
-    labels, classes = random.integers(0, 2, (2, count)).tolist()
-    result = localize(
-        truths(boxes[0].tolist(), labels),
-        [found(box, label) for box, label in zip(boxes[1].tolist(), classes, strict=True)],
-        [(130, 130)] * count,
-    )
-    ious = [box_iou(a[None], b[None])[0, 0] for a, b in zip(*boxes, strict=True)]
-    wrong = [iou < 0.5 or a != b for iou, a, b in zip(ious, labels, classes, strict=True)]
-    assert result.top1_loc_error == pytest.approx(np.mean(wrong))
-    assert result.max_box_acc == pytest.approx([np.mean([iou >= t for iou in ious]) for t in LOCALIZATION_IOUS])
-    assert result.corloc == result.max_box_acc[1]
-    assert 0 <= result.constant_iou <= 1
-
-
 @pytest.mark.parametrize(
     ("mean", "constant", "std", "expected"),
     [
@@ -103,30 +64,6 @@ def test_the_warning_is_true_and_names_the_model(
 ) -> None:
     found = Localization(9, 0.5, 0.1, 0.5, mean, (0.6, 0.5, 0.4), constant, box_std=std, true_box_std=0.3)
     assert localization_warning(found, "a.pt") == (expected and f"the boxes of a.pt {expected}")
-
-
-def test_boxes_that_do_not_follow_have_collapsed_and_those_that_do_have_not() -> None:
-    random = np.random.default_rng(0)
-    corners = random.random((50, 2)) * 60
-    boxes = np.concatenate([corners, corners + 40], axis=1)
-    targets, sizes = truths(boxes.tolist(), [0] * 50), [(100, 100)] * 50
-    constant = localize(targets, [found(boxes.mean(axis=0).tolist())] * 50, sizes)
-    assert constant.mean_iou == pytest.approx(constant.constant_iou)
-    assert constant.box_std_ratio == pytest.approx(0, abs=1e-9)
-    assert constant.collapsed
-    close = localize(targets, [found((box + 3).tolist()) for box in boxes], sizes)
-    assert close.box_std_ratio == pytest.approx(1)
-    assert not close.collapsed
-    still = localize(truths([[10, 10, 50, 50]] * 3, [0] * 3), [found([10, 10, 50, 50])] * 3, [(100, 100)] * 3)
-    assert not still.collapsed  # there is nothing to follow
-
-
-@pytest.mark.parametrize("boxes", [[], [[0.0, 0, 4, 4], [5.0, 5, 9, 9]]])
-def test_other_counts_have_no_numbers(boxes: list[list[float]]) -> None:
-    with pytest.raises(ValueError, match="localization needs exactly one"):
-        localize(list(source_of([boxes]).targets), [found(None)], [(10, 10)])
-    with pytest.raises(ValueError, match="equally many"):
-        localize([], [], [])
 
 
 @given(st.integers(0, 2**32))

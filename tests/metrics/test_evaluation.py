@@ -9,9 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import coco as coco_module
+from pycocotools import cocoeval as cocoeval_module
 
 from anchorloc.errors import InputError
-from anchorloc.metrics import Evaluation, best_f1, evaluate
+from anchorloc.metrics import ClassMetrics, Evaluation, OperatingPoint, best_f1, evaluate
+from anchorloc.metrics.box_tables import DetectionTable, truth_table
+from anchorloc.metrics.coco_evaluation import image_order
+from anchorloc.metrics.evidence import too_few_of_each
+from anchorloc.metrics.matching import group_detections
 from anchorloc.structures import Category, Detections, Target
 from tests.metrics.evaluation_cases import found, from_coco, iou, random_set, raw_pycocotools, target
 
@@ -134,7 +140,9 @@ def test_false_detections_of_a_class_without_truth_leave_the_mean_alone_and_are_
     result = evaluate([target([BOX])], [found("a", [BOX, BOX], [0.5, 0.9], [0, 1])], classes(2))
     assert result.summary.ap == pytest.approx(1, abs=1e-12)
     assert (result.classes[1].ap, result.classes[1].detections, result.unscored_detections) == (None, 1, 1)
-    assert "1 detection belongs to a class without ground truth" in " ".join(result.warnings)
+    assert result.warnings == ("1 detection belongs to a class without ground truth; no metric counts it",)
+    two = evaluate([target([BOX])], [found("a", [BOX] * 3, [0.5] * 3, [0, 1, 1])], classes(2))
+    assert two.warnings == ("2 detections belong to classes without ground truth; no metric counts them",)
 
 
 def test_a_crowd_is_neither_truth_nor_error() -> None:
@@ -151,8 +159,10 @@ def test_nothing_is_changed_and_nothing_is_printed(capsys: pytest.CaptureFixture
     targets, detections, categories = from_coco(*random_set(0))
     before = copy.deepcopy((targets, detections))
     evaluate(targets, detections, categories)
+    evaluate(targets, detections, categories, scorer="pycocotools")
     print("still here")
     assert capsys.readouterr().out == "still here\n"
+    assert not {"print"} & {*vars(coco_module), *vars(cocoeval_module)}
     for old, new in zip([*before[0], *before[1]], [*targets, *detections], strict=True):
         assert all(np.array_equal(vars(old)[name], vars(new)[name]) for name in vars(old))
 
@@ -196,6 +206,10 @@ def test_counts() -> None:
     assert (first.images, first.boxes, first.crowds, first.detections) == (2, 2, 1, 4)
     assert (second.images, second.boxes, second.crowds, second.detections) == (1, 1, 0, 1)
     assert result.over_max_detections == 1
+    (lone,) = evaluate([target([BOX, BOX]), target([BOX])], [found(1, [], []), found(2, [], [])], classes(1)).classes
+    assert (lone.images, lone.boxes) == (2, 3)
+    said = "1 detection past the first 3 of a class and image: left out, as by COCO"
+    assert result.warnings == (said,)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -213,3 +227,40 @@ def test_the_best_f1_is_the_best_of_all_thresholds(seed: int) -> None:
     assert (point.f1, point.threshold) == max((f1, t) for t, f1 in every.items())
     assert point.precision == right[scores >= point.threshold].mean()
     assert point.recall == right[scores >= point.threshold].sum() / boxes
+
+
+def test_the_threshold_of_a_precision_by_hand() -> None:
+    """A right box of 0.8 after a wrong one; a detection on a crowd box and one past the limit do not count."""
+    one = target([BOX, [0, 0, 100, 100]], crowd=[False, True])
+    some = [found(1, [[200, 0, 210, 10], [50, 50, 60, 60], BOX, [200, 0, 210, 10]], [0.9, 0.85, 0.8, 0.7])]
+    result = evaluate([one], some, classes(1), [3])
+    assert result.at_precision(some, 0.5) == OperatingPoint(0.8, 0.5, 1.0, 2 / 3)
+    assert result.at_precision(some, 0.51) is None
+    assert evaluate([target([])], some, classes(1)).at_precision(some, 0.5) is None
+
+
+def test_a_class_has_few_boxes_under_ten_boxes_or_ten_images() -> None:
+    def few(boxes: int, images: int) -> bool:
+        return ClassMetrics(Category(1, "x"), 0.5, 0.5, 0.5, 0.5, images, boxes, 0, 9).few
+
+    assert [few(10, 10), few(9, 9), few(10, 9), few(1, 1), few(0, 0)] == [False, True, True, True, False]
+    images = np.array([*range(10), *range(10), 9, *range(9), 0, *range(9)])
+    groups = np.repeat([0, 1, 2, 3], [10, 11, 10, 9])
+    assert too_few_of_each(images, groups, 5).tolist() == [False, False, True, True, True]
+    assert too_few_of_each(images[:0], groups[:0], 2).tolist() == [True, True]
+
+
+def test_equal_scores_are_ranked_by_image_id_with_numbers_first() -> None:
+    detections = [found(image_id, [], []) for image_id in ("b", 10, "a", 9)]
+    assert image_order(detections) == [3, 1, 2, 0]
+
+
+@pytest.mark.parametrize("images", [65_536, 65_537])  # up to 65,536 are sorted as 16 bits
+def test_detections_are_grouped_by_image_in_the_order_of_the_images(images: int) -> None:
+    owner = np.array([images - 1, 3, 65_535, 0, 3])
+    table = DetectionTable(owner, np.zeros((5, 4)), np.zeros(5, np.int64), np.array([0.5, 0.5, 0.9, 0.5, 0.7]))
+    groups = group_detections(truth_table([], 1), table, range(images), 1, 2)
+    assert groups.rows.tolist() == [3, 4, 1, 2, 0]
+    assert groups.ranks.tolist() == [0, 0, 1, 0, int(images == 65_536)]
+    backwards = group_detections(truth_table([], 1), table, range(images)[::-1], 1, 1)
+    assert backwards.rows.tolist() == ([2, 4, 3] if images == 65_536 else [0, 2, 4, 3])

@@ -202,6 +202,7 @@ def test_an_interval_is_laid_about_its_number() -> None:
     for value, resampled, expected in (
         (0.5, np.linspace(0.6, 0.8, 1001), Interval(0.405, 0.595)),
         (1.0, np.linspace(0.9, 1.0, 11), Interval(0.9525, 1)),
+        (0.0, np.linspace(0.0, 0.1, 11), Interval(0, 0.0475)),
     ):
         interval = basic_interval(value, resampled)
         assert interval is not None
