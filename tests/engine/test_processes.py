@@ -182,7 +182,7 @@ def test_one_process_needs_nobody() -> None:
     model = torch.nn.Linear(2, 2)
     assert SINGLE_PROCESS.first
     assert SINGLE_PROCESS.wrap(model) is model
-    assert SINGLE_PROCESS.all_reduce_sum([1.0, 2.0]) == [1.0, 2.0]
+    assert SINGLE_PROCESS.all_reduce_sum(torch.tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
     assert SINGLE_PROCESS.all_reduce_max(3.0) == [3.0]
     assert SINGLE_PROCESS.broadcast(4.0) == (4.0,)
     assert SINGLE_PROCESS.gather("x") == ["x"]
