@@ -6,11 +6,11 @@
 
 Correctness: losses, the update of the weights and the predictions of one batch beside the CPU's, in float32 without
 TF32; a run that is stopped and resumed beside one that is not, to the last bit; one process under
-DistributedDataParallel; how often a step waits for the device. Speed: steps of ResNet-50 at 800 px and of MobileNetV2
-at 320 px in bfloat16, in turns with torchvision's RetinaNet on the same network and images, with their memory and the
-share of waiting for the loader (`benchmarks.training_speed` has the settings). Then a training of 3 minutes. A row with
-a bound says whether it was kept. The table goes to gpu.csv in --out, all numbers to gpu.json. The status is 1 if a
-bound was not kept.
+DistributedDataParallel; how often a step waits for the device; that a NaN gets into no weight. Speed: steps of
+ResNet-50 at 800 px and of MobileNetV2 at 320 px in bfloat16, in turns with torchvision's RetinaNet on the same network
+and images, with their memory and the share of waiting for the loader (`benchmarks.training_speed` has the settings).
+Then a training of 3 minutes. A row with a bound says whether it was kept. The table goes to gpu.csv in --out, all
+numbers to gpu.json. The status is 1 if a bound was not kept.
 """
 
 from __future__ import annotations
@@ -129,6 +129,7 @@ def checked(sizes: Sizes) -> list[Row]:
         return [
             *agreement(sizes.device),
             synchronizations(sizes.device),
+            poisoned(sizes.device),
             resumed(sizes.device, folder),
             wrapped(sizes.device),
             *(row for title, setup in sizes.setups.items() for row in speed(title, setup, sizes)),
@@ -176,7 +177,7 @@ def weights(network: nn.Module) -> Tensor:
 
 
 def synchronizations(device: str) -> Row:
-    """Return how often the host waits for the device in a step after the first ones."""
+    """Return how often the host waits for the device in a step after the first ones whose losses are not read."""
     check = "times that a step waits for the device"
     if device != "cuda":
         return Row(check, None)
@@ -188,10 +189,25 @@ def synchronizations(device: str) -> Row:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            learner.update([pinned], 1.0)
+            learner.queue_update([pinned], 1.0)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    return at_most(check, sum("synchroniz" in str(warning.message) for warning in caught), 1)
+    return at_most(check, sum("synchroniz" in str(warning.message) for warning in caught), 0)
+
+
+def poisoned(device: str) -> Row:
+    """Return how many weights change by an update whose gradients are NaN."""
+    changed = 0
+    for kind in ("AdamW", "SGD", "Muon"):
+        learner, batch = started_on(device, f"train.optimizer={{kind: {kind}}}")
+        learner.update([batch], 1.0)
+        before = weights(learner.model)
+        *_, last = learner.model.parameters()
+        hook = last.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+        learner.queue_update([batch], 1.0)
+        hook.remove()
+        changed += int((weights(learner.model) != before).sum())
+    return at_most("weights that change by a NaN", changed, 0)
 
 
 def resumed(device: str, folder: Path) -> Row:

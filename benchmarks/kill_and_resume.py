@@ -2,11 +2,13 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.kill_and_resume                  # 50 kills, 10 of them inside a write
     OMP_NUM_THREADS=1 python -m benchmarks.kill_and_resume --kills 6 --inside 2
+    OMP_NUM_THREADS=1 python -m benchmarks.kill_and_resume --processes 2    # each run by torchrun, killed as a whole
 
-Kills come at random times over the whole life of the process, half of them with 2 loader workers. For a kill inside a
-write of a checkpoint, writing is slowed down, and the kill waits for an incomplete file. The comparison covers the
-tensors and numbers of last.pt and best.pt, the lines of metrics.jsonl, TensorBoard's values and metrics.json, except
-for times. Processes are forked, because importing torch again would take most of the time.
+Kills come at random times over the whole life of the process, half of them with 2 loader workers; with --processes they
+hit all processes at once. For a kill inside a write of a checkpoint, writing is slowed down, and the kill waits for an
+incomplete file. The comparison covers the tensors and numbers of last.pt and best.pt, the lines of metrics.jsonl,
+TensorBoard's values and metrics.json, except for times. Processes are forked, because importing torch again would take
+most of the time.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -29,12 +32,16 @@ from typing import Any
 
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint
 from anchorloc.cli import run_command
 from anchorloc.engine import training
+from anchorloc.engine.state.run_folder import RunLock
 from anchorloc.engine.system.log import read_log
+from anchorloc.errors import InputError
 from anchorloc.files import is_temporary
 
 SETTINGS = [
@@ -55,6 +62,7 @@ class Run:
     folder: Path
     iterations: int
     workers: int
+    processes: int = 1
 
     def start(self, disturb: Callable[[], None] = lambda: None) -> BaseProcess:
         """Start or resume it in a new process, which calls `disturb` first."""
@@ -84,9 +92,34 @@ class Run:
             os.dup2(file.fileno(), 2)
         training.LOG_EVERY = 3  # a log line every 3 steps, so that a kill can lose some
         disturb()
-        status = run_command(train.main, [*words, "--out", str(self.folder)])
+        words = [*words, "--out", str(self.folder)]
+        if self.processes == 1:
+            status = run_command(train.main, words)
+        else:
+            os.setsid()  # a group, to be killed as a whole
+            status = _train_by_torchrun(words, self.processes)
         sys.stdout.flush()
         os._exit(status)
+
+
+def _train_by_torchrun(words: list[str], processes: int) -> int:
+    """Train in several processes, as torchrun starts them; return the status."""
+    config = LaunchConfig(
+        1,
+        1,
+        processes,
+        run_id="killed",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="fork",
+    )
+    try:
+        statuses: dict[int, int] = elastic_launch(config, run_command)(train.main, words)
+    except ChildFailedError as error:
+        print(error)
+        return 1
+    return max(statuses.values())
 
 
 def differences(folder: Path, reference: Path) -> list[str]:
@@ -141,7 +174,7 @@ def kill_anywhere(run: Run, moment: float) -> bool:
     """Kill the run after `moment` seconds; return whether it was still alive."""
     process = run.start()
     process.join(moment)
-    return _kill(process)
+    return _kill(run, process)
 
 
 def kill_inside_a_write(run: Run, skipped: int, delay: float) -> bool:
@@ -153,14 +186,29 @@ def kill_inside_a_write(run: Run, skipped: int, delay: float) -> bool:
             seen |= {path for path in run.folder.iterdir() if is_temporary(path) and ".pt." in path.name}
         time.sleep(0.001)
     process.join(delay)
-    return _kill(process) and any(map(is_temporary, run.folder.iterdir()))
+    return _kill(run, process) and any(map(is_temporary, run.folder.iterdir()))
 
 
-def _kill(process: BaseProcess) -> bool:
+def _kill(run: Run, process: BaseProcess) -> bool:
+    """Kill all processes of a run; return whether it was still alive."""
+    assert process.pid is not None
     alive = process.is_alive()
-    process.kill()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it leads no group
+        process.kill()
     process.join()
+    while run.folder.exists() and _is_locked(run.folder):  # by a process of torchrun that is about to end
+        time.sleep(0.01)
     return alive
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        RunLock(folder).release()
+    except InputError:
+        return True
+    return False
 
 
 def write_slowly() -> None:
@@ -187,17 +235,17 @@ class _SlowFile(io.FileIO):
         return super().write(data[: max(4096, len(data) // 20)])
 
 
-def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[str], None]) -> int:
+def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[str], None], processes: int = 1) -> int:
     """Return how many killed runs ended like the undisturbed run; `inside` of them are killed in a write."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        reference, seconds = _uninterrupted(root, iterations)
+        reference, seconds = _uninterrupted(root, iterations, processes)
         good = number = tried = 0
         while number < kills:
             tried += 1
             workers = 2 * (number % 2)
-            run = Run(root / f"run{tried}", iterations, workers)
+            run = Run(root / f"run{tried}", iterations, workers, processes)
             if number < inside:
                 hit = kill_inside_a_write(run, chance.randrange(8), chance.uniform(0, 0.04))
             else:
@@ -212,7 +260,7 @@ def measure(kills: int, inside: int, iterations: int, seed: int, say: Callable[[
     return good
 
 
-def _uninterrupted(root: Path, iterations: int) -> tuple[Run, dict[int, float]]:
+def _uninterrupted(root: Path, iterations: int, processes: int) -> tuple[Run, dict[int, float]]:
     """Train without a kill; return the run, and the seconds of a run by number of workers."""
     with contextlib.redirect_stdout(io.StringIO()):  # compile kernels once, for all forks
         run_command(
@@ -220,7 +268,7 @@ def _uninterrupted(root: Path, iterations: int) -> tuple[Run, dict[int, float]]:
         )
     runs, seconds = {}, {}
     for workers in (0, 2):
-        runs[workers] = Run(root / f"whole{workers}", iterations, workers)
+        runs[workers] = Run(root / f"whole{workers}", iterations, workers, processes)
         start = time.perf_counter()
         runs[workers].finish()
         seconds[workers] = time.perf_counter() - start
@@ -245,11 +293,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--inside", type=int, default=10, help="kills inside a write of a checkpoint (default: 10)")
     parser.add_argument("--iterations", type=int, default=60, help="iterations of a run (default: 60)")
+    parser.add_argument("--processes", type=int, default=1, help="processes of each run (default: 1)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     good = measure(
-        arguments.kills, arguments.inside, arguments.iterations, arguments.seed, lambda line: print(line, flush=True)
+        arguments.kills,
+        arguments.inside,
+        arguments.iterations,
+        arguments.seed,
+        lambda line: print(line, flush=True),
+        arguments.processes,
     )
     print(f"{good} of {arguments.kills} identical ({arguments.inside} killed inside the writing of a checkpoint)")
     return 0 if good == arguments.kills else 1

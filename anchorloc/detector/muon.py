@@ -19,7 +19,8 @@ class Float32Muon(torch.optim.Muon):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take a step along the orthogonalized momentum of each matrix."""
+        """Take a step along the orthogonalized momentum of each matrix, unless `found_inf` is 1."""
+        skip: Tensor | None = getattr(self, "found_inf", None)
         for group in self.param_groups:
             rate, momentum = group["lr"], group["momentum"]
             for weight in group["params"]:
@@ -30,8 +31,11 @@ class Float32Muon(torch.optim.Muon):
                     state["momentum_buffer"] = torch.zeros_like(weight.grad)
                 average = state["momentum_buffer"].lerp_(weight.grad, 1 - momentum)
                 update = orthogonalized(weight.grad.lerp(average, momentum), group["ns_steps"])
+                before = weight if skip is None else weight.clone()
                 weight.mul_(1 - rate * group["weight_decay"])
                 weight.add_(update, alpha=-0.2 * rate * max(weight.shape) ** 0.5)
+                if skip is not None:
+                    weight.copy_(torch.where(skip > 0, before, weight))
 
 
 def orthogonalized(matrix: Tensor, iterations: int) -> Tensor:

@@ -51,13 +51,19 @@ class CombinedOptimizer:
             for group in part.param_groups:
                 group["full_rate"] = group["lr"]
 
-    def step(self, rate: float) -> None:
-        """Take a step at `rate` times the full learning rate, and clear the gradients."""
+    def step(self, rate: float, skip: Tensor | None = None) -> None:
+        """Take a step at `rate` times the full learning rate, and clear the gradients.
+
+        Args:
+            skip: () float32 on the device of the weights; if it is 1, the weights do not change, nor does the host wait
+                to know it. It needs a CPU or a CUDA device.
+        """
         for kernel, matrix in self.views:
             matrix.grad = None if kernel.grad is None else as_matrix(kernel.grad)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate * group["full_rate"]
+            part.found_inf = skip  # type: ignore[attr-defined]  # the name of torch's fused optimizers for it
             part.step()
             part.zero_grad()
         for kernel, _ in self.views:

@@ -22,7 +22,8 @@ class StepDone:
     progress: float  # finished fraction of the run, from 0 to 1
     seconds: float  # spent on training and validation
     images_per_second: float  # over the whole run
-    losses: Mapping[str, float]  # "loss" is the sum of the others; empty if the update was skipped
+    losses: Mapping[str, float]  # "loss" is the sum of the others; empty if the update was skipped. On a GPU they are
+    # read at the first step, every 20 steps and before a validation; between, they are the losses read last
     best_ap: float | None  # None before the first validation
 
     @property

@@ -23,11 +23,14 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class NotFiniteError(Exception):
-    """A loss or gradient is NaN or infinite in some process; the weights were not updated."""
+    """A loss or gradient is NaN or infinite in some process; the weights were not updated.
 
-    def __init__(self, what: str, value: float) -> None:
+    `place` counts the updates that were read before this one at the same time.
+    """
+
+    def __init__(self, what: str, value: float, place: int = 0) -> None:
         super().__init__(what, value)
-        self.what, self.value = what, value
+        self.what, self.value, self.place = what, value, place
 
 
 class Learner:
@@ -56,16 +59,33 @@ class Learner:
         self.optimizer = config.train.optimizer(self.model)
         self._weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         self._network: nn.Module | None = None
+        self._loss_names: list[str] = []
+        self._unread: list[Tensor] = []  # (losses + 1,) per update: the losses, and the norm of the gradients
+        self._skip: Tensor | None = None  # () on the device: 1 after a NaN that has not been read
+
+    @property
+    def waits(self) -> bool:
+        """Return whether an update reads its losses before it changes the weights."""
+        return self.device.type != "cuda" or self.config.train.skip_nonfinite > 0
 
     def update(self, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
-        """Update the weights once, at `lr_factor` times the learning rate.
+        """Update the weights once, at `lr_factor` times the learning rate, and wait for the losses.
 
         Returns:
             The losses of the whole batch over all processes: `loss` and its terms.
 
         Raises:
-            NotFiniteError: a loss or a gradient is NaN or infinite; the weights were not updated. With
-                `train.skip_nonfinite`, the statistics of batch normalization were not updated either.
+            NotFiniteError: a loss or a gradient is NaN or infinite; the weights were not updated.
+        """
+        self.queue_update(micro_batches, lr_factor)
+        return self.read_losses()[-1]
+
+    def queue_update(self, micro_batches: Sequence[Batch], lr_factor: float) -> None:
+        """Update the weights once, without waiting for the device unless `waits`; `read_losses` gives the losses.
+
+        A NaN or infinite loss or gradient leaves the weights unchanged, and `read_losses` raises it. If this `waits`,
+        it leaves the optimizer and the average unchanged too, and with `train.skip_nonfinite` also the statistics of
+        batch normalization. Otherwise no update changes the weights between the NaN and `read_losses`.
         """
         buffers = list(self.model.buffers()) if self.config.train.skip_nonfinite else []
         before = [buffer.clone() for buffer in buffers]
@@ -76,27 +96,47 @@ class Learner:
         ]
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         scalars = [value for part in parts for value in part.values()]
-        # The one time that a step waits for the device: the weights must not change by a NaN.
-        *numbers, norm = torch.stack([*scalars, nn.utils.get_total_norm(gradients)]).tolist()
-        names = list(parts[0])
-        sums = [sum(numbers[place :: len(names)]) for place in range(len(names))]
-        weight, *losses = self.processes.all_reduce_sum(sums)
-        weight = 1.0 if whole else max(1.0, weight)
+        numbers = torch.stack([*scalars, nn.utils.get_total_norm(gradients)])
+        if self.waits:
+            numbers = numbers.cpu()
+        numbers = numbers.double()
+        sums = self.processes.all_reduce_sum(numbers[:-1].view(len(parts), -1).sum(0))
+        weight: float | Tensor = 1.0 if whole else sums[0].clamp(min=1.0)
         scale = self.processes.count / weight  # DistributedDataParallel leaves the mean over processes
-        values = {name: loss / weight for name, loss in zip(names[1:], losses, strict=True)}
-        values = {"loss": sum(values.values()), **values}
-        for what, value in (("the loss", values["loss"]), ("the norm of the gradients", scale * norm)):
-            if not math.isfinite(value):
-                self.model.zero_grad()
-                for buffer, then in zip(buffers, before, strict=True):
-                    buffer.copy_(then)
-                raise NotFiniteError(what, value)
-        factor = scale * min(1.0, self.config.train.clip_norm / (scale * norm + 1e-6))
-        if factor != 1:
-            torch._foreach_mul_(gradients, factor)
-        self.optimizer.step(lr_factor)
+        norm = scale * numbers[-1]
+        factor = scale * (self.config.train.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+        self._loss_names = list(parts[0])[1:]
+        self._unread.append(torch.cat((sums[1:] / weight, norm[None])))
+        not_finite = ~self._unread[-1].isfinite().all()
+        if not self.waits:
+            torch._foreach_mul_(gradients, factor.float())
+            self._skip = not_finite.float() if self._skip is None else self._skip.maximum(not_finite.float())
+        elif not_finite:
+            self.model.zero_grad()
+            for buffer, then in zip(buffers, before, strict=True):
+                buffer.copy_(then)
+            return
+        elif factor != 1:
+            torch._foreach_mul_(gradients, factor.item())
+        self.optimizer.step(lr_factor, self._skip)
         self.average.update()
-        return values
+
+    def read_losses(self) -> list[dict[str, float]]:
+        """Wait for the device, and return what `update` returns for each update since the last call.
+
+        Raises:
+            NotFiniteError: a loss or a gradient is NaN or infinite; the weights are as they were before that update.
+        """
+        rows = torch.stack(self._unread).tolist() if self._unread else []
+        self._unread, self._skip = [], None
+        found = []
+        for place, (*losses, norm) in enumerate(rows):
+            values = {"loss": sum(losses), **dict(zip(self._loss_names, losses, strict=True))}
+            for what, value in (("the loss", values["loss"]), ("the norm of the gradients", norm)):
+                if not math.isfinite(value):
+                    raise NotFiniteError(what, value, place)
+            found.append(values)
+        return found
 
     def _add_gradients(self, batch: Batch, whole: bool, last: bool) -> dict[str, Tensor]:
         """Add the gradients of a micro-batch; return its weight and its losses, () each, on the device.

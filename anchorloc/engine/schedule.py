@@ -114,6 +114,12 @@ class Clock:
         """Return the factor of the learning rate for the next step."""
         return self.settings.lr_scale * self.annealing.factor(self.step, progress, self.settings.warmup)
 
+    def validation_is_due(self, epoch: float, spent: ValidationTime, images: int) -> bool:
+        """Return whether to validate before the end, from `epoch` on, by the state alone or by the clock in minutes."""
+        if self.epoch < epoch:
+            return False
+        return self.settings.validate_every != "auto" or self.has_time_to_validate(spent, images)
+
     def has_time_to_validate(self, spent: ValidationTime, images: int) -> bool:
         """Return whether validate_every=auto validates `images` now: the run does not end within a quarter of an epoch.
 

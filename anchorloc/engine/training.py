@@ -89,6 +89,8 @@ class Training:
         self.clock = Clock(config.train, len(train))
         self.validation_batches = validation_batches(config, self.seen)
         self.progress = TrainingProgress(config.train.validation_interval)
+        self.losses: dict[str, float] = {}  # read last
+        self.unread: list[list[int | str]] = []  # images of the updates whose losses are not read
         self.collapse_warned = False
         self.events: Listener = ignore  # called in the first process
         self.stops: list[int] = []  # signals, or CANCELED, that ask the run to end
@@ -138,9 +140,14 @@ class Training:
             self._save(log)  # a folder without space for checkpoints fails now, not after hours
         watch = StarvationWatch(torch.get_num_threads())
         while True:
-            progress, due, stop = self.processes.all_reduce_max(
-                self.clock.progress, self._validation_is_due(), self.stops[0] if self.stops else 0
+            is_due = self.clock.validation_is_due(
+                self.progress.next_validation, self.progress.validations, len(self.seen)
             )
+            progress, due, stop = self.processes.all_reduce_max(
+                self.clock.progress, is_due, self.stops[0] if self.stops else 0
+            )
+            if stop or due or progress >= 1:
+                self._read_losses()  # before anything is saved
             if stop:
                 if log is not None:
                     self._save(log)
@@ -154,38 +161,40 @@ class Training:
             batch = [next(stream) for _ in range(settings.gradient_accumulation)]
             with watch:
                 losses = self.step(batch, self.clock.lr_factor(progress))
-            if losses:
-                self.progress.means.add(losses)
-            else:
-                self._warn(f"update {self.clock.step} skipped, {self.progress.skipped} so far (images: {IMAGES})")
             if log is not None:
                 self._after_step(losses, log)
                 if self.learner.device.type == "cpu" and (sentence := watch.sentence()):
                     self._warn(sentence)
-                if self.saver.is_due:
+                if self.saver.is_due and not self.unread:
                     self._save(log)
 
     def step(self, micro_batches: Sequence[Batch], lr_factor: float) -> dict[str, float]:
-        """Update the weights once, at `lr_factor` times the learning rate.
+        """Update the weights once; return the losses that were read last, none if the update was skipped."""
+        self.unread.append([sample.image_id for batch in micro_batches for sample in batch.samples])
+        self.learner.queue_update(micro_batches, lr_factor)
+        self.clock.step += 1
+        if self.learner.waits or not self.losses or self.clock.step % LOG_EVERY == 0:
+            self._read_losses()
+        return self.losses
 
-        Returns:
-            The losses; empty if the update was skipped.
-        """
-        progress = self.progress
+    def _read_losses(self) -> None:
+        """Add the losses of the updates since the last call to the means; skip or end the run after a NaN."""
+        unread, self.unread, progress = self.unread, [], self.progress
         try:
-            losses = self.learner.update(micro_batches, lr_factor)
-            progress.skipped_in_a_row = 0
+            for losses in self.learner.read_losses():
+                progress.means.add(losses)
+                self.losses, progress.skipped_in_a_row = losses, 0
         except NotFiniteError as error:
-            mine = image_names(self.train, [sample.image_id for batch in micro_batches for sample in batch.samples])
+            step = self.clock.step - len(unread) + error.place
+            mine = image_names(self.train, unread[error.place])
             names = [name for some in self.processes.gather(mine) for name in some]
             if progress.skipped_in_a_row >= self.config.train.skip_nonfinite:
-                raise self._not_finite(error, names) from None
+                raise self._not_finite(error, names, step) from None
             if self.processes.first:
-                write_images(error, names, self.saver.folder, self.clock.step)
+                write_images(error, names, self.saver.folder, step)
             progress.skipped, progress.skipped_in_a_row = progress.skipped + 1, progress.skipped_in_a_row + 1
-            losses = {}
-        self.clock.step += 1
-        return losses
+            self._warn(f"update {self.clock.step} skipped, {progress.skipped} so far (images: {IMAGES})")
+            self.losses = {}
 
     def _after_step(self, losses: dict[str, float], log: MetricsLog) -> None:
         """Announce the step, and log the means of the last steps from time to time."""
@@ -205,13 +214,6 @@ class Training:
         speed = clock.step * self.config.train.batch_size / max(seconds, 1e-6)
         progress, best_ap = min(1.0, clock.progress), best.ap if best.step else None
         self._send(StepDone(clock.step, clock.epoch, progress, seconds, speed, losses, best_ap))
-
-    def _validation_is_due(self) -> bool:
-        """Return whether to validate before the end: by the saved state alone, or by the clock in minutes."""
-        if self.clock.epoch < self.progress.next_validation:
-            return False
-        explicit = self.config.train.validate_every != "auto"
-        return explicit or self.clock.has_time_to_validate(self.progress.validations, len(self.seen))
 
     def _validate(self, loader: Iterable[Batch], log: MetricsLog | None) -> bool:
         """Score the averaged weights, keep them if they are the best, save the state.
@@ -248,7 +250,7 @@ class Training:
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
             names = image_names(self.seen, [found.image_id for found in bad.detections])
-            raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names)
+            raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names, self.clock.step)
         ordered = in_image_order(self.validation_batches, [result.detections for result in results])
         found = list(whole_images(self.config, self.seen, dict(enumerate(ordered))).values())
         evaluation = score_detections(found, self.val, self.config)
@@ -288,9 +290,9 @@ class Training:
             except StopTraining:
                 self.stops.append(CANCELED)
 
-    def _not_finite(self, error: NotFiniteError, names: list[str]) -> InputError | SystemExit:
+    def _not_finite(self, error: NotFiniteError, names: list[str], step: int) -> InputError | SystemExit:
         """Return what ends the run after a NaN: an error in the first process, a silent exit in the others."""
         if not self.processes.first:
             return SystemExit(2)
-        rate, skipped = self.config.train.optimizer.learning_rate, self.progress.skipped_in_a_row
-        return not_finite_error(error, names, self.saver.folder, self.clock.step, rate, skipped)
+        skipped = self.progress.skipped_in_a_row
+        return not_finite_error(error, names, self.saver.folder, step, self.config.train, skipped)

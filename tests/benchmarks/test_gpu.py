@@ -21,6 +21,7 @@ def test_every_check_runs_and_is_recorded(tmp_path: Path, capsys: pytest.Capture
     assert rows["ATSSAssigner: relative difference of the losses from the CPU's"]["value"] == 0
     assert rows["TaskAlignedAssigner: greatest difference of a logit or an offset"]["passed"] is True
     assert rows["times that a step waits for the device"]["value"] is None
+    assert rows["weights that change by a NaN"]["value"] == 0
     assert rows["training: steps"]["value"] == 2
     assert rows["ResNet-18 FPN, 64 px: times as fast as torchvision"]["value"] > 0
     table = (tmp_path / "new" / "gpu.csv").read_text()

@@ -30,10 +30,13 @@ def small(*overrides: str) -> Config:
     return read_config(None, [*SMALL, *overrides])
 
 
+def open_run(config: Config, folder: Path) -> Training:
+    folder.mkdir(exist_ok=True)
+    return Training(config, folder, config.data.open("train"), config.data.open("val"))
+
+
 def run(config: Config, folder: Path, *, resume: bool = False) -> Training:
-    if not resume:
-        folder.mkdir()
-    training = Training(config, folder, config.data.open("train"), config.data.open("val"))
+    training = open_run(config, folder)
     if resume and (state := load_last(folder, print)) is not None:
         training.resume(state)
     training.run()

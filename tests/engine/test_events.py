@@ -22,6 +22,7 @@ from anchorloc.engine.system.display import RunConsole, RunDisplay
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.signals import CANCELED, Stopped, collected_signals
 from anchorloc.engine.training import Training
+from tests.engine import small_runs
 from tests.engine.small_runs import small, weights
 
 STEP = StepDone(
@@ -31,9 +32,7 @@ SCORED = Validated(3, 0.5, 61.0, 0.25, 0.5, {"loss": 1.5}, is_best=True, remark=
 
 
 def open_run(folder: Path) -> Training:
-    folder.mkdir()
-    config = small("train.length=4 iterations")
-    return Training(config, folder, config.data.open("train"), config.data.open("val"))
+    return small_runs.open_run(small("train.length=4 iterations"), folder)
 
 
 def test_a_listener_gets_every_step_validation_and_checkpoint(tmp_path: Path) -> None:

@@ -39,7 +39,26 @@ def run():
     {run}
 
 where = {{"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "tests"}}
-elastic_launch(LaunchConfig(1, 1, 2, max_restarts={restarts}, start_method="fork", **where), run)()
+elastic_launch(LaunchConfig(1, 1, {count}, max_restarts={restarts}, start_method="fork", **where), run)()
+"""
+# Two nodes with one process each, which meet at a free port of this machine.
+NODES = """
+import os, signal, socket, sys
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+def run():
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    {run}
+
+with socket.socket() as free:
+    free.bind(("localhost", 0))
+    where = {{"rdzv_endpoint": f"localhost:{{free.getsockname()[1]}}", "rdzv_backend": "c10d", "run_id": "nodes"}}
+other = os.fork()
+elastic_launch(LaunchConfig(2, 2, 1, max_restarts=0, start_method="fork", **where), run)()
+if not other:
+    sys.stdout.flush()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
 """
 TRAIN = "from anchorloc import cli, train; sys.exit(cli.run_command(train.main))"
 DISTURBED = "from tests.engine import torchrun_script; sys.exit(torchrun_script.main())"
@@ -62,21 +81,21 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*SMALL[1:], "train.length=12 iterations", f"data={{kind: CocoData, root: '{root}'}}"]
 
 
-def torchrun(run: str, *words: str, restarts: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run code in two processes whose sys.argv[1:] are the words."""
-    return with_torch().run(TORCHRUN.format(run=run, restarts=restarts), *words)
+def torchrun(run: str, *words: str, restarts: int = 0, count: int = 2) -> subprocess.CompletedProcess[str]:
+    """Run code in several processes whose sys.argv[1:] are the words."""
+    return with_torch().run(TORCHRUN.format(run=run, restarts=restarts, count=count), *words)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, settings: list[str]) -> Path:
-    """A run of two processes that nothing disturbed."""
+    """A run of two nodes with one process each, which nothing disturbed."""
 
     def fill(folder: Path) -> None:
-        done = torchrun(TRAIN, *settings, "--out", str(folder / "whole"))
+        done = with_torch().run(NODES.format(run=TRAIN), *settings, "--out", str(folder / "whole"))
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("report: ") == 1
 
-    return made_once(tmp_path_factory, "two-processes", fill) / "whole"
+    return made_once(tmp_path_factory, "two-nodes", fill) / "whole"
 
 
 def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> None:
@@ -86,7 +105,7 @@ def test_one_process_writes_and_both_look_over_the_val_split(whole: Path) -> Non
 
 
 def test_a_run_goes_on_after_one_process_was_killed(whole: Path, settings: list[str], tmp_path: Path) -> None:
-    """torchrun starts the processes anew; from last.pt they end as if nothing had happened."""
+    """torchrun starts the two of one node anew; from last.pt they end as the two nodes that nothing disturbed."""
     folder = tmp_path / "run"
     done = torchrun(DISTURBED, "kill", *settings, "--out", str(folder), restarts=1)
     assert done.returncode == 0, done.stderr
@@ -145,17 +164,17 @@ def test_a_signal_to_one_process_stops_all_at_the_same_step(settings: list[str],
 def test_parts_of_a_batch_and_processes_train_as_one_does_and_find_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Briefly; `python -m benchmarks.parted_training` does 20 updates."""
+    """Briefly; `python -m benchmarks.parted_training` does 20 updates, with 2 processes too."""
 
-    def forked(*words: str) -> None:
-        done = torchrun(PARTED, *words)
+    def forked(count: int, *words: str) -> None:
+        done = torchrun(PARTED, *words, count=count)
         assert done.returncode == 0, done.stderr
 
-    monkeypatch.setattr(parted_training, "in_two_processes", forked)
-    status = parted_training.main(["--updates", "3", "--settling", "8"])
+    monkeypatch.setattr(parted_training, "in_processes", forked)
+    status = parted_training.main(["--updates", "3", "--settling", "8", "--processes", "4"])
     printed = capsys.readouterr().out
     assert status == 0, printed
-    assert "detections of 2 processes and of 1: equal to the last bit" in printed
+    assert "detections of 4 processes and of 1: equal to the last bit" in printed
 
 
 def test_batches_come_back_in_order_however_many_processes_there_are() -> None:
@@ -169,7 +188,7 @@ def test_one_process_needs_nobody() -> None:
     model = torch.nn.Linear(2, 2)
     assert SINGLE_PROCESS.first
     assert SINGLE_PROCESS.wrap(model) is model
-    assert SINGLE_PROCESS.all_reduce_sum([1.0, 2.0]) == [1.0, 2.0]
+    assert SINGLE_PROCESS.all_reduce_sum(torch.tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
     assert SINGLE_PROCESS.all_reduce_max(3.0) == [3.0]
     assert SINGLE_PROCESS.broadcast(4.0) == (4.0,)
     assert SINGLE_PROCESS.gather("x") == ["x"]

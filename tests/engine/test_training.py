@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from anchorloc.data import Samples
 from anchorloc.detector import Detector
 from anchorloc.engine.batch_samplers import TrainBatchSampler
 from anchorloc.engine.build import batches, train_loader
+from anchorloc.engine.events import RunEvent, StepDone
 from anchorloc.engine.judge_model import score_detections
 from anchorloc.engine.learner import Learner
 from anchorloc.engine.schedule import Clock
@@ -28,7 +30,7 @@ from anchorloc.engine.trained_model import for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, OperatingPoint
-from tests.engine.small_runs import assert_same, run, small, weights
+from tests.engine.small_runs import assert_same, assert_same_run, open_run, run, small, weights
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
@@ -197,6 +199,46 @@ def test_updates_that_are_no_numbers_are_skipped_as_if_they_had_not_been(
     written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
     assert written["step"] == 4
     assert len(written["images"]) == 4
+
+
+def test_losses_that_are_read_late_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: at the first step, where a line is logged, and before a validation; here steps 4, 8 and 3, 6, 9."""
+    monkeypatch.setattr("anchorloc.engine.training.LOG_EVERY", 4)
+    config, losses = small("train.length=10 iterations", "train.clip_norm=0.5"), list[Any]()
+
+    def listen(event: RunEvent) -> None:
+        if isinstance(event, StepDone):
+            losses.append(event.losses)
+
+    for name, waits in (("each", True), ("late", False)):
+        monkeypatch.setattr(Learner, "waits", waits)
+        training = open_run(config, tmp_path / name)
+        training.events = listen
+        training.run()
+    assert_same_run(tmp_path / "each", tmp_path / "late")
+    assert losses[10:] == [losses[step - 1] for step in (1, 1, 1, 4, 4, 4, 6, 8, 8, 9)]
+
+
+def test_a_nan_that_is_read_late_names_its_step_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights stay, and no checkpoint comes after it."""
+    monkeypatch.setattr("anchorloc.engine.training.LOG_EVERY", 4)
+    monkeypatch.setattr(Learner, "waits", False)
+    poison(monkeypatch, {2})
+    config = small("train.length=9 iterations", "train.validate_every=100", "train.save_every=0.00001")
+    training = open_run(config, tmp_path / "run")
+    twin = Learner(config, config.data.open("train").categories, SINGLE_PROCESS)
+    with pytest.raises(InputError, match=r"the loss became (nan|inf) at step 2, on a batch of 4 images"):
+        training.run()
+    written = json.loads((tmp_path / "run" / "not_finite.json").read_text())
+    assert written["step"] == 2
+    third = list(itertools.islice(TrainBatchSampler(24, 4, seed=0), 3))[2]
+    assert written["images"] == [f"train_{index:06}.png" for _, index in third]
+    assert weights(tmp_path / "run")["step"] == 1
+    stream, clock = batches(train_loader(config, config.data.open("train"), 0)), Clock(config.train, images=24)
+    for step in range(2):
+        clock.step = step
+        twin.update([next(stream)], clock.lr_factor(step / 9))
+    assert_same(dict(training.learner.model.named_parameters()), dict(twin.model.named_parameters()))
 
 
 def test_skipping_does_not_go_on_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from anchorloc.config import Config
+from anchorloc.config import Config, TrainSettings
 from anchorloc.data import Source
 from anchorloc.engine.learner import NotFiniteError
 from anchorloc.errors import InputError
@@ -38,12 +38,11 @@ def write_images(error: NotFiniteError, names: list[str], folder: Path, step: in
 
 
 def not_finite_error(
-    error: NotFiniteError, names: list[str], folder: Path, step: int, rate: float, skipped: int
+    error: NotFiniteError, names: list[str], folder: Path, step: int, settings: TrainSettings, skipped: int
 ) -> InputError:
     """Write the names of the images into the run folder, and return an error that names the settings to change.
 
     Args:
-        rate: the learning rate setting.
         skipped: updates that were skipped just before for the same reason.
     """
     path = write_images(error, names, folder, step)
@@ -52,7 +51,7 @@ def not_finite_error(
     return InputError(
         f"{error.what} became {error.value} at step {step}{before}, on a batch of {len(names)} images (first: "
         f"{first_few(names)}; all in {path}); the last checkpoint is intact: lower train.optimizer.learning_rate, now "
-        f"{rate}, or check these images{skip}"
+        f"{settings.optimizer.learning_rate}, or check these images{skip}"
     )
 
 

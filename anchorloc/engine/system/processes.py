@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
@@ -27,7 +27,8 @@ T = TypeVar("T")
 class Processes:
     """The rank of this process among `count`; only the first one writes files, scores and prints.
 
-    Numbers and objects are exchanged by gloo even where gradients use NCCL, so that they do not wait for a GPU.
+    Gradients and losses are exchanged where they are, by NCCL on GPUs and by gloo on CPUs; all else by gloo, which does
+    not wait for a GPU.
     """
 
     rank: int = 0
@@ -45,13 +46,19 @@ class Processes:
         """Return a module that averages the gradients of `model` over all processes."""
         return DistributedDataParallel(model, gradient_as_bucket_view=True) if self.count > 1 else model
 
-    def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
-        """Return the sum of each value over all processes."""
-        return self._reduce(values, dist.ReduceOp.SUM)
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
+        """Replace each value by its sum over all processes, on its device."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
 
     def all_reduce_max(self, *values: float) -> list[float]:
         """Return the maximum of each value over all processes."""
-        return self._reduce(values, dist.ReduceOp.MAX)
+        if self.count == 1:
+            return list(values)
+        shared = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return shared.tolist()
 
     def broadcast(self, *values: float) -> tuple[float, ...]:
         """Return the values of the first process, in every process."""
@@ -93,13 +100,6 @@ class Processes:
         if self.count > 1:
             for tensor in (*model.parameters(), *model.buffers()):
                 dist.broadcast(tensor.detach(), src=0)
-
-    def _reduce(self, values: Sequence[float], operation: dist.ReduceOp.RedOpType) -> list[float]:
-        if self.count == 1:
-            return list(values)
-        shared = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(shared, operation)
-        return shared.tolist()
 
 
 SINGLE_PROCESS = Processes()
