@@ -95,7 +95,7 @@ def read_metadata(path: Path, text: str | None) -> ExportMetadata:
         entries = json.loads(text)
         if not isinstance(entries, dict):
             raise ValueError
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path} cannot be used: its metadata are not JSON; export the checkpoint again") from None
     number = entries.get("format")
     if number is None:

@@ -15,12 +15,11 @@ from anchorloc.data.image_settings import KEYS
 from anchorloc.detector.original_pixels import to_detections
 from anchorloc.detector.padding import pad_images
 from anchorloc.engine.export_metadata import KEY, read_metadata
+from anchorloc.engine.onnx_session import open_file, reason, refuse_other_graph
 from anchorloc.engine.state.score_threshold import ScoreThreshold, saved_threshold
 from anchorloc.errors import InputError
 from anchorloc.files import refuse_missing
-from anchorloc.startup import allowed_cores
 from anchorloc.structures import Category, Detections, Sample, Size, categories_of
-from anchorloc.text import counted
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -65,7 +64,8 @@ class OnnxModel:
 
     @property
     def _fixed_size(self) -> Size | None:
-        height, width = self.session.get_inputs()[0].shape[2:]
+        [images] = [one for one in self.session.get_inputs() if one.name == "images"]
+        height, width = images.shape[2:]
         return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
     def inputs(self, samples: Sequence[Sample]) -> dict[str, np.ndarray]:
@@ -80,9 +80,22 @@ class OnnxModel:
         """Return the decoded boxes of each image before NMS, in original pixels; the samples must have one padded size.
 
         Raises:
-            InputError: a box is NaN or infinite.
+            InputError: the file cannot be run, its outputs do not fit together, or a box is NaN or infinite.
         """
-        boxes, scores = self.session.run(["candidate_boxes", "candidate_scores"], self.inputs(samples))
+        inputs = self.inputs(samples)
+        try:
+            boxes, scores = self.session.run(["candidate_boxes", "candidate_scores"], inputs)
+        except Exception as error:  # onnxruntime has a class of its own for each kind of failure
+            raise InputError(
+                f"the exported file cannot be run ({reason(error)}); give smaller images if memory ran out, or export "
+                "the checkpoint again"
+            ) from None
+        anchors, images = scores.shape[2:], len(samples)
+        if (boxes.shape, scores.shape) != ((images, *anchors, 4), (images, len(self.categories), *anchors)):
+            raise InputError(
+                f"the exported file gives boxes of shape {boxes.shape} and scores of shape {scores.shape}, which do "
+                "not fit together; export the checkpoint again"
+            )
         return [self._candidates(*one) for one in zip(boxes, scores, samples, strict=True)]
 
     def _candidates(self, boxes: np.ndarray, scores: np.ndarray, sample: Sample) -> Detections:
@@ -115,49 +128,10 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
             raise InputError(f"{path} runs on the CPU, not on {value}; leave the device out")
         if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
             raise InputError(f"{override!r}: {path} has a fixed {key}; export the checkpoint again with this override")
-    session = open_session(path)
+    session = open_file(path)
     entries = read_metadata(path, session.get_modelmeta().custom_metadata_map.get(KEY))
-    _check_graph(path, session, len(entries["classes"]))
+    refuse_other_graph(path, session, len(entries["classes"]))
     config = config_from_plain(translated(entries["settings"]), str(path), overrides)
     categories = categories_of([(one["id"], one["name"]) for one in entries["classes"]])
     threshold, precision = saved_threshold(entries), entries.get("precision", "float32")
     return OnnxModel(config, categories, entries["step"], session, threshold, precision)
-
-
-def open_session(model: Path | bytes) -> InferenceSession:
-    """Return a session of onnxruntime on the CPU for a file, or for the bytes of a checked one.
-
-    Raises:
-        InputError: onnxruntime cannot run the file.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = allowed_cores()
-    options.log_severity_level = 4  # an error is raised, and need not be printed too
-    providers = ["CPUExecutionProvider"]
-    if isinstance(model, bytes):
-        return onnxruntime.InferenceSession(model, options, providers=providers)
-    try:
-        return onnxruntime.InferenceSession(str(model), options, providers=providers)
-    except Exception as error:  # onnxruntime has a class of its own for each kind of damage
-        reason = str(error).splitlines()[0][:120]
-        raise InputError(
-            f"{model} is not an ONNX file of `anchorloc export` or is damaged ({reason}); export the checkpoint again"
-        ) from None
-
-
-def _check_graph(path: Path, session: InferenceSession, classes: int) -> None:
-    """Raise InputError unless the file has the inputs and outputs of an export for this number of classes."""
-    shapes = {one.name: one.shape for one in (*session.get_inputs(), *session.get_outputs())}
-    if missing := {"images", "sizes", "candidate_boxes", "candidate_scores"} - shapes.keys():
-        raise InputError(
-            f"{path} lacks the input or output {min(missing)!r}, so another program has changed it; export the "
-            "checkpoint again"
-        )
-    known = shapes["candidate_scores"][1]
-    if known != classes:
-        raise InputError(
-            f"{path} names {counted(classes, 'class', 'classes')} in its metadata, but its network scores {known}; "
-            "export the checkpoint again"
-        )

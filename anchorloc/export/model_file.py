@@ -22,7 +22,8 @@ from anchorloc.engine.batch_samplers import equal_size_batches
 from anchorloc.engine.evaluation import evaluate_model
 from anchorloc.engine.export_metadata import KEY, write_metadata
 from anchorloc.engine.judge_model import CHECKPOINT_AND_DATA
-from anchorloc.engine.onnx_model import OnnxModel, open_session
+from anchorloc.engine.onnx_model import OnnxModel
+from anchorloc.engine.onnx_session import open_session
 from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.engine.state.score_threshold import ScoreThreshold, find_threshold
 from anchorloc.engine.trained_model import TrainedModel
@@ -167,7 +168,10 @@ def _convert(model: TrainedModel, suffix: str, like: Tensor, size: Size | None, 
         data = with_metadata(to_onnx(decoded, axes, images, shown, config), metadata)
         return data, _onnx_runner(data)
     buffer = io.BytesIO()
-    torch.export.save(trace(LogitsModule(model.network), axes, images), buffer, extra_files={KEY: metadata})
+    program = trace(LogitsModule(model.network), axes, images)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # with the paths of this machine
+    torch.export.save(program, buffer, extra_files={KEY: metadata})
     return buffer.getvalue(), _program_runner(buffer, config)
 
 

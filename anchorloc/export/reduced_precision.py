@@ -16,7 +16,8 @@ import numpy as np
 
 from anchorloc.data import Source
 from anchorloc.engine.judge_model import columns, detect_onnx, score_detections
-from anchorloc.engine.onnx_model import OnnxModel, open_session
+from anchorloc.engine.onnx_model import OnnxModel
+from anchorloc.engine.onnx_session import open_session
 from anchorloc.errors import InputError
 from anchorloc.structures import Sample
 from anchorloc.text import counted

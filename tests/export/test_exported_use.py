@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,10 @@ def test_the_commands_of_the_guide_write_files_that_explain_themselves(folder: P
     assert entries["versions"]["anchorloc"] == anchorloc.__version__
     assert entries["settings"]["decode"]["max_detections"] == 50
     assert (entries["precision"], entries["ap"]) == ("float32", None)
-    assert b"site-packages" not in (folder / "model.onnx").read_bytes()  # no paths of this machine
+    own = str(Path(anchorloc.__file__).parent).encode()
+    with zipfile.ZipFile(folder / "model.pt2") as archive:
+        contents = [(folder / "model.onnx").read_bytes(), *map(archive.read, archive.namelist())]
+    assert not any(b"site-packages" in content or own in content for content in contents)  # no paths of this machine
 
 
 def rewrite(path: Path, out: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -258,9 +262,16 @@ def test_what_a_file_cannot_do_is_one_sentence(
     path, photos = folder / "model.onnx", str(folder / "photos")
     (tmp_path / "cut.onnx").write_bytes(path.read_bytes()[:5000])
     (tmp_path / "text.onnx").write_text("no model")
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "archive.onnx").write_bytes((folder / "model.pt2").read_bytes())
+    (tmp_path / "renamed.pt").write_bytes((folder / "model.pt2").read_bytes())
     for words, sentence in (
         ([str(tmp_path / "cut.onnx")], "cut.onnx is not an ONNX file of `anchorloc export` or is damaged"),
         ([str(tmp_path / "text.onnx")], "text.onnx is not an ONNX file of `anchorloc export` or is damaged"),
+        ([str(tmp_path / "empty.onnx")], "empty.onnx is not an ONNX file of `anchorloc export` or is damaged"),
+        ([str(tmp_path / "archive.onnx")], "archive.onnx is not an ONNX file of `anchorloc export` or is damaged"),
+        ([str(folder / "model.pt2")], "model.pt2 is not an anchorloc checkpoint"),
+        ([str(tmp_path / "renamed.pt")], "renamed.pt is not an anchorloc checkpoint"),
         ([str(path), "decode.score_threshold=0.3"], "has a fixed decode.score_threshold; export the checkpoint again"),
         ([str(path), "transform.resize.size=3"], "has a fixed transform.resize.size"),
         ([str(path), "train.device=cuda"], "model.onnx runs on the CPU, not on cuda; leave the device out"),

@@ -13,7 +13,8 @@ import onnx
 import pytest
 
 from anchorloc.data import ShapesData
-from anchorloc.engine.onnx_model import OnnxModel, load_onnx, open_session
+from anchorloc.engine.onnx_model import OnnxModel, load_onnx
+from anchorloc.engine.onnx_session import open_session
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.export import model_file
