@@ -15,7 +15,7 @@ from anchorloc.engine.trained_model import TrainedModel, load_model
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
 from anchorloc.predict.named_detections import NamedDetections
-from anchorloc.structures import Category, Detections
+from anchorloc.structures import Category, Detections, Size
 from anchorloc.text import first_few, shorten
 
 
@@ -46,8 +46,9 @@ def detect_all(checkpoints: Mapping[str, Sequence[Path]], split: Split, folder: 
     pairs = [(name, model) for name, some in models.items() for model in some]
     for number, (name, model) in enumerate(pairs, 1):
         found, _ = detect(model, ClassSubset(source, model.categories, (shorten(name), "the data")))
+        rows = [row for index, one in enumerate(found) for row in _rows(one, source.size(index), model, kept)]
         path = folder / f"detections-{number}.json"
-        write_json(path, [row for one in found for row in _rows(one, model, kept)])
+        write_json(path, rows)
         named[name] = (*named.get(name, ()), path)
     return DetectedFiles(named, truth, tuple(warnings))
 
@@ -71,10 +72,10 @@ def _common(
     return kept, list(dict.fromkeys(warnings))
 
 
-def _rows(found: Detections, model: TrainedModel, kept: Sequence[Category]) -> list[dict[str, Any]]:
+def _rows(found: Detections, size: Size, model: TrainedModel, kept: Sequence[Category]) -> list[dict[str, Any]]:
     """Return the detections of an image in COCO's result format, without other classes than `kept`."""
     category_of = {category.name: category for category in kept}
     categories = tuple(category_of.get(one.name, one) for one in model.categories)
-    named = NamedDetections(**vars(found), categories=categories)
+    named = NamedDetections(**vars(found), categories=categories, size=size)
     labels = [label for label, one in enumerate(model.categories) if one.name in category_of]
     return named.where(label=labels).to_coco(found.image_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from anchorloc.data.image_formats import ImageFile, file_bytes
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.data.tiff_bands import TiffPage
 from anchorloc.errors import ItemError
@@ -40,23 +41,23 @@ def rgb_of_pillow(image: Image.Image, bits: int) -> Pixels:
     return np.array(image.convert("RGB"))
 
 
-def band_values(image: Image.Image | TiffPage, path: Path | None) -> NDArray[Any]:
+def band_values(image: Image.Image | TiffPage, file: ImageFile | None) -> NDArray[Any]:
     """Return the values (H, W, C) of all bands of an open image; palettes and CMYK give RGB, with any alpha.
 
     Args:
-        image: a Pillow image, or a page of the TIFF file `path`.
-        path: the file, if there is one.
+        image: a Pillow image, or a page of the TIFF `file`.
+        file: the file, if there is one.
 
     Raises:
         ItemError: the values are in no file, or Pillow gives only a part of their bits.
     """
     if isinstance(image, TiffPage):
-        assert path is not None
-        return image.read_values(path.read_bytes())
+        assert file is not None
+        return image.read_values(file_bytes(file))
     if _is_deep_color_png(image):
-        if path is None:
+        if file is None:
             raise ItemError(f"has 16 bits in color, of which Pillow keeps 8 in {image.mode}; give the path of its file")
-        return _png_values(path, has_gray=_raw_mode(image).startswith("LA"))
+        return _png_values(file_bytes(file), has_gray=_raw_mode(image).startswith("LA"))
     transparent = image.has_transparency_data
     if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
         image = image.convert("RGBA" if transparent else "RGB")
@@ -182,18 +183,18 @@ def _is_deep_color_png(image: Image.Image) -> bool:
     return image.format == "PNG" and image.mode in ("RGB", "RGBA") and ";16" in _raw_mode(image)
 
 
-def _png_values(path: Path, has_gray: bool) -> NDArray[np.uint16]:
+def _png_values(content: bytes, has_gray: bool) -> NDArray[np.uint16]:
     """Return the values (H, W, C) of a PNG of 16 bits in color or with alpha: Pillow unpacks a byte of each at a time.
 
     Args:
-        path: the file.
+        content: the bytes of the file.
         has_gray: its bands are gray and alpha.
     """
     # gray and alpha are four bytes, as RGBA is; color is unpacked twice, into high and into low bytes
     raw_modes = ("RGBA",) if has_gray else ("{};16B", "{};16L")
     read = []
     for raw_mode in raw_modes:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(BytesIO(content), formats=["PNG"]) as image:
             assert isinstance(image, PngImageFile)
             [tile] = image.tile
             image.tile = [tile._replace(args=raw_mode.format(image.mode))]

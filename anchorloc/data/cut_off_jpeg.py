@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from anchorloc.data.image_formats import ImageFile, file_bytes
+
 END: Final = b"\xff\xd9"  # the marker at the end of a JPEG
 TAIL: Final = 4096  # bytes that are searched for it; other data may follow
 MOST_MISSING: Final = 0.05  # fraction of the rows; an image that lacks more is refused
@@ -22,8 +24,8 @@ def may_lack_end(path: Path) -> bool:
         return END not in file.read()
 
 
-def loaded(image: Image.Image, path: Path | None) -> Image.Image:
-    """Decode an image that was opened from `path`, and return it.
+def loaded(image: Image.Image, file: ImageFile | None) -> Image.Image:
+    """Decode an image that was opened from `file`, and return it.
 
     For a JPEG that lacks its end, another image is returned, which is decoded as far as it goes.
 
@@ -33,9 +35,9 @@ def loaded(image: Image.Image, path: Path | None) -> Image.Image:
     try:
         image.load()
     except OSError:
-        if path is None or image.format != "JPEG":
+        if file is None or image.format != "JPEG":
             raise
-        completed = Image.open(BytesIO(path.read_bytes() + END), formats=("JPEG",))
+        completed = Image.open(BytesIO(file_bytes(file) + END), formats=("JPEG",))
         completed.load()
         if _empty_rows(completed) > MOST_MISSING * completed.height:
             raise

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from anchorloc.errors import ItemError
+
+ImageFile: TypeAlias = Path | bytes  # a file, or its bytes
 
 # Pillow reads more formats, but some of its readers start other programs (EPS) or have no use here.
 SUFFIXES: Final = {
@@ -41,14 +43,19 @@ def foreign_format(path: Path) -> str:
     return next((name for name, suffixes in FOREIGN_SUFFIXES.items() if suffix in suffixes), "")
 
 
-def refuse_foreign(file: BinaryIO, path: Path) -> None:
+def file_bytes(file: ImageFile) -> bytes:
+    """Return the whole content of a file."""
+    return file if isinstance(file, bytes) else file.read_bytes()
+
+
+def refuse_foreign(file: BinaryIO, path: Path | None) -> None:
     """Refuse a format that is known but not read, and leave the file at its start."""
     head = file.read(160)
     file.seek(0)
     if head.startswith(USUAL_MAGIC):
         return
     found = [name for name, marks in FOREIGN_MAGIC.items() if any(head.startswith(bits, at) for at, bits in marks)]
-    if foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
+    if path is not None and foreign_format(path) == "camera raw" and head[:2] in (b"II", b"MM"):
         found = ["camera raw"]  # a TIFF whose first page is a preview
     if found and b"avif" not in head[16:64]:
         raise ForeignFormatError(f"is a file in the format {found[0]}, which is not read; convert it to JPEG or PNG")

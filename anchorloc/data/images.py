@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -24,7 +25,7 @@ from anchorloc.data.band_values import (
     to_rgb,
 )
 from anchorloc.data.cut_off_jpeg import loaded
-from anchorloc.data.image_formats import FORMATS, refuse_foreign
+from anchorloc.data.image_formats import FORMATS, ImageFile, refuse_foreign
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, MAX_PIXELS, ImageSettings
 from anchorloc.data.pillow_globals import allowing
 from anchorloc.data.tiff_bands import TiffPage, read_page, turned
@@ -80,7 +81,7 @@ class OpenedImage:
 
     image: Image.Image | None  # None: only `page` gives all bits and bands
     page: TiffPage | None = None  # the first page, if the file is a TIFF
-    path: Path | None = None
+    file: ImageFile | None = None
 
     @cached_property
     def header(self) -> Header:  # Pillow forgets how the file stores its pixels once it has decoded them
@@ -107,12 +108,12 @@ class OpenedImage:
         """The values (H, W, C) of all bands, as `band_values` gives them; asked for before the pixels."""
         image = self._decoded if self.image is not None and self.image.format == "JPEG" else self.image or self.page
         assert image is not None
-        return band_values(image, self.path)
+        return band_values(image, self.file)
 
     @cached_property
     def _decoded(self) -> Image.Image:
         assert self.image is not None
-        return loaded(self.image, self.path)
+        return loaded(self.image, self.file)
 
     @property
     def cut_off(self) -> bool:
@@ -142,11 +143,11 @@ def read_header(path: Path, max_pixels: int = MAX_PIXELS) -> Header:
         return opened.header
 
 
-def read_image(path: Path, declared: Size | None = None, settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
+def read_image(file: ImageFile, declared: Size | None = None, settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
     """Decode an image file to RGB, by the rules of docs/images.md.
 
     Args:
-        path: the file.
+        file: the path of the file, or its bytes.
         declared: the (height, width) that the annotations declare, if there are any.
         settings: how bits, bands and the EXIF orientation are read.
 
@@ -154,7 +155,7 @@ def read_image(path: Path, declared: Size | None = None, settings: ImageSettings
         AccessError: the system does not let the file be read.
         ItemError: the file is damaged or too large, needs a setting to become RGB, or differs from the declared size.
     """
-    with open_image(path, settings.max_pixels) as opened:
+    with open_image(file, settings.max_pixels) as opened:
         return opened.rgb(declared, settings)
 
 
@@ -217,24 +218,25 @@ def refuse_unreadable(header: Header, settings: ImageSettings) -> None:
 
 
 @contextmanager
-def open_image(path: Path, max_pixels: int) -> Iterator[OpenedImage]:
+def open_image(file: ImageFile, max_pixels: int) -> Iterator[OpenedImage]:
     """Open an image file; whatever a decoder raises on a damaged file becomes an ItemError.
 
     Raises:
         ItemError: as `read_header`, and in the body of the `with` statement for any exception but a MemoryError.
     """
     try:
-        with allowing(max_pixels), path.open("rb") as file:
-            refuse_foreign(file, path)
-            page = read_page(file)
+        content: BinaryIO = BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+        with content, allowing(max_pixels):
+            refuse_foreign(content, None if isinstance(file, bytes) else file)
+            page = read_page(content)
             if page is not None and page.needs_values:
                 _refuse_large(page.size[0] * page.size[1], max_pixels)
-                yield OpenedImage(None, page, path)
+                yield OpenedImage(None, page, file)
                 return
-            file.seek(0)
-            with Image.open(file, formats=_formats()) as image:
+            content.seek(0)
+            with Image.open(content, formats=_formats()) as image:
                 _refuse_large(image.width * image.height, max_pixels)
-                yield OpenedImage(image, page, path)
+                yield OpenedImage(image, page, file)
     except (ItemError, MemoryError):
         raise
     except Image.DecompressionBombError as error:

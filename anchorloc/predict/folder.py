@@ -68,7 +68,7 @@ def predict_folder(
             unreadable += done - start - len(images)
             for (place, image), found in zip(images, localizer([image for _, image in images], score=0), strict=True):
                 item, picture = items[place], out / PICTURES / paths[place]
-                results.append(ImageResult(item.image_id, item.name, (image.shape[0], image.shape[1]), found))
+                results.append(ImageResult(item.image_id, item.name, found))
                 if pictures:
                     make_folder(picture.parent)
                     write_bytes(picture, _jpeg(found.where(score=lowest).draw(image)))

@@ -1,4 +1,4 @@
-"""Read a path, PIL image or array as RGB pixels, and find the image files of folders."""
+"""Read a path, the bytes of a file, a PIL image or an array as RGB pixels, and find the image files of folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anchorloc.errors import InputError, ItemError
 from anchorloc.structures import Pixels, Size
 from anchorloc.text import first_few
 
-ImageLike = str | Path | Image.Image | NDArray[np.uint8]
+ImageLike = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 
 def read_rgb(image: ImageLike, where: str = "", settings: ImageSettings = DEFAULT_SETTINGS) -> Pixels:
@@ -30,13 +30,13 @@ def read_rgb(image: ImageLike, where: str = "", settings: ImageSettings = DEFAUL
     try:
         if isinstance(image, str | Path):
             return read_file(Path(image), settings=settings)
-        if isinstance(image, Image.Image):
+        if isinstance(image, bytes | Image.Image):
             where = where or "the image "
-            return to_pixels(image, settings)
+            return read_image(image, None, settings) if isinstance(image, bytes) else to_pixels(image, settings)
     except ItemError as error:
         raise InputError(f"{where}{error}") from None
     if not isinstance(image, np.ndarray):
-        raise InputError(f"{where}need a path, a PIL image or an array, got a {type(image).__name__}")
+        raise InputError(f"{where}need a path, bytes, a PIL image or an array, got a {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         advice = "; give a batch as list(images)" if image.ndim == 4 else ""
         raise InputError(f"{where}need a uint8 array of shape (H, W, 3), got {image.dtype} {image.shape}{advice}")

@@ -77,8 +77,8 @@ class Localizer:
         """Return the detections of an image by descending score.
 
         A list of images gives a list. A generator of images gives a generator, which reads `batch_size` images ahead.
-        An image is a path, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to rounding, an image in a list gets
-        the detections it gets alone, because only equal network sizes share a batch.
+        An image is a path, the bytes of an image file, a PIL image, or an (H, W, 3) uint8 array in RGB. Up to
+        rounding, an image in a list gets the detections it gets alone, because only equal network sizes share a batch.
 
         Args:
             images: an image, or several.
@@ -88,7 +88,7 @@ class Localizer:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
         lowest = self.score if score is None else score
-        if isinstance(images, str | np.ndarray) or not isinstance(images, Iterable):
+        if isinstance(images, str | bytes | np.ndarray) or not isinstance(images, Iterable):
             return self._localize([read_rgb(images, settings=self.image_settings)], lowest)[0]
         found = self._each(images, lowest)
         return list(found) if isinstance(images, Sequence) else found
@@ -107,7 +107,7 @@ class Localizer:
             found = self.model.candidates([self._sample(images[index], tile) for index, tile in batch])
             for (index, tile), detections in zip(batch, found, strict=True):
                 candidates[index].append(tile.to_image(detections))
-        return [self._merge(parts).where(score=lowest) for parts in candidates]
+        return [self._merge(*each).where(score=lowest) for each in zip(candidates, images, strict=True)]
 
     def _batches(self, images: Sequence[Pixels]) -> Iterator[list[tuple[int, Tile]]]:
         """Yield batches of tiles with the index of their image; the tiles of a batch have one network size."""
@@ -128,9 +128,10 @@ class Localizer:
         name = f"tile at {tile.left}, {tile.top}"
         return Sample(pixels, target, name, placement.scale, tile.size, placement.extent)
 
-    def _merge(self, parts: Sequence[Detections]) -> NamedDetections:
+    def _merge(self, parts: Sequence[Detections], image: Pixels) -> NamedDetections:
         best = replace(merge_tiles(parts, self.model.config.decoder), image_id="")
-        return NamedDetections(**vars(best), categories=self.model.categories, image_settings=self.image_settings)
+        size, settings = (image.shape[0], image.shape[1]), self.image_settings
+        return NamedDetections(**vars(best), categories=self.model.categories, size=size, image_settings=settings)
 
 
 def load(

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
-from anchorloc.structures import Category, Detections, IntArray
+from anchorloc.structures import Category, Detections, IntArray, Size
 from anchorloc.text import did_you_mean, shorten
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class NamedDetections(Detections):
     """The N objects found in one image, by descending score. It prints one line per object, and iterates over them."""
 
     categories: tuple[Category, ...]
+    size: Size  # height and width of the image, as a viewer shows it
     image_settings: ImageSettings = DEFAULT_SETTINGS  # how the model reads image files, and `draw` too
 
     @property
@@ -56,8 +57,8 @@ class NamedDetections(Detections):
 
     def take(self, rows: IntArray) -> NamedDetections:
         """Return the given rows, in that order."""
-        kept = vars(super().take(rows))
-        return NamedDetections(**kept, categories=self.categories, image_settings=self.image_settings)
+        others = {name: vars(self)[name] for name in ("categories", "size", "image_settings")}
+        return NamedDetections(**vars(super().take(rows)), **others)
 
     def where(self, *, score: float = 0.0, label: str | int | Collection[str | int] | None = None) -> NamedDetections:
         """Return the objects of at least a score, and of the given classes.

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from anchorloc.files import write_json
 from anchorloc.predict.named_detections import NamedDetections
 from anchorloc.report.csv import write_csv
-from anchorloc.structures import Category, Size
+from anchorloc.structures import Category
 
 RESULTS, IMAGES, TABLE, PICTURES = "results.json", "images.json", "detections.csv", "pictures"
 
@@ -20,7 +20,6 @@ class ImageResult:
 
     image_id: int | str
     name: str
-    size: Size  # in the pixels of the boxes
     found: NamedDetections
 
 
@@ -42,8 +41,8 @@ def write_results(
     write_json(folder / RESULTS, [row for image, found in with_ids for row in found.to_coco(image.image_id)])
     document = {
         "images": [
-            {"id": image.image_id, "file_name": image.name, "height": image.size[0], "width": image.size[1]}
-            for image in images
+            {"id": one.image_id, "file_name": one.name, "height": one.found.size[0], "width": one.found.size[1]}
+            for one in images
         ],
         "categories": [{"id": category.id, "name": category.name} for category in categories],
     }

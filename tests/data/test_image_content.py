@@ -44,6 +44,8 @@ def test_levels_before_and_after_are_counted(tmp_path: Path) -> None:
         read_image(path, settings=ImageSettings(window=(0, 4095), bands=(3, 2, 1))),
         np.floor(color[..., ::-1] * 255.0 / 4095 + 0.5),
     )
+    window = ImageSettings(window=(0, 4095))
+    np.testing.assert_array_equal(read_image(path.read_bytes(), None, window), read_image(path, None, window))
     with Image.open(path) as opened, pytest.raises(ItemError, match="of which Pillow keeps 8 in RGB; give the path"):
         to_pixels(opened, ImageSettings(window=(0, 4095)))
     full = save(Image.fromarray(np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)), tmp_path / "full.png")

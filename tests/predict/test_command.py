@@ -258,7 +258,8 @@ def test_pictures_of_every_size_and_any_box() -> None:
     categories = (Category(0, "a"), Category(1, "b"))
     for height, width in ((1, 1), (1, 300), (300, 2), (64, 64)):
         boxes = np.array([[0, 0, width, height], [width, height, width, height], [0.2, 0.2, 0.2, 0.9]])
-        found = NamedDetections(boxes, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), np.full(3, -1), "", categories)
+        scores, labels, anchors = np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), np.full(3, -1)
+        found = NamedDetections(boxes, scores, labels, anchors, "", categories, (height, width))
         ground = np.full((height, width, 3), 128, np.uint8)
         picture = found.draw(ground)
         assert picture.size == (width, height)
@@ -266,9 +267,8 @@ def test_pictures_of_every_size_and_any_box() -> None:
 
 
 def test_a_box_is_drawn_where_it_is() -> None:
-    found = NamedDetections(
-        np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1]), "", (Category(0, "a"),)
-    )
+    rows = np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1])
+    found = NamedDetections(*rows, "", (Category(0, "a"),), (100, 120))
     ground = np.full((100, 120, 3), 255, np.uint8)
     changed = np.abs(np.asarray(found.draw(ground)).astype(int) - 255).max(axis=2) > 60
     rows, columns = np.flatnonzero(changed[:, 60:88].any(axis=1)), np.flatnonzero(changed[55:78].any(axis=0))

@@ -52,7 +52,7 @@ def assert_same(first: Detections, second: Detections, tolerance: float = 0) -> 
     np.testing.assert_allclose(first.boxes, second.boxes, rtol=0, atol=100 * tolerance)
 
 
-def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path: Path) -> None:
+def test_an_image_may_be_a_path_bytes_a_picture_or_an_array(model: Localizer, tmp_path: Path) -> None:
     pixels = SCENES.image(0)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     from_array = model(pixels)
@@ -63,6 +63,8 @@ def test_an_image_may_be_a_path_a_picture_or_an_array(model: Localizer, tmp_path
     assert from_array.take(np.array([1])).names == from_array.names[1:2]
     assert_same(from_array, model(str(tmp_path / "a.png")))
     assert_same(from_array, model(tmp_path / "a.png"))
+    assert_same(from_array, model((tmp_path / "a.png").read_bytes()))
+    assert from_array.size == from_array.where(score=1).size == (96, 96)
     with Image.open(tmp_path / "a.png") as picture:
         assert_same(from_array, model(picture))
 
@@ -126,9 +128,11 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \(2, 4, 4, 3\); give a batch as list\(images\)"),
         (["x.png"], "x.png does not exist"),
         ("nul\0byte.png", "does not exist"),
-        ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, a PIL image or an array, got a int"),
-        (7, "need a path, a PIL image or an array, got a int"),
-        (None, "need a path, a PIL image or an array, got a NoneType"),
+        ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, bytes, a PIL image or an array, got a int"),
+        (7, "need a path, bytes, a PIL image or an array, got a int"),
+        (b"<html>", "the image is not an image of a known format"),
+        ([b""], "image 0: is not an image of a known format"),
+        (None, "need a path, bytes, a PIL image or an array, got a NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
 )

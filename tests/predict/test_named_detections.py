@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from anchorloc.boxes import box_convert, normalize_boxes
 from anchorloc.data import ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.predict.named_detections import Detection, NamedDetections
@@ -25,6 +26,7 @@ FOUND = NamedDetections(
     anchors=np.array([4, -1, 7]),
     image_id="",
     categories=CLASSES,
+    size=(64, 128),
 )
 
 
@@ -73,6 +75,13 @@ def test_an_unknown_class_is_refused() -> None:
         FOUND.where(label="cats")
     with pytest.raises(InputError, match="has no label 3; give one from 0 to 2, or a class name"):
         FOUND.where(label=3)
+
+
+def test_boxes_become_fractions_of_the_image() -> None:
+    kept = FOUND.where(label="cat")
+    assert kept.size == (64, 128)
+    fractions = box_convert(normalize_boxes(kept.boxes, kept.size), "xyxy", "xywh")
+    np.testing.assert_array_equal(fractions, [[0, 0, 5 / 128, 5 / 64]])
 
 
 def test_it_converts() -> None:
