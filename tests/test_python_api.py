@@ -176,7 +176,7 @@ def test_results_of_any_tool_are_scored(tmp_path: Path) -> None:
 
 def test_a_page_is_a_path_and_a_view(tmp_path: Path) -> None:
     page = ReportPage(tmp_path / "report.html")
-    page.path.write_text('<p title="a">é & b</p>', encoding="utf-8")
+    page.path.write_text('<!doctype html><p title="a">é & b</p>', encoding="utf-8")
     assert os.fspath(page) == str(page) == str(tmp_path / "report.html")
     assert Path(page).is_file()
-    assert 'srcdoc="&lt;p title=&quot;a&quot;&gt;é &amp; b&lt;/p&gt;"' in page._repr_html_()
+    assert 'srcdoc="&lt;!doctype html&gt;&lt;p title=&quot;a&quot;&gt;é &amp; b&lt;/p&gt;"' in page._repr_html_()
