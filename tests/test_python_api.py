@@ -20,7 +20,7 @@ from anchorloc.engine import run as session
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
 from anchorloc.report_folder import ReportPage
-from anchorloc.train import CheckpointSaved, Run, RunEvent, RunStopped, StepDone, StopTraining, Validated
+from anchorloc.train import CheckpointSaved, Logged, Run, RunEvent, RunStopped, StepDone, StopTraining, Validated
 from tests.detector.random_models import save_random
 
 TINY = [
@@ -85,7 +85,7 @@ def test_a_listener_stops_a_run_and_resume_finishes_it(
     assert str(run) == f"{folder}: stopped after 2 steps"
     resumed = list[RunEvent]()
     finished = anchorloc.train.resume(folder, events=resumed.append, verbose=True)
-    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, Validated, CheckpointSaved]
+    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, Logged, Validated, CheckpointSaved]
     assert (finished.stopped, finished.steps, finished.best) == (False, 3, folder / "best.pt")
     assert f"report:{folder / 'report.html'}" in "".join(capsys.readouterr().out.split())
 
