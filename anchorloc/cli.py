@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from anchorloc.errors import InputError
-from anchorloc.files import exists
+from anchorloc.files import exists, refuse_missing
 from anchorloc.startup import prepare_process
 from anchorloc.text import nearest, printable
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _UNRECOGNIZED = "unrecognized arguments: "  # argparse's words
 _OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory|bad_alloc|bad allocation", re.IGNORECASE)
+_KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
 _OVERRIDE = re.compile(r"\w[\w-]*(\.\w[\w-]*)*=")
 
 
@@ -128,6 +129,25 @@ def split_words(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Split the words of a command line into paths and `key=value` overrides; an existing path is never an override."""
     overrides = [word for word in words if _OVERRIDE.match(word) and not exists(word)]
     return [Path(word) for word in words if word not in overrides], overrides
+
+
+def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return the path of the data or of the config, if there is one, and the `key=value` overrides.
+
+    Raises:
+        InputError: there is more than one file, or it is missing, or a key has no value.
+    """
+    files, overrides = split_words(words)
+    for file in files:
+        if _KEY.fullmatch(str(file)) and not exists(str(file)):
+            raise InputError(f"{file} is neither a file nor an override; write {file}=VALUE")
+    if len(files) > 1:
+        raise InputError(
+            f"give one data set or config, got {' and '.join(map(str, files))}; write overrides as key=value"
+        )
+    if files and not files[0].is_dir():
+        refuse_missing(files[0])
+    return (files[0] if files else None), overrides
 
 
 def warn(sentence: str) -> None:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from anchorloc.files import read_text
+from anchorloc.files import read_bytes
 from anchorloc.text import counted, printable, three_decimals
 
 
@@ -25,7 +25,7 @@ class ReportPage:
         return str(self.path)
 
     def _repr_html_(self) -> str:
-        page = escape(read_text(self.path))
+        page = escape(read_bytes(self.path).decode("utf-8"))
         return f'<iframe srcdoc="{page}" style="width: 100%; height: 40em; border: 0"></iframe>'
 
 

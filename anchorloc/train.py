@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import re
 import shlex
 import signal
 import sys
@@ -14,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import add_allow_import, command_parser, run_command, split_words
+from anchorloc.cli import add_allow_import, command_parser, run_command, split_settings
 from anchorloc.engine.events import (
     CheckpointSaved,
     Listener,
+    Logged,
     RunEvent,
     RunStopped,
     RunWarned,
@@ -29,7 +29,6 @@ from anchorloc.engine.events import (
 from anchorloc.engine.run_result import Run
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
-from anchorloc.files import exists, refuse_missing
 from anchorloc.startup import import_torch
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointSaved",
+    "Logged",
     "Run",
     "RunEvent",
     "RunStopped",
@@ -52,7 +52,6 @@ __all__ = [
 ]
 
 START = time.perf_counter()
-_KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
 
 
 def run(
@@ -75,8 +74,8 @@ def run(
             `Config`. None trains on the built-in shapes.
         overrides: settings as `key=value`, such as "train.length=5 minutes".
         out: new folder of the run, runs/DATE-TIME by default.
-        events: called with every step, validation, checkpoint and warning of the training as it happens. If it raises
-            `StopTraining`, the run is saved and returned without a report; `resume` continues it.
+        events: called with every step, logged line, validation, checkpoint and warning of the training as it happens.
+            If it raises `StopTraining`, the run is saved and returned without a report; `resume` continues it.
         start_from: folder or checkpoint of an earlier run, as with --from.
         force: train even if no box has an anchor or boxes seem to be in another format, as with --force.
         allow_import: import the classes of your own that settings name as `kind: package.module.Class`. Those of the
@@ -275,25 +274,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser
-
-
-def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """Return the path of the data or of the config, if there is one, and the `key=value` overrides.
-
-    Raises:
-        InputError: there is more than one file, or it is missing, or a key has no value.
-    """
-    files, overrides = split_words(words)
-    for file in files:
-        if _KEY.fullmatch(str(file)) and not exists(str(file)):
-            raise InputError(f"{file} is neither a file nor an override; write {file}=VALUE")
-    if len(files) > 1:
-        raise InputError(
-            f"give one data set or config, got {' and '.join(map(str, files))}; write overrides as key=value"
-        )
-    if files and not files[0].is_dir():
-        refuse_missing(files[0])
-    return (files[0] if files else None), overrides
 
 
 if __name__ == "__main__":

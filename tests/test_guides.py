@@ -18,6 +18,7 @@ from torch.distributed.run import get_args_parser
 from anchorloc import __main__ as console
 from anchorloc import train
 from anchorloc.checkpoint import load_checkpoint
+from anchorloc.cli import split_settings
 from anchorloc.compare import __main__ as compare
 from anchorloc.compare.study_file import read_study
 from anchorloc.config import config_from_plain, read_config, to_yaml
@@ -40,8 +41,8 @@ RUN = [
     "README.md", "anchors.md", "doctor.md", "first-run.md", "fitting.md", "images.md", "install.md", "models.md",
     "plan.md", "report.md", "training.md",
 ]  # fmt: skip
-# predict/test_command.py, export/conftest.py and engine/test_own_parts.py run these
-ELSEWHERE = {"export.md", "extending.md", "predict.md"}
+# predict/test_command.py, export/conftest.py, engine/test_own_parts.py and recipes/ run these
+ELSEWHERE = {"export.md", "extending.md", "predict.md", "recipes.md"}
 # tests of their own below run these
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md", "studies.md"}
 
@@ -143,7 +144,7 @@ def read_torchrun(words: list[str]) -> None:
     assert arguments.module
     assert arguments.training_script == "anchorloc.train"
     ours = train.parser().parse_intermixed_args(arguments.training_script_args)
-    path, overrides = train.split_settings(ours.settings)
+    path, overrides = split_settings(ours.settings)
     read_config(path, overrides)
 
 

@@ -20,7 +20,7 @@ from anchorloc.engine import run as session
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
 from anchorloc.report_folder import ReportPage
-from anchorloc.train import CheckpointSaved, Run, RunEvent, RunStopped, StepDone, StopTraining, Validated
+from anchorloc.train import CheckpointSaved, Logged, Run, RunEvent, RunStopped, StepDone, StopTraining, Validated
 from tests.detector.random_models import save_random
 
 TINY = [
@@ -85,7 +85,7 @@ def test_a_listener_stops_a_run_and_resume_finishes_it(
     assert str(run) == f"{folder}: stopped after 2 steps"
     resumed = list[RunEvent]()
     finished = anchorloc.train.resume(folder, events=resumed.append, verbose=True)
-    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, Validated, CheckpointSaved]
+    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, Logged, Validated, CheckpointSaved]
     assert (finished.stopped, finished.steps, finished.best) == (False, 3, folder / "best.pt")
     assert f"report:{folder / 'report.html'}" in "".join(capsys.readouterr().out.split())
 
@@ -176,7 +176,7 @@ def test_results_of_any_tool_are_scored(tmp_path: Path) -> None:
 
 def test_a_page_is_a_path_and_a_view(tmp_path: Path) -> None:
     page = ReportPage(tmp_path / "report.html")
-    page.path.write_text('<p title="a">é & b</p>', encoding="utf-8")
+    page.path.write_text('<!doctype html><p title="a">é & b</p>', encoding="utf-8")
     assert os.fspath(page) == str(page) == str(tmp_path / "report.html")
     assert Path(page).is_file()
-    assert 'srcdoc="&lt;p title=&quot;a&quot;&gt;é &amp; b&lt;/p&gt;"' in page._repr_html_()
+    assert 'srcdoc="&lt;!doctype html&gt;&lt;p title=&quot;a&quot;&gt;é &amp; b&lt;/p&gt;"' in page._repr_html_()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -225,8 +225,8 @@ def open_image(file: ImageFile, max_pixels: int) -> Iterator[OpenedImage]:
         ItemError: as `read_header`, and in the body of the `with` statement for any exception but a MemoryError.
     """
     try:
-        content = BytesIO(file) if isinstance(file, bytes) else file.open("rb")
-        with allowing(max_pixels), content:
+        content: BinaryIO = BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+        with content, allowing(max_pixels):
             refuse_foreign(content, None if isinstance(file, bytes) else file)
             page = read_page(content)
             if page is not None and page.needs_values:

@@ -46,6 +46,17 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """A line was added to metrics.jsonl: every 20 steps, and at each validation."""
+
+    step: int
+    numbers: Mapping[str, float]  # by name, as in metrics.jsonl; "val/AP" and the like at a validation
+
+    def __str__(self) -> str:
+        return f"step {self.step}: " + ", ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())
+
+
+@dataclass(frozen=True)
 class Validated:
     """The averaged weights have been scored on val."""
 
@@ -105,7 +116,7 @@ class StopTraining(Exception):
     """Raise this in a listener to end the run: it saves its state, and can be resumed."""
 
 
-RunEvent: TypeAlias = StepDone | Validated | CheckpointSaved | RunWarned | RunStopped  # an argument of a listener
+RunEvent: TypeAlias = StepDone | Logged | Validated | CheckpointSaved | RunWarned | RunStopped
 Listener: TypeAlias = Callable[[RunEvent], object]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anchorloc.engine.build import batches, refuse_small_batches, train_loader, 
 from anchorloc.engine.events import (
     CheckpointSaved,
     Listener,
+    Logged,
     RunEvent,
     RunStopped,
     RunWarned,
@@ -203,8 +204,7 @@ class Training:
             rate = self.clock.lr_factor(self.clock.progress) * settings.optimizer.learning_rate
             speed = LOG_EVERY * settings.batch_size / self.clock.lap()
             counted = {"skipped": self.progress.skipped} if settings.skip_nonfinite else {}
-            values = {**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}
-            log.write(self.clock.step, {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values})
+            self._log({**self.progress.means.pop(), "lr": rate, "images_per_second": speed, **counted}, log)
         if self.clock.step == COUNTED_AT:
             steps = self.clock.step / max(self.clock.progress, 1e-6)
             if warning := few_steps_sentence(self.config.train, steps):
@@ -261,9 +261,8 @@ class Training:
         ap, ap50 = summary.ap or 0.0, summary.ap50 or 0.0
         localization = localization_of(self.config, found, self.val)
         others = {f"val/{name}": value for name, value in (losses | logged_localization(localization)).items()}
-        numbers = {"val/AP": ap, "val/AP50": ap50, **others}
+        self._log({"val/AP": ap, "val/AP50": ap50, **others}, log)
         step, epoch, seconds, best = self.clock.step, self.clock.epoch, self.clock.seconds, self.progress.best
-        log.write(step, {"epoch": epoch, "seconds": seconds, **numbers})
         learned = ap > max(0.0, best.ap) and ap50 >= POOR_AP50
         remark = "best so far" if learned else f"equal to step {best.step}" if ap == best.ap else ""
         self._send(Validated(step, epoch, seconds, ap, ap50, losses, ap >= best.ap, remark, localization))
@@ -273,6 +272,11 @@ class Training:
             if warning is not None:
                 self._warn(warning)
         return ap
+
+    def _log(self, values: Mapping[str, float], log: MetricsLog) -> None:
+        row = {"epoch": self.clock.epoch, "seconds": self.clock.seconds, **values}
+        log.write(self.clock.step, row)
+        self._send(Logged(self.clock.step, row))
 
     def _save(self, log: MetricsLog) -> None:
         self.saver.save(log)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the file if it passes the check, and print the result of the check."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = parser().parse_intermixed_args(argv)
     if arguments.out.suffix not in (".onnx", ".pt2"):
         raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
     refuse_existing(arguments.out, "FILE")
@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = command_parser("export", __doc__)
     parser.add_argument("checkpoint", type=Path, help="a run's folder or checkpoint, or a config with detector.weights")
     parser.add_argument("out", type=Path, metavar="FILE", help="new file that ends in .onnx or .pt2")

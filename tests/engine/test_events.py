@@ -11,6 +11,7 @@ import pytest
 
 from anchorloc.engine.events import (
     CheckpointSaved,
+    Logged,
     RunEvent,
     RunStopped,
     RunWarned,
@@ -40,10 +41,11 @@ def test_a_listener_gets_every_step_validation_and_checkpoint(tmp_path: Path) ->
     training.events = events.append
     training.run()
     saved, scored = (CheckpointSaved, Validated), [event for event in events if isinstance(event, Validated)]
-    kinds = [saved[0], *[StepDone] * 3, *saved[::-1], StepDone, *saved[::-1]]
+    kinds = [saved[0], *[StepDone] * 3, Logged, *saved[::-1], StepDone, Logged, *saved[::-1]]
     assert [type(event) for event in events] == kinds
-    assert [event.step for event in events] == [0, 1, 2, 3, 3, 3, 4, 4, 4]
-    logged = [row for row in read_log(tmp_path / "run") if "val/AP" in row]
+    assert [event.step for event in events] == [0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 4]
+    logged = read_log(tmp_path / "run")
+    assert [{"step": one.step, **one.numbers} for one in events if isinstance(one, Logged)] == logged
     assert [(one.step, one.ap, one.losses["loss"]) for one in scored] == [
         (row["step"], row["val/AP"], row["val/loss"]) for row in logged
     ]
@@ -111,6 +113,7 @@ def test_events_are_read_only_and_print_as_one_line() -> None:
     assert str(SCORED) == "epoch 0.5, step 3, 1:01: AP 0.250, AP50 0.500, val loss 1.500, best so far"
     assert str(CheckpointSaved(3, Path("a/last.pt"), True)) == "step 3: saved a/last.pt and best.pt"
     assert str(CheckpointSaved(3, Path("a/last.pt"), False)) == "step 3: saved a/last.pt"
+    assert str(Logged(3, {"epoch": 0.5, "val/AP": 0.123456})) == "step 3: epoch 0.5, val/AP 0.1235"
     assert str(RunWarned(7, "x")) == "step 7: warning: x"
     assert str(RunStopped(5, Path("a"), "b c")) == "stopped and saved at step 5; resume with `b c`"
 
