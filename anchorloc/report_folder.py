@@ -34,7 +34,7 @@ class ReportFolder:
     """A report that is written: its numbers, its page, and the warnings on the way to it."""
 
     folder: Path
-    metrics: Mapping[str, Any]  # the content of metrics.json, such as metrics["summary"]["AP"]; empty without a report
+    metrics: Mapping[str, Any]  # content of metrics.json, such as `metrics["summary"]["AP"]`; empty without a report
     report: ReportPage | None  # None without a report
     warnings: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()  # an error for each image that was left out of all numbers

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import griffe
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -45,13 +46,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Refuse a site whose reference lacks a public name."""
+    """Refuse a site whose reference lacks a public name, or its meaning."""
     inventory = (Path(config.site_dir) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
     modules = public_names()
     wanted = {f"{module}.{name}" for module, names in modules.items() for name in names}
     if missing := sorted(wanted - known - set(modules)):
         raise PluginError(f"the reference lacks {', '.join(missing)}")
+    extensions = griffe.load_extensions(f"{ROOT}/docs/field_comments.py:FieldComments")
+    package = griffe.load("anchorloc", search_paths=[ROOT], extensions=extensions)
+    if bare := sorted(name for name in wanted if not package[name.removeprefix("anchorloc.")].has_docstring):
+        raise PluginError(f"no docstring, nor a comment behind a constant: {', '.join(bare)}")
 
 
 def public_names() -> dict[str, list[str]]:
