@@ -11,9 +11,9 @@ import pickle
 import re
 import stat
 import tarfile
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -233,7 +233,7 @@ def test_a_file_that_another_program_reads_is_replaced_when_it_is_closed(
 
     write_bytes(path, b"1")
     monkeypatch.setattr(os, "replace", refuse_twice)
-    monkeypatch.setattr(output.time, "sleep", attempts.append)
+    monkeypatch.setattr(time, "sleep", attempts.append)
     monkeypatch.setattr(output, "_PAUSES", (1.0,))
     with pytest.raises(InputError, match="cannot be written: The process cannot access the file"):
         write_bytes(path, b"2")
@@ -247,18 +247,20 @@ def test_a_folder_that_cannot_be_synced_is_written_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some network file systems sync files alone; an error of the disk is reported."""
-    sync = os.fsync
-    for number, refused in ((22, False), (5, True)):
+    sync, numbers = os.fsync, [22, 95, 5]
 
-        def sync_files(descriptor: int, number: int = number) -> None:
-            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                raise OSError(number, "no")
-            sync(descriptor)
+    def sync_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(numbers.pop(0), "no")
+        sync(descriptor)
 
-        monkeypatch.setattr(os, "fsync", sync_files)
-        with pytest.raises(InputError, match="cannot be written: no") if refused else nullcontext():
-            write_bytes(tmp_path / "a", b"1")
-        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    monkeypatch.setattr(os, "fsync", sync_files)
+    for content in (b"1", b"2"):
+        write_bytes(tmp_path / "a", content)
+        assert (tmp_path / "a").read_bytes() == content
+    with pytest.raises(InputError, match="cannot be written: no"):
+        write_bytes(tmp_path / "a", b"3")
+    assert (numbers, [path.name for path in tmp_path.iterdir()]) == ([], ["a"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import sys
@@ -144,7 +145,7 @@ def test_a_command_says_that_a_variable_is_invalid() -> None:
 def test_a_system_without_affinity_and_glibc_keeps_its_defaults(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(startup.ctypes, "CDLL", lambda _: pytest.fail("it opens the C library"))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("it opens the C library"))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(startup, "cpu_quota", lambda: None)
     assert startup.allowed_cores() == 8
@@ -160,5 +161,5 @@ def test_another_c_library_has_no_mallopt(monkeypatch: pytest.MonkeyPatch) -> No
     for variable in startup._MALLOC_VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     for library in (lambda _: object(), refuse):
-        monkeypatch.setattr(startup.ctypes, "CDLL", library)
+        monkeypatch.setattr(ctypes, "CDLL", library)
         assert not startup.keep_memory()

@@ -155,7 +155,7 @@ def keep_as(path: Path, backup: Path) -> None:
     backup.unlink(missing_ok=True)
     try:
         backup.hardlink_to(path)
-    except (OSError, NotImplementedError):
+    except OSError:
         path.replace(backup)
 
 
