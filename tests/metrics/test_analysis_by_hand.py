@@ -169,6 +169,14 @@ def test_boxes_on_the_borders_of_sizes_and_shapes() -> None:
     assert slices_of([])["height / width (quartiles)"] == [("all", 0)]
 
 
+def test_quartiles_leave_crowd_boxes_out() -> None:
+    boxes = [[0, 0, side, side] for side in (10.0, 20.0, 30.0, 40.0, 100.0)]
+    truth = target(boxes, crowd=[False, False, False, False, True])
+    analysis = analyze([truth], [found(1, [], [])], THREE[:1])
+    quarters = [one.name for one in analysis.slices if one.group == "size (quartiles)"]
+    assert quarters == ["under 17.5 px", "17.5 to 25 px", "25 to 32.5 px", "from 32.5 px"]
+
+
 def test_boxes_on_the_borders_of_places() -> None:
     cut = [[1.0, 40, 9, 50], [1.25, 40, 9, 50], [40, 1, 50, 9], [90, 40, 99, 50], [90, 40, 98.75, 50], [40, 90, 50, 99]]
     assert slices_of(cut)["border of the image"] == [("inside", 2), ("cut by the border", 4)]
