@@ -178,7 +178,8 @@ def test_quartiles_leave_crowd_boxes_out() -> None:
 
 
 def test_boxes_on_the_borders_of_places() -> None:
-    cut = [[1.0, 40, 9, 50], [1.25, 40, 9, 50], [40, 1, 50, 9], [90, 40, 99, 50], [90, 40, 98.75, 50], [40, 90, 50, 99]]
+    cut: list[list[float]] = [[1, 40, 9, 50], [1.25, 40, 9, 50], [40, 1, 50, 9], [90, 40, 99, 50]]
+    cut += [[90, 40, 98.75, 50], [40, 90, 50, 99]]
     assert slices_of(cut)["border of the image"] == [("inside", 2), ("cut by the border", 4)]
     centers = [(50, 34), (50, 33), (66, 34), (67, 33), (34, 50), (33, 66)]
     placed = slices_of([[x - 1, y - 1, x + 1, y + 1] for x, y in centers])
