@@ -138,8 +138,8 @@ def changes(tree: ast.AST) -> Iterator[Change]:
                 yield _end(node.values[0]), _start(node.values[1]), *CHANGES[type(node.op)]
             case ast.UnaryOp(op=ast.Not() | ast.Invert()):
                 yield _start(node), _end(node), "", f"({ast.unparse(node.operand)})"
-            case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-                yield _start(node), _end(node), "", repr(node.value + 1)
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                yield _start(node), _end(node), "", repr(value + 1)
             case ast.Name() if node.id in NAMES:
                 yield _start(node), _end(node), node.id, NAMES[node.id]
             case ast.Attribute() if node.attr in NAMES:
@@ -231,33 +231,37 @@ class Copy:
         if mutant.tests not in self.patience:
             self.patience[mutant.tests] = 30 + 2 * self._seconds(mutant.tests)
         file = self.folder / mutant.file.relative_to(ROOT)
-        source = file.read_text(encoding="utf-8")
+        source, times = file.read_text(encoding="utf-8"), file.stat()
+        kernels = shutil.copytree(self._kernels, self.folder / "kernels_of_mutant", dirs_exist_ok=True)
         try:
             file.write_text(mutant.apply(source), encoding="utf-8")
-            return self._fails(files_of(self.folder, mutant.tests, file.stem), self.patience[mutant.tests])
+            return self._fails(files_of(self.folder, mutant.tests, file.stem), self.patience[mutant.tests], kernels)
         finally:
             file.write_text(source, encoding="utf-8")
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))  # its compiled kernels are still valid
+
+    @property
+    def _kernels(self) -> Path:
+        return self.folder / "kernels"
 
     def _seconds(self, tests: str) -> float:
         """Return the CPU seconds that the tests take without a mutant; they compile the kernels."""
+        self._kernels.mkdir(exist_ok=True)
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-        if self._fails(files_of(self.folder, tests), 3600):
+        if self._fails(files_of(self.folder, tests), 3600, self._kernels):
             raise SystemExit(f"{tests} fail without a mutant")
         spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
         print(f"{tests}: {spent:.0f} s", flush=True)
         return spent
 
-    def _fails(self, files: Sequence[str], seconds: float) -> bool:
-        """Return whether tests fail, or take more CPU seconds.
-
-        They take over a second, the precision of the times by which Python and numba know that a file has changed.
-        """
-        own = {"NUMBA_CACHE_DIR": str(self.folder / "numba"), "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
-        rest = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTHONDONTWRITEBYTECODE")}
+    def _fails(self, files: Sequence[str], seconds: float, kernels: Path) -> bool:
+        """Return whether tests fail, or take more CPU seconds."""
+        own = {"NUMBA_CACHE_DIR": str(kernels), "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         command += [f"--hypothesis-profile={PROFILE}", "-k", f"not ({SLOW})", *files]
-        limited = ["sh", "-c", f'ulimit -t {round(seconds)}; exec "$@"', "sh", *command]
-        done = subprocess.run(limited, cwd=self.folder, env=rest | own, capture_output=True, check=False)
+        script = f'ulimit -t {round(seconds)}; unset CI PYTHONDONTWRITEBYTECODE; exec "$@"'
+        limited = ["sh", "-c", script, "sh", *command]
+        done = subprocess.run(limited, cwd=self.folder, env=os.environ | own, capture_output=True, check=False)
         return done.returncode != 0
 
 

@@ -47,6 +47,15 @@ def as_written(document: dict[str, Any]) -> tuple[CocoDocument, AnnotationTable]
 
 
 NESTED, TEXTS, OBJECT = "nested list unwrapped", "texts written as numbers", "object written as a list"
+UNKNOWN: list[Any] = [
+    *({"cx": 1, "cy": 2, "w": 3, "h": 4}, {"x": 1, "y": 2, "w": 3}, {}, [], "", None, 5),
+    *([1, 2, 3], [1, 2, 3, 4, 5], [[1, 2], [3, 4]], "1 2 3 4 5"),
+]
+MEANINGFUL: list[Any] = ["1", "x1", [1], [1.5, 2], [[1, 2], [3]], {"a": 1}, {"a": [1, 2], "b": 3}]
+MEANINGLESS: list[Any] = [
+    *("x", "", [], {}, [[]], [None], [True], [INF], [-INF], [NAN], ["1"], 5, None),
+    *([1, "2"], [[1, "2"]], [[[1]]], {"a": None}),
+]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +73,7 @@ NESTED, TEXTS, OBJECT = "nested list unwrapped", "texts written as numbers", "ob
         ({"left": 1, "top": 2, "right": 4, "bottom": 6}, OBJECT),
         ({"xmin": 1, "ymin": 2, "xmax": 4, "ymax": 6}, OBJECT),
         ({"x1": "1", "y1": "2", "x2": "4", "y2": "6"}, OBJECT),
-        *((bbox, None) for bbox in ({"cx": 1, "cy": 2, "w": 3, "h": 4}, {"x": 1, "y": 2, "w": 3}, {}, [], "", None, 5)),
-        *((bbox, None) for bbox in ([1, 2, 3], [1, 2, 3, 4, 5], [[1, 2], [3, 4]], "1 2 3 4 5")),
+        *((bbox, None) for bbox in UNKNOWN),
         *(([value, 2, 3, 4], None) for value in (None, True, INF, -INF, NAN, "inf", "nan", "1e999", "x")),
     ],
 )
@@ -76,9 +84,8 @@ def test_forms_of_a_box(bbox: Any, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("bbox", "expected"),
     [
-        *((bbox, True) for bbox in ("1", "x1", [1], [1.5, 2], [[1, 2], [3]], {"a": 1}, {"a": [1, 2], "b": 3})),
-        *((bbox, False) for bbox in ("x", "", [], {}, [[]], [None], [True], [INF], [-INF], [NAN], ["1"], 5, None)),
-        *((bbox, False) for bbox in ([1, "2"], [[1, "2"]], [[[1]]], {"a": None})),
+        *((bbox, True) for bbox in MEANINGFUL),
+        *((bbox, False) for bbox in MEANINGLESS),
     ],
 )
 def test_what_may_mean_a_sound_box(bbox: Any, expected: bool) -> None:
