@@ -265,8 +265,8 @@ def test_pictures_of_every_size_and_any_box() -> None:
 
 
 def test_a_box_is_drawn_where_it_is() -> None:
-    rows = np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1])
-    found = NamedDetections(*rows, "", (Category(0, "a"),), (100, 120))
+    one_box = np.array([[40.0, 50.0, 90.0, 80.0]]), np.array([0.9]), np.array([0]), np.array([-1])
+    found = NamedDetections(*one_box, "", (Category(0, "a"),), (100, 120))
     ground = np.full((100, 120, 3), 255, np.uint8)
     changed = np.abs(np.asarray(found.draw(ground)).astype(int) - 255).max(axis=2) > 60
     rows, columns = np.flatnonzero(changed[:, 60:88].any(axis=1)), np.flatnonzero(changed[55:78].any(axis=0))
