@@ -43,6 +43,7 @@ RUN = [
 # predict/test_command.py, export/test_exported_use.py and engine/test_own_parts.py run these
 ELSEWHERE = {"extending.md", "predict.md"}
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md"}  # by tests of their own below
+USE_CASES = {"use-cases/driving.md", "use-cases/medical.md", "use-cases/retail.md"}  # by test_use_cases.py
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_the_commands_of_scaling_are_read(desk: Path) -> None:
 
 
 def test_no_page_with_commands_is_left_out() -> None:
-    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS}
+    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS, *USE_CASES}
 
 
 def test_the_commands_of_formats_run(desk: Path) -> None:
