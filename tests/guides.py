@@ -9,7 +9,10 @@ from pathlib import Path
 from anchorloc.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {path.name: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+DOCS = ROOT / "docs"
+PAGES = {"README.md": ROOT / "README.md"} | {
+    path.relative_to(DOCS).as_posix(): path for path in sorted(DOCS.rglob("*.md"))
+}
 
 
 def blocks(page: str, language: str) -> list[str]:

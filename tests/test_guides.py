@@ -45,6 +45,7 @@ RUN = [
 ELSEWHERE = {"export.md", "extending.md", "predict.md", "recipes.md"}
 # tests of their own below run these
 SINGLE_PROCESS = {"comparing.md", "formats.md", "getting-started.md", "scaling.md", "studies.md"}
+USE_CASES = {"use-cases/driving.md", "use-cases/medical.md", "use-cases/retail.md"}  # by test_use_cases.py
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_the_commands_of_scaling_are_read(desk: Path) -> None:
 
 
 def test_no_page_with_commands_is_left_out() -> None:
-    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS}
+    assert {page for page in PAGES if commands(page)} == {*RUN, *ELSEWHERE, *SINGLE_PROCESS, *USE_CASES}
 
 
 def test_the_commands_of_formats_run(desk: Path) -> None:

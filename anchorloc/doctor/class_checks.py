@@ -118,7 +118,7 @@ def check_shared_images(train: _Annotated, val: _Annotated, findings: Findings, 
     ids, names = set(_image_ids(train).values()), {name for name in train[1].names if name is not None}
     reporter = Reporter(findings, val[0], "images")
     for row, image_id in _image_ids(val).items():
-        if image_id in ids:
+        if image_id in ids and not val[0].numbered:
             reporter.add(Rule.SHARED_ID, row, f"id {short_repr(image_id)}")
     for row, name in zip(val[1].image_rows.tolist(), val[1].names, strict=True):
         if not files_compared and name in names:

@@ -32,6 +32,7 @@ class CocoDocument:
     nan_literals: tuple[str, ...] = ()  # every NaN and Infinity in the file: JSON does not allow them
     split: str = ""  # train, val or test, where there are several
     reading: ImageSettings = DEFAULT_SETTINGS  # how the image files are read
+    numbered: bool = False  # the reader has given the ids; the labels have none
 
     def with_content(self, content: Mapping[str, Any]) -> CocoDocument:
         """Return a document of its own with the same image files."""
@@ -120,7 +121,7 @@ def read_documents(
     several = len(data.splits) > 1
     documents = []
     for split, labels in data.splits.items():
-        document = CocoDocument(labels.path, labels.document, labels.folder)
+        document = CocoDocument(labels.path, labels.document, labels.folder, numbered=True)
         if data.format == "COCO":
             document = read_document(labels.path, labels.folder, whole)
         documents.append(replace(document, split=split if several else ""))

@@ -295,5 +295,6 @@ def _choice_facts(training: Training) -> dict[str, object]:
     """Return what a report says of the split that chose the checkpoint, whose numbers are too good for it."""
     best = training.progress.best
     if training.test is None:
-        return {"scored on": f"val, which chose step {best.step:,} as the best: the numbers are somewhat too good"}
+        chosen = f"which chose step {best.step:,} as the best: the numbers are somewhat too good"
+        return {"scored on": f"val, {'once' if training.progress.validations.count == 1 else chosen}"}
     return {"scored on": "test, once", "AP on val, which chose the checkpoint": f"{best.ap:.3f} at step {best.step:,}"}

@@ -159,7 +159,8 @@ def fitted_anchors(facts: Facts, config: Config) -> Iterator[Choice]:
     fits = FIT and not config.detector.weights  # their last layers belong to their own anchors
     found = facts.fit(config) if fits else None
     if found is not None:
-        value = {"kind": "AnchorGenerator", **to_plain(found)}
+        plain = to_plain(found)
+        value = {"kind": "AnchorGenerator", "strides": plain["strides"], "shapes": plain["shapes"]}
         yield Choice("anchors", value, "fitted to the boxes, better on held-out ones", "data")
 
 

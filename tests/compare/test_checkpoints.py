@@ -30,6 +30,7 @@ def test_runs_are_compared_by_the_classes_that_both_know(tmp_path: Path, capsys:
     assert run(f"old={old.parent}", new, "--out", out) == 0
     error = capsys.readouterr().err
     assert "warning: old does not know rectangle, cross; the comparison leaves these classes out" in error
+    assert error.count("warning: ") == 1
     record = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
     (pair,) = record["pairs"]
     assert (pair["name"], pair["against"]) == ("new", "old")

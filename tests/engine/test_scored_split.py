@@ -64,6 +64,9 @@ def test_without_test_the_report_says_that_val_chose(data: Path, tmp_path: Path)
     assert train.main([f"data={data}", *TINY, "--out", str(out)]) == 0
     facts = json.loads((out / "metrics.json").read_text())["facts"]
     assert facts["scored on"] == "val, which chose step 2 as the best: the numbers are somewhat too good"
+    words = [*TINY, "train.validate_every=1", "--out", str(tmp_path / "once")]
+    assert train.main([f"data={data}", *words]) == 0
+    assert json.loads((tmp_path / "once" / "metrics.json").read_text())["facts"]["scored on"] == "val, once"
     assert run_command(evaluate.main, [str(out / "best.pt"), "--split", "test"]) == 2
     for name, said in (("best", "val, which chose the checkpoint: the numbers are somewhat too good"), ("last", "val")):
         words = [str(out / f"{name}.pt"), "--resamples", "0", "--out", str(tmp_path / name)]

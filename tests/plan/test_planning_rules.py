@@ -15,6 +15,7 @@ from anchorloc.data.tiles import Tiles
 from anchorloc.detector import ResidualBackbone, TorchvisionBackbone
 from anchorloc.errors import InputError
 from anchorloc.plan import Facts, Fingerprint, Machine, Plan, PlanRequest, make_plan, read_request
+from anchorloc.plan.plan_table import short_value
 
 GIB = 1 << 30
 CPU = Machine("cpu", cores=2, memory=16 * GIB)
@@ -145,6 +146,17 @@ def test_strips_stay_within_the_pixels_of_the_device() -> None:
     strips = replace(PHOTOS, size=(64, 1024), elongation=16.0)
     assert planned(facts(strips)).config.transform.resize == ShortestSide(96, 1536)
     assert "transform.resize" in changed(strips)
+
+
+def test_fitted_anchors_are_a_choice_of_strides_and_shapes_alone() -> None:
+    shapes = [[[10, 20]], [[30, 40]], [[50, 60]]]
+    fitted = AnchorGenerator(strides=(8, 16, 32), shapes=shapes)  # type: ignore[arg-type]
+    plan = planned(replace(facts(), fit=lambda config: fitted))
+    (chosen,) = [one for one in plan.choices if one.key == "anchors"]
+    assert chosen.value == {"kind": "AnchorGenerator", "strides": [8, 16, 32], "shapes": shapes}
+    assert isinstance(plan.config.anchors, AnchorGenerator)
+    assert plan.config.anchors.level_shapes == fitted.level_shapes
+    assert short_value(chosen.value) == "AnchorGenerator strides 8 16 32, shapes 10 20 30 40 50 60"
 
 
 def test_large_objects_get_coarse_levels() -> None:
