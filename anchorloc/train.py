@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import re
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import add_allow_import, command_parser, run_command, split_words
+from anchorloc.cli import add_allow_import, command_parser, run_command
 from anchorloc.engine.events import (
     CheckpointSaved,
     Listener,
@@ -26,10 +25,11 @@ from anchorloc.engine.events import (
     Validated,
     ignore,
 )
-from anchorloc.engine.run_result import Run
+from anchorloc.engine.fold_command import add_fold_options, asks_for_folds, train_folds
+from anchorloc.engine.given_settings import read_settings, split_settings
+from anchorloc.engine.run_result import FoldRuns, Run
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
-from anchorloc.files import exists, refuse_missing
 from anchorloc.startup import import_torch
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointSaved",
+    "FoldRuns",
     "Run",
     "RunEvent",
     "RunStopped",
@@ -47,12 +48,12 @@ __all__ = [
     "StepDone",
     "StopTraining",
     "Validated",
+    "cross_validate",
     "resume",
     "run",
 ]
 
 START = time.perf_counter()
-_KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(?<!\.yaml)(?<!\.yml)(?<!\.json)")
 
 
 def run(
@@ -67,8 +68,7 @@ def run(
 ) -> Run:
     """Train as `anchorloc train` does, write the report, and return what the run has reached.
 
-    In the main thread, Ctrl-C and SIGTERM act after the step has ended and the run is saved. In other threads no signal
-    is handled.
+    In the main thread, Ctrl-C and SIGTERM act after the step has ended and the run is saved (not in other threads).
 
     Args:
         data_or_config: labeled images of any format, for which settings are chosen; or settings, as a YAML file or a
@@ -89,8 +89,7 @@ def run(
     from anchorloc.config import Config, config_from_plain, imports_allowed, refuse_unimported, to_plain
 
     started, request = time.perf_counter(), None
-    given = data_or_config if isinstance(data_or_config, Config) else None
-    with imports_allowed(allow_import, given):
+    with imports_allowed(allow_import, data_or_config if isinstance(data_or_config, Config) else None):
         if isinstance(data_or_config, Config):
             if start_from is not None:
                 raise InputError("start_from keeps the settings of its run; give labels or a YAML file, not a Config")
@@ -99,7 +98,7 @@ def run(
             refuse_unimported(config)
         else:
             words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
-            config, request = _read_settings(words, None if start_from is None else Path(start_from))
+            config, request = read_settings(words, None if start_from is None else Path(start_from))
         caller = _program("run", words, started, events, verbose)
         from anchorloc.engine.run import start_run  # loads torch
 
@@ -138,6 +137,39 @@ def resume(
         return _let_signals_act(resume_run(folder, config, caller, allow_changes))
 
 
+def cross_validate(
+    data_or_config: str | os.PathLike[str],
+    folds: int,
+    *overrides: str,
+    out: str | os.PathLike[str] | None = None,
+    events: Listener | None = None,
+    group_by: str | None = None,
+    group_by_name: str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    verbose: bool = False,
+) -> FoldRuns:
+    """Train a model for each fold and detect in its images, as `anchorloc train --folds` does.
+
+    Args:
+        data_or_config: as in `run`, with files of labels; arguments that are not listed here are as in `run` too.
+        folds: their number, from 2.
+        group_by: as --group-by, and group_by_name as --group-by-name.
+        resume: go on with the folds in `out` that are not done, with their own data and settings.
+
+    Raises:
+        InputError: as in `run`; or there are fewer different images than folds.
+    """
+    words = [os.fspath(data_or_config), *overrides]
+    caller = _program("cross_validate", words, time.perf_counter(), events, verbose)
+    from anchorloc.engine.fold_runs import FoldRequest, resume_folds, run_folds  # loads torch
+
+    asked, folder = FoldRequest(words, folds, group_by, group_by_name, force), None if out is None else Path(out)
+    done = resume_folds(folder, caller) if resume and folder is not None else run_folds(folder, asked, caller)
+    _let_signals_act(done.runs[-1]) if done.detections is None else None
+    return done
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train, and write the report into the run folder."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -156,6 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace, command: str) -> int:
     """Start or resume a run, or write its plan, and return the exit status."""
+    if asks_for_folds(arguments):
+        return train_folds(arguments, command, START, _console())
     config, request = _read_arguments(arguments)
     from anchorloc.engine.system.display import waiting
 
@@ -219,7 +253,7 @@ def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest 
     if arguments.resume and arguments.plan:
         raise InputError("--resume keeps the settings of the run; leave out --plan")
     if not arguments.resume:
-        return _read_settings(arguments.settings, arguments.start, arguments.plan)
+        return read_settings(arguments.settings, arguments.start, arguments.plan)
     path, overrides = split_settings(arguments.settings)
     from anchorloc.config import refuse_unimported  # --help does not wait for these
     from anchorloc.engine.state.run_folder import read_run_config
@@ -227,22 +261,6 @@ def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest 
     config = read_run_config(arguments.out, path, overrides)
     refuse_unimported(config)
     return config, None
-
-
-def _read_settings(words: Sequence[str], start: Path | None, plan: bool = False) -> tuple[Config, PlanRequest | None]:
-    """Return the settings of a new run from data or a config and overrides, as `_read_arguments` does."""
-    path, overrides = split_settings(words)
-    from anchorloc.config import refuse_unimported
-    from anchorloc.plan import read_request
-
-    kept = None
-    if start is not None:
-        from anchorloc.engine.state.saved_settings import settings_to_start_from
-
-        kept = settings_to_start_from(start)
-    config, request = read_request(path, overrides, plan=plan, kept=kept)
-    refuse_unimported(config)
-    return config, request
 
 
 def parser() -> argparse.ArgumentParser:
@@ -271,29 +289,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", action="store_true", help="train even if no box has an anchor or boxes seem to be in another format"
     )
+    add_fold_options(parser)
     add_allow_import(parser)
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")
     return parser
-
-
-def split_settings(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """Return the path of the data or of the config, if there is one, and the `key=value` overrides.
-
-    Raises:
-        InputError: there is more than one file, or it is missing, or a key has no value.
-    """
-    files, overrides = split_words(words)
-    for file in files:
-        if _KEY.fullmatch(str(file)) and not exists(str(file)):
-            raise InputError(f"{file} is neither a file nor an override; write {file}=VALUE")
-    if len(files) > 1:
-        raise InputError(
-            f"give one data set or config, got {' and '.join(map(str, files))}; write overrides as key=value"
-        )
-    if files and not files[0].is_dir():
-        refuse_missing(files[0])
-    return (files[0] if files else None), overrides
 
 
 if __name__ == "__main__":
