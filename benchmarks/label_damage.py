@@ -52,7 +52,7 @@ def damage(document: Item, seed: int, share: float = SHARE) -> Damage:
             items[row] |= {"bbox": moved, "area": moved[2] * moved[3]}
             items[row].pop("segmentation", None)
             ids["loose-box"].add(items[row]["id"])
-    free, added = max(item["id"] for item in items) + 1, []
+    free, added = max(item["id"] for item in items) + 1, list[Item]()
     for row in doubled:
         if moved := _moved(items[row]["bbox"], sizes[items[row]["image_id"]], DOUBLE_IOU, random):
             copied = {key: value for key, value in items[row].items() if key != "segmentation"}
@@ -100,8 +100,8 @@ def hits(ranking: Sequence[RankedItem], damaged: Damage, kind: str) -> list[bool
     find: Callable[[RankedItem], set[Any]]
     if kind == "missing-box":
         by_image: dict[int, list[int]] = {}
-        for row, item in enumerate(damaged.removed):
-            by_image.setdefault(item["image_id"], []).append(row)
+        for row, gone in enumerate(damaged.removed):
+            by_image.setdefault(gone["image_id"], []).append(row)
 
         def find(item: RankedItem) -> set[Any]:
             rows = by_image.get(item.image_id, [])

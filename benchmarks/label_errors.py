@@ -21,7 +21,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,7 @@ def _item(suspects: LabelSuspects, one: Suspect) -> RankedItem:
     return RankedItem(image_id, tuple(ids))
 
 
-def _rows(name: str, detections: str, scored: dict[tuple[str, str], list[tuple[float, ...]]]) -> Iterator[Row]:
+def _rows(name: str, detections: str, scored: Mapping[tuple[str, str], Sequence[tuple[float, ...]]]) -> Iterator[Row]:
     for (kind, method), numbers in sorted(scored.items(), key=lambda pair: (KINDS.index(pair[0][0]), pair[0][1])):
         total, ap, at_5, at_10 = np.mean(numbers, axis=0).tolist()
         yield {

@@ -24,6 +24,7 @@ from anchorloc.config import config_from_plain, read_config, to_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
 from anchorloc.engine import run as session
+from anchorloc.engine.given_settings import split_settings
 from benchmarks.torchvision_parity import peer
 from tests.detector.random_models import save_network, save_random
 from tests.guides import PAGES, ROOT, blocks, commands, mentions
@@ -144,7 +145,7 @@ def read_torchrun(words: list[str]) -> None:
     assert arguments.module
     assert arguments.training_script == "anchorloc.train"
     ours = train.parser().parse_intermixed_args(arguments.training_script_args)
-    path, overrides = train.split_settings(ours.settings)
+    path, overrides = split_settings(ours.settings)
     read_config(path, overrides)
 
 

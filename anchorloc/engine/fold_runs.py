@@ -150,7 +150,7 @@ def _detect(run: Path) -> list[dict[str, Any]]:
     """Return the detections of the best checkpoint of a run in its fold, as rows of COCO's result format."""
     model = load_model(run / BEST)
     source = model.config.data.open("val")
-    found, _ = detect(model, source)  # type: ignore[arg-type]
+    found, _ = detect(model, source)
     return [
         row for one in found for row in result_rows(one.image_id, one.boxes, one.scores, one.labels, model.categories)
     ]

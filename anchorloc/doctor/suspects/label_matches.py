@@ -29,7 +29,7 @@ class LabelMatches:
     @property
     def same_class(self) -> BoolArray:
         """(P,) whether the label and the detection of each near pair have one class."""
-        return self.labels.labels[self.near.first] == self.detections.labels[self.near.second]
+        return np.asarray(self.labels.labels[self.near.first] == self.detections.labels[self.near.second])
 
 
 def match_labels(labels: PlacedBoxes, detections: PlacedBoxes, scores: Float64Array, classes: int) -> LabelMatches:
