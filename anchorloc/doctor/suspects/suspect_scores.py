@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.doctor.suspects.box_pairs import BoxPairs, overlapping_pairs, pairs_within
-from anchorloc.doctor.suspects.label_matches import NEAR_IOU, SAME_IOU, LabelMatches, best_of_each
+from anchorloc.doctor.suspects.label_matches import SAME_IOU, LabelMatches, best_of_each
 from anchorloc.doctor.suspects.score_calibration import logit
 from anchorloc.doctor.suspects.usual_iou import usual_iou
 from anchorloc.structures import BoolArray, Float64Array, IntArray
@@ -17,6 +17,9 @@ LEAST_SCORE = 0.05  # suspects of lower scores are left out
 LEAST_OVERLAP = 0.05  # IoU that makes a missing label less sure
 SURE = 0.1  # least chance of a detection that judges the place of a label
 LOOSE = 0.05  # expected share of loose labels
+LOOSE_IOU = 0.57, 0.12  # mean and standard deviation of their IoU with a detection
+OUTLIERS = 0.6, 0.25  # the same for sound labels that the detector places badly
+LEAST_SPREAD = 0.03  # standard deviation of the IoU of sound labels
 DOUBT = 0.1  # chance of classes that were not detected
 
 
@@ -65,9 +68,9 @@ def loose_boxes(matches: LabelMatches) -> RankedSuspects:
     rows = near.second
     chance, areas = matches.object_chance[rows], matches.detections.areas[rows]
     expected, spread = usual_iou(near.iou, np.sqrt(areas), logit(matches.scores[rows]), chance)
-    usual = np.exp(-(((near.iou - expected) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))  # density of the IoU
-    loose = (near.iou < expected) / np.maximum(expected - NEAR_IOU, spread)  # any IoU up to the expected one
-    scores = chance * LOOSE * loose / (LOOSE * loose + (1 - LOOSE) * usual)
+    usual = 0.9 * _normal(near.iou, expected, np.maximum(spread, LEAST_SPREAD)) + 0.1 * _normal(near.iou, *OUTLIERS)
+    loose = _normal(near.iou, *LOOSE_IOU) * (near.iou < expected)
+    scores = np.sqrt(chance * LOOSE * loose / (LOOSE * loose + (1 - LOOSE) * usual))
     return _ranked(near.first, np.full(len(scores), NONE), rows, scores)
 
 
@@ -83,6 +86,11 @@ def doubled_boxes(matches: LabelMatches) -> RankedSuspects:
     worse = found[pairs.first] < found[pairs.second]
     first, second = np.where(worse, pairs.first, pairs.second), np.where(worse, pairs.second, pairs.first)
     return _ranked(first, second, np.full(len(scores), NONE), scores)
+
+
+def _normal(values: Float64Array, mean: Float64Array | float, deviation: Float64Array | float) -> Float64Array:
+    """Return the normal density of values (N,), but for its constant factor."""
+    return np.asarray(np.exp(-(((values - mean) / deviation) ** 2) / 2) / deviation)
 
 
 def _judges(matches: LabelMatches) -> BoxPairs:
