@@ -6,7 +6,6 @@ import argparse
 import multiprocessing
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -26,8 +25,10 @@ from anchorloc.engine.events import (
     Validated,
     ignore,
 )
-from anchorloc.engine.run_result import Run
-from anchorloc.engine.system.signals import CANCELED
+from anchorloc.engine.fold_command import add_fold_options, asks_for_folds, train_folds
+from anchorloc.engine.given_settings import read_settings
+from anchorloc.engine.run_result import FoldRuns, Run
+from anchorloc.engine.system.signals import raise_after_saving
 from anchorloc.errors import InputError
 from anchorloc.startup import import_torch
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointSaved",
+    "FoldRuns",
     "Logged",
     "Run",
     "RunEvent",
@@ -47,6 +49,7 @@ __all__ = [
     "StepDone",
     "StopTraining",
     "Validated",
+    "cross_validate",
     "resume",
     "run",
 ]
@@ -66,8 +69,7 @@ def run(
 ) -> Run:
     """Train as `anchorloc train` does, write the report, and return what the run has reached.
 
-    In the main thread, Ctrl-C and SIGTERM act after the step has ended and the run is saved. In other threads no signal
-    is handled.
+    In the main thread, Ctrl-C and SIGTERM act after the step has ended and the run is saved (not in other threads).
 
     Args:
         data_or_config: labeled images of any format, for which settings are chosen; or settings, as a YAML file or a
@@ -88,8 +90,7 @@ def run(
     from anchorloc.config import Config, config_from_plain, imports_allowed, refuse_unimported, to_plain
 
     started, request = time.perf_counter(), None
-    given = data_or_config if isinstance(data_or_config, Config) else None
-    with imports_allowed(allow_import, given):
+    with imports_allowed(allow_import, data_or_config if isinstance(data_or_config, Config) else None):
         if isinstance(data_or_config, Config):
             if start_from is not None:
                 raise InputError("start_from keeps the settings of its run; give labels or a YAML file, not a Config")
@@ -98,11 +99,13 @@ def run(
             refuse_unimported(config)
         else:
             words = [*([] if data_or_config is None else [os.fspath(data_or_config)]), *overrides]
-            config, request = _read_settings(words, None if start_from is None else Path(start_from))
+            config, request = read_settings(words, None if start_from is None else Path(start_from))
         caller = _program("run", words, started, events, verbose)
         from anchorloc.engine.run import start_run  # loads torch
 
-        return _let_signals_act(start_run(None if out is None else Path(out), config, caller, request, force))
+        done = start_run(None if out is None else Path(out), config, caller, request, force)
+    raise_after_saving(done.stop_signal)
+    return done
 
 
 def resume(
@@ -134,7 +137,43 @@ def resume(
         caller = _program("resume", [str(folder), *overrides], started, events, verbose)
         from anchorloc.engine.run import resume_run  # loads torch
 
-        return _let_signals_act(resume_run(folder, config, caller, allow_changes))
+        done = resume_run(folder, config, caller, allow_changes)
+    raise_after_saving(done.stop_signal)
+    return done
+
+
+def cross_validate(
+    data_or_config: str | os.PathLike[str],
+    folds: int,
+    *overrides: str,
+    out: str | os.PathLike[str] | None = None,
+    events: Listener | None = None,
+    group_by: str | None = None,
+    group_by_name: str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    verbose: bool = False,
+) -> FoldRuns:
+    """Train a model for each fold and detect in its images, as `anchorloc train --folds` does.
+
+    Args:
+        data_or_config: as in `run`, with files of labels; arguments that are not listed here are as in `run` too.
+        folds: their number, from 2.
+        group_by: as --group-by, and group_by_name as --group-by-name.
+        resume: go on with the folds in `out` that are not done, with their own data and settings.
+
+    Raises:
+        InputError: as in `run`; or there are fewer different images than folds.
+    """
+    words = [os.fspath(data_or_config), *overrides]
+    caller = _program("cross_validate", words, time.perf_counter(), events, verbose)
+    from anchorloc.engine.fold_runs import FoldRequest, resume_folds, run_folds  # loads torch
+
+    asked, folder = FoldRequest(words, folds, group_by, group_by_name, force), None if out is None else Path(out)
+    done = resume_folds(folder, caller) if resume and folder is not None else run_folds(folder, asked, caller)
+    if done.detections is None:
+        raise_after_saving(done.runs[-1].stop_signal)
+    return done
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -155,6 +194,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(arguments: argparse.Namespace, command: str) -> int:
     """Start or resume a run, or write its plan, and return the exit status."""
+    if asks_for_folds(arguments):
+        return train_folds(arguments, command, START, _console())
     config, request = _read_arguments(arguments)
     from anchorloc.engine.system.display import waiting
 
@@ -196,13 +237,6 @@ def _console(verbose: bool = True) -> RunConsole:
     return RunConsole(quiet=not verbose or os.environ.get("RANK", "0") != "0")
 
 
-def _let_signals_act(run: Run) -> Run:
-    """Raise the signal that has ended a run, if one has, now that the run is saved: Ctrl-C is a KeyboardInterrupt."""
-    if run.stop_signal is not None and run.stop_signal != CANCELED:
-        signal.raise_signal(run.stop_signal)
-    return run
-
-
 def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest | None]:
     """Return the settings of the run, and what a plan is asked to choose; this loads no torch.
 
@@ -218,7 +252,7 @@ def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest 
     if arguments.resume and arguments.plan:
         raise InputError("--resume keeps the settings of the run; leave out --plan")
     if not arguments.resume:
-        return _read_settings(arguments.settings, arguments.start, arguments.plan)
+        return read_settings(arguments.settings, arguments.start, arguments.plan)
     path, overrides = split_settings(arguments.settings)
     from anchorloc.config import refuse_unimported  # --help does not wait for these
     from anchorloc.engine.state.run_folder import read_run_config
@@ -226,22 +260,6 @@ def _read_arguments(arguments: argparse.Namespace) -> tuple[Config, PlanRequest 
     config = read_run_config(arguments.out, path, overrides)
     refuse_unimported(config)
     return config, None
-
-
-def _read_settings(words: Sequence[str], start: Path | None, plan: bool = False) -> tuple[Config, PlanRequest | None]:
-    """Return the settings of a new run from data or a config and overrides, as `_read_arguments` does."""
-    path, overrides = split_settings(words)
-    from anchorloc.config import refuse_unimported
-    from anchorloc.plan import read_request
-
-    kept = None
-    if start is not None:
-        from anchorloc.engine.state.saved_settings import settings_to_start_from
-
-        kept = settings_to_start_from(start)
-    config, request = read_request(path, overrides, plan=plan, kept=kept)
-    refuse_unimported(config)
-    return config, request
 
 
 def parser() -> argparse.ArgumentParser:
@@ -270,6 +288,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--force", action="store_true", help="train even if no box has an anchor or boxes seem to be in another format"
     )
+    add_fold_options(parser)
     add_allow_import(parser)
     parser.add_argument("--plan", action="store_true", help="choose the settings, print and write them, and exit")
     parser.add_argument("--list", action="store_true", help="print every setting, its default and meaning, and exit")

@@ -19,7 +19,7 @@ from anchorloc.data.plain_columns import plain_boxes, plain_indices, plain_numbe
 from anchorloc.data.source import Annotations
 from anchorloc.errors import InputError, ItemError
 from anchorloc.files import read_json
-from anchorloc.structures import Category, Detections, Float64Array
+from anchorloc.structures import Category, Detections, Float64Array, FloatArray, IntArray
 from anchorloc.text import counted, json_type, short_repr
 
 COLUMNS = 7  # image, label, x1, y1, x2, y2, score
@@ -49,6 +49,24 @@ def read_results(path: Path, source: Annotations, notes: list[str] | None = None
     table = _read_table(path, images, names, source.categories, notes)
     starts = np.searchsorted(table[:, 0], np.arange(len(images) + 1))
     return [_detections(table[start:end], images[index]) for index, (start, end) in enumerate(pairwise(starts))]
+
+
+def result_rows(
+    image_id: Id, boxes: FloatArray, scores: FloatArray, labels: IntArray, categories: Sequence[Category]
+) -> list[dict[str, Any]]:
+    """Return the detections of an image as rows of COCO's result format.
+
+    Boxes (N, 4) xyxy become x, y, width, height, rounded to 0.001 px; scores (N,) are rounded to 1e-6.
+    """
+    return [
+        {
+            "image_id": image_id,
+            "category_id": categories[label].id,
+            "bbox": [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)],
+            "score": round(score, 6),
+        }
+        for (x1, y1, x2, y2), score, label in zip(boxes.tolist(), scores.tolist(), labels.tolist(), strict=True)
+    ]
 
 
 def with_detections(labels: Labels, path: Path) -> Labels:

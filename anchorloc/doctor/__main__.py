@@ -6,6 +6,7 @@
     anchorloc doctor train.json --fix clean.json
     anchorloc doctor all.json --split data --group-by patient
     anchorloc doctor labels --convert yolo out
+    anchorloc doctor train.json --images images --detections out_of_fold.json
     anchorloc doctor images.json --detections results.json --convert cvat out
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
@@ -50,6 +51,8 @@ from anchorloc.doctor import (
 )
 from anchorloc.doctor.conversions import chosen_conversion
 from anchorloc.doctor.options import STDOUT, PrintRules, check_options, fold_count, rule_keys
+from anchorloc.doctor.suspects.reviewed_labels import with_reviewed
+from anchorloc.doctor.suspects.suspect_command import rank_suspects
 from anchorloc.errors import InputError
 from anchorloc.files import write_text
 from anchorloc.text import counted, printable
@@ -59,9 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the findings, write the requested files, and return the exit status."""
     arguments = _parser().parse_intermixed_args(argv)
     check_options(arguments)
+    reading = read_image_settings(arguments.overrides)
+    if arguments.detections is not None and arguments.convert is None:
+        return rank_suspects(
+            arguments.annotations, arguments.detections, arguments.format, arguments.images, reading, arguments.out
+        )
     if arguments.detections is not None:
         return _convert_detections(arguments)
-    reading = read_image_settings(arguments.overrides)
     console = Console(highlight=False)
     writes = arguments.fix is not None or arguments.split is not None
     documents, data, sentences = read_documents(arguments.annotations, arguments.images, writes, arguments.format)
@@ -74,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         documents = [replace(documents[0], split="train"), replace(val, split="val")]
     elif writes:
         _refuse_several(documents, "--fix and --split", one_file)
+    if arguments.reviewed is not None:
+        documents[0], reviewed = with_reviewed(documents[0], arguments.reviewed)
+        print(
+            printable(f"took over {counted(reviewed, 'reviewed image', 'reviewed images')} from {arguments.reviewed}")
+        )
     documents = [replace(document, reading=reading) for document in documents]
     if arguments.decode and all(document.folder is None for document in documents):
         raise InputError("--decode needs --images DIR")
@@ -206,7 +218,17 @@ def _parser() -> argparse.ArgumentParser:
         "--detections",
         type=Path,
         metavar="JSON",
-        help="with --convert, write these COCO results in place of the boxes, as labels to correct",
+        help="rank suspected label errors by these COCO results of any model that was not trained on the images; with "
+        "--convert, write the results in place of the boxes, as labels to correct",
+    )
+    outputs.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for suspects (default: runs/suspects-DATE-TIME)"
+    )
+    outputs.add_argument(
+        "--reviewed",
+        type=Path,
+        metavar="DIR",
+        help="with --fix, take over the boxes that were corrected in the folder review of --detections",
     )
     outputs.add_argument(
         "--drop-missing",

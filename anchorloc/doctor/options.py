@@ -19,7 +19,7 @@ from anchorloc.text import did_you_mean
 
 MAX_FOLDS: Final = 100
 STDOUT: Final = Path("-")
-BESIDE_DETECTIONS: Final = ("val", "json", "csv", "fix", "split", "decode", "only", "skip")
+BESIDE_DETECTIONS: Final = ("reviewed", "val", "json", "csv", "fix", "split", "decode", "only", "skip")
 REMOVALS: Final = ("drop_missing", "drop_boxes", "drop_root")
 CONVERSIONS: Final = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
@@ -75,10 +75,15 @@ def check_options(arguments: argparse.Namespace) -> None:
         refuse_filled(Path(out), "folder for --convert")
     if arguments.detections is not None:
         others = [name for name in BESIDE_DETECTIONS if getattr(arguments, name)]
-        if arguments.convert is None:
-            raise InputError("--detections needs --convert FORMAT DIR")
         if others:
-            raise InputError(f"--detections is for --convert alone; leave out --{others[0].replace('_', '-')}")
+            word = f"--{others[0].replace('_', '-')}"
+            raise InputError(f"--detections and {word} cannot be combined; leave out {word}")
+        if arguments.convert is None:
+            refuse_existing(arguments.out) if arguments.out is not None else None
+    if arguments.out is not None and (arguments.detections is None or arguments.convert is not None):
+        raise InputError("--out is the folder for suspects; give --detections JSON, without --convert")
+    if arguments.reviewed is not None and arguments.fix is None:
+        raise InputError("--reviewed needs --fix OUT")
     if arguments.group_by_name is not None:
         compile_group_pattern(arguments.group_by_name)
     outputs = [path for path in (arguments.json, arguments.csv, arguments.fix, arguments.split) if path is not None]

@@ -33,3 +33,18 @@ class Run(ReportFolder):
         ap = three_decimals(self.best_ap)
         best = [f"best AP on val {ap} at step {self.best_step:,}"] if self.best_step else []
         return [end, *best, *super()._facts()]
+
+
+@dataclass(frozen=True)
+class FoldRuns:
+    """The models of K folds, and what each detects in the images of its fold, which it has not seen."""
+
+    folder: Path
+    labels: Path  # all labels as a COCO file, with the fold of each image
+    images: Path  # folder of the images
+    detections: Path | None  # COCO results for all images; None where a run was stopped
+    runs: tuple[Run, ...]  # trained by this call
+
+    @property
+    def exit_status(self) -> int:
+        return self.runs[-1].exit_status if self.detections is None else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from anchorloc.data.coco_results import result_rows
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
@@ -97,15 +98,7 @@ class NamedDetections(Detections):
         Boxes are x, y, width, height, rounded to 0.001 px, and scores are rounded to 1e-6. A class has the id that it
         had in the training data.
         """
-        return [
-            {
-                "image_id": image_id,
-                "category_id": self.categories[label].id,
-                "bbox": [round(x1, 3), round(y1, 3), round(x2 - x1, 3), round(y2 - y1, 3)],
-                "score": round(score, 6),
-            }
-            for (x1, y1, x2, y2), score, label, _ in self
-        ]
+        return result_rows(image_id, self.boxes, self.scores, self.labels, self.categories)
 
     def to_supervision(self) -> dict[str, Any]:
         """Return the arguments of supervision's `Detections`: `supervision.Detections(**found.to_supervision())`."""

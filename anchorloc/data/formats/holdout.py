@@ -28,7 +28,7 @@ def hold_out(labels: Labels, fraction: float) -> tuple[Labels, Labels]:
     """
     images = [item for item in labels.document["images"] if isinstance(item, dict)]
     annotations = [item for item in labels.document["annotations"] if isinstance(item, dict)]
-    groups = _groups(images, labels.folder)
+    groups = equal_file_groups(images, labels.folder)
     if len(set(groups)) < 2:
         raise InputError(
             f"{labels.path} has {counted(len(images), 'image')} and no two that differ, but some must be set aside for "
@@ -57,7 +57,7 @@ def _boxes(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, Any
     return image_of, label_of
 
 
-def _groups(images: Sequence[dict[str, Any]], folder: Path) -> list[str]:
+def equal_file_groups(images: Sequence[dict[str, Any]], folder: Path) -> list[str]:
     """Return the group of each image: its own, or one for all files of the same bytes."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for row, image in enumerate(images):

@@ -142,7 +142,7 @@ def _write_labelme(data: LabeledData, out: Path) -> None:
                     "label": names[annotation["category_id"]],
                     "points": [[x, y], [x + wide, y + high]],
                     "group_id": None,
-                    "description": "",
+                    "description": annotation.get("note", ""),
                     "shape_type": "rectangle",
                     "flags": {},
                     **({"score": annotation["score"]} if "score" in annotation else {}),

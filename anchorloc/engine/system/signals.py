@@ -43,3 +43,13 @@ def collected_signals(stops: list[int]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def raise_after_saving(stop_signal: int | None) -> None:
+    """Raise the signal that has ended a run, now that the run is saved: Ctrl-C is a KeyboardInterrupt.
+
+    Args:
+        stop_signal: as in `Run`; None and CANCELED raise nothing.
+    """
+    if stop_signal is not None and stop_signal != CANCELED:
+        signal.raise_signal(stop_signal)
