@@ -166,7 +166,11 @@ def test_names(tmp_path: Path) -> None:
         write(tmp_path / path, path)
     x, y, odd, z = (tmp_path / path for path in ("x/results.json", "y/results.json", "a=b.json", "z.json"))
     assert name_files([str(x), str(z)]) == {"results": (x,), "z": (z,)}
-    assert name_files([str(x), str(y)]) == {str(tmp_path / "x/results"): (x,), str(tmp_path / "y/results"): (y,)}
+    assert name_files([str(x), str(y)]) == {"x": (x,), "y": (y,)}
+    inner = tmp_path / "x" / "again" / "results.json"
+    inner.parent.mkdir()
+    write(inner, "inner")
+    assert name_files([str(x), str(inner)]) == {str(tmp_path / "x"): (x,), "again": (inner,)}
     assert name_files([f"one={x}", f"two={y}", f"one={z}"]) == {"one": (x, z), "two": (y,)}
     assert name_files([str(odd), str(z)]) == {"a=b": (odd,), "z": (z,)}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from anchorloc.errors import InputError
@@ -16,7 +17,8 @@ NamedFiles = Mapping[str, tuple[Path, ...]]
 def name_files(words: Sequence[str]) -> NamedFiles:
     """Return the files of each name, in the order of the words.
 
-    A file without a name is named after itself, or by its whole path where two files have the same stem.
+    A file without a name is named after itself, or by the folders in which the paths differ where several files have
+    one stem.
 
     Raises:
         InputError: a file is missing or given twice, two files of one name have the same content, a name is empty, or
@@ -24,11 +26,14 @@ def name_files(words: Sequence[str]) -> NamedFiles:
     """
     pairs = [_split(word) for word in words]
     _refuse_missing_or_repeated([path for _, path in pairs])
-    stems = Counter(path.stem for name, path in pairs if name is None)
+    alike = defaultdict(list)
+    for path in (path for name, path in pairs if name is None):
+        alike[path.stem].append(path)
+    names = {path: name for paths in alike.values() for path, name in zip(paths, _differing_parts(paths), strict=True)}
     given = {name for name, _ in pairs}
     named: dict[str, tuple[Path, ...]] = {}
     for name, path in pairs:
-        known = name if name is not None else path.stem if stems[path.stem] == 1 else str(path.with_suffix(""))
+        known = names[path] if name is None else name
         if name is None and known in {*given, *named}:
             raise InputError(f"two files are named {shorten(known)}; give {path} another name with name={path}")
         named[known] = (*named.get(known, ()), path)
@@ -36,6 +41,21 @@ def name_files(words: Sequence[str]) -> NamedFiles:
     if len(named) < 2:
         raise InputError(f"{shorten(next(iter(named)))} is the only name; give the result files of at least two names")
     return named
+
+
+def _differing_parts(paths: Sequence[Path]) -> list[str]:
+    """Return the stem of a single path; of several, their folders without those that begin or end all of them."""
+    if len(paths) == 1:
+        return [paths[0].stem]
+    folders = [path.parent.parts for path in paths]
+    before = _equal_at_start(folders)
+    after = _equal_at_start([parts[:before:-1] for parts in folders])  # the first that differs stays
+    middle = [parts[before : len(parts) - after] for parts in folders]
+    return [str(Path(*parts)) if parts else str(path.parent) for parts, path in zip(middle, paths, strict=True)]
+
+
+def _equal_at_start(lists: Sequence[Sequence[str]]) -> int:
+    return len(list(takewhile(lambda column: len(set(column)) == 1, zip(*lists, strict=False))))
 
 
 def same_content(named: NamedFiles) -> list[str]:

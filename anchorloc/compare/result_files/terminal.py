@@ -57,8 +57,8 @@ def _print_classes(pair: PairComparison, console: Console) -> None:
 def _table(pair: PairComparison, rows: Iterable[ScoreDifference], label: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column(label, max_width=20)
-    table.add_column(Text(shorten(pair.against, 20)), justify="right", max_width=8)
-    table.add_column(Text(shorten(pair.name, 20)), justify="right", max_width=8)
+    table.add_column(Text(shorten(pair.against, 20), overflow="fold"), justify="right", max_width=8)
+    table.add_column(Text(shorten(pair.name, 20), overflow="fold"), justify="right", max_width=8)
     for heading in ("differs", "95% interval", "p", "verdict", "needed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
