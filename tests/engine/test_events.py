@@ -23,6 +23,7 @@ from anchorloc.engine.system.display import RunConsole, RunDisplay
 from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.signals import CANCELED, Stopped, collected_signals
 from anchorloc.engine.training import Training
+from anchorloc.report.captions import AP_MEANING
 from tests.engine import small_runs
 from tests.engine.small_runs import small, weights
 
@@ -130,4 +131,5 @@ def test_a_quiet_console_shows_nothing_and_remembers_warnings(capsys: pytest.Cap
     shown = RunConsole()
     with RunDisplay(shown) as display:
         display(SCORED)
-    assert capsys.readouterr().out == f"{SCORED}\n"
+        display(SCORED)
+    assert capsys.readouterr().out == f"{SCORED}\n  {AP_MEANING}\n{SCORED}\n"  # explained once

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from anchorloc.engine.events import RunEvent, RunWarned, StepDone, Validated
+from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import printable
 
 PLAIN_INTERVAL = 15.0  # seconds between lines without a terminal
@@ -88,6 +89,7 @@ class RunDisplay(Display):
     def __init__(self, console: RunConsole) -> None:
         super().__init__(console)
         self._warn = console.warn
+        self._defined = False  # whether a line has said what AP is
 
     def __call__(self, event: RunEvent) -> None:
         """Show an event, unless it is of no interest on a terminal."""
@@ -95,6 +97,9 @@ class RunDisplay(Display):
             self.update(event.progress, str(event))
         elif isinstance(event, Validated):
             self.log(str(event))
+            if not self._defined:
+                self.log(f"  {AP_MEANING}")
+                self._defined = True
             if (found := event.localization) is not None:
                 self.log(f"  top-1 LOC error {found.top1_loc_error:.3f}, mean IoU {found.mean_iou:.3f}")
         elif isinstance(event, RunWarned):
