@@ -11,6 +11,7 @@ from PIL import Image
 
 from anchorloc import __main__ as console
 from anchorloc import train
+from anchorloc.cli import split_settings
 from anchorloc.compare.__main__ import parse
 from anchorloc.config import read_config, to_yaml
 from anchorloc.data import read
@@ -105,7 +106,7 @@ def read_command(name: str, words: list[str]) -> None:
         assert console.main([name, *words]) == 0
     elif name == "train":
         arguments = train.parser().parse_intermixed_args(words)
-        path, overrides = train.split_settings(arguments.settings)
+        path, overrides = split_settings(arguments.settings)
         assert read_request(path, overrides, plan=arguments.plan)[1] is not None
     elif name == "lab":
         PARSERS[words[0]]().parse_intermixed_args(words[1:])
