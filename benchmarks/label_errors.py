@@ -45,7 +45,7 @@ from benchmarks.label_damage import (
     hits,
     recall_within,
 )
-from benchmarks.timing import RESULTS, markdown, save_table
+from benchmarks.timing import RESULTS, markdown, recording_parser, save_table
 
 WITH_DETECTIONS, TRAINED = "coco128", ("bccd", "cards")
 SEEDS = tuple(range(100, 110))  # other ones than the constants were chosen with
@@ -206,7 +206,7 @@ def _why_no_cleanlab() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording_parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of the sets")
     parser.add_argument("--sets", nargs="+", default=[WITH_DETECTIONS, *TRAINED], choices=(WITH_DETECTIONS, *TRAINED))
     parser.add_argument(
@@ -214,7 +214,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=3.5, help="of training for each fold (default: 3.5)")
     parser.add_argument("--out", type=Path, default=Path("runs/label_errors"), help="folder of the trainings")
-    parser.add_argument("--record", action="store_true", help="write the tables into benchmarks/results too")
     return parser
 
 

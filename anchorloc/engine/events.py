@@ -116,7 +116,7 @@ class StopTraining(Exception):
     """Raise this in a listener to end the run: it saves its state, and can be resumed."""
 
 
-RunEvent: TypeAlias = StepDone | Logged | Validated | CheckpointSaved | RunWarned | RunStopped  # what a listener gets
+RunEvent: TypeAlias = StepDone | Logged | Validated | CheckpointSaved | RunWarned | RunStopped  # listeners get one
 Listener: TypeAlias = Callable[[RunEvent], object]
 
 

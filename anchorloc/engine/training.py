@@ -141,9 +141,8 @@ class Training:
             self._save(log)  # a folder without space for checkpoints fails now, not after hours
         watch = StarvationWatch(torch.get_num_threads())
         while True:
-            is_due = self.clock.validation_is_due(
-                self.progress.next_validation, self.progress.validations, len(self.seen)
-            )
+            spent = self.progress.validations
+            is_due = self.clock.validation_is_due(self.progress.next_validation, spent, len(self.seen))
             progress, due, stop = self.processes.all_reduce_max(
                 self.clock.progress, is_due, self.stops[0] if self.stops else 0
             )
@@ -267,9 +266,8 @@ class Training:
         remark = "best so far" if learned else f"equal to step {best.step}" if ap == best.ap else ""
         self._send(Validated(step, epoch, seconds, ap, ap50, losses, ap >= best.ap, remark, localization))
         if localization is not None and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
-            warning = localization_warning(localization, f"the weights of step {step:,}")
-            self.collapse_warned = warning is not None
-            if warning is not None:
+            if warning := localization_warning(localization, f"the weights of step {step:,}"):
+                self.collapse_warned = True
                 self._warn(warning)
         return ap
 

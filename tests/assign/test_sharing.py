@@ -77,7 +77,7 @@ def test_scratch_is_clean_after_every_call(scene: Scene) -> None:
         assert not pages.any()
 
 
-@settings(max_examples=60)  # of 100 pairs each
+@settings(max_examples=60)  # 100 pairs each
 @given(grids(), st.integers(0, 1 << 30))
 def test_iou_is_the_box_librarys_bit_for_bit(grid: AnchorGrid, seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -37,12 +37,18 @@ def refuse(*_: object, **__: object) -> None:
     raise OSError(errno.EPERM, "no links on this file system")
 
 
-for name in ("fork", "register_at_fork", "sched_getaffinity", "sysconf"):
-    vars(os).pop(name, None)
-for name in ("SIGKILL", "SIGUSR1", "SIGUSR2"):
-    vars(signal).pop(name, None)
-vars(os).update(link=refuse, symlink=refuse)
-vars(sys).update(platform="darwin")
+def imitate() -> None:
+    """Remove from this process what other systems lack."""
+    for name in ("fork", "register_at_fork", "sched_getaffinity", "sysconf"):
+        vars(os).pop(name, None)
+    for name in ("SIGKILL", "SIGUSR1", "SIGUSR2"):
+        vars(signal).pop(name, None)
+    vars(os).update(link=refuse, symlink=refuse)
+    vars(sys).update(platform="darwin")
+
+
+if __name__ in ("__main__", "__mp_main__"):  # not where pytest imports this file
+    imitate()
 if __name__ == "__mp_main__":
     with Path(os.environ["SPAWNED"]).open("a", encoding="utf-8") as file:
         file.write(f"{sys.platform}\n")
