@@ -265,10 +265,10 @@ class Training:
         learned = ap > max(0.0, best.ap) and ap50 >= POOR_AP50
         remark = "best so far" if learned else f"equal to step {best.step}" if ap == best.ap else ""
         self._send(Validated(step, epoch, seconds, ap, ap50, losses, ap >= best.ap, remark, localization))
-        if localization is not None and self.clock.progress >= COLLAPSE_FROM and not self.collapse_warned:
-            if warning := localization_warning(localization, f"the weights of step {step:,}"):
-                self.collapse_warned = True
-                self._warn(warning)
+        watched = None if self.collapse_warned or self.clock.progress < COLLAPSE_FROM else localization
+        if watched is not None and (warning := localization_warning(watched, f"the weights of step {step:,}")):
+            self.collapse_warned = True
+            self._warn(warning)
         return ap
 
     def _log(self, values: Mapping[str, float], log: MetricsLog) -> None:
