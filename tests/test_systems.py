@@ -42,7 +42,7 @@ def test_a_file_uses_nothing_that_a_system_lacks(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_text_is_read_and_written_in_a_stated_encoding(path: Path) -> None:
-    """Without one, Windows takes that of the user's language."""
+    """Without one, Windows takes the encoding of the user's language."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
             continue

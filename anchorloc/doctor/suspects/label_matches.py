@@ -44,7 +44,7 @@ def match_labels(labels: PlacedBoxes, detections: PlacedBoxes, scores: Float64Ar
     own = own.where(best_of_each(own.first, scores[own.second]))
     right = np.zeros(len(detections), np.bool_)
     right[own.second] = True
-    counted = right | unexplained  # repeated detections of a label, and those of another class, say nothing of this
+    counted = right | unexplained  # a repeated detection, or one of another class, is no evidence
     of_objects = calibrate(scores[counted], detections.labels[counted], right[counted], classes)
     on_labels = near.where(finds)
     on_labels = on_labels.where(best_of_each(on_labels.second, on_labels.iou))
