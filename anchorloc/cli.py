@@ -221,17 +221,27 @@ def add_scoring_options(parser: argparse.ArgumentParser) -> None:
         metavar=("A", "B"),
         help="square roots of the areas between small, medium and large boxes, in px (default: 32 96)",
     )
-    grouping = counting.add_mutually_exclusive_group()
-    grouping.add_argument(
+    add_grouping(counting, "draw images together for the intervals, such as the frames of a video,")
+
+
+def add_grouping(parser: argparse.ArgumentParser | argparse._ArgumentGroup, effect: str, *names: str) -> None:
+    """Add --group-by and --group-by-name.
+
+    Args:
+        effect: what they do with images, as the start of their help.
+        names: other names of --group-by.
+    """
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         "--group-by",
+        *names,
         metavar="KEY",
-        help="draw images together for the intervals, such as the frames of a video, if their entries in the COCO file "
-        "have the same value of KEY",
+        help=f"{effect} if their entries in the COCO file have the same value of KEY",
     )
-    grouping.add_argument(
+    group.add_argument(
         "--group-by-name",
         metavar="REGEX",
-        help="draw images together if the capture group of REGEX matches the same text of file_name",
+        help=f"{effect} if the capture group of REGEX matches the same text of file_name",
     )
 
 

@@ -21,7 +21,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorloc.cli import add_allow_import, command_parser, positive_fraction, positive_int, run_command, warn
+from anchorloc.cli import (
+    add_allow_import,
+    add_grouping,
+    command_parser,
+    positive_fraction,
+    positive_int,
+    run_command,
+    warn,
+)
 from anchorloc.errors import InputError
 from anchorloc.files import exists, new_folder, refuse_existing, refuse_missing, write_json
 from anchorloc.startup import import_torch
@@ -215,18 +223,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         choices=("train", "val", "test"),
         help="split of the data of the last checkpoint to compare checkpoints on (default: val)",
     )
-    grouping = files.add_mutually_exclusive_group()
-    grouping.add_argument(
-        "--group-by",
-        "--group",
-        metavar="KEY",
-        help="treat images as one unit, such as a video or a patient, if their entries have the same value of KEY",
-    )
-    grouping.add_argument(
-        "--group-by-name",
-        metavar="REGEX",
-        help="treat images as one unit if the capture group of REGEX matches the same text of file_name",
-    )
+    add_grouping(files, "treat images as one unit, such as a video or a patient,", "--group")
     files.add_argument("--images", type=Path, metavar="DIR", help="show images that differ most, from this folder")
     files.add_argument(
         "--json", type=Path, metavar="OUT", help="write the numbers to this file too; - is standard output"

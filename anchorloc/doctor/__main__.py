@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.cli import command_parser, positive_float, run_command
+from anchorloc.cli import add_grouping, command_parser, positive_float, run_command
 from anchorloc.config import read_image_settings
 from anchorloc.data import LabeledData, read, write
 from anchorloc.data.class_names import drop_root
@@ -268,15 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--folds", type=fold_count, metavar="K", help="split into K folds: fold_0_train.json, fold_0_val.json, ..."
     )
-    group = split.add_mutually_exclusive_group()
-    group.add_argument(
-        "--group-by", metavar="KEY", help="put images in one split if their entries have the same value of KEY"
-    )
-    group.add_argument(
-        "--group-by-name",
-        metavar="REGEX",
-        help="put images in one split if the capture group of REGEX matches the same text of file_name",
-    )
+    add_grouping(split, "put images in one split")
     split.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the split (default: 0)")
     return parser
 

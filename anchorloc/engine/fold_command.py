@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anchorloc.cli import add_grouping
 from anchorloc.engine.given_settings import read_settings
 from anchorloc.errors import InputError
 from anchorloc.startup import import_torch
@@ -31,15 +32,7 @@ def add_fold_options(parser: argparse.ArgumentParser) -> None:
         help="train K models, each on all of the train split but one of K parts, and write what each detects in its "
         "part, in which the doctor finds label errors",
     )
-    together = parser.add_mutually_exclusive_group()
-    together.add_argument(
-        "--group-by", metavar="KEY", help="with --folds, keep images with the same value of KEY in one part"
-    )
-    together.add_argument(
-        "--group-by-name",
-        metavar="REGEX",
-        help="with --folds, keep images in one part if the capture group of REGEX matches the same text of file_name",
-    )
+    add_grouping(parser, "with --folds, keep images in one part")
 
 
 def asks_for_folds(arguments: argparse.Namespace) -> bool:
