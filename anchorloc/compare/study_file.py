@@ -98,7 +98,10 @@ def _base(path: Path, config: Any) -> dict[str, Any]:
         return {}
     if not isinstance(config, str):
         raise InputError(f"{path}: config: expected the path of a config file, got {config!r}")
-    return _group(path.parent / config, "config", read_yaml(path.parent / config))
+    shared = _group(path.parent / config, "config", read_yaml(path.parent / config))
+    if isinstance(shared.get("train"), dict):
+        shared["train"].pop("seed", None)  # the config of a run has the seed of that run
+    return shared
 
 
 def _group(path: Path, key: str, value: Any) -> dict[str, Any]:

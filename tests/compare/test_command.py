@@ -380,7 +380,8 @@ def test_a_damaged_file_is_told(finished: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_settings_are_laid_over_what_they_share(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text("assign: {kind: ATSSAssigner, topk: 5}\n", encoding="utf-8")
+    base = "assign: {kind: ATSSAssigner, topk: 5}\ntrain: {seed: 9, warmup: 2}\n"  # the config of a run has its seed
+    (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
     path = study_file(
         tmp_path,
         config="base.yaml",
@@ -395,6 +396,7 @@ def test_settings_are_laid_over_what_they_share(tmp_path: Path) -> None:
     ]
     assert study.pairs == (("max", "one"), ("more", "one"), ("max", "more"))
     assert study.config("max", 4).train.seed == 4
+    assert study.config("max", 4).train.warmup == 2
     assert study.config("max", 4).train.length == "3 iterations"
 
 
