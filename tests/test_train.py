@@ -58,7 +58,7 @@ def test_seconds_on_small_shapes_teach_something(tmp_path: Path, capsys: pytest.
     losses = [row["loss"] for row in read_log(folder) if "loss" in row]
     assert losses[-1] < 0.95 * losses[0]
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert record["summary"]["AP50"] > 0.01  # untrained: 0.000
+    assert record["summary"]["AP50"] > 0.005  # untrained: 0.000
     output = capsys.readouterr().out
     assert "report" in output
     assert (folder / "report.html").is_file()

@@ -15,20 +15,28 @@ from torch import Tensor
 from anchorloc.detector.batch import Batch
 
 PIECE = 1 << 16  # logits
+LEAST_MISSING = 1e-12  # between a target and a score
 
 
 def focal_loss(logits: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor:
     """Return the elementwise loss; see `FocalLoss`."""
     targets = (targets > 0).to(logits.dtype)
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    missing = (targets - logits.sigmoid()).abs()
-    return (alpha * targets + (1 - alpha) * (1 - targets)) * missing**gamma * cross_entropy
+    return (alpha * targets + (1 - alpha) * (1 - targets)) * _missing(logits, targets, gamma) * cross_entropy
 
 
 def quality_focal_loss(logits: Tensor, targets: Tensor, beta: float) -> Tensor:
     """Return the elementwise loss; see `QualityFocalLoss`."""
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return (targets - logits.sigmoid()).abs() ** beta * cross_entropy
+    return _missing(logits, targets, beta) * cross_entropy
+
+
+def _missing(logits: Tensor, targets: Tensor, exponent: float) -> Tensor:
+    """Return |target - score| ** exponent, also for scores of exactly 0 or 1 with a gradient that is finite."""
+    missing = (targets - logits.sigmoid()).abs()
+    if exponent < 1:  # its slope at 0 is infinite
+        missing = missing.clamp(min=LEAST_MISSING)
+    return missing**exponent
 
 
 def hard_negative_total(logits: Tensor, batch: Batch, negative_to_positive_ratio: float) -> Tensor:

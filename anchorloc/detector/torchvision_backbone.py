@@ -18,6 +18,8 @@ from anchorloc.detector.layers import SIDE, Backbone, cannot_be_run, freeze_norm
 from anchorloc.errors import InputError
 from anchorloc.files import exists
 
+LEAST_EPS = torch.finfo(torch.float32).tiny  # torch 2.11 refuses 0; added to a variance, it changes no bit
+
 
 def build(settings: TorchvisionBackbone, pretrained: bool) -> Backbone:
     """Return the module of a `TorchvisionBackbone`, with its weights loaded if `pretrained`.
@@ -42,7 +44,7 @@ def _adjust(network: nn.Module, settings: TorchvisionBackbone) -> None:
         if isinstance(module, nn.MaxPool2d) and settings.ceil_mode:
             module.ceil_mode = True
         if isinstance(module, nn.BatchNorm2d) and settings.norm_eps is not None:
-            module.eps = settings.norm_eps
+            module.eps = settings.norm_eps or LEAST_EPS
 
 
 def _maps(network: nn.Module, settings: TorchvisionBackbone) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -233,7 +234,9 @@ def _decode(config: Config, predictions: Predictions, size: Size, shown: Sequenc
 
 def _program_runner(buffer: io.BytesIO, config: Config) -> Runner:
     buffer.seek(0)
-    module = torch.export.load(buffer).module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch 2.11 warns about how it reads its own file
+        module = torch.export.load(buffer).module()
 
     def run(batch: Tensor, shown: Sequence[Size]) -> list[Detections]:
         logits, deltas, *iou_logits = module(batch)
