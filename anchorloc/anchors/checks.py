@@ -10,7 +10,7 @@ import numpy as np
 
 from anchorloc.structures import Size
 
-LEAST, MOST = 1e-3, 1e6  # of strides, scales, ratios of sides, and sides in pixels
+LEAST, MOST = 1e-3, 1e6  # strides and sides are in pixels
 
 
 def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
