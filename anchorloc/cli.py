@@ -59,6 +59,11 @@ def run_command(command: Callable[[Sequence[str] | None], int], argv: Sequence[s
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # rich exits with status 1, as for findings of the doctor
+            _drop_output()
+            return 141
+        raise
     except OSError as error:
         if _is_closed_pipe(error):
             _drop_output()

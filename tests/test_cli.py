@@ -96,6 +96,23 @@ def test_output_that_nobody_reads_is_no_error(
     assert (status, capsys.readouterr().err) == (141, "")
 
 
+def test_a_table_that_nobody_reads_is_no_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich ends the program with status 1, which the doctor has for errors in the data."""
+    monkeypatch.setattr(cli, "_drop_output", lambda: None)
+
+    def prints(_: object) -> int:
+        try:
+            raise BrokenPipeError(32, "Broken pipe")
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904 as rich.console.Console.on_broken_pipe
+
+    assert (run_command(prints, []), capsys.readouterr().err) == (141, "")
+    with pytest.raises(SystemExit):
+        run_command(raising(SystemExit(2)), [])
+
+
 def test_help_wraps_paragraphs_and_keeps_commands() -> None:
     text = "One two three four.\n\n    anchorloc lab report CONFIG\n    anchorloc lab fit\n\nFive\nsix.\n"
     assert wrap_help(text, 12) == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anchorloc import text
@@ -18,9 +18,10 @@ def test_the_examples_of_the_docstrings() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=20))
+@example("red\x1b[2J\r\n\u202e\x00\ud800\x9b2J\x7f")
 def test_no_text_steers_a_terminal(name: str) -> None:
     shown = printable(name)
-    assert not {"\x1b", "\n", "\r", "\u202e", "\x00"} & set(shown)
+    assert not {"\x1b", "\x9b", "\n", "\r", "\u202e", "\x00", "\x7f"} & set(shown)
     assert printable(shown) == shown
     shown.encode("utf-8")  # no lone surrogates
 

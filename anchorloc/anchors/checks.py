@@ -10,9 +10,14 @@ import numpy as np
 
 from anchorloc.structures import Size
 
+LEAST, MOST = 1e-3, 1e6  # strides and sides are in pixels
+
 
 def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
-    """Return `values` as Python's numbers; a ValueError unless there is at least one and all are finite and above 0."""
+    """Return `values` as Python's numbers; a ValueError unless there is at least one and all are in range.
+
+    The range bounds the sizes of anchors and grids, which are otherwise no floats or no memory can hold.
+    """
     if isinstance(values, str) or not np.iterable(values):
         raise ValueError(f"{name} must be a list of numbers above 0, got {values!r}")
     numbers = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
@@ -21,6 +26,8 @@ def positive_numbers(name: str, values: Any) -> tuple[float, ...]:
     for value in numbers:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise ValueError(f"{name} must be finite numbers above 0, got {value!r}")
+        if not LEAST <= value <= MOST:
+            raise ValueError(f"{name} must be from {LEAST:g} to {MOST:,.0f}, got {value!r}")
     return numbers
 
 

@@ -41,6 +41,7 @@ def detect_all(checkpoints: Mapping[str, Sequence[Path]], split: Split, folder: 
     source: Source = last[-1].config.data.open(split)
     kept, warnings = _common(models, source.categories, last_name)
     truth = ClassSubset(source, kept, ("the checkpoints", "the data"))
+    warnings.extend(_of_other_data(models, last_name))
     warnings.extend(truth.check_images())
     named: dict[str, tuple[Path, ...]] = {}
     pairs = [(name, model) for name, some in models.items() for model in some]
@@ -70,6 +71,17 @@ def _common(
     if not kept:
         raise InputError(f"the checkpoints and the data of {shorten(last)} have no class in common; compare others")
     return kept, list(dict.fromkeys(warnings))
+
+
+def _of_other_data(models: Mapping[str, Sequence[TrainedModel]], last: str) -> list[str]:
+    """Return a warning for each name with a model whose data differ from the data that all are scored on."""
+    data = models[last][-1].config.data
+    return [
+        f"{shorten(name)} was trained with other data than {shorten(last)}, on whose images all are scored; make sure "
+        "that it was not trained on these images"
+        for name, some in models.items()
+        if any(model.config.data != data for model in some)
+    ]
 
 
 def _rows(found: Detections, size: Size, model: TrainedModel, kept: Sequence[Category]) -> list[dict[str, Any]]:

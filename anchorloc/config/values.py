@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import pydantic
 
+from anchorloc.text import short_repr
+
 EXPECTED: Final = {  # by the error types of pydantic
     "string_type": "a string",
     "int_type": "a whole number",
@@ -20,6 +22,8 @@ EXPECTED: Final = {  # by the error types of pydantic
     "dataclass_type": "a group of settings ({} for the defaults)",
 }
 
+LARGEST = 1e15  # the product of two such numbers, as of a learning rate and its multiplier, fits float32
+
 
 def read_value(hint: Any, value: Any, path: str) -> Any:
     """Return a plain value as its type: strict, so '3' is not 3, but a list is read as a tuple.
@@ -30,9 +34,13 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
     if not all(map(math.isfinite, _floats(value))):
         raise ValueError(f"{path}: need finite numbers, got {value!r}")
     try:
-        return _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
+        read = _adapter(hint).validate_json(json.dumps(value, default=str), strict=True)
     except pydantic.ValidationError as error:
         errors = error.errors()
+    else:
+        if any(abs(number) > LARGEST for number in _floats(read)):
+            raise ValueError(f"{path}: need numbers up to {LARGEST:g}, got {short_repr(value)}")
+        return read
     first = errors[0]
     indices = _indices(first)
     alike = [other for other in errors if _indices(other) == indices]  # one for each type of a union
@@ -58,7 +66,7 @@ def _expected(kind: str, context: dict[str, Any], message: str) -> str:
 
 
 def _floats(value: Any) -> list[float]:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [number for item in value for number in _floats(item)]
     return [value] if isinstance(value, float) else []
 

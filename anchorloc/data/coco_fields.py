@@ -101,5 +101,5 @@ def whole_pixels(item: dict[str, Any], key: str) -> int:
     """Return the height or width of an image."""
     value: Any = item.get(key)
     if type(value) not in (int, float) or not 1 <= value <= MAX_COORDINATE or value != int(value):
-        raise ItemError(f"{key} {short_repr(value)} is not a whole number of pixels of at least 1")
+        raise ItemError(f"{key} {short_repr(value)} is not a whole number of pixels from 1 to {MAX_COORDINATE:,.0f}")
     return int(value)

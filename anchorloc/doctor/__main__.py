@@ -244,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument(
         "--fix-xyxy", action="store_true", help="read boxes as x1, y1, x2, y2 and convert them; needs --fix"
     )
+    outputs.add_argument(
+        "--fix-centers", action="store_true", help="read x and y of boxes as their center; needs --fix"
+    )
     outputs.add_argument("--fix-swapped", action="store_true", help="exchange width and height of images; needs --fix")
     outputs.add_argument("--fix-shares", action="store_true", help="multiply boxes by their image's size; needs --fix")
     outputs.add_argument(

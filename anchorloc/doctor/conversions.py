@@ -24,6 +24,8 @@ def chosen_conversion(options: Namespace, diagnosis: Diagnosis) -> tuple[Convers
     """Return the conversion that options ask for, if any, with the noun and the action of the summary."""
     if options.fix_xyxy:
         return xyxy_to_xywh, "box", "converted from x1, y1, x2, y2 to x, y, width, height"
+    if options.fix_centers:
+        return centers_to_xywh, "box", "converted from center x, center y, width, height to x, y, width, height"
     if options.fix_swapped:
         return exchange_sizes, "image", "width and height exchanged"
     if options.fix_shares:
@@ -54,6 +56,16 @@ def xyxy_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDo
     for row in rows:
         x1, y1, x2, y2 = items[row]["bbox"]
         items[row] = {**items[row], "bbox": [x1, y1, x2 - x1, y2 - y1]}
+    return document.with_content({**document.content, "annotations": items}), len(rows)
+
+
+def centers_to_xywh(document: CocoDocument, table: AnnotationTable) -> tuple[CocoDocument, int]:
+    """Return the document with its boxes, read as center x, center y, width, height, written from their corner."""
+    items = list(document.items("annotations"))
+    rows = table.rows.tolist()
+    for row in rows:
+        x, y, width, height = items[row]["bbox"]
+        items[row] = {**items[row], "bbox": [x - width / 2, y - height / 2, width, height]}
     return document.with_content({**document.content, "annotations": items}), len(rows)
 
 

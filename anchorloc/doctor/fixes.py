@@ -56,7 +56,8 @@ def fix_boxes(
         editable.edit("annotations", [row], Rule.PARTLY_OUTSIDE.title, "clipped", partial(_clipped, sizes[row]))
     for rule in (Rule.BAD_AREA, Rule.NO_AREA):
         editable.edit_by_rule("annotations", rule, "area set to width x height", _box_area)
-    differs = editable.findings.rows(Rule.AREA_DIFFERS, "annotations")
+    misread = is_explained(editable.findings)  # then the area may be right and the box wrong
+    differs = set() if misread else editable.findings.rows(Rule.AREA_DIFFERS, "annotations")
     unmasked = [row for row in differs if not editable.lists["annotations"][row].get("segmentation")]
     editable.edit("annotations", unmasked, Rule.AREA_DIFFERS.title, "area set to width x height", _box_area)
     texts = [

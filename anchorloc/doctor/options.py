@@ -21,7 +21,7 @@ MAX_FOLDS: Final = 100
 STDOUT: Final = Path("-")
 BESIDE_DETECTIONS: Final = ("reviewed", "val", "json", "csv", "fix", "split", "decode", "only", "skip")
 REMOVALS: Final = ("drop_missing", "drop_boxes", "drop_root")
-CONVERSIONS: Final = ("fix_xyxy", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
+CONVERSIONS: Final = ("fix_xyxy", "fix_centers", "fix_swapped", "fix_shares", "fix_scale", "fix_resized")
 
 
 class PrintRules(argparse.Action):

@@ -11,7 +11,7 @@ from anchorloc.text import plural
 class Severity(Enum):
     """How severe a finding is; the value is its heading."""
 
-    ERROR = "errors: training refuses these"
+    ERROR = "errors: correct these before training"
     WARNING = "warnings: these distort training or scoring"
     INFORMATION = "notes"
 
@@ -87,7 +87,7 @@ class Rule(Enum):
         "annotation with ignore set but not iscrowd", "pycocotools silently drops ignore; --fix sets iscrowd to 1")
     NO_FILE = ("no-file", _ERROR,
         "image without a file in the images folder",
-        "add the files, or remove the images by --fix OUT --drop-missing")
+        "add them; --fix finds other spellings, --drop-missing removes images")
     NO_ACCESS = ("no-access", _ERROR,
         "image whose file may be there but cannot be opened",
         "change its permissions, or set LC_ALL=C.UTF-8; --fix never removes it")
@@ -110,6 +110,9 @@ class Rule(Enum):
 
     LIKE_XYXY = ("like-xyxy", _WARNING,
         "file whose boxes look like x1, y1, x2, y2", "check some boxes; if so, --fix OUT --fix-xyxy converts them")
+    LIKE_CENTERS = ("like-centers", _WARNING,
+        "file whose boxes look like center x, center y, width, height",
+        "check some boxes; if so, --fix OUT --fix-centers converts them")
     SWAPPED_SIZES = ("swapped-sizes", _WARNING,
         "file whose boxes fit if width and height are exchanged",
         "check some boxes; if so, --fix OUT --fix-swapped exchanges them")

@@ -79,8 +79,8 @@ def _other_change(group: WeakGroup) -> str:
             "size of the anchors (transform.resize), or train a config with anchors.kind=AnchorGenerator."
         )
     return (
-        f"No single change of the anchors helps {percent(MIN_FIXED_FRACTION)} of them: `anchorloc lab fit` searches "
-        "all shapes together, and transform.resize sets the size of the boxes."
+        f"No single change of the anchors helps at least {percent(MIN_FIXED_FRACTION)} of them: `anchorloc lab fit` "
+        "searches all shapes together, and transform.resize sets the size of the boxes."
     )
 
 

@@ -19,7 +19,7 @@ from anchorloc.lab.anchor_coverage import (
 )
 from anchorloc.lab.groups import Grouping, groupings
 from anchorloc.lab.suggestions import ConfigChange, anchor_changes, assigner_changes, build_error
-from anchorloc.structures import BoolArray
+from anchorloc.structures import BoolArray, Float64Array
 
 MAX_TRIAL_IMAGES = 1000  # on which a change is tried, spread over the split
 MAX_GROUPS = 3  # reported
@@ -28,6 +28,7 @@ MIN_BOXES = 10  # uncovered boxes that a group needs too, except all boxes toget
 MIN_UNASSIGNED = 0.005  # share of boxes: with fewer unassigned, the criterion is an IoU of 0.5
 LOW_RECALL = 0.5  # share of boxes with an anchor of IoU >= 0.5: below it, its lack is reported in any case
 MIN_FIXED_FRACTION = 0.05  # fraction of the uncovered boxes; a change that covers fewer is not suggested
+UNLIKE = 2.0  # times the area of the median width and height
 NEARLY_BEST = 0.95  # prefer fewer anchors if a change helps at least this fraction of the best
 
 Changes = Callable[[Config, BoxTable], Iterator[ConfigChange]]
@@ -150,7 +151,7 @@ def _weak_group(
 
 def _cause(coverage: AnchorCoverage, boxes: BoxTable) -> str:
     """Say why most of the uncovered `boxes` have no better anchor: the shapes, the cells, or other boxes."""
-    size = np.median(boxes.sizes, axis=0)  # (2,) width, height
+    size, typical = _typical_size(boxes)
     shapes = [(shape, level.stride) for level in coverage.levels for shape in level.sizes]
     sizes = np.array([shape for shape, _ in shapes])
     inter = np.minimum(sizes, size).prod(axis=1)
@@ -158,15 +159,27 @@ def _cause(coverage: AnchorCoverage, boxes: BoxTable) -> str:
     (width, height), stride = shapes[int(iou.argmax())]
     box, anchor = f"{size[0]:.3g} x {size[1]:.3g} px", f"{width:.3g} x {height:.3g} px"
     if iou.max() < 0.5:
-        return f"a box of their median size, {box}, reaches IoU {iou.max():.2f} at most, with the anchor of {anchor}"
+        return f"a box of their {typical}, {box}, reaches IoU {iou.max():.2f} at most, with the anchor of {anchor}"
     if 2 * (boxes.status == BoxStatus.COLLISION).sum() > len(boxes):
         return "other boxes have their anchors"
     if np.median(boxes.best_iou) >= 0.5:
         return "other boxes overlap their anchors more, or the assigner asks for a higher IoU"
     return (
-        f"the anchor of {anchor} fits their median size, {box}, but the centers of anchors are {stride:g} px apart, "
+        f"the anchor of {anchor} fits their {typical}, {box}, but the centers of anchors are {stride:g} px apart, "
         "too far from the centers of the boxes"
     )
+
+
+def _typical_size(boxes: BoxTable) -> tuple[Float64Array, str]:
+    """Return width and height (2,) of a typical box, and how it was found.
+
+    The medians of width and height are no box where wide and high ones meet: there it is the box of median area.
+    """
+    size, areas = np.median(boxes.sizes, axis=0), boxes.sizes.prod(axis=1)
+    middle = np.argsort(areas, kind="stable")[(len(areas) - 1) // 2]
+    if areas[middle] <= UNLIKE * size.prod():
+        return size, "median size"
+    return boxes.sizes[middle], "median area"
 
 
 def _best_change(tried: Sequence[TriedChange]) -> TriedChange | None:

@@ -48,6 +48,16 @@ def test_runs_are_compared_by_the_classes_that_both_know(tmp_path: Path, capsys:
     assert len(json.loads((out / "detections-1.json").read_text(encoding="utf-8"))) > 0
 
 
+def test_a_model_of_other_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may have been trained on the images that it is scored on."""
+    old = save_random(tmp_path / "old.pt", DATA, "data.seed=3")
+    new, newer = save_random(tmp_path / "new.pt", DATA), save_random(tmp_path / "newer.pt", DATA)
+    assert run(old, new, "--out", tmp_path / "out") == 0
+    assert "warning: old was trained with other data than new, on whose images" in capsys.readouterr().err
+    assert run(new, newer, "--out", tmp_path / "same") == 0
+    assert "other data" not in capsys.readouterr().err
+
+
 def test_mistakes_with_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = save_random(tmp_path / "one.pt", DATA)
     other = save_random(tmp_path / "other.pt", DATA, classes=((1, "house"),))

@@ -149,6 +149,10 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.rewarm=1.5"], "rewarm must be from 0 to 1, got 1.5"),
         (["train.rewarm=-0.1"], "rewarm must be from 0 to 1, got -0.1"),
         (["train.rewarm=.nan"], "train.rewarm: need finite numbers"),
+        (
+            ["train.optimizer.learning_rate=1e300"],
+            "learning_rate: need numbers up to 1e+15, got 1e+300",
+        ),
         (["train.seed=99999999999999999999"], "seed must be from 0"),
         (["decode.topk_candidates=-1"], "topk_candidates and max_detections must be at least 1, got -1"),
         (["decode.nms_iou=2"], "score_threshold and nms_iou must be from 0 to 1"),

@@ -92,6 +92,11 @@ def copied_labels(content: dict[str, Any]) -> None:
     content["annotations"] += [{**item, "id": item["id"] + 100, "image_id": 9} for item in boxes]
 
 
+def centered(content: dict[str, Any]) -> None:
+    for item in content["annotations"]:
+        item["bbox"] = [600, 440, 60, 60]
+
+
 def exchanged(content: dict[str, Any]) -> None:
     for item in content["images"]:
         item.update(width=480, height=640)
@@ -130,6 +135,7 @@ FOUND: dict[str, tuple[Change, str, str]] = {
     "bad-crowd": (annotation(0, iscrowd=2), "annotation 11 (1.png)", "iscrowd 2"),
     "ignore-flag": (annotation(0, ignore=1), "annotation 11 (1.png)", "ignore 1"),
     "like-normalized": (shares, "a.json", "6 boxes lie within 0 to 1"),
+    "like-centers": (centered, "a.json", "6 with x and y as the center"),
     "swapped-sizes": (exchanged, "a.json", "6 with width and height exchanged"),
     "other-scale": (
         lambda c: [i.update(width=160, height=120) for i in c["images"]], "a.json", "6 divided by 4"),

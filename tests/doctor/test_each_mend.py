@@ -13,8 +13,16 @@ from PIL import Image
 from anchorloc.doctor import CocoDocument, Findings, Rule, diagnose, repair
 from anchorloc.doctor.annotation_table import AnnotationTable
 from anchorloc.doctor.box_forms import four_numbers, holds_numbers
-from anchorloc.doctor.conversions import count_masks, divide_boxes, exchange_sizes, fit_to_files, multiply_shares
+from anchorloc.doctor.conversions import (
+    centers_to_xywh,
+    count_masks,
+    divide_boxes,
+    exchange_sizes,
+    fit_to_files,
+    multiply_shares,
+)
 from anchorloc.doctor.editable_document import EditableDocument, FixCounts, setter
+from anchorloc.doctor.explanations import advice_for
 from anchorloc.errors import InputError
 
 WIDTH, HEIGHT = 96, 64
@@ -473,3 +481,26 @@ def test_sizes_that_nobody_states_come_from_the_files(tmp_path: Path) -> None:
     action = "size taken from the file"
     assert dict(counts) == {(rule.title, action): 1 for rule in (Rule.NO_SIZE, Rule.BAD_SIZE)}
     assert np.isfinite(diagnose([CocoDocument(Path("a.json"), fixed)]).tables[0].sizes).all()
+
+
+def test_areas_stay_where_one_reading_explains_the_boxes() -> None:
+    """The areas of corners written as boxes are right, and the boxes are not."""
+    boxes = [[60 + row, 30, 80 + row, 50] for row in range(10)]  # x1, y1, x2, y2
+    document = content(*({"bbox": box, "area": 20 * 20} for box in boxes))
+    fixed, counts = mended(document)
+    assert [one["area"] for one in fixed["annotations"]] == [20 * 20] * 10
+    assert not counts
+    diagnosis = diagnose([CocoDocument(Path("a.json"), document)], 1)
+    assert "leaves such areas" in advice_for(Rule.AREA_DIFFERS, diagnosis.findings)
+
+
+def test_centers_become_corners() -> None:
+    boxes = [[80 + row, 50, 20, 20] for row in range(5)]  # center x, center y, width, height
+    document = content(*({"bbox": box, "area": 400} for box in boxes))
+    assert mended(document)[0]["annotations"] == document["annotations"]  # not cut
+    one, table = as_written(document)
+    fixed, number = centers_to_xywh(one, table)
+    assert ([item["bbox"] for item in fixed.items("annotations")], number) == (
+        [[70 + row, 40, 20, 20] for row in range(5)],
+        5,
+    )

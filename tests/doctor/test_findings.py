@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,24 @@ def test_duplicates_may_begin_some_pixels_apart() -> None:
 def xyxy(content: dict[str, Any]) -> dict[str, Any]:
     boxes = [(item, item["bbox"]) for item in content["annotations"]]
     return {**content, "annotations": [{**item, "bbox": [x, y, x + w, y + h]} for item, (x, y, w, h) in boxes]}
+
+
+def boxes_as(change: Callable[..., list[float]], content: dict[str, Any]) -> dict[str, Any]:
+    return {**content, "annotations": [{**item, "bbox": change(*item["bbox"])} for item in content["annotations"]]}
+
+
+@pytest.mark.parametrize("name", ["bccd", "fruits", "coco128", "kangaroo", "street"])
+def test_centers_and_exchanged_axes_are_suspected_where_they_are_and_nowhere_else(
+    name: str, real_data: Path, tmp_path: Path
+) -> None:
+    """Most of their boxes stay inside their images, and --fix must not cut the rest."""
+    document = read_document(real_data / name / "annotations" / "instances_val.json")
+    assert not {"like-centers", "swapped-sizes", "other-scale"} & keys(diagnose([document]))
+    content = dict(document.content)
+    centers = boxes_as(lambda x, y, width, height: [x + width / 2, y + height / 2, width, height], content)
+    assert "like-centers" in keys(examine(tmp_path / "centers.json", centers))
+    exchanged = boxes_as(lambda x, y, width, height: [y, x, height, width], content)
+    assert "swapped-sizes" in keys(examine(tmp_path / "exchanged.json", exchanged))
 
 
 @pytest.mark.parametrize("name", ["bccd", "fruits", "airplanes", "coco128"])

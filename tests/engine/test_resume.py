@@ -508,6 +508,9 @@ def test_another_network_is_refused_even_so_and_the_run_can_still_go_on(
     start(tmp_path / "run", coco, monkeypatch)
     assert command(tmp_path / "run", "--resume", "--allow-changes", "detector.head.channels=24") == 2
     assert "does not fit the network" in capsys.readouterr().err
+    assert command(tmp_path / "run", "--resume", "--allow-changes", "train.optimizer={kind: SGD}") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.endswith(f"or start a new run from its weights (--from {tmp_path / 'run' / 'last.pt'})")
     assert command(tmp_path / "run", "--resume") == 0
 
 

@@ -15,6 +15,7 @@ import pytest
 from anchorloc.data import ShapesData
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
 from anchorloc.engine.onnx_session import open_session
+from anchorloc.engine.state.score_threshold import ROUNDING
 from anchorloc.errors import InputError
 from anchorloc.export import __main__ as export
 from anchorloc.export import model_file
@@ -87,7 +88,7 @@ def test_the_command_keeps_precision_and_threshold_in_the_file(
     assert re.search(r"^int8 beside float32 on 6 val images: AP 0\.\d+ beside 0\.\d+, ", printed, re.MULTILINE)
     model: OnnxModel = load_onnx(tmp_path / "small.onnx")
     assert model.threshold is not None
-    assert (model.threshold.score, model.threshold.found) == (0.625, found)
+    assert (model.threshold.score, model.threshold.found) == (0.625 - ROUNDING, found)
     assert model.facts()["inference"] == "int8 in onnxruntime on cpu"
     [properties] = onnx.load(tmp_path / "small.onnx").metadata_props
     entries = json.loads(properties.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,14 @@ def test_a_low_recall_is_named_beside_boxes_without_an_anchor() -> None:
     assert "a box of their median size, 17 x 4 px, reaches IoU 0.07 at most" in recall[0].sentence
     keys = [setting.partition("=")[0] for setting in recall[0].settings]
     assert keys == ["anchors.scales", "anchors.height_to_width"]
+
+
+def test_the_typical_box_of_wide_and_high_ones_is_one_of_them() -> None:
+    """The medians of their widths and heights are 4 x 4 px."""
+    boxes = [[[4.0, 20, 54, 24]], [[20.0, 4, 24, 54]]] * 10 + [[[20.0, 20, 24, 24]]]
+    views = views_of(source_of(boxes), anchors=SQUARES, detector=DETECTOR, assign=MaxIoUAssigner(rescue_iou=1))
+    first = said(views)[0]
+    assert re.search(r"a box of their median area, (50 x 4|4 x 50) px, reaches IoU", first.sentence), first.sentence
 
 
 def test_the_cause_is_the_cells_or_other_boxes_where_a_shape_fits() -> None:

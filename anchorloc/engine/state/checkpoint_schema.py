@@ -138,7 +138,10 @@ def check_optimizer(path: Path, optimizer: CombinedOptimizer, states: list[dict[
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} does not fit {what}: the saved state is of another optimizer") from None
+        raise InputError(
+            f"{path} does not fit {what}: the saved state is of another optimizer; resume with the optimizer of the "
+            f"run, or start a new run from its weights (--from {path})"
+        ) from None
 
 
 def describe(tensor: Tensor) -> str:

@@ -15,7 +15,7 @@ from anchorloc.text import counted
 if TYPE_CHECKING:
     from anchorloc.metrics import Evaluation
 
-
+ROUNDING = 1e-4  # by which a score may differ in another batch, on another machine or in an exported file
 Fraction = Annotated[float, pydantic.Field(ge=0, le=1)]
 
 
@@ -65,7 +65,13 @@ def find_threshold(
     if point is None:
         return None
     found = f"{what} over all classes at IoU 0.5 on val, {counted(evaluation.images, 'image')}, at step {step:,}"
-    return ScoreThreshold(point.threshold, point.precision, point.recall, point.f1, found)
+    return ScoreThreshold(_just_below(point.threshold, detections), point.precision, point.recall, point.f1, found)
+
+
+def _just_below(score: float, detections: Sequence[Detections]) -> float:
+    """Return a threshold that keeps the same detections, the one of this score also where it is rounded otherwise."""
+    lower = max((one.scores[one.scores < score].max(initial=0.0) for one in detections), default=0.0)
+    return max(score - ROUNDING, (score + float(lower)) / 2)
 
 
 def saved_threshold(state: Mapping[str, Any]) -> ScoreThreshold | None:
