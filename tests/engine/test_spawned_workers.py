@@ -39,8 +39,8 @@ def test_the_missing_guard_is_named(tmp_path: Path) -> None:
     guard = "put the call under `if __name__ == '__main__':`"
     assert f"a loader worker imports this script and calls anchorloc.train.run again; {guard}" in done.stderr
     [last] = [line for line in done.stderr.splitlines() if line.startswith("anchorloc.errors.InputError: ")][-1:]
-    assert last.startswith("anchorloc.errors.InputError: a loader worker was killed")
-    assert "in a script, put the call of anchorloc.train under `if __name__ == '__main__':`" in last
+    guard = "a script calls anchorloc.train without `if __name__ == '__main__':` around the call"
+    assert last.startswith(f"anchorloc.errors.InputError: a loader worker was killed, because {guard}")
     assert "freeze_support" not in done.stderr
 
 

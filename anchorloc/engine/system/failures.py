@@ -71,10 +71,11 @@ def explained_failures(config: Config, processes: int, then: str = "") -> Iterat
         reason = str(error).splitlines()[0] if str(error) else "no memory"
         if _WORKER_DIED.search(str(error)) or "MemoryError in DataLoader worker" in reason:
             _release_frames(error)
+            unguarded = _unguarded() if "killed by signal" not in str(error) else ""
             raise InputError(
-                "a loader worker was killed, most often because memory or shared memory ran out (/dev/shm; in a "
-                f"container: --shm-size): lower train.workers, now {config.train.workers}, or train.image_cache_mb, "
-                f"now {config.train.image_cache_mb}{_unguarded()} ({reason}){then}"
+                f"a loader worker was killed, {unguarded}most often because memory or shared memory ran out (/dev/shm; "
+                f"in a container: --shm-size): lower train.workers, now {config.train.workers}, or "
+                f"train.image_cache_mb, now {config.train.image_cache_mb} ({reason}){then}"
             ) from None
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             _release_frames(error)
@@ -92,7 +93,10 @@ def _unguarded() -> str:
     by_default = "fork" if sys.platform == "linux" else "spawn"
     if (multiprocessing.get_start_method(allow_none=True) or by_default) == "fork":
         return ""
-    return "; in a script, put the call of anchorloc.train under `if __name__ == '__main__':`"
+    return (
+        "because a script calls anchorloc.train without `if __name__ == '__main__':` around the call (workers import "
+        "the script again), or "
+    )
 
 
 def _is_compile_error(error: Exception) -> bool:
