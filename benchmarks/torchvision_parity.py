@@ -125,8 +125,10 @@ def peer(name: str, sizes: tuple[int, int] | None = None, seed: int = 0) -> nn.M
             nn.init.kaiming_normal_(module.weight)
     with torch.no_grad():
         pixels = model.eval().transform([to_unit(noise((200, 240), 100 + index)) for index in range(2)])[0].tensors
-        model.backbone.train()(pixels)
-        model.head.train()(list(model.backbone.eval()(pixels).values()))
+        if _normalizes(model.backbone):
+            model.backbone.train()(pixels)
+        if _normalizes(model.head):
+            model.head.train()(list(model.backbone.eval()(pixels).values()))
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):  # a channel that hardly varies would blow up rounding errors
                 module.running_var.clamp_(min=module.running_var.mean().item() / 2)  # type: ignore[union-attr]
@@ -139,6 +141,10 @@ def peer(name: str, sizes: tuple[int, int] | None = None, seed: int = 0) -> nn.M
         _freeze_as_published(model.backbone.body)
         overwrite_eps(model, 0.0)
     return model  # type: ignore[no-any-return]
+
+
+def _normalizes(part: nn.Module) -> bool:
+    return any(isinstance(module, nn.BatchNorm2d) for module in part.modules())
 
 
 def _freeze_as_published(body: nn.Module) -> None:

@@ -91,7 +91,7 @@ def without_torch() -> ForkServer:
 @cache
 def with_torch() -> ForkServer:
     """Return a server that has imported what a training needs, and uses one thread."""
-    ours = ("anchorloc.engine.run", "anchorloc.lab.anchor_coverage", "anchorloc.boxes.overlap_kernels")
+    ours = ("anchorloc.engine.run", "anchorloc.lab.anchor_coverage", "tests.first_kernel")
     return ForkServer(*ours, "pycocotools.cocoeval", "torch.distributed.launcher.api", OMP_NUM_THREADS="1")
 
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def package_of(path: Path) -> str:
     return "__main__" if path.stem == "__main__" else path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@cache
 def imported_modules(path: Path, root: Path = PACKAGE) -> set[str]:
     """Return every module a file imports, at any depth of nesting, as an absolute name."""
     names: set[str] = set()

@@ -54,7 +54,8 @@ def test_seconds_on_small_shapes_teach_something(tmp_path: Path, capsys: pytest.
     """The default network and settings, but for the length, the warm-up, the batch and the data."""
     folder = tmp_path / "run"
     length = ["train.length=40 iterations", "train.warmup=10", "train.batch_size=8"]
-    assert run_command(train.main, [*length, "data.val_images=20", "data.size=64", "--out", str(folder)]) == 0
+    data = "data={train_images: 320, val_images: 20, size: 64}"
+    assert run_command(train.main, [*length, data, "--out", str(folder)]) == 0
     losses = [row["loss"] for row in read_log(folder) if "loss" in row]
     assert losses[-1] < 0.95 * losses[0]
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -181,8 +182,8 @@ def test_a_broken_image_is_one_sentence(
         (["train.seed"], ["train.seed is neither a file nor an override; write train.seed=VALUE"]),
         (["a.yaml", "b.yaml"], ["give one data set or config, got a.yaml and b.yaml"]),
         (["anchors.strides=[8, 16]"], ["anchors.strides", "do not fit the feature maps"]),
-        (["train.device=cuda:77"], ["cuda:77"]),
-        (["train.device=abacus"], ["abacus"]),
+        (["data.train_images=8", "train.device=cuda:77"], ["cuda:77"]),
+        (["data.train_images=8", "train.device=abacus"], ["abacus"]),
         (["data.kind=CocoData"], ["data.root is missing"]),
         (["data={kind: CocoData, root: nowhere}"], ["nowhere"]),
         (["train.device=meta"], ["cuda:N or mps, got 'meta'"]),

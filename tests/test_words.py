@@ -6,7 +6,8 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,14 @@ def comments(path: Path) -> Iterator[tuple[int, str]]:
             yield token.start[0], token.string
 
 
+@lru_cache(1)
+def nodes(path: Path) -> list[ast.AST]:
+    return [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+
+
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of each docstring."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text is not None:
@@ -65,7 +71,7 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 def strings(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the line and text of each string, docstrings and parts of f-strings included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
 
@@ -75,7 +81,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     yield from enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
 
 
-def found(path: Path, texts: Iterator[tuple[int, str]], patterns: dict[str, str], start: bool = False) -> Iterator[str]:
+def found(path: Path, texts: Iterable[tuple[int, str]], patterns: dict[str, str], start: bool = False) -> Iterator[str]:
     """Yield a sentence for every text that has one of the patterns."""
     for line, text in texts:
         for pattern, better in patterns.items():
@@ -89,9 +95,10 @@ def found(path: Path, texts: Iterator[tuple[int, str]], patterns: dict[str, str]
     "path", [path for path in CODE if path != Path(__file__)], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_the_words_of_code(path: Path) -> None:
+    said = [*comments(path)]
     wrong = [
-        *found(path, comments(path), PROSE),
-        *found(path, comments(path), COMMENT, start=True),
+        *found(path, said, PROSE),
+        *found(path, said, COMMENT, start=True),
         *found(path, strings(path), PROSE),
         *found(path, docstrings(path), DOCSTRING, start=True),
     ]

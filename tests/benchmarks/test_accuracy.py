@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anchorloc import train
 from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import Augment, CocoData, ShapesData, ShortestSide, Transform
@@ -65,6 +68,12 @@ def table(place: Path) -> Path:
     return place / "results" / "accuracy.csv"
 
 
+def run_here(command: Sequence[str], **_: object) -> CompletedProcess[bytes]:
+    """Train in this process, which has imported torch."""
+    assert command[1:3] == ["-m", "anchorloc.train"]
+    return CompletedProcess(command, run_command(train.main, command[3:]))
+
+
 def test_all_train_and_are_not_trained_again(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +89,7 @@ def test_all_train_and_are_not_trained_again(
         return 3  # 24 images, thrice the set
 
     monkeypatch.setattr(torchvision_training, "train", look)
+    monkeypatch.setattr(accuracy, "subprocess", SimpleNamespace(run=run_here, DEVNULL=None))
     assert accuracy.main(words(place, "--minutes", "0.02")) == 0
     configs = [read_config(place / "runs" / f"tiny-0.02-0-{name}" / "config.yaml") for name in OURS]
     assert seen == [peers] == [configs[1].transform]
