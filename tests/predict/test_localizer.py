@@ -132,6 +132,8 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (7, "need a path, bytes, a PIL image or an array, got a int"),
         (b"<html>", "the image is not an image of a known format"),
         ([b""], "image 0: is not an image of a known format"),
+        (torch.zeros(4, 4, 3), "need a path, bytes, a PIL image or an array, got a Tensor"),
+        ({"image": 1}, "need a path, bytes, a PIL image or an array, got a dict"),
         (None, "need a path, bytes, a PIL image or an array, got a NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
@@ -139,6 +141,18 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
 def test_an_unusable_image_is_an_error(model: Localizer, image: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         model(image)
+
+
+def test_an_unusable_number_is_an_error(model: Localizer, checkpoint: Path) -> None:
+    scores: list[Any] = [float("nan"), "0.3", np.array([0.1, 0.2])]
+    for score in scores:
+        with pytest.raises(InputError, match=r"^score must be a number from 0 to 1, got "):
+            model(SCENES.image(0), score=score)
+    assert len(model(SCENES.image(0), score=np.float32(0))) == len(model(SCENES.image(0), score=0))
+    sizes: list[Any] = [0, 2.5, "2"]
+    for size in sizes:
+        with pytest.raises(InputError, match=r"^batch_size must be a whole number of at least 1, got "):
+            anchorloc.load(checkpoint, batch_size=size)
 
 
 def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
