@@ -153,6 +153,21 @@ def test_tiles_are_merged_as_with_the_checkpoint(folder: Path) -> None:
     assert_same(*soft)
 
 
+def test_a_file_needs_no_code_of_own_parts(folder: Path, tmp_path: Path) -> None:
+    """The graph holds the anchors, and the metadata the multiple of its sides, which follows from their strides."""
+
+    def change(entries: dict[str, Any]) -> None:
+        entries["settings"] |= {"anchors": {"kind": "nowhere.Anchors", "shares": [0.1]}, "data": {"kind": "nowhere.D"}}
+
+    path, image = rewrite(folder / "model.onnx", tmp_path / "model.onnx", change), folder / "photos" / "1.png"
+    expected = anchorloc.load(folder / "model.onnx")(image, score=0)
+    for allow in (False, True):
+        assert_same(anchorloc.load(path, allow_import=allow)(image, score=0), expected)
+    shapes = "data={kind: ShapesData, train_images: 2, val_images: 2, size: 96}"
+    judged = anchorloc.evaluate.run(path, shapes, out=tmp_path / "judged", resamples=0)
+    assert "2 images" in str(judged)
+
+
 def test_one_size_and_class_agnostic_nms_are_exported(folder: Path, tmp_path: Path) -> None:
     """The check of the export compares the graph's own NMS with the network."""
     exact = "transform.resize={kind: TorchvisionShortestSide, size: 64, max_size: 96}"
