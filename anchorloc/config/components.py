@@ -73,28 +73,38 @@ def own_parts(config: Any, prefix: str = "") -> Iterator[OwnPart]:
             yield from own_parts(value, f"{prefix}{field.name}.")
 
 
-def to_plain(config: object) -> Any:
+def to_plain(config: object, where: str = "") -> Any:
     """Return settings as dicts, lists and scalars that `read_config` turns into the same settings.
 
+    Args:
+        where: Class.field that holds them.
+
     Raises:
-        InputError: a part of the user's own is no dataclass.
+        InputError: a part of the user's own is no dataclass, or a field has a value that no config can hold.
     """
     if isinstance(config, UnimportedPart):
         return config.plain
     if isinstance(config, np.ndarray | np.generic):
         return config.tolist()
     if isinstance(config, tuple | list):
-        return [to_plain(item) for item in config]
+        return [to_plain(item, where) for item in config]
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        if not isinstance(config, str | int | float | dict | Path | None):
+            raise InputError(
+                f"{where} is a {type(config).__name__}, which a config cannot hold; give numbers, strings, true or "
+                "false, paths or tuples of them"
+            )
         return str(config) if isinstance(config, Path) else config
     hints = field_types(type(config))
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
-        plain[field.name] = to_plain(value)
         known, protocol = choices(hint), protocol_of(hint)
+        if protocol is not None and isinstance(value, type):
+            raise InputError(f"{field.name}: {value.__name__} is a class; give an object, {value.__name__}()")
         if protocol is not None and value is not None and not dataclasses.is_dataclass(value):
             raise InputError(f"{field.name}: {value!r} is no component; give an object of a frozen dataclass")
+        plain[field.name] = to_plain(value, f"{type(config).__name__}.{field.name}")
         if dataclasses.is_dataclass(value) and (len(known) > 1 or protocol is not None):
             name = type(value).__name__ if type(value) in known else kind_of(type(value))
             plain[field.name] = {"kind": name, **plain[field.name]}

@@ -12,7 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
 
 from anchorloc.config.components import OwnPart, own_parts
 from anchorloc.config.unimported import UnimportedPart
@@ -71,15 +73,24 @@ def own_class(kind: str, key: str) -> type | None:
 
 def _imported(kind: str, key: str) -> type:
     module_name, _, name = kind.rpartition(".")
+    if "<locals>" in kind:
+        raise InputError(f"{key}.kind={kind} is a class inside of a function; write it at the top level of its module")
+    if not all(map(str.isidentifier, kind.split("."))):
+        raise InputError(f"{key}.kind={kind} is no name of a class; write package.module.Class")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
         found = getattr(import_module(module_name), name, None)
-    except Exception as error:  # the code of the module runs
+    except (Exception, SystemExit) as error:  # the code of the module runs
         raise InputError(f"{key}.kind={kind}: {described(error)}; correct {module_name}, or check its name") from error
     if not isinstance(found, type):
         raise InputError(f"{key}.kind={kind}: {module_name} has no class {name}; check the name")
     return found
+
+
+def import_option(config: object) -> list[str]:
+    """Return the option that a command with this config needs, or nothing, as words of its command line."""
+    return ["--allow-import"] if any(own_parts(config)) else []
 
 
 def refuse_unimported(config: object) -> None:
@@ -96,7 +107,7 @@ def own_failures() -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if (place := _own_place(error)) is None:
             raise
         raise InputError(f"{place}: {described(error)}; correct this code of your own") from error
@@ -109,7 +120,7 @@ def held_to(own: OwnPart) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ProtocolError):
             what = str(error)
         else:
@@ -124,7 +135,15 @@ def require(kept: bool, problem: str) -> None:
         raise ProtocolError(problem)
 
 
-def _own_place(error: Exception) -> str | None:
+def require_array(values: Any, shape: tuple[int, ...], kinds: str, what: str) -> None:
+    """Require an array of a shape, whose dtype is of one of the `kinds` of NumPy."""
+    require(isinstance(values, np.ndarray), f"{what} is a {type(values).__name__}, not an array")
+    types = " or ".join({"f": "float", "i": "int64", "b": "bool"}[kind] for kind in kinds if kind != "u")
+    kept = values.shape == shape and values.dtype.kind in kinds
+    require(kept, f"{what} has shape {values.shape} and type {values.dtype}, not {shape} and {types}")
+
+
+def _own_place(error: BaseException) -> str | None:
     """Return the file and line of the last frame of an error that is in code of the user's own."""
     frames = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
     if "Original Traceback" in str(error):  # torch raises the error of a loader worker again, with its frames as text
@@ -133,7 +152,7 @@ def _own_place(error: Exception) -> str | None:
     return f"{Path(own[-1][0]).name}, line {own[-1][1]}" if own else None
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """Return the type and the message of an error in one line."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     if "Original Traceback" in str(error):

@@ -203,10 +203,14 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) 
 
 
 def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -> Any:
-    """Build a part of the user's own; without permission to import its class, keep its settings."""
-    cls = own_class(kind, path)
+    """Build a part of the user's own; where its class is not or cannot be imported, keep its settings."""
+    cls, problem = None, ""
+    try:
+        cls = own_class(kind, path)
+    except InputError as error:  # matters only to a command that needs the part
+        problem = str(error)
     if cls is None:
-        return UnimportedPart(path, kind, json.dumps(plain, default=str))
+        return UnimportedPart(path, kind, json.dumps(plain, default=str), problem)
     where = f"{origin(path)}: {path}.kind={kind}"
     if not dataclasses.is_dataclass(cls):
         raise InputError(f"{where} is no dataclass, whose fields are its settings; write @dataclass(frozen=True)")
@@ -220,6 +224,10 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
             f"{where}: {described(error)}; write @dataclass(frozen=True), and give its fields types that a setting "
             "can have, such as float, str and tuple[int, ...]"
         ) from error
+    try:
+        to_plain(part)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     return part
 
 
