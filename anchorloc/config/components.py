@@ -46,6 +46,11 @@ def protocol_of(hint: Any) -> type | None:
     return next((option for option in _options(hint) if getattr(option, "_is_protocol", False)), None)
 
 
+def takes_none(hint: Any) -> bool:
+    """Return whether None is among the alternatives of a type."""
+    return type(None) in _options(hint)
+
+
 def without_protocol(hint: Any) -> Any:
     """Return a type without its alternatives that are protocols, of which no plain value is."""
     return reduce(or_, (option for option in _options(hint) if not getattr(option, "_is_protocol", False)))

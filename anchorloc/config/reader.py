@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchorloc.config.components import choices, default_of, field_types, protocol_of, to_plain, without_protocol
+from anchorloc.config.components import (
+    choices,
+    default_of,
+    field_types,
+    protocol_of,
+    takes_none,
+    to_plain,
+    without_protocol,
+)
 from anchorloc.config.listing import list_settings
 from anchorloc.config.own_classes import described, own_class
 from anchorloc.config.planned import AUTO, PLANNED
@@ -181,6 +189,11 @@ def _elsewhere(key: str, value: Any) -> str:
 def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) -> Any:
     """Read one setting: a component, one of several components, or a plain value."""
     known, protocol = choices(hint), protocol_of(hint)
+    if value is None and (known or protocol) and not takes_none(hint):
+        raise InputError(
+            f"{origin(path)}: {path}: expected a group of settings ({{}} for the defaults), got nothing; give settings "
+            f"or leave {path} out"
+        )
     if value is None or not (known or protocol):
         try:
             return read_value(without_protocol(hint), value, path)
