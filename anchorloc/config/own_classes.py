@@ -22,6 +22,7 @@ from anchorloc.errors import InputError
 from anchorloc.text import docstring_clause
 
 _FRAME = re.compile(r'File "(.+)", line (\d+)')  # in the text of an error that a loader worker raised
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
 _FILES: set[str] = set()  # the source files of the classes that settings have named, to recognize errors of their code
 
 
@@ -148,8 +149,18 @@ def _own_place(error: BaseException) -> str | None:
     frames = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
     if "Original Traceback" in str(error):  # torch raises the error of a loader worker again, with its frames as text
         frames += _FRAME.findall(str(error))
-    own = [(file, line) for file, line in frames if file in _FILES]
+    own = [(file, line) for file, line in frames if _is_own(file)]
     return f"{Path(own[-1][0]).name}, line {own[-1][1]}" if own else None
+
+
+def _is_own(file: str) -> bool:
+    """Return whether a source file has a class that settings have named, or lies beside or below one that has."""
+    path = Path(file)
+    for folder in {Path(own).parent for own in _FILES}:
+        below = folder in path.parents and _PACKAGE not in path.parents
+        if below and "site-packages" not in (folder.name, *path.relative_to(folder).parts):
+            return True
+    return file in _FILES
 
 
 def described(error: BaseException) -> str:

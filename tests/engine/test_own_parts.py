@@ -513,6 +513,19 @@ def test_an_error_of_own_code_in_a_worker_has_its_file_and_line(desk: Path, monk
         raise ValueError("ours")
 
 
+def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of a backbone may have a module of its own; installed packages are not the user's."""
+    monkeypatch.setattr(own_classes, "_FILES", {f"{desk}/parts.py"})
+    for file, own in (("nets/plain.py", True), (".venv/lib/site-packages/torch/nn/module.py", False)):
+        Path(file).parent.mkdir(parents=True)
+        Path(file).write_text("def fail():\n    raise KeyError('gone')\n")
+        code: dict[str, Any] = {}
+        exec(compile(Path(file).read_text(), str(desk / file), "exec"), code)
+        said = r"^plain\.py, line 2: KeyError: 'gone'; correct this code of your own$"
+        with pytest.raises(InputError, match=said) if own else pytest.raises(KeyError), own_failures():
+            code["fail"]()
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
