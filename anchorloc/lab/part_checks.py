@@ -85,6 +85,7 @@ def _check_source(source: Any, split: str) -> None:
         sized = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         require(bool(inside.all() and sized.all()), f"{where} has a training box without area or outside of the image")
     require(usable > 0 or not given, f"none of the {given} boxes of its {split} split is inside of its image")
+    require(usable > 0 or split != "train", "its train split has no box")
     same = np.array_equal(source.target(0).boxes, source.target(0).boxes)
     require(same, f"image 0 of its {split} split has other boxes each time that it is asked for them")
     image, size = np.asarray(source.image(0)), source.size(0)

@@ -391,8 +391,8 @@ class Data(ImageSettings):
 
 
 def moving(index: int) -> Target:
-    boxes = np.array([[2.0, 2, 20, 30]]) + next(NUMBERS) % 7
-    return replace(Squares().target(index), boxes=boxes)
+    target: Target = Squares().target(index)
+    return replace(target, boxes=target.boxes + next(NUMBERS) % 7)
 
 
 def leave() -> None:
@@ -424,6 +424,7 @@ def test_a_source_has_the_rest_by_itself() -> None:
         (Squares(categories=(Category(1, "a"), Category(1, "b"))), "some categories of its train split have the same"),
         (Squares(image_id=lambda index: 7), "some images of its train split have the same image_id"),
         (Squares(parts={"boxes": np.array([[60.0, 2, 70, 4]])}), "none of the 3 boxes of its train split is inside of"),
+        (Squares(target=lambda index: Squares().target(index).take(NONE)), "its train split has no box; a data set"),
         (Squares(target=moving), "image 0 of its train split has other boxes each time"),
         (leave, "it raised SystemExit: 3; a data set inherits"),
         (Squares(parts={"labels": np.array([3])}), "has the labels [3], of 1 classes"),

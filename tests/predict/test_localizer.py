@@ -144,11 +144,12 @@ def test_an_unusable_image_is_an_error(model: Localizer, image: Any, words: str)
 
 
 def test_an_unusable_number_is_an_error(model: Localizer, checkpoint: Path) -> None:
+    zero: Any = np.float32(0)
     scores: list[Any] = [float("nan"), "0.3", np.array([0.1, 0.2])]
     for score in scores:
         with pytest.raises(InputError, match=r"^score must be a number from 0 to 1, got "):
             model(SCENES.image(0), score=score)
-    assert len(model(SCENES.image(0), score=np.float32(0))) == len(model(SCENES.image(0), score=0))
+    assert len(model(SCENES.image(0), score=zero)) == len(model(SCENES.image(0), score=0))
     sizes: list[Any] = [0, 2.5, "2"]
     for size in sizes:
         with pytest.raises(InputError, match=r"^batch_size must be a whole number of at least 1, got "):
