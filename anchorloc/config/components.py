@@ -94,13 +94,16 @@ def to_plain(config: object, where: str = "") -> Any:
     if isinstance(config, tuple | list):
         return [to_plain(item, where) for item in config]
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
-        if not isinstance(config, str | int | float | dict | Path | None):
+        if type(config) not in (str, int, float, bool, type(None)) and not isinstance(config, Path):  # an enum is none
             raise InputError(
                 f"{where} is a {type(config).__name__}, which a config cannot hold; give numbers, strings, true or "
                 "false, paths or tuples of them"
             )
         return str(config) if isinstance(config, Path) else config
-    hints = field_types(type(config))
+    try:
+        hints = field_types(type(config))
+    except Exception as error:  # the types of a class of the user's own are names that may be unknown to its module
+        raise InputError(f"the types of the fields of {kind_of(type(config))} cannot be read: {error}") from None
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
@@ -112,6 +115,8 @@ def to_plain(config: object, where: str = "") -> Any:
         plain[field.name] = to_plain(value, f"{type(config).__name__}.{field.name}")
         if dataclasses.is_dataclass(value) and (len(known) > 1 or protocol is not None):
             name = type(value).__name__ if type(value) in known else kind_of(type(value))
+            if "kind" in plain[field.name] and not isinstance(value, UnimportedPart):
+                raise InputError(f"{field.name}: {name} has a field 'kind', which names the class; rename the field")
             plain[field.name] = {"kind": name, **plain[field.name]}
     return plain
 

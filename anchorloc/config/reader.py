@@ -227,6 +227,8 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
     where = f"{origin(path)}: {path}.kind={kind}"
     if not dataclasses.is_dataclass(cls):
         raise InputError(f"{where} is no dataclass, whose fields are its settings; write @dataclass(frozen=True)")
+    if any(field.name == "kind" for field in dataclasses.fields(cls)):
+        raise InputError(f"{where} has a field 'kind', which names the class; rename the field")
     try:
         part = _read_component(cls, plain, None, f"{path}.", origin, chosen=True)
         hash(part)

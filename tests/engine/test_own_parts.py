@@ -181,6 +181,16 @@ class BoxLoss:
 
 
 @dataclass(frozen=True)
+class KindLoss:
+    kind: str = "GIoULoss"
+
+
+@dataclass(frozen=True)
+class UnknownLoss:
+    weight: Missing = 1  # type: ignore[name-defined]  # noqa: F821
+
+
+@dataclass(frozen=True)
 class ClassLoss:
     make: Callable[..., Any]
     background_class: ClassVar[bool] = False
@@ -538,6 +548,8 @@ def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkey
         ("leaving.Loss", "loss.box.kind=leaving.Loss: SystemExit: 3; correct leaving, or check its name"),
         ("parts..Loss", "loss.box.kind=parts..Loss is no name of a class; write package.module.Class"),
         ("odd.Function", "loss.box.kind=odd.Function: Function.eps is a function, which a config cannot hold; give"),
+        ("odd.Kind", "loss.box.kind=odd.Kind has a field 'kind', which names the class; rename the field"),
+        ("odd.Enumerated", "loss.box.kind=odd.Enumerated: Enumerated.mode is a Mode, which a config cannot hold; give"),
         ("odd.None_, eps: 1", "loss.box.eps: unknown key of None_, none is known here"),
         ("parts.CharbonnierLoss, esp: 1", "loss.box.esp: unknown key of CharbonnierLoss, known here: eps"),
         ("parts.CharbonnierLoss, eps: x", "loss.box.eps: expected a number, got 'x'"),
@@ -545,11 +557,14 @@ def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkey
 )
 def test_wrong_kinds_are_refused(desk: Path, kind: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.py").write_text(
-        "from dataclasses import dataclass\n"
+        "from dataclasses import dataclass\nfrom enum import StrEnum\n"
         "@dataclass(frozen=True)\nclass Loss:\n    eps: 'Missing' = 1\n"
         "@dataclass(frozen=True)\nclass Open:\n    eps: 'list[int]'\n"
         "@dataclass(frozen=True)\nclass Function:\n    eps: object = lambda x: x\n"
         "@dataclass(frozen=True)\nclass None_:\n    pass\n"
+        "@dataclass(frozen=True)\nclass Kind:\n    kind: str = 'GIoULoss'\n"
+        "class Mode(StrEnum):\n    FAST = 'fast'\n"
+        "@dataclass(frozen=True)\nclass Enumerated:\n    mode: Mode = Mode.FAST\n"
     )
     Path("leaving.py").write_text("import sys\nsys.exit(3)\n")
     more = ", eps: [1]" if kind == "odd.Open" else ""
@@ -568,6 +583,8 @@ def test_objects_that_no_config_can_hold_are_refused(tmp_path: Path) -> None:
     """They would become text, and the part would be built from that."""
     for made, words in (
         (BoxLoss(lambda deltas: deltas), r"^BoxLoss\.make is a function, which a config cannot hold; give numbers"),
+        (KindLoss(), r"^box: .*\.KindLoss has a field 'kind', which names the class; rename the field$"),
+        (UnknownLoss(), r"^the types of the fields of .*\.UnknownLoss cannot be read: name 'Missing' is not defined$"),
         (BoxLoss, r"^box: BoxLoss is a class; give an object, BoxLoss\(\)$"),
     ):
         with pytest.raises(InputError, match=words):
