@@ -206,7 +206,7 @@ def columns(found: dict[int, tuple[Detections, Size]]) -> tuple[list[Detections]
 
 def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[Size]) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or known anchors."""
-    unknown = isinstance(config.anchors, UnimportedPart)  # of an exported file, which needs no code for its anchors
+    unknown = isinstance(config.anchors, UnimportedPart)  # an exported file needs no code for its anchors
     if unknown or not config.method.has_anchors or config.tiles is not None:
         return None
     grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
