@@ -58,7 +58,6 @@ def result_rows(
 
     Boxes (N, 4) xyxy become x, y, width, height, rounded to 0.001 px; scores (N,) are rounded to 1e-6.
     """
-    image_id = int(image_id) if isinstance(image_id, np.integer) else image_id
     return [
         {
             "image_id": image_id,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
@@ -88,11 +88,12 @@ class Localizer:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
         lowest = self.score if score is None else score
-        is_tensor = len(getattr(images, "shape", ())) > 1
-        if is_tensor or isinstance(images, str | bytes | np.ndarray | Mapping) or not isinstance(images, Iterable):
-            return self._localize([read_rgb(images, settings=self.image_settings)], lowest)[0]
-        found = self._each(images, lowest)
-        return list(found) if isinstance(images, Sequence) else found
+        given: Any = images
+        is_tensor = len(getattr(given, "shape", ())) > 1
+        if is_tensor or isinstance(given, str | bytes | np.ndarray | Mapping) or not isinstance(given, Iterable):
+            return self._localize([read_rgb(given, settings=self.image_settings)], lowest)[0]
+        found = self._each(given, lowest)
+        return list(found) if isinstance(given, Sequence) else found
 
     def _each(self, images: Iterable[ImageLike], lowest: float) -> Iterator[NamedDetections]:
         """Yield the detections of each image; only one batch of images is in memory."""

@@ -100,7 +100,9 @@ class NamedDetections(Detections):
         Boxes are x, y, width, height, rounded to 0.001 px, and scores are rounded to 1e-6. A class has the id that it
         had in the training data.
         """
-        return result_rows(image_id, self.boxes, self.scores, self.labels, self.categories)
+        given: Any = image_id
+        plain = int(given) if isinstance(given, np.integer) else given
+        return result_rows(plain, self.boxes, self.scores, self.labels, self.categories)
 
     def to_supervision(self) -> dict[str, Any]:
         """Return the arguments of supervision's `Detections`: `supervision.Detections(**found.to_supervision())`."""

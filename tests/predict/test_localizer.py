@@ -163,7 +163,7 @@ def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     assert detections.scores.min() > 0.3
     assert strict.names == ("ellipse", "rectangle", "triangle", "cross")
     for settings, words in (
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"device": "tpu"}, "device must be auto, .* got 'tpu'"),
     ):
         with pytest.raises(InputError, match=words):
