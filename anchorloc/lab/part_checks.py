@@ -67,10 +67,21 @@ def _check_source(source: Any, split: str) -> None:
     categories = source.categories
     named = isinstance(categories, tuple) and len(categories) and all(isinstance(one, Category) for one in categories)
     require(bool(named), f"the categories of its {split} split are {categories!r}, not a tuple of Category")
+    for one in categories:
+        kept = isinstance(one.id, int | str) and isinstance(one.name, str)
+        require(
+            kept,
+            f"a category of its {split} split has the id {one.id!r} and the name {one.name!r}, not an int or a string",
+        )
     ids = [category.id for category in categories]
     require(len(set(ids)) == len(ids), f"some categories of its {split} split have the same id: {ids}")
     require(len(source) > 0, f"its {split} split has no image")
     images = [source.image_id(index) for index in range(len(source))]
+    for index, one in enumerate(images):
+        kept = isinstance(one, int | str | np.integer)
+        require(kept, f"image {index} of its {split} split has the image_id {one!r}, not an int or a string")
+        name = source.name(index)
+        require(isinstance(name, str), f"image {index} of its {split} split has the name {name!r}, not a string")
     require(len(set(images)) == len(images), f"some images of its {split} split have the same image_id")
     given = usable = 0
     for index in range(len(source)):

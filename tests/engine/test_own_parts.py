@@ -435,6 +435,13 @@ def test_a_source_has_the_rest_by_itself() -> None:
         (Squares(image_id=lambda index: 7), "some images of its train split have the same image_id"),
         (Squares(parts={"boxes": np.array([[60.0, 2, 70, 4]])}), "none of the 3 boxes of its train split is inside of"),
         (Squares(target=lambda index: Squares().target(index).take(NONE)), "its train split has no box; a data set"),
+        (
+            Squares(name=lambda index: Path("a.png")),
+            "has the name PosixPath('a.png'), not a string",
+        ),
+        (Squares(image_id=lambda index: (index, 1)), "has the image_id (0, 1), not an int or a string"),
+        (Squares(categories=(Category(1, 7),)), "a category of its train split has the id 1 and the name 7, not"),  # type: ignore[arg-type]
+        (Squares(categories=(Category(None, "a"),)), "has the id None and the name 'a', not an int"),  # type: ignore[arg-type]
         (Squares(target=moving), "image 0 of its train split has other boxes each time"),
         (leave, "it raised SystemExit: 3"),
         (Squares(parts={"labels": np.array([3])}), "has the labels [3], of 1 classes"),
