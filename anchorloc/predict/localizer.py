@@ -50,6 +50,9 @@ class Localizer:
         if not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
             raise InputError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
 
+        if not isinstance(self.tiles, SquareTiles | Tiles | None):
+            raise InputError(f"tiles must be SquareTiles(size, overlap), got {self.tiles!r}")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Return the class names by label."""
@@ -89,8 +92,8 @@ class Localizer:
         """
         lowest = self.score if score is None else score
         given: Any = images
-        is_tensor = len(getattr(given, "shape", ())) > 1
-        if is_tensor or isinstance(given, str | bytes | np.ndarray | Mapping) or not isinstance(given, Iterable):
+        single = isinstance(given, str | bytes | np.ndarray | Mapping) or not isinstance(given, Iterable)
+        if single or hasattr(given, "read") or len(getattr(given, "shape", ())) > 1:  # an open file, a tensor
             return self._localize([read_rgb(given, settings=self.image_settings)], lowest)[0]
         found = self._each(given, lowest)
         return list(found) if isinstance(given, Sequence) else found

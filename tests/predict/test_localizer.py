@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,7 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (b"<html>", "the image is not an image of a known format"),
         ([b""], "image 0: is not an image of a known format"),
         (torch.zeros(4, 4, 3), "need a path, bytes, a PIL image or an array, got a Tensor"),
+        (io.BytesIO(b"image"), "need a path, bytes, a PIL image or an array, got a BytesIO"),
         ({"image": 1}, "need a path, bytes, a PIL image or an array, got a dict"),
         (None, "need a path, bytes, a PIL image or an array, got a NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
@@ -150,6 +152,11 @@ def test_an_unusable_number_is_an_error(model: Localizer, checkpoint: Path) -> N
         with pytest.raises(InputError, match=r"^score must be a number from 0 to 1, got "):
             model(SCENES.image(0), score=score)
     assert len(model(SCENES.image(0), score=zero)) == len(model(SCENES.image(0), score=0))
+    side: Any = 64
+    with pytest.raises(InputError, match=r"^tiles must be SquareTiles\(size, overlap\), got 64$"):
+        anchorloc.load(checkpoint, tiles=side)
+    with pytest.raises(InputError, match=r"^tiles need whole numbers, got a size of 64\.5 and an overlap of 3$"):
+        SquareTiles(side + 0.5, 3)
     sizes: list[Any] = [0, 2.5, "2"]
     for size in sizes:
         with pytest.raises(InputError, match=r"^batch_size must be a whole number of at least 1, got "):
