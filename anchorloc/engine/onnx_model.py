@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +39,15 @@ class OnnxModel:
     step: int  # steps that it was trained for
     session: InferenceSession
     threshold: ScoreThreshold | None
+    path: Path  # absolute, of the file
     precision: str = "float32"  # number type of the network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: onnxruntime does neither with a session, so the file is opened again."""
+        return {**vars(self), "session": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, session=open_file(state["path"]))
 
     def padded(self, size: Size) -> Size:
         """Return the size that the file takes for an image of (height, width) after resizing.
@@ -137,4 +145,4 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
         config = replace(config, transform=replace(config.transform, multiple=entries["multiple"]))
     categories = categories_of([(one["id"], one["name"]) for one in entries["classes"]])
     threshold, precision = saved_threshold(entries), entries.get("precision", "float32")
-    return OnnxModel(config, categories, entries["step"], session, threshold, precision)
+    return OnnxModel(config, categories, entries["step"], session, threshold, path.absolute(), precision)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import pickle
 import re
 import zipfile
 from collections.abc import Callable
@@ -166,6 +167,14 @@ def test_a_file_needs_no_code_of_own_parts(folder: Path, tmp_path: Path) -> None
     shapes = "data={kind: ShapesData, train_images: 2, val_images: 2, size: 96}"
     judged = anchorloc.evaluate.run(path, shapes, out=tmp_path / "judged", resamples=0)
     assert "2 images" in str(judged)
+
+
+def test_a_model_is_pickled(folder: Path) -> None:
+    """Programs hand it to other processes."""
+    model, image = anchorloc.load(folder / "model.onnx"), folder / "photos" / "1.png"
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied(image).boxes, model(image).boxes)
+    assert (copied.score, copied.names) == (model.score, model.names)
 
 
 def test_one_size_and_class_agnostic_nms_are_exported(folder: Path, tmp_path: Path) -> None:
