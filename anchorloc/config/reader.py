@@ -232,6 +232,8 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
     try:
         part = _read_component(cls, plain, None, f"{path}.", origin, chosen=True)
         hash(part)
+        saved = _saved(part, where)
+        return _read_component(cls, saved, None, f"{path}.", origin, chosen=True)  # its defaults are checked too
     except InputError:
         raise
     except Exception as error:  # its type hints and its __post_init__ are code of the user's own
@@ -239,11 +241,14 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
             f"{where}: {described(error)}; write @dataclass(frozen=True), and give its fields types that a setting "
             "can have, such as float, str and tuple[int, ...]"
         ) from error
+
+
+def _saved(part: object, where: str) -> Any:
+    """Return the settings of a part of the user's own as a config holds them."""
     try:
-        to_plain(part)
+        return to_plain(part)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return part
 
 
 def _refuse_auto(value: Any, path: str, origin: _Origin) -> None:

@@ -557,6 +557,11 @@ def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkey
         ("odd.Function", "loss.box.kind=odd.Function: Function.eps is a function, which a config cannot hold; give"),
         ("odd.Kind", "loss.box.kind=odd.Kind has a field 'kind', which names the class; rename the field"),
         ("odd.Enumerated", "loss.box.kind=odd.Enumerated: Enumerated.mode is a Mode, which a config cannot hold; give"),
+        ("odd.Infinite", "loss.box.eps: need finite numbers, got inf"),
+        (
+            "odd.Drawn",
+            "loss.box.kind=odd.Drawn: PydanticSchemaGenerationError: Unable to generate",
+        ),
         ("odd.None_, eps: 1", "loss.box.eps: unknown key of None_, none is known here"),
         ("parts.CharbonnierLoss, esp: 1", "loss.box.esp: unknown key of CharbonnierLoss, known here: eps"),
         ("parts.CharbonnierLoss, eps: x", "loss.box.eps: expected a number, got 'x'"),
@@ -564,11 +569,13 @@ def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkey
 )
 def test_wrong_kinds_are_refused(desk: Path, kind: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.py").write_text(
-        "from dataclasses import dataclass\nfrom enum import StrEnum\n"
+        "from dataclasses import dataclass\nfrom enum import StrEnum\nimport random\n"
         "@dataclass(frozen=True)\nclass Loss:\n    eps: 'Missing' = 1\n"
         "@dataclass(frozen=True)\nclass Open:\n    eps: 'list[int]'\n"
         "@dataclass(frozen=True)\nclass Function:\n    eps: object = lambda x: x\n"
         "@dataclass(frozen=True)\nclass None_:\n    pass\n"
+        "@dataclass(frozen=True)\nclass Drawn:\n    random: 'random.Random | None' = None\n"
+        "@dataclass(frozen=True)\nclass Infinite:\n    eps: float = float('inf')\n"
         "@dataclass(frozen=True)\nclass Kind:\n    kind: str = 'GIoULoss'\n"
         "class Mode(StrEnum):\n    FAST = 'fast'\n"
         "@dataclass(frozen=True)\nclass Enumerated:\n    mode: Mode = Mode.FAST\n"
