@@ -23,6 +23,7 @@ from anchorloc.engine.events import (
     StepDone,
     StopTraining,
     Validated,
+    Validating,
     ignore,
 )
 from anchorloc.engine.fold_command import add_fold_options, asks_for_folds, train_folds
@@ -49,6 +50,7 @@ __all__ = [
     "StepDone",
     "StopTraining",
     "Validated",
+    "Validating",
     "cross_validate",
     "resume",
     "run",
@@ -282,9 +284,7 @@ def parser() -> argparse.ArgumentParser:
         "takes over its classes by name; without DATA, its data are read again",
     )
     parser.add_argument("--resume", action="store_true", help="resume the run in the folder given by --out")
-    parser.add_argument(
-        "--allow-changes", action="store_true", help="resume even if settings, data or classes have changed"
-    )
+    parser.add_argument("--allow-changes", action="store_true", help="resume even if settings, data or classes changed")
     parser.add_argument(
         "--force", action="store_true", help="train even if no box has an anchor or boxes seem to be in another format"
     )

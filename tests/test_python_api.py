@@ -20,7 +20,17 @@ from anchorloc.engine import run as session
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
 from anchorloc.report_folder import ReportPage
-from anchorloc.train import CheckpointSaved, Logged, Run, RunEvent, RunStopped, StepDone, StopTraining, Validated
+from anchorloc.train import (
+    CheckpointSaved,
+    Logged,
+    Run,
+    RunEvent,
+    RunStopped,
+    StepDone,
+    StopTraining,
+    Validated,
+    Validating,
+)
 from tests.detector.random_models import save_random
 
 TINY = [
@@ -85,9 +95,27 @@ def test_a_listener_stops_a_run_and_resume_finishes_it(
     assert str(run) == f"{folder}: stopped after 2 steps"
     resumed = list[RunEvent]()
     finished = anchorloc.train.resume(folder, events=resumed.append, verbose=True)
-    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, Logged, Validated, CheckpointSaved]
+    validation = [Validating, Validating, Logged, Validated]
+    assert [type(event) for event in resumed] == [StepDone, CheckpointSaved, *validation, CheckpointSaved]
     assert (finished.stopped, finished.steps, finished.best) == (False, 3, folder / "best.pt")
     assert f"report:{folder / 'report.html'}" in "".join(capsys.readouterr().out.split())
+
+
+def test_a_listener_stops_a_run_within_a_validation(config: Path, tmp_path: Path) -> None:
+    events = list[RunEvent]()
+
+    def listen(event: RunEvent) -> None:
+        events.append(event)
+        if isinstance(event, Validating) and event.batch == 2:
+            raise StopTraining
+
+    words = ("train.validate_every=1", "data.val_images=6")
+    stopped = anchorloc.train.run(read_config(config), *words, out=tmp_path / "run", events=listen)
+    seen = [event for event in events if isinstance(event, Validating)]
+    assert [(event.batch, event.batches) for event in seen] == [(1, 3), (2, 3)]
+    assert (stopped.stopped, stopped.best) == (True, None)
+    assert not any(isinstance(event, Validated) for event in events)
+    assert anchorloc.train.resume(tmp_path / "run").best == tmp_path / "run" / "best.pt"
 
 
 @pytest.fixture

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
-from numba import njit
-from numba.core.caching import FunctionCache
+found = find_spec("coverage")
+hides_folder = found is not None and found.origin is None
+if hides_folder:  # one of reports, where Python looks for modules: numba would take it for the package, and fail
+    sys.modules["coverage"] = None  # type: ignore[assignment]
+from numba import njit  # noqa: E402
+from numba.core.caching import FunctionCache  # noqa: E402
+
+if hides_folder:
+    del sys.modules["coverage"]
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -53,7 +53,7 @@ def earliest_duplicates(boxes: Float64Array, images: IntArray, labels: IntArray)
         for earliest, chosen in ((same, same_label), (other, ~same_label)):
             np.minimum.at(earliest, one[chosen], two[chosen])
             np.minimum.at(earliest, two[chosen], one[chosen])
-    representative = first[inverse]
+    representative = first[inverse.reshape(-1)]  # (M, 1) in NumPy 2.0
     same, other = np.minimum(same[representative], representative), other[representative]
     rows = np.arange(none)
     return np.where(same < rows, same, none), np.where(other < rows, other, none)

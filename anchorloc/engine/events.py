@@ -57,6 +57,18 @@ class Logged:
 
 
 @dataclass(frozen=True)
+class Validating:
+    """A batch of val is about to be detected in; the process counts its own batches."""
+
+    step: int
+    batch: int  # from 1
+    batches: int
+
+    def __str__(self) -> str:
+        return f"step {self.step}: validating, batch {self.batch} of {self.batches}"
+
+
+@dataclass(frozen=True)
 class Validated:
     """The averaged weights have been scored on val."""
 
@@ -116,7 +128,8 @@ class StopTraining(Exception):
     """Raise this in a listener to end the run: it saves its state, and can be resumed."""
 
 
-RunEvent: TypeAlias = StepDone | Logged | Validated | CheckpointSaved | RunWarned | RunStopped  # listeners get one
+# What a listener gets.
+RunEvent: TypeAlias = StepDone | Logged | Validating | Validated | CheckpointSaved | RunWarned | RunStopped
 Listener: TypeAlias = Callable[[RunEvent], object]
 
 

@@ -17,7 +17,7 @@ from anchorloc.engine.scoring_choices import DEFAULT_SCORING, Scoring
 from anchorloc.errors import InputError
 from anchorloc.metrics import Evaluation, Scorer, evaluate
 from anchorloc.metrics.analysis import AnalysisOptions, analyze
-from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures
+from anchorloc.report import Judgment, Picture, best_and_worst, pick_pictures, unshown_images
 from anchorloc.startup import allowed_cores
 from anchorloc.structures import Detections
 
@@ -110,13 +110,6 @@ def judge_detections(
         evaluation=evaluation,
         analysis=analysis,
         pictures=pictures,
-        warnings=_unshown(problems),
+        warnings=unshown_images(problems),
         names=[truth.name(index) for index in range(len(truth))],
     )
-
-
-def _unshown(problems: Sequence[str]) -> list[str]:
-    """Return one warning for all images that could not be shown."""
-    if len(problems) > 1:
-        return [f"{len(problems):,} images could not be read and are not shown, e.g. {problems[0]}"]
-    return [f"1 image could not be read and is not shown: {problem}" for problem in problems]

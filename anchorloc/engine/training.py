@@ -26,6 +26,7 @@ from anchorloc.engine.events import (
     StepDone,
     StopTraining,
     Validated,
+    Validating,
     ignore,
 )
 from anchorloc.engine.judge_model import localization_of, score_detections
@@ -37,14 +38,7 @@ from anchorloc.engine.state.resume import LAST, resume_command
 from anchorloc.engine.state.resume_check import Change
 from anchorloc.engine.state.saving import BestValidation, CheckpointSaver, TrainingProgress
 from anchorloc.engine.state.score_threshold import find_threshold
-from anchorloc.engine.system.failures import (
-    IMAGES,
-    VALIDATION,
-    explained_failures,
-    image_names,
-    not_finite_error,
-    write_images,
-)
+from anchorloc.engine.system import failures
 from anchorloc.engine.system.log import MetricsLog
 from anchorloc.engine.system.processes import SINGLE_PROCESS, Processes
 from anchorloc.engine.system.signals import CANCELED, Stopped, collected_signals
@@ -84,7 +78,7 @@ class Training:
         self.config, self.train, self.val, self.processes = config, train, val, processes
         self.seen = config.seen(val)
         refuse_small_batches(config, processes.count)
-        with explained_failures(config, processes.count):
+        with failures.explained_failures(config, processes.count):
             self.learner = Learner(config, train.categories, self.processes, pretrained=pretrained)
         refuse_single_values(self.learner.model, config, train, processes.count)
         self.clock = Clock(config.train, len(train))
@@ -127,7 +121,7 @@ class Training:
         log = MetricsLog(self.saver.folder, self.progress.log_size, self.clock.step) if self.processes.first else None
         try:
             then = f"; resume with {self.resume_command}" if self.saver.folder.name else ""  # "": no first process
-            with collected_signals(self.stops), explained_failures(self.config, self.processes.count, then):
+            with collected_signals(self.stops), failures.explained_failures(self.config, self.processes.count, then):
                 self._loop(log)
         finally:
             if log is not None:
@@ -186,14 +180,14 @@ class Training:
                 self.losses, progress.skipped_in_a_row = losses, 0
         except NotFiniteError as error:
             step = self.clock.step - len(unread) + error.place
-            mine = image_names(self.train, unread[error.place])
+            mine = failures.image_names(self.train, unread[error.place])
             names = [name for some in self.processes.gather(mine) for name in some]
             if progress.skipped_in_a_row >= self.config.train.skip_nonfinite:
                 raise self._not_finite(error, names, step) from None
             if self.processes.first:
-                write_images(error, names, self.saver.folder, step)
+                failures.write_images(error, names, self.saver.folder, step)
             progress.skipped, progress.skipped_in_a_row = progress.skipped + 1, progress.skipped_in_a_row + 1
-            self._warn(f"update {self.clock.step} skipped, {progress.skipped} so far (images: {IMAGES})")
+            self._warn(f"update {self.clock.step} skipped, {progress.skipped} so far (images: {failures.IMAGES})")
             self.losses = {}
 
     def _after_step(self, losses: dict[str, float], log: MetricsLog) -> None:
@@ -225,7 +219,9 @@ class Training:
         average, progress, started = self.learner.average.module, self.progress, time.perf_counter()
         self.processes.broadcast_model(average)  # batch-normalization statistics differ between processes
         network = for_inference(copy.deepcopy(average), self.config, self.learner.device)
-        mine = run_validation(network, until_stopped(self.stops, loader), self.config, self.learner.device)
+        at, most = self.clock.step, math.ceil(len(self.validation_batches) / self.processes.count)
+        announced = until_stopped(self.stops, loader, lambda number: self._send(Validating(at, number, most)))
+        mine = run_validation(network, announced, self.config, self.learner.device)
         (stop,) = self.processes.all_reduce_max(len(self.stops))
         if stop:
             return False
@@ -248,8 +244,8 @@ class Training:
         losses = mean_losses(results)
         if not math.isfinite(losses["loss"]):
             bad = next(result for result in results if not math.isfinite(result.losses["loss"]))
-            names = image_names(self.seen, [found.image_id for found in bad.detections])
-            raise self._not_finite(NotFiniteError(VALIDATION, losses["loss"]), names, self.clock.step)
+            names = failures.image_names(self.seen, [found.image_id for found in bad.detections])
+            raise self._not_finite(NotFiniteError(failures.VALIDATION, losses["loss"]), names, self.clock.step)
         ordered = in_image_order(self.validation_batches, [result.detections for result in results])
         found = list(whole_images(self.config, self.seen, dict(enumerate(ordered))).values())
         evaluation = score_detections(found, self.val, self.config)
@@ -297,4 +293,4 @@ class Training:
         if not self.processes.first:
             return SystemExit(2)
         skipped = self.progress.skipped_in_a_row
-        return not_finite_error(error, names, self.saver.folder, step, self.config.train, skipped)
+        return failures.not_finite_error(error, names, self.saver.folder, step, self.config.train, skipped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -60,9 +60,10 @@ def run_validation(
     return [BatchResult(*pair) for pair in zip(found, losses, strict=True)]
 
 
-def until_stopped(stops: Sequence[int], loader: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield batches until `stops` holds a request to end the run."""
-    for batch in loader:
+def until_stopped(stops: Sequence[int], loader: Iterable[Batch], announce: Callable[[int], None]) -> Iterator[Batch]:
+    """Yield batches until `stops` holds a request to end the run, each one announced by its number from 1."""
+    for number, batch in enumerate(loader, 1):
+        announce(number)
         if stops:
             return
         yield batch

@@ -121,6 +121,13 @@ def pick_pictures(
     return [pictures[index] for index in (sorted(pictures) if order is None else pictures)], problems
 
 
+def unshown_images(problems: Sequence[str]) -> list[str]:
+    """Return one warning for all images that could not be read, none if there are none."""
+    if len(problems) > 1:
+        return [f"{len(problems):,} images could not be read and are not shown, e.g. {problems[0]}"]
+    return [f"1 image could not be read and is not shown: {problem}" for problem in problems]
+
+
 def draw_picture(picture: Picture, categories: Sequence[Category], threshold: float | None) -> DrawnPicture:
     """Lay out the ground truth of an image and its detections of at least the score `threshold`."""
     scores = picture.detections.scores

@@ -223,6 +223,14 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     )
 
 
+def test_a_folder_named_coverage_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "coverage").mkdir()  # numba would ask this folder for the classes of the package coverage
+    root = Path(__file__).parents[2]
+    code = "import sys, anchorloc.boxes as b; b.box_iou([[0, 0, 1, 1]], []); print('coverage' in sys.modules)"
+    done = run(code, root, PYTHONPATH=os.pathsep.join([str(tmp_path), str(root)]))
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
 BOX: Any = [[0, 0, 10, 10]]
 WRONG: dict[str, Any] = {
     "none": None,

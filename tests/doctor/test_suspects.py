@@ -239,6 +239,17 @@ def test_without_images_the_table_is_written_all_the_same(tmp_path: Path, capsys
     assert set(KINDS) == {"wrong-class", "missing-box", "loose-box", "doubled-box"}
 
 
+def test_lost_images_are_one_warning_and_the_others_are_shown(tmp_path: Path) -> None:
+    labels, results = write_case(tmp_path, *with_errors())
+    images, out = draw_images(tmp_path / "images"), tmp_path / "found"
+    for name in ("2.png", "5.png"):
+        (images / name).unlink()
+    assert run_command(main, [str(labels), "--detections", str(results), "--out", str(out)]) == 0
+    page = (out / "suspects.html").read_text(encoding="utf-8")
+    assert page.count("not shown") == page.count("2 images could not be read and are not shown, e.g. ") == 1
+    assert page.count("data:image/jpeg") == 2
+
+
 def empty(labels: dict[str, Any], _: object) -> None:
     labels["annotations"] = []
 

@@ -18,6 +18,7 @@ from anchorloc.engine.events import (
     StepDone,
     StopTraining,
     Validated,
+    Validating,
 )
 from anchorloc.engine.system.display import RunConsole, RunDisplay
 from anchorloc.engine.system.log import read_log
@@ -41,10 +42,11 @@ def test_a_listener_gets_every_step_validation_and_checkpoint(tmp_path: Path) ->
     training, events = open_run(tmp_path / "run"), list[RunEvent]()
     training.events = events.append
     training.run()
-    saved, scored = (CheckpointSaved, Validated), [event for event in events if isinstance(event, Validated)]
-    kinds = [saved[0], *[StepDone] * 3, Logged, *saved[::-1], StepDone, Logged, *saved[::-1]]
+    scored = [event for event in events if isinstance(event, Validated)]
+    validation = [Validating, Validating, Logged, Validated, CheckpointSaved]
+    kinds = [CheckpointSaved, *[StepDone] * 3, *validation, StepDone, *validation]
     assert [type(event) for event in events] == kinds
-    assert [event.step for event in events] == [0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 4]
+    assert [event.step for event in events] == [0, 1, 2, *[3] * 6, *[4] * 6]
     logged = read_log(tmp_path / "run")
     assert [{"step": one.step, **one.numbers} for one in events if isinstance(one, Logged)] == logged
     assert [(one.step, one.ap, one.losses["loss"]) for one in scored] == [
@@ -111,12 +113,23 @@ def test_events_are_read_only_and_print_as_one_line() -> None:
     assert str(STEP) == "step 40 of about 400, epoch 2.5, 9:00 left, 9.5 images/s"
     later = dataclasses.replace(STEP, images_per_second=10.4, best_ap=0.1234)
     assert str(later) == "step 40 of about 400, epoch 2.5, 9:00 left, 10 images/s, best AP 0.123"
+    assert str(Validating(40, 3, 12)) == "step 40: validating, batch 3 of 12"
     assert str(SCORED) == "epoch 0.5, step 3, 1:01: AP 0.250, AP50 0.500, val loss 1.500, best so far"
     assert str(CheckpointSaved(3, Path("a/last.pt"), True)) == "step 3: saved a/last.pt and best.pt"
     assert str(CheckpointSaved(3, Path("a/last.pt"), False)) == "step 3: saved a/last.pt"
     assert str(Logged(3, {"epoch": 0.5, "val/AP": 0.123456})) == "step 3: epoch 0.5, val/AP 0.1235"
     assert str(RunWarned(7, "x")) == "step 7: warning: x"
     assert str(RunStopped(5, Path("a"), "b c")) == "stopped and saved at step 5; resume with `b c`"
+
+
+def test_a_long_validation_is_shown_by_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anchorloc.engine.system.display.PLAIN_INTERVAL", 0)
+    with RunDisplay(RunConsole()) as display:
+        display(STEP)
+        display(Validating(40, 3, 12))
+    assert capsys.readouterr().out == f" 10% {STEP}\n 10% step 40: validating, batch 3 of 12\n"
 
 
 def test_a_quiet_console_shows_nothing_and_remembers_warnings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from anchorloc.doctor.__main__ import main as doctor
 from anchorloc.engine import fold_runs
 from anchorloc.engine import run as session
 from anchorloc.engine.fold_labels import joined_groups
+from anchorloc.train import RunEvent, StepDone, StopTraining
 
 TINY = [
     "transform.resize={kind: Letterbox, height: 64, width: 64}",
@@ -93,6 +94,38 @@ def test_every_image_is_detected_in_by_a_model_that_has_not_seen_it(
     data.write_text(json.dumps(document), encoding="utf-8")
     assert run_command(train.main, again) == 2
     assert "the labels have changed since" in capsys.readouterr().err
+
+
+def test_a_fold_that_was_stopped_goes_on_from_its_checkpoint(data: Path, trained: list[str], tmp_path: Path) -> None:
+    def stop_in_the_second(event: RunEvent) -> None:
+        if isinstance(event, StepDone) and event.step == 1 and len(trained) == 2:
+            raise StopTraining
+
+    words, out = (*TINY, "train.validate_every=1"), tmp_path / "stopped"
+    stopped = train.cross_validate(data, 2, *words, out=out, events=stop_in_the_second)
+    assert (stopped.detections, [run.stopped for run in stopped.runs]) == (None, [False, True])
+    events = list[RunEvent]()
+    resumed = train.cross_validate(data, 2, out=out, resume=True, events=events.append)
+    assert trained == ["fold_0", "fold_1"]  # none is started again
+    assert [event.step for event in events if isinstance(event, StepDone)] == [2]
+    assert resumed.detections is not None
+    whole = train.cross_validate(data, 2, *words, out=tmp_path / "whole").detections
+    assert whole is not None
+    assert resumed.detections.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("left", [[], ["config.yaml"]])
+def test_a_fold_that_ended_before_its_first_checkpoint_is_trained(
+    data: Path, trained: list[str], tmp_path: Path, left: list[str]
+) -> None:
+    """As after a kill while its folder was made."""
+    out = tmp_path / "folds"
+    train.cross_validate(data, 2, *TINY, out=out)
+    (out / "detections.json").unlink()
+    for path in (out / "fold_1").iterdir():
+        if path.name not in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert train.cross_validate(data, 2, out=out, resume=True).detections == out / "detections.json"
 
 
 @pytest.mark.parametrize(

@@ -198,12 +198,13 @@ def test_arguments_that_do_not_fit(
 
 
 def test_counts() -> None:
-    targets = [target([BOX, BOX, BOX], [0, 0, 1], [False, True, False]), target([BOX]), target([])]
-    detections = [found(1, [BOX] * 4, [0.9, 0.8, 0.7, 0.6]), found(2, [BOX], [0.9], [1]), found(3, [], [])]
-    result: Evaluation = evaluate(targets, detections, classes(2), [3])
+    targets = [target([BOX, BOX, BOX], [0, 0, 2], [False, True, False]), target([BOX]), target([])]
+    detections = [found(1, [BOX] * 4, [0.9, 0.8, 0.7, 0.6]), found(2, [BOX], [0.9], [2]), found(3, [], [])]
+    result: Evaluation = evaluate(targets, detections, classes(3), [3])
     assert (result.images, result.empty_images, result.boxes, result.crowds, result.detections) == (3, 1, 3, 1, 5)
-    first, second = result.classes
+    first, absent, second = result.classes
     assert (first.images, first.boxes, first.crowds, first.detections) == (2, 2, 1, 4)
+    assert (absent.images, absent.boxes, absent.crowds, absent.detections) == (0, 0, 0, 0)
     assert (second.images, second.boxes, second.crowds, second.detections) == (1, 1, 0, 1)
     assert result.over_max_detections == 1
     (lone,) = evaluate([target([BOX, BOX]), target([BOX])], [found(1, [], []), found(2, [], [])], classes(1)).classes

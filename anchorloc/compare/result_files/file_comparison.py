@@ -19,7 +19,7 @@ from anchorloc.compare.result_files.scored_file import ScoredFile, score_file
 from anchorloc.data import Annotations, Source
 from anchorloc.engine.image_groups import group_images
 from anchorloc.errors import InputError
-from anchorloc.report.picture import DrawnPicture
+from anchorloc.report.picture import DrawnPicture, unshown_images
 from anchorloc.structures import Float64Array
 from anchorloc.text import counted
 
@@ -98,7 +98,7 @@ def compare_results(
     compared = compare_files(files, pairs, truth.categories, groups, limits, options.score)
     errors = {name: count_errors(some) for name, some in files.items()}
     differing = [most_different(errors[name], errors[against]) for name, against in pairs]
-    pictures, problems = _pictures(pairs, differing, files, images)
+    pictures, unshown = _pictures(pairs, differing, files, images)
     return FileComparison(
         options=options,
         files=files,
@@ -113,7 +113,7 @@ def compare_results(
             *truth.warnings,
             *same_content(named),
             *(warning for some in files.values() for file in some for warning in file.warnings),
-            *problems,
+            *unshown,
         ],
     )
 
@@ -130,6 +130,5 @@ def _pictures(
         draw_differences(pair, images, files, source, source.categories)
         for pair, images in list(zip(pairs, differing, strict=True))[:MAX_PAIRS]
     ]
-    return [one for drawn, _ in found for one in drawn], [
-        f"an image is not shown: {problem}" for _, problems in found for problem in problems
-    ]
+    problems = list(dict.fromkeys(problem for _, some in found for problem in some))
+    return [one for drawn, _ in found for one in drawn], unshown_images(problems)

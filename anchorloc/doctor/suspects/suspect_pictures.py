@@ -11,28 +11,30 @@ from anchorloc.doctor.suspects.label_suspects import KINDS, LabelSuspects, Suspe
 from anchorloc.doctor.suspects.suspect_scores import NONE
 from anchorloc.doctor.suspects.suspect_table import what_is_suspected
 from anchorloc.errors import InputError
-from anchorloc.report.picture import BoxKind, DrawnBox, DrawnPicture, data_uri, xywh
+from anchorloc.report.picture import MAX_UNREADABLE, BoxKind, DrawnBox, DrawnPicture, data_uri, unshown_images, xywh
 from anchorloc.structures import Float64Array
 from anchorloc.text import shorten
 
 PICTURED = 24  # suspects of each kind
 MARGIN = 0.75  # around the drawn boxes, as a share of their longer side
 LEAST_SIDE = 96.0  # px of a crop
-MAX_UNREADABLE = 20  # images, before the search for pictures ends
 
 
 def draw_suspects(suspects: LabelSuspects, source: Source) -> tuple[list[DrawnPicture], list[str]]:
-    """Draw the surest suspects of each kind; with them comes a sentence on each image that cannot be read."""
-    pictures, problems = list[DrawnPicture](), dict[str, None]()
+    """Draw the surest suspects of each kind whose images can be read; with them come the warnings."""
+    pictures, problems = list[DrawnPicture](), dict[int, str]()  # by image
     for kind in KINDS:
-        for suspect in suspects.of(kind, PICTURED):
-            if len(problems) == MAX_UNREADABLE:
-                return pictures, list(problems)
-            try:
-                pictures.append(_draw(suspects, suspect, source))
-            except InputError as error:
-                problems[f"an image is not shown: {error}"] = None
-    return pictures, list(problems)
+        left = PICTURED
+        for suspect in suspects.of(kind):
+            if left == 0 or len(problems) == MAX_UNREADABLE:
+                break
+            if suspect.image not in problems:
+                try:
+                    pictures.append(_draw(suspects, suspect, source))
+                    left -= 1
+                except InputError as error:
+                    problems[suspect.image] = str(error)
+    return pictures, unshown_images(list(problems.values()))
 
 
 def _draw(suspects: LabelSuspects, suspect: Suspect, source: Source) -> DrawnPicture:

@@ -33,8 +33,8 @@ def write_suspects(
         InputError: the file system refuses.
     """
     write_csv(folder / TABLE, HEADER, suspect_rows(suspects))
-    pictures, problems = ([], []) if source is None else draw_suspects(suspects, source)
+    pictures, unshown = ([], []) if source is None else draw_suspects(suspects, source)
     title = f"suspected label errors: {labels.path.name}"
-    page = render_suspects(suspects, title, facts, pictures, [*suspects.warnings, *problems])
+    page = render_suspects(suspects, title, facts, pictures, [*suspects.warnings, *unshown])
     write_text(folder / PAGE, page)
     return 0 if source is None else write_review(suspects, labels, folder / REVIEW)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from anchorloc.engine.events import RunEvent, RunWarned, StepDone, Validated
+from anchorloc.engine.events import RunEvent, RunWarned, StepDone, Validated, Validating
 from anchorloc.report.captions import AP_MEANING
 from anchorloc.text import printable
 
@@ -89,12 +89,16 @@ class RunDisplay(Display):
     def __init__(self, console: RunConsole) -> None:
         super().__init__(console)
         self._warn = console.warn
+        self._progress = 0.0
         self._defined = False  # whether a line has said what AP is
 
     def __call__(self, event: RunEvent) -> None:
         """Show an event, unless it is of no interest on a terminal."""
         if isinstance(event, StepDone):
+            self._progress = event.progress
             self.update(event.progress, str(event))
+        elif isinstance(event, Validating):
+            self.update(self._progress, str(event))
         elif isinstance(event, Validated):
             self.log(str(event))
             if not self._defined:
