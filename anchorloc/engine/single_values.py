@@ -49,7 +49,12 @@ def refuse_single_values(network: Detector, config: Config, train: Annotations, 
 
 def shape_device(config: Config) -> str:
     """Return the device on which a network computes shapes: without values, unless the user's own backbone has them."""
-    return "cpu" if any(part.protocol is BackboneProtocol for part in own_parts(config)) else "meta"
+    return "cpu" if has_own_backbone(config) else "meta"
+
+
+def has_own_backbone(config: Config) -> bool:
+    """Return whether the backbone is of the user's own."""
+    return any(part.protocol is BackboneProtocol for part in own_parts(config))
 
 
 def _smallest(config: Config, train: Annotations) -> Size:

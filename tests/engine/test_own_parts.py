@@ -39,6 +39,7 @@ from anchorloc.engine import run as session
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.network_part_checks import check_network_parts
 from anchorloc.engine.state.resume import resume_command
+from anchorloc.engine.trained_model import for_inference
 from anchorloc.errors import InputError
 from anchorloc.lab.anchor_coverage import measure_coverage
 from anchorloc.lab.network_views import NetworkViews
@@ -618,6 +619,31 @@ def test_an_own_backbone_may_need_values(tmp_path: Path) -> None:
     build_detector(backbone(Looks()), 1)
     with pytest.raises(InputError, match=r"kind=.*\.Backbone: it raised .*; a backbone is called with"):
         build_detector(backbone(Net((1,) * 4, (4, 8, 16, 32))), 1)
+
+
+def test_the_normalization_of_an_own_backbone_stays() -> None:
+    """Its code may use the output of a convolution twice, and values of tensors."""
+
+    class Sum(torch.nn.Module):
+        channels, strides = (8, 8, 8, 8), (4, 8, 16, 32)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 8, 4, 4), torch.nn.BatchNorm2d(8)
+
+        def forward(self, images: Any) -> Any:
+            found = self.conv(images)
+            found = self.norm(found) + found * (1 + 0 * found.sum().item())
+            return [found[:, :, ::step, ::step] for step in (1, 2, 4, 8)]
+
+    config = backbone(Sum())
+    network = build_detector(config, 1).eval()
+    network.backbone.norm.running_mean.fill_(0.5)  # type: ignore[union-attr, operator]
+    images = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        expected = network(images).logits
+        found = for_inference(network, config, torch.device("cpu"))(images).logits
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_plan_names_the_option_that_own_parts_need(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
