@@ -176,9 +176,9 @@ def _protocol(ious: Sequence[float] | None, borders: tuple[float, float] | None)
     from anchorloc.metrics.protocol import COCO, Protocol  # --help does not wait for it
 
     try:
-        low, high = borders or COCO.size_borders
-        return Protocol(tuple(map(float, ious or COCO.ious)), (float(low), float(high)))
-    except ValueError as error:
+        low, high = COCO.size_borders if borders is None else map(float, borders)
+        return Protocol(COCO.ious if ious is None else tuple(map(float, ious)), (low, high))
+    except (TypeError, ValueError) as error:
         raise InputError(f"{error}; correct --iou-thresholds or --size-borders") from None
 
 

@@ -99,6 +99,8 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     >>> did_you_mean("trian", ["train", "predict"])
     "did you mean 'train'?"
     """
+    if not known:
+        return "none is known here"
     close = nearest(word, known)
     return f"known here: {', '.join(known)}" if close is None else f"did you mean {close!r}?"
 

@@ -63,7 +63,8 @@ def test_the_report_names_every_choice(case: tuple[Path, Json, list[Json]], tmp_
     }
     assert not {"classes", "subset of the images", "intervals over"} & set(usual["facts"])
     (tmp_path / "list.txt").write_text("v0_0.png\n\n" + str(truth["images"][5]["id"]) + "\n", encoding="utf-8")
-    choices = {"class_agnostic": True, "iou_thresholds": [0.3, 0.5], "size_borders": (16, 64), "max_detections": 7}
+    choices = {"class_agnostic": True, "iou_thresholds": np.array([0.3, 0.5]), "max_detections": 7}
+    choices["size_borders"] = np.array([16, 64])
     changed = judged(folder, tmp_path / "changed", **choices, subset=tmp_path / "list.txt", group_by="video")
     assert set(changed["scoring"]) == set(CHOICES)
     assert all(one["meaning"] for one in changed["scoring"].values())
@@ -139,6 +140,8 @@ def test_a_slice_scores_these_images_alone(
             "need ascending IoU thresholds above 0, up to 1, got (0.5, 0.3); correct --iou",
         ),
         ({"size_borders": (64, 16)}, "need two ascending borders of sizes above 0 px, got (64.0, 16.0); correct"),
+        ({"iou_thresholds": 0.5}, "correct --iou-thresholds or --size-borders"),
+        ({"iou_thresholds": []}, "need ascending IoU thresholds above 0, up to 1, got (); correct"),
         ({"size_borders": (64,)}, "correct --iou-thresholds or --size-borders"),
         ({"group_by": "patient"}, "'patient'"),
         ({"group_by": "video", "group_by_name": "(v)"}, "group_by and group_by_name both form groups; give one"),

@@ -13,7 +13,7 @@ class AssignerProtocol(Protocol):
 
     A positive anchor overlaps its box (IoU above 0), and its cell center lies inside the image (`grid.taking_part`).
     A crowd box has no positive. `unassigned` are the rows of the other boxes without one. It runs in the workers of
-    the loader, on NumPy arrays, before the network.
+    the loader, on NumPy arrays, before the network. Every assignment is checked.
     """
 
     def __call__(self, grid: AnchorGrid, boxes: FloatArray, crowd: BoolArray) -> Assignment:

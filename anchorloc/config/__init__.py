@@ -1,9 +1,18 @@
 """The tree of settings, and its reading and writing as YAML."""
 
 from anchorloc.config.components import OwnPart, own_parts, to_plain
+from anchorloc.config.held_assigner import check_assignment
 from anchorloc.config.listing import list_settings
 from anchorloc.config.method import AnchorMethod, SingleBoxMethod
-from anchorloc.config.own_classes import held_to, imports_allowed, own_failures, refuse_unimported, require
+from anchorloc.config.own_classes import (
+    held_to,
+    import_option,
+    imports_allowed,
+    own_failures,
+    refuse_unimported,
+    require,
+    require_array,
+)
 from anchorloc.config.reader import (
     config_from_plain,
     read_config,
@@ -23,8 +32,10 @@ __all__ = [
     "OwnPart",
     "SingleBoxMethod",
     "TrainSettings",
+    "check_assignment",
     "config_from_plain",
     "held_to",
+    "import_option",
     "imports_allowed",
     "list_settings",
     "own_failures",
@@ -35,6 +46,7 @@ __all__ = [
     "read_yaml",
     "refuse_unimported",
     "require",
+    "require_array",
     "to_plain",
     "to_yaml",
     "translated",

@@ -46,6 +46,11 @@ def protocol_of(hint: Any) -> type | None:
     return next((option for option in _options(hint) if getattr(option, "_is_protocol", False)), None)
 
 
+def takes_none(hint: Any) -> bool:
+    """Return whether None is among the alternatives of a type."""
+    return type(None) in _options(hint)
+
+
 def without_protocol(hint: Any) -> Any:
     """Return a type without its alternatives that are protocols, of which no plain value is."""
     return reduce(or_, (option for option in _options(hint) if not getattr(option, "_is_protocol", False)))
@@ -73,30 +78,45 @@ def own_parts(config: Any, prefix: str = "") -> Iterator[OwnPart]:
             yield from own_parts(value, f"{prefix}{field.name}.")
 
 
-def to_plain(config: object) -> Any:
+def to_plain(config: object, where: str = "") -> Any:
     """Return settings as dicts, lists and scalars that `read_config` turns into the same settings.
 
+    Args:
+        where: Class.field that holds them.
+
     Raises:
-        InputError: a part of the user's own is no dataclass.
+        InputError: a part of the user's own is no dataclass, or a field has a value that no config can hold.
     """
     if isinstance(config, UnimportedPart):
         return config.plain
     if isinstance(config, np.ndarray | np.generic):
         return config.tolist()
     if isinstance(config, tuple | list):
-        return [to_plain(item) for item in config]
+        return [to_plain(item, where) for item in config]
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
+        if type(config) not in (str, int, float, bool, type(None)) and not isinstance(config, Path):  # an enum is none
+            raise InputError(
+                f"{where} is a {type(config).__name__}, which a config cannot hold; give numbers, strings, true or "
+                "false, paths or tuples of them"
+            )
         return str(config) if isinstance(config, Path) else config
-    hints = field_types(type(config))
+    try:
+        hints = field_types(type(config))
+    except Exception as error:  # the types of a class of the user's own are names that may be unknown to its module
+        raise InputError(f"the types of the fields of {kind_of(type(config))} cannot be read: {error}") from None
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
-        plain[field.name] = to_plain(value)
         known, protocol = choices(hint), protocol_of(hint)
+        if protocol is not None and isinstance(value, type):
+            raise InputError(f"{field.name}: {value.__name__} is a class; give an object, {value.__name__}()")
         if protocol is not None and value is not None and not dataclasses.is_dataclass(value):
             raise InputError(f"{field.name}: {value!r} is no component; give an object of a frozen dataclass")
+        plain[field.name] = to_plain(value, f"{type(config).__name__}.{field.name}")
         if dataclasses.is_dataclass(value) and (len(known) > 1 or protocol is not None):
             name = type(value).__name__ if type(value) in known else kind_of(type(value))
+            if "kind" in plain[field.name] and not isinstance(value, UnimportedPart):
+                raise InputError(f"{field.name}: {name} has a field 'kind', which names the class; rename the field")
             plain[field.name] = {"kind": name, **plain[field.name]}
     return plain
 

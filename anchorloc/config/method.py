@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from anchorloc.anchors import AnchorGenerator, TorchvisionAnchors, TorchvisionSSDAnchors, WholeImageAnchor
 from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign import Assigner, SingleObjectAssigner
+from anchorloc.config.held_assigner import held
 from anchorloc.detector import SingleBoxLocalizer, TaskAlignedAssigner
 from anchorloc.structures import AnchorGrid, Assignment, BoolArray, Detections, FloatArray, Sample, Size
 
@@ -40,13 +41,16 @@ class AnchorMethod:
     @property
     def assigner(self) -> Assigner:
         """The assigner of the data loader, which sees no predictions."""
-        return self.config.loader_assigner
+        chosen = isinstance(self.config.assign, TaskAlignedAssigner)
+        return held(self.config.loader_assigner, "assign.initial" if chosen else "assign")
 
     @property
     def untrained_assigner(self) -> BoxAssigner:
         """The assigner of the lab: `assign`, or what TaskAlignedAssigner gives to a network without training."""
         assign = self.config.assign
-        return assign.untrained if isinstance(assign, TaskAlignedAssigner) else assign
+        if isinstance(assign, TaskAlignedAssigner):
+            return replace(assign, initial=self.assigner).untrained
+        return self.assigner
 
     def grid(self, size: Size) -> AnchorGrid:
         """Return the anchors of a padded image of (height, width)."""

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchorloc.config.components import choices, default_of, field_types, protocol_of, to_plain, without_protocol
+from anchorloc.config.components import (
+    choices,
+    default_of,
+    field_types,
+    protocol_of,
+    takes_none,
+    to_plain,
+    without_protocol,
+)
 from anchorloc.config.listing import list_settings
 from anchorloc.config.own_classes import described, own_class
 from anchorloc.config.planned import AUTO, PLANNED
@@ -181,6 +189,11 @@ def _elsewhere(key: str, value: Any) -> str:
 def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) -> Any:
     """Read one setting: a component, one of several components, or a plain value."""
     known, protocol = choices(hint), protocol_of(hint)
+    if value is None and (known or protocol) and not takes_none(hint):
+        raise InputError(
+            f"{origin(path)}: {path}: expected a group of settings ({{}} for the defaults), got nothing; give settings "
+            f"or leave {path} out"
+        )
     if value is None or not (known or protocol):
         try:
             return read_value(without_protocol(hint), value, path)
@@ -203,16 +216,24 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) 
 
 
 def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -> Any:
-    """Build a part of the user's own; without permission to import its class, keep its settings."""
-    cls = own_class(kind, path)
+    """Build a part of the user's own; where its class is not or cannot be imported, keep its settings."""
+    cls, problem = None, ""
+    try:
+        cls = own_class(kind, path)
+    except InputError as error:  # matters only to a command that needs the part
+        problem = str(error)
     if cls is None:
-        return UnimportedPart(path, kind, json.dumps(plain, default=str))
+        return UnimportedPart(path, kind, json.dumps(plain, default=str), problem)
     where = f"{origin(path)}: {path}.kind={kind}"
     if not dataclasses.is_dataclass(cls):
         raise InputError(f"{where} is no dataclass, whose fields are its settings; write @dataclass(frozen=True)")
+    if any(field.name == "kind" for field in dataclasses.fields(cls)):
+        raise InputError(f"{where} has a field 'kind', which names the class; rename the field")
     try:
         part = _read_component(cls, plain, None, f"{path}.", origin, chosen=True)
         hash(part)
+        saved = _saved(part, where)
+        return _read_component(cls, saved, None, f"{path}.", origin, chosen=True)  # its defaults are checked too
     except InputError:
         raise
     except Exception as error:  # its type hints and its __post_init__ are code of the user's own
@@ -220,7 +241,14 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
             f"{where}: {described(error)}; write @dataclass(frozen=True), and give its fields types that a setting "
             "can have, such as float, str and tuple[int, ...]"
         ) from error
-    return part
+
+
+def _saved(part: object, where: str) -> Any:
+    """Return the settings of a part of the user's own as a config holds them."""
+    try:
+        return to_plain(part)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _refuse_auto(value: Any, path: str, origin: _Origin) -> None:

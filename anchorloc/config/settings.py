@@ -158,9 +158,10 @@ class Config:
 
     def __post_init__(self) -> None:
         loss = self.loss.classification
-        unknown = isinstance(loss, UnimportedPart)
-        if not unknown and loss.background_class != self.detector.head.background_class:
-            kind, need = type(loss).__name__, "true" if loss.background_class else "false"
+        background = None if isinstance(loss, UnimportedPart) else getattr(loss, "background_class", None)
+        # a loss of the user's own without it is refused when it is tried, with the sentence of its protocol
+        if isinstance(background, bool) and background != self.detector.head.background_class:
+            kind, need = type(loss).__name__, "true" if background else "false"
             raise ValueError(f"loss.classification.kind={kind} needs detector.head.background_class={need}")
         if self.task == "localization" and self.transform.augment.mosaic:
             raise ValueError("task=localization needs one object per image, but transform.augment.mosaic shows several")

@@ -1,4 +1,4 @@
-"""A part of the user's own whose code was not imported."""
+"""A part of the user's own whose code was not, or cannot be, imported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anchorloc.errors import InputError
 
 @dataclass(frozen=True)
 class UnimportedPart:
-    """The settings of a part of the user's own, whose code nobody has allowed to import.
+    """The settings of a part of the user's own, whose code nobody has allowed to import, or which cannot be imported.
 
     A checkpoint opens with it: what does not need the part works, and what needs it is refused in a sentence.
     """
@@ -21,6 +21,7 @@ class UnimportedPart:
     key: str  # dotted key of the setting
     kind: str  # package.module.Class
     text: str  # the settings, as JSON
+    problem: str = ""  # why its code cannot be imported though it may be
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -45,8 +46,9 @@ class UnimportedPart:
     def refuse(self) -> NoReturn:
         """Raise InputError: the part is needed."""
         raise InputError(
-            f"{self.key}.kind={self.kind} is Python code, which is imported only if you allow it; give --allow-import "
-            "(in Python allow_import=True)"
+            self.problem
+            or f"{self.key}.kind={self.kind} is Python code, which is imported only if you allow it; give "
+            "--allow-import (in Python allow_import=True)"
         )
 
     def __call__(self, *_: object, **__: object) -> NoReturn:

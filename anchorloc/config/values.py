@@ -44,7 +44,7 @@ def read_value(hint: Any, value: Any, path: str) -> Any:
     first = errors[0]
     indices = _indices(first)
     alike = [other for other in errors if _indices(other) == indices]  # one for each type of a union
-    expected = " or ".join(_expected(one["type"], one.get("ctx", {}), one["msg"]) for one in alike)
+    expected = " or ".join(dict.fromkeys(_expected(one["type"], one.get("ctx", {}), one["msg"]) for one in alike))
     if first["type"] == "missing":
         indices.pop()  # pydantic counts the absent item
     where = path + "".join(f"[{index}]" for index in indices)

@@ -15,7 +15,8 @@ class DataProtocol(Protocol):
     categories, and for each image the pixels (H, W, 3) uint8, size (H, W) and boxes (M, 4) float64 as a Target.
 
     With `has_test = True`, open("test") is scored once at the end of a run. A class that inherits from `Source` needs
-    only categories, __len__, size, image and target.
+    only categories, __len__, size, image and target. The ids of images and classes are ints or strings, all different;
+    names are strings. A split to train on has a box.
     """
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from anchorloc.data.cache import ImageCache
 from anchorloc.data.canvas_plan import plan_canvas
 from anchorloc.data.custom_augmentation import augment_plan
 from anchorloc.data.source import Source
 from anchorloc.data.transforms import Transform, randomness
+from anchorloc.errors import InputError
 from anchorloc.structures import IMAGENET_MEAN, Color, Pixels, Sample
 
 
@@ -57,7 +60,17 @@ class Samples:
         cached = self.cache.get(index) if self.cache else None
         if cached is not None:
             return cached
-        image = self.transform.shrink(self.source.image(index), self.training)
+        image = self.transform.shrink(self._read(index), self.training)
         if self.cache:
             self.cache.put(index, image)
         return image
+
+    def _read(self, index: int) -> Pixels:
+        """Return the pixels of an image, if they fit its size; boxes would be in the wrong place otherwise."""
+        pixels, size = np.asarray(self.source.image(index)), self.source.size(index)
+        if pixels.dtype != np.uint8 or pixels.shape != (*size, 3):
+            raise InputError(
+                f"image {index}, {self.source.name(index)}, has pixels {pixels.shape} {pixels.dtype}, but the data set "
+                f"gives its size as {size}; return (height, width, 3) uint8 of that size"
+            )
+        return pixels

@@ -33,15 +33,16 @@ def fold_batch_norm(network: nn.Module, pairs: Iterable[tuple[str, str]]) -> Non
         setattr(network.get_submodule(parent), own, nn.Identity())
 
 
-def foldable_pairs(network: nn.Module, size: Size) -> list[tuple[str, str]]:
+def foldable_pairs(network: nn.Module, size: Size, device: str = "meta") -> list[tuple[str, str]]:
     """Return the names of the convolutions and normalizations that only feed, and are only fed by, one another.
 
     A convolution that also feeds another module, or several normalizations, is not among them.
 
     Args:
-        size: (height, width) of an image that the network can take; its forward pass is traced without numbers.
+        size: (height, width) of an image that the network can take.
+        device: where its forward pass is traced; "meta" computes shapes only, without numbers.
     """
-    shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
+    shadow = copy.deepcopy(network).to(device).eval()
     made: list[tuple[Tensor, str]] = []  # outputs of convolutions, kept so that no id is given twice
     makers: dict[int, str] = {}
     takers: dict[str, set[str]] = {}  # by convolution, the modules that take its output
@@ -68,7 +69,7 @@ def foldable_pairs(network: nn.Module, size: Size) -> list[tuple[str, str]]:
         if not any(module.children()):
             look(name, module)
     with torch.no_grad():
-        shadow(torch.empty(2, 3, *size, device="meta"))  # group normalization of one cell refuses one image
+        shadow(torch.zeros(2, 3, *size, device=device))  # group normalization of one cell refuses one image
     return [
         (conv, norm)
         for norm, convs in feeders.items()

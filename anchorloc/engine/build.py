@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from typing import Any
@@ -16,10 +17,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from anchorloc.cgroups import memory_limit
-from anchorloc.config import Config
+from anchorloc.config import Config, held_to, own_parts
 from anchorloc.data import Samples, Source, match_categories, refuse_other_counts
 from anchorloc.detector import Batch, Collate, Detector
+from anchorloc.detector.part_protocols import BackboneProtocol
 from anchorloc.engine.batch_samplers import TrainBatchSampler, ValidationBatchSampler, equal_size_batches, shape_ranks
+from anchorloc.engine.single_values import shape_device
 from anchorloc.errors import InputError
 from anchorloc.lab.part_checks import open_checked
 from anchorloc.structures import Category, Sample, Size
@@ -52,12 +55,14 @@ def refuse_other_grids(network: Detector, config: Config, size: Size = (480, 640
     if described in _FITTING:
         return
     canvas, _ = config.transform.resize(size)
-    shadow = copy.deepcopy(network).to("meta").eval()  # computes shapes only
+    own = next((part for part in own_parts(config) if part.protocol is BackboneProtocol), None)
+    device = shape_device(config)
+    shadow = copy.deepcopy(network).to(device).eval()
     for factor in sorted({1.0, *config.transform.augment.multi_scale}):
         height, width = config.padded([max(1, round(side * factor)) for side in canvas])
         try:
-            with torch.no_grad():
-                predicted = shadow(torch.empty(1, 3, height, width, device="meta")).logits.shape[1]
+            with torch.no_grad(), nullcontext() if own is None else held_to(own):
+                predicted = shadow(torch.zeros(1, 3, height, width, device=device)).logits.shape[1]
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise InputError(

@@ -37,6 +37,7 @@ class ExportMetadata(TypedDict):
     step: Annotated[int, pydantic.Field(ge=0)]
     threshold: ThresholdEntry | None
     settings: dict[str, Any]
+    multiple: NotRequired[Annotated[int, pydantic.Field(ge=1)]]
     precision: NotRequired[str]  # missing in earlier files, which are in float32
 
 

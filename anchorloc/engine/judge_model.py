@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anchorloc.config import Config
+from anchorloc.config.unimported import UnimportedPart
 from anchorloc.data import Source, Split, Subset, match_categories, refuse_other_counts
 from anchorloc.data.class_names import Sides
 from anchorloc.data.one_class import OneClass
@@ -205,7 +206,8 @@ def columns(found: dict[int, tuple[Detections, Size]]) -> tuple[list[Detections]
 
 def anchor_usage(config: Config, detections: Sequence[Detections], padded: Sequence[Size]) -> AnchorUsage | None:
     """Return the level and the shape of the anchor of every detection; None without images or known anchors."""
-    if not config.method.has_anchors or config.tiles is not None:
+    unknown = isinstance(config.anchors, UnimportedPart)  # an exported file needs no code for its anchors
+    if unknown or not config.method.has_anchors or config.tiles is not None:
         return None
     grids = {size: config.anchors(size) for size in dict.fromkeys(padded)}
     if not grids:

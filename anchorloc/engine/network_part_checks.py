@@ -81,7 +81,7 @@ def _check_loss(loss: Any, shape: tuple[int, ...], inputs: Tensor, what: str) ->
 def _check_tensor(value: Any, shape: tuple[int, ...], what: str) -> None:
     require(isinstance(value, Tensor), f"{what} is a {type(value).__name__}, not a tensor")
     found = f"{what} has shape {tuple(value.shape)} and type {str(value.dtype).removeprefix('torch.')}"
-    require(tuple(value.shape) == shape and value.is_floating_point(), f"{found}, not {shape} and float32")
+    require(tuple(value.shape) == shape and value.dtype == torch.float32, f"{found}, not {shape} and float32")
     require(bool(value.isfinite().all()), f"{what} is NaN or infinite")
 
 

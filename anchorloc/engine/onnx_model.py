@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anchorloc.config import Config, config_from_plain, translated
+from anchorloc.config import Config, config_from_plain, own_parts, translated
 from anchorloc.data.image_settings import KEYS
 from anchorloc.detector.original_pixels import to_detections
 from anchorloc.detector.padding import pad_images
@@ -39,7 +39,15 @@ class OnnxModel:
     step: int  # steps that it was trained for
     session: InferenceSession
     threshold: ScoreThreshold | None
+    path: Path  # absolute, of the file
     precision: str = "float32"  # number type of the network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: onnxruntime does neither with a session, so the file is opened again."""
+        return {**vars(self), "session": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, session=open_file(state["path"]))
 
     def padded(self, size: Size) -> Size:
         """Return the size that the file takes for an image of (height, width) after resizing.
@@ -132,6 +140,9 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
     entries = read_metadata(path, session.get_modelmeta().custom_metadata_map.get(KEY))
     refuse_other_graph(path, session, len(entries["classes"]))
     config = config_from_plain(translated(entries["settings"]), str(path), overrides)
+    if "multiple" in entries and any(part.key == "anchors" for part in own_parts(config)):
+        # the file holds the anchors, so that their code is not needed, not even for their strides
+        config = replace(config, transform=replace(config.transform, multiple=entries["multiple"]))
     categories = categories_of([(one["id"], one["name"]) for one in entries["classes"]])
     threshold, precision = saved_threshold(entries), entries.get("precision", "float32")
-    return OnnxModel(config, categories, entries["step"], session, threshold, precision)
+    return OnnxModel(config, categories, entries["step"], session, threshold, path.absolute(), precision)

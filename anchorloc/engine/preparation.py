@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from anchorloc.config import Config
+from anchorloc.config import Config, import_option
 from anchorloc.data import LabelSource, Source
 from anchorloc.data.tiles import TiledSource
 from anchorloc.detector import ResidualBackbone
@@ -108,7 +108,7 @@ def write_plan(out: Path | None, config: Config, command: str, request: PlanRequ
         write_config(folder, plan.config, command)
         write_json(folder / PLAN, plan_rows(plan.choices))
     console.print("train with it:", highlight=False)
-    print_command(console, shlex.join(["anchorloc", "train", str(folder / CONFIG)]))
+    print_command(console, shlex.join(["anchorloc", "train", str(folder / CONFIG), *import_option(plan.config)]))
     return 0
 
 

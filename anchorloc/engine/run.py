@@ -36,7 +36,7 @@ from anchorloc.engine.preparation import (
     show_plan,
 )
 from anchorloc.engine.run_result import Run
-from anchorloc.engine.state.resume import BEST, load_last, resume_command
+from anchorloc.engine.state.resume import BEST, evaluate_command, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
     CONFIG,
@@ -223,7 +223,7 @@ def _run(training: Training, caller: Caller) -> Run:
     except Stopped as stopped:
         stop_signal = stopped.signal_number
         console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
-        print_command(console, resume_command(folder))
+        print_command(console, resume_command(folder, training.config))
     best = training.progress.best
     return Run(
         folder=folder,
@@ -283,7 +283,7 @@ def _report(training: Training, console: RunConsole, started: float) -> ReportFo
     if judgment.analysis is None:
         sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
         console.print(sentence, highlight=False)
-        print_command(console, shlex.join(["anchorloc", "evaluate", str(folder / BEST)]))
+        print_command(console, evaluate_command(folder, training.config))
     labels = data_path(training.config)
     if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
         console.print(printable(sentence), highlight=False, markup=False)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from anchorloc.config import Config
+from anchorloc.config import Config, own_parts
 from anchorloc.data import Annotations
 from anchorloc.detector import Detector, FeaturePyramid, Head
 from anchorloc.detector.head_settings import NORM_GROUPS
+from anchorloc.detector.part_protocols import BackboneProtocol
 from anchorloc.errors import InputError
 from anchorloc.structures import Size
 
@@ -28,7 +29,7 @@ def refuse_single_values(network: Detector, config: Config, train: Annotations, 
     """
     size, settings = _smallest(config, train), config.train
     images = settings.batch_size // (processes * settings.gradient_accumulation)
-    single = _single_values(network, size)
+    single = _single_values(network, size, shape_device(config))
     groups = [name for name, module in single.items() if isinstance(module, nn.GroupNorm)]
     batches = [name for name in single if name not in groups]
     image = f"an image of {size[0]} x {size[1]} px, which has one cell at a level"
@@ -46,6 +47,16 @@ def refuse_single_values(network: Detector, config: Config, train: Annotations, 
         )
 
 
+def shape_device(config: Config) -> str:
+    """Return the device on which a network computes shapes: without values, unless the user's own backbone has them."""
+    return "cpu" if has_own_backbone(config) else "meta"
+
+
+def has_own_backbone(config: Config) -> bool:
+    """Return whether the backbone is of the user's own."""
+    return any(part.protocol is BackboneProtocol for part in own_parts(config))
+
+
 def _smallest(config: Config, train: Annotations) -> Size:
     """Return the padded (height, width) of the train image of the fewest cells: of the shortest longer side."""
     factor = min(config.transform.augment.multi_scale)
@@ -53,9 +64,9 @@ def _smallest(config: Config, train: Annotations) -> Size:
     return min((config.padded([max(1, round(side * factor)) for side in size]) for size in sizes), key=max)
 
 
-def _single_values(network: Detector, size: Size) -> dict[str, nn.Module]:
+def _single_values(network: Detector, size: Size, device: str) -> dict[str, nn.Module]:
     """Return the normalizations, by name, that get one value per channel or group from one image of `size`."""
-    shadow = copy.deepcopy(network).to("meta").train()  # computes shapes only
+    shadow = copy.deepcopy(network).to(device).train()
     found: dict[str, nn.Module] = {}
 
     def skip(name: str, module: nn.Module, features: Tensor) -> Tensor:
@@ -69,7 +80,7 @@ def _single_values(network: Detector, size: Size) -> dict[str, nn.Module]:
         if isinstance(module, nn.GroupNorm) or (isinstance(module, _BatchNorm) and module.training):
             module.forward = partial(skip, name, module)  # type: ignore[method-assign]
     with torch.no_grad():
-        shadow.eval()(torch.empty(1, 3, *size, device="meta"))
+        shadow.eval()(torch.zeros(1, 3, *size, device=device))
     return found
 
 

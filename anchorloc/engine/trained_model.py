@@ -14,6 +14,7 @@ from anchorloc.detector import Detector
 from anchorloc.detector.folding import fold_batch_norm, foldable_pairs
 from anchorloc.engine.build import build_detector, pick_device, to_device
 from anchorloc.engine.inference import inference_precision
+from anchorloc.engine.single_values import has_own_backbone, shape_device
 from anchorloc.engine.state.checkpoint_schema import (
     NETWORK,
     ModelCheckpoint,
@@ -145,6 +146,8 @@ def for_inference(network: Detector, config: Config, device: torch.device) -> De
     size = config.padded(config.transform.resize((480, 640))[0])
     described = (config.detector, config.localizer, config.anchors, size)
     if described not in _PAIRS:
-        _PAIRS[described] = foldable_pairs(network, size)
+        own, pairs = has_own_backbone(config), foldable_pairs(network, size, shape_device(config))
+        # code of the user's own may also add the output of a convolution to something, which no hook sees
+        _PAIRS[described] = [pair for pair in pairs if not (own and pair[0].startswith("backbone."))]
     fold_batch_norm(network, _PAIRS[described])
     return to_device(network, device).eval()

@@ -98,6 +98,7 @@ class Training:
             "machine": {"processes": self.processes.count, "device": self.learner.device.type},
         }
         self.saver = CheckpointSaver(folder, self.identity, self.learner, self.clock, self.progress)
+        self.resume_command = resume_command(folder, config)
 
     def resume(
         self, state: dict[str, Any], warn: Callable[[str], None] = print, changes: Sequence[Change] = ()
@@ -119,8 +120,7 @@ class Training:
         self.clock.start()
         log = MetricsLog(self.saver.folder, self.progress.log_size, self.clock.step) if self.processes.first else None
         try:
-            named = self.saver.folder.name  # without --out, only the first process knows the folder
-            then = f"; resume with {resume_command(self.saver.folder)}" if named else ""
+            then = f"; resume with {self.resume_command}" if self.saver.folder.name else ""  # "": no first process
             with collected_signals(self.stops), failures.explained_failures(self.config, self.processes.count, then):
                 self._loop(log)
         finally:
@@ -145,7 +145,7 @@ class Training:
             if stop:
                 if log is not None:
                     self._save(log)
-                self._send(RunStopped(self.clock.step, self.saver.folder, resume_command(self.saver.folder)))
+                self._send(RunStopped(self.clock.step, self.saver.folder, self.resume_command))
                 raise Stopped(int(stop))
             validates = (due or progress >= 1) and self.progress.validated < self.clock.step
             if validates and not self._validate(batches(validation), log):

@@ -120,7 +120,7 @@ def export_model(
                 ours += _decode(config, model.network(one), batch.size, [shown])
     agreement, reduction = check_agreement(ours, theirs, config.decoder), None
     if network != "float32":
-        exported = OnnxModel(config, model.categories, model.step, open_session(data), model.threshold)
+        exported = OnnxModel(config, model.categories, model.step, open_session(data), model.threshold, out.absolute())
         data, reduction = reduce_precision(exported, data, network, _val(model))
         reduction.refuse_above(max_loss)
         data = with_metadata(data, _metadata(model, checkpoint, reduction))

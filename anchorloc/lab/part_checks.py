@@ -10,13 +10,12 @@ import numpy as np
 
 from anchorloc.anchors.anchors_protocol import AnchorsProtocol
 from anchorloc.assign.assigner_protocol import AssignerProtocol
-from anchorloc.boxes import paired_box_iou
-from anchorloc.config import Config, OwnPart, held_to, own_parts, require
+from anchorloc.config import Config, OwnPart, check_assignment, held_to, own_parts, require, require_array
 from anchorloc.data import ImageSettings, Source
 from anchorloc.data.label_data import open_all
 from anchorloc.data.own_data import AugmentationProtocol, DataProtocol
 from anchorloc.lab.network_views import NetworkViews
-from anchorloc.structures import AnchorGrid, AnchorLevel, Assignment, Category, Size, Target
+from anchorloc.structures import AnchorGrid, AnchorLevel, Category, Size, Target
 
 MEMBERS = ("__len__", *(name for name in dir(Source) if not name.startswith("_")))
 
@@ -36,7 +35,7 @@ def open_checked(config: Config) -> tuple[Source, Source, Source | None]:
             require(isinstance(settings, ImageSettings), f"its image_settings are {type(settings).__name__}")
             sources = open_all(config.data)
             for split, source in zip(("train", "val", "test"), sources, strict=True):
-                if source is not None:
+                if source is not None or split != "test":
                     _check_source(source, split)
     check_parts(config, sources[0])
     return sources
@@ -61,26 +60,49 @@ def check_parts(config: Config, train: Source) -> None:
         _check_augmentation(own[AugmentationProtocol], config, train, index)
 
 
-def _check_source(source: Source, split: str) -> None:
+def _check_source(source: Any, split: str) -> None:
+    require(source is not None, f"open({split!r}) returned None")
     missing = [name for name in MEMBERS if getattr_static(source, name, None) is None]  # properties may take long
     require(not missing, f"its {split} split lacks {', '.join(missing)}")
     categories = source.categories
     named = isinstance(categories, tuple) and len(categories) and all(isinstance(one, Category) for one in categories)
     require(bool(named), f"the categories of its {split} split are {categories!r}, not a tuple of Category")
+    for one in categories:
+        kept = isinstance(one.id, int | str) and isinstance(one.name, str)
+        require(
+            kept,
+            f"a category of its {split} split has the id {one.id!r} and the name {one.name!r}, not an int or a string",
+        )
+    ids = [category.id for category in categories]
+    require(len(set(ids)) == len(ids), f"some categories of its {split} split have the same id: {ids}")
     require(len(source) > 0, f"its {split} split has no image")
+    images = [source.image_id(index) for index in range(len(source))]
+    for index, one in enumerate(images):
+        kept = isinstance(one, int | str | np.integer)
+        require(kept, f"image {index} of its {split} split has the image_id {one!r}, not an int or a string")
+        name = source.name(index)
+        require(isinstance(name, str), f"image {index} of its {split} split has the name {name!r}, not a string")
+    require(len(set(images)) == len(images), f"some images of its {split} split have the same image_id")
+    given = usable = 0
     for index in range(len(source)):
         where, size = f"image {index} of its {split} split", source.size(index)
-        whole = len(size) == 2 and all(isinstance(side, int | np.integer) and side > 0 for side in size)
-        require(whole, f"{where} has the size {size!r}, not (height, width)")
+        whole = isinstance(size, tuple | list) and all(isinstance(side, int | np.integer) and side > 0 for side in size)
+        require(whole and len(size) == 2, f"{where} has the size {size!r}, not a tuple (height, width)")
         for read in (source.target, source.training_target):
             _check_target(read(index), len(categories), where)
         boxes, (height, width) = source.training_target(index).boxes, size
+        given, usable = given + len(source.target(index)), usable + len(boxes)
         inside = (boxes >= 0) & (boxes <= (width, height, width, height))
         sized = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         require(bool(inside.all() and sized.all()), f"{where} has a training box without area or outside of the image")
+    require(usable > 0 or not given, f"none of the {given} boxes of its {split} split is inside of its image")
+    require(usable > 0 or split != "train", "its train split has no box")
+    same = np.array_equal(source.target(0).boxes, source.target(0).boxes)
+    require(same, f"image 0 of its {split} split has other boxes each time that it is asked for them")
     image, size = np.asarray(source.image(0)), source.size(0)
-    found = f"{image.shape} {image.dtype}"
-    require(found == f"{(*size, 3)} uint8", f"the pixels of image 0 of its {split} split are {found}, its size {size}")
+    fits = image.dtype == np.uint8 and image.shape == (*size, 3)
+    found = f"the pixels of image 0 of its {split} split are {image.shape} {image.dtype}"
+    require(fits, f"{found}, not {(*size, 3)} uint8 as its size {size} says")
 
 
 def _check_target(target: Target, classes: int, where: str) -> None:
@@ -90,19 +112,11 @@ def _check_target(target: Target, classes: int, where: str) -> None:
         ("boxes", (count, 4), "f"), ("labels", (count,), "iu"), ("crowd", (count,), "b"), ("area", (count,), "f"),
         ("rows", (count,), "iu"),
     ):  # fmt: skip
-        _check_array(getattr(target, name), shape, kinds, f"{name} of {where}")
+        require_array(getattr(target, name), shape, kinds, f"{name} of {where}")
     boxes, labels = target.boxes, target.labels
     require(bool(np.isfinite(boxes).all()), f"{where} has a box that is not finite")
     require(bool((boxes[:, 2:] >= boxes[:, :2]).all()), f"{where} has a box of negative size: they are x1, y1, x2, y2")
     require(bool(((labels >= 0) & (labels < classes)).all()), f"{where} has the labels {labels}, of {classes} classes")
-
-
-def _check_array(values: Any, shape: tuple[int, ...], kinds: str, what: str) -> None:
-    """Require an array of a shape, whose dtype is of one of the `kinds` of NumPy."""
-    require(isinstance(values, np.ndarray), f"{what} is a {type(values).__name__}, not an array")
-    types = " or ".join({"f": "float", "i": "int64", "b": "bool"}[kind] for kind in kinds if kind != "u")
-    kept = values.shape == shape and values.dtype.kind in kinds
-    require(kept, f"{what} has shape {values.shape} and type {values.dtype}, not {shape} and {types}")
 
 
 def _check_anchors(part: Any, config: Config, train: Source, index: int) -> None:
@@ -119,13 +133,14 @@ def _check_anchors(part: Any, config: Config, train: Source, index: int) -> None
     for number, (level, stride, count) in enumerate(zip(grid.levels, strides, counts, strict=True)):
         rows, columns = (int(np.ceil(side / stride)) for side in size)
         _check_level(level, (rows, columns), int(count), f"level {number}")
+    require(bool(np.array_equal(part(size).boxes, grid.boxes)), f"it gave two grids for images of {size}")
 
 
 def _check_level(level: AnchorLevel, cells: Size, count: int, where: str) -> None:
     rows, columns = cells
     for name, shape in (("x1", columns), ("y1", rows), ("x2", columns), ("y2", rows)):
         values = getattr(level, name)
-        _check_array(values, (count, shape), "f", f"{name} of {where}")
+        require_array(values, (count, shape), "f", f"{name} of {where}")
         require(values.dtype == np.float32, f"{name} of {where} is {values.dtype}, not float32")
         require(bool(np.isfinite(values).all()), f"{name} of {where} is not finite")
     sized = (level.x2 > level.x1).all() and (level.y2 > level.y1).all()
@@ -136,26 +151,7 @@ def _check_assigner(part: Any, config: Config, train: Source, index: int) -> Non
     view = next(iter(replace(NetworkViews(config, train), image_indices=(index,))))
     target = view.target
     for boxes, crowd in ((target.boxes, target.crowd), (target.boxes[:0], target.crowd[:0])):
-        _check_assignment(part(view.grid, boxes, crowd), view.grid, boxes, crowd)
-
-
-def _check_assignment(found: Any, grid: AnchorGrid, boxes: Any, crowd: Any) -> None:
-    of = f"for {len(boxes)} boxes"
-    require(isinstance(found, Assignment), f"it returned {type(found).__name__} {of}")
-    require(found.count == len(grid), f"its count is {found.count} {of}, not {len(grid)}, the number of anchors")
-    limits = {"anchors": len(grid), "rows": len(boxes), "ignored": len(grid), "unassigned": len(boxes)}
-    for name, limit in limits.items():
-        values = getattr(found, name)
-        _check_array(values, (len(found.anchors if name == "rows" else values),), "iu", f"{name} {of}")
-        within = ((values >= 0) & (values < limit)).all()
-        require(bool(within), f"{name} {of} are not all from 0 to {limit - 1}")
-        require(name == "rows" or bool((np.diff(values) > 0).all()), f"{name} {of} are not ascending")
-    require(not crowd[found.rows].any(), f"a crowd box has a positive anchor {of}")
-    require(bool(grid.taking_part[found.anchors].all()), f"a positive anchor has its center outside of the image {of}")
-    overlap = paired_box_iou(grid.boxes[found.anchors], boxes[found.rows].astype(np.float32))
-    require(bool((overlap > 0).all()), f"a positive anchor does not overlap its box {of}")
-    left = np.setdiff1d(np.flatnonzero(~crowd), found.rows)
-    require(bool(np.array_equal(left, found.unassigned)), f"unassigned is {found.unassigned} {of}, not {left}")
+        check_assignment(part(view.grid, boxes, crowd), view.grid, boxes, crowd)
 
 
 def _check_augmentation(own: OwnPart, config: Config, train: Source, index: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 
@@ -47,8 +47,11 @@ class Localizer:
     score: float = 0.0  # lowest score to return
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {self.batch_size}")
+        if not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
+            raise InputError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
+
+        if not isinstance(self.tiles, SquareTiles | Tiles | None):
+            raise InputError(f"tiles must be SquareTiles(size, overlap), got {self.tiles!r}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,10 +91,12 @@ class Localizer:
             InputError: an image cannot be used, or the network returns NaN or infinite boxes.
         """
         lowest = self.score if score is None else score
-        if isinstance(images, str | bytes | np.ndarray) or not isinstance(images, Iterable):
-            return self._localize([read_rgb(images, settings=self.image_settings)], lowest)[0]
-        found = self._each(images, lowest)
-        return list(found) if isinstance(images, Sequence) else found
+        given: Any = images
+        single = isinstance(given, str | bytes | np.ndarray | Mapping) or not isinstance(given, Iterable)
+        if single or hasattr(given, "read") or len(getattr(given, "shape", ())) > 1:  # an open file, a tensor
+            return self._localize([read_rgb(given, settings=self.image_settings)], lowest)[0]
+        found = self._each(given, lowest)
+        return list(found) if isinstance(given, Sequence) else found
 
     def _each(self, images: Iterable[ImageLike], lowest: float) -> Iterator[NamedDetections]:
         """Yield the detections of each image; only one batch of images is in memory."""
@@ -164,13 +169,13 @@ def load(
     """
     path, settings = Path(path), [f"train.device={device}", *overrides]
     model: TrainedModel | OnnxModel
-    if path.suffix == ".onnx":
-        model = load_onnx(path, settings)
-    else:
-        import_torch()
-        from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
+    with imports_allowed(allow_import):
+        if path.suffix == ".onnx":
+            model = load_onnx(path, settings)
+        else:
+            import_torch()
+            from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
 
-        with imports_allowed(allow_import):
             model = load_any(path, settings)
     stored = None if sets_threshold(overrides) else model.threshold
     return Localizer(model, tiles or model.config.tiles, batch_size, 0.0 if stored is None else stored.score)

@@ -69,11 +69,13 @@ class NamedDetections(Detections):
             label: name or label of a class, or several of them; None keeps all classes.
 
         Raises:
-            InputError: the model has no such class.
+            InputError: the model has no such class, or the score is not a number.
         """
+        if not isinstance(score, int | float | np.number | np.ndarray) or np.shape(score) or np.isnan(score):
+            raise InputError(f"score must be a number from 0 to 1, got {score!r}")
         kept = self.scores >= score
         if label is not None:
-            wanted = [label] if isinstance(label, str | int | np.integer) else label
+            wanted = [label] if not isinstance(label, Collection) or isinstance(label, str) else label
             kept = kept & np.isin(self.labels, [row for one in wanted for row in self._labels_of(one)])
         return self.take(np.flatnonzero(kept))
 
@@ -98,7 +100,9 @@ class NamedDetections(Detections):
         Boxes are x, y, width, height, rounded to 0.001 px, and scores are rounded to 1e-6. A class has the id that it
         had in the training data.
         """
-        return result_rows(image_id, self.boxes, self.scores, self.labels, self.categories)
+        given: Any = image_id
+        plain = int(given) if isinstance(given, np.integer) else given
+        return result_rows(plain, self.boxes, self.scores, self.labels, self.categories)
 
     def to_supervision(self) -> dict[str, Any]:
         """Return the arguments of supervision's `Detections`: `supervision.Detections(**found.to_supervision())`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from anchorloc.data.tiles import Tile, tile_grid
 from anchorloc.errors import InputError
 from anchorloc.structures import Size
@@ -20,6 +22,8 @@ class SquareTiles:
     overlap: int = 128  # minimum overlap of neighbors in pixels
 
     def __post_init__(self) -> None:
+        if not all(isinstance(side, int | np.integer) for side in (self.size, self.overlap)):
+            raise InputError(f"tiles need whole numbers, got a size of {self.size} and an overlap of {self.overlap}")
         if not 0 <= self.overlap < self.size:
             raise InputError(
                 f"tiles need 0 <= overlap < size, got an overlap of {self.overlap} and a size of {self.size}"

@@ -122,6 +122,11 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
         (["train.device=gpu"], "train: device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (["train.length=5"], "train.length: expected a string, got 5"),
         (["train.seed="], "train.seed: expected a whole number, got nothing; write train.seed=VALUE"),
+        (
+            ["loss=null"],
+            "loss: expected a group of settings ({} for the defaults), got nothing; give settings or leave",
+        ),
+        (["detector.backbone=null"], "detector.backbone: expected a group of settings ({} for the defaults), got noth"),
         (["train=null"], "train: expected a group of settings ({} for the defaults), got nothing"),
         (["anchors.shapes=[[1, 2]]"], "anchors.shapes[0][0]: expected a list, got 1"),
         (["coder.weights=[1, 2]"], "coder.weights: expected more items, got [1, 2]"),

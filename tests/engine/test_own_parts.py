@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from random import Random
+from types import FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,10 +34,15 @@ from anchorloc.config import (
 from anchorloc.config.own_classes import own_class
 from anchorloc.data import Augment, ImageSettings, ShapesData, Source, Split
 from anchorloc.data.tiles import Tiles
-from anchorloc.detector import Criterion, Detector
+from anchorloc.detector import Criterion, Detector, TaskAlignedAssigner
 from anchorloc.engine import run as session
+from anchorloc.engine.build import build_detector
 from anchorloc.engine.network_part_checks import check_network_parts
+from anchorloc.engine.state.resume import resume_command
+from anchorloc.engine.trained_model import for_inference
 from anchorloc.errors import InputError
+from anchorloc.lab.anchor_coverage import measure_coverage
+from anchorloc.lab.network_views import NetworkViews
 from anchorloc.lab.part_checks import check_parts, open_checked
 from anchorloc.structures import AnchorGrid, Assignment, Category, Target
 from anchorloc.train import StepDone, StopTraining
@@ -159,8 +165,10 @@ def test_a_checkpoint_opens_without_what_inference_does_not_need(tmp_path: Path)
         path, "data={kind: ShapesData, train_images: 2, val_images: 2, size: 64}", out=tmp_path / "judged", resamples=0
     )
     assert judged.metrics["images"] == 2 if "images" in judged.metrics else judged.metrics
-    with pytest.raises(InputError, match=r"data\.kind=nowhere\.Data: ModuleNotFoundError: No module named 'nowhere'"):
-        anchorloc.load(path, allow_import=True)
+    missing = anchorloc.load(path, allow_import=True)  # the code of parts that it does not need may be gone
+    assert len(missing(np.zeros((64, 64, 3), np.uint8), score=0)) > 0
+    with pytest.raises(InputError, match=r"^data\.kind=nowhere\.Data: ModuleNotFoundError: No module named 'nowhere'"):
+        anchorloc.evaluate.run(path, out=tmp_path / "report", allow_import=True)
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,16 @@ class BoxLoss:
 
     def __call__(self, deltas: Any, boxes: Any, anchors: Any, coder: Any) -> Any:
         return self.make(deltas)
+
+
+@dataclass(frozen=True)
+class KindLoss:
+    kind: str = "GIoULoss"
+
+
+@dataclass(frozen=True)
+class UnknownLoss:
+    weight: Missing = 1  # type: ignore[name-defined]  # noqa: F821
 
 
 @dataclass(frozen=True)
@@ -230,6 +248,9 @@ BOX_SENTENCE = (
         (box(lambda deltas: deltas.sum()), "the loss of 3 positives has shape () and type float32, not (3,) and"),
         (box(lambda deltas: deltas.sum(dim=1).detach()), "the loss of 3 positives has no gradient"),
         (box(lambda deltas: deltas.sum(dim=1).long()), "has shape (3,) and type int64, not (3,) and float32"),
+        (box(lambda deltas: deltas.sum(dim=1).half()), "has shape (3,) and type float16, not (3,) and float32"),
+        (box(lambda deltas: sys.exit(3)), "it raised SystemExit: 3"),
+        (replace(Config(), loss=Criterion(classification=NO_LOSS)), "has no attribute 'background_class'; a classif"),
         (box(lambda deltas: deltas.sum(dim=1) / 0), "the loss of 3 positives is NaN or infinite"),
         (box(lambda deltas: [0.0] * 3), "the loss of 3 positives is a list, not a tensor"),
         (box(lambda deltas: deltas[[0, 0, 0], 0] if len(deltas) else None), "the loss of 0 positives is a NoneType"),
@@ -282,6 +303,10 @@ class Augmentation:
         return self.make(image, boxes, random)
 
 
+def growing(size: Any) -> AnchorGrid:
+    return AnchorGenerator((4, 8, 16, 32), (9.0 + next(NUMBERS),), (1.0,))(size)
+
+
 def assigned(change: Callable[[Assignment], Any]) -> Config:
     return replace(Config(), assign=Assigner(change))
 
@@ -317,6 +342,10 @@ def rows(boxes: Any) -> Any:
         (replace(Config(), anchors=Anchors(shapes_per_level=(1,))), "its shapes_per_level are (1,) for 4 strides"),
         (replace(Config(), anchors=Anchors(make=lambda size: None)), "it returned NoneType; an anchor generator has"),
         (replace(Config(), anchors=Anchors((4, 8, 16, 64))), "x1 of level 3 has shape (1, 2) and type float32, not"),
+        (
+            replace(Config(), anchors=Anchors(make=growing)),
+            "it gave two grids for images of (64, 64); an anchor generator has",
+        ),
         (augmented(lambda image, boxes, random: image), "it returned ndarray, not pixels, boxes and rows"),
         (augmented(lambda image, boxes, random: (image / 2, boxes, rows(boxes))), "float64, not (64, 64, 3) uint8"),
         (augmented(lambda image, boxes, random: (image, boxes[:1], rows(boxes))), "it returned boxes (1, 4) with rows"),
@@ -369,7 +398,16 @@ class Data(ImageSettings):
     source: Any
 
     def open(self, split: Split) -> Any:
-        return self.source
+        return self.source() if isinstance(self.source, FunctionType) else self.source
+
+
+def moving(index: int) -> Target:
+    target: Target = Squares().target(index)
+    return replace(target, boxes=target.boxes + next(NUMBERS) % 7)
+
+
+def leave() -> None:
+    sys.exit(3)
 
 
 def test_a_source_has_the_rest_by_itself() -> None:
@@ -390,8 +428,23 @@ def test_a_source_has_the_rest_by_itself() -> None:
     [
         (object(), "its train split lacks __len__, "),
         (Squares(categories=["square"]), "the categories of its train split are ['square'], not a tuple of Category"),
-        (Squares(sizes=(40.0, 50)), "image 0 of its train split has the size (40.0, 50), not (height, width)"),
-        (Squares(pixels=np.zeros((50, 40, 3), np.uint8)), "image 0 of its train split are (50, 40, 3) uint8, its size"),
+        (Squares(sizes=(40.0, 50)), "image 0 of its train split has the size (40.0, 50), not a tuple (height,"),
+        (Squares(pixels=np.zeros((50, 40, 3), np.uint8)), "are (50, 40, 3) uint8, not (40, 50, 3) uint8 as its size"),
+        (Squares(sizes=np.array([40, 50])), "has the size array([40, 50]), not a tuple (height, width)"),
+        (None, "open('train') returned None"),
+        (Squares(categories=(Category(1, "a"), Category(1, "b"))), "some categories of its train split have the same"),
+        (Squares(image_id=lambda index: 7), "some images of its train split have the same image_id"),
+        (Squares(parts={"boxes": np.array([[60.0, 2, 70, 4]])}), "none of the 3 boxes of its train split is inside of"),
+        (Squares(target=lambda index: Squares().target(index).take(NONE)), "its train split has no box; a data set"),
+        (
+            Squares(name=lambda index: Path("a.png")),
+            "has the name PosixPath('a.png'), not a string",
+        ),
+        (Squares(image_id=lambda index: (index, 1)), "has the image_id (0, 1), not an int or a string"),
+        (Squares(categories=(Category(1, 7),)), "a category of its train split has the id 1 and the name 7, not"),  # type: ignore[arg-type]
+        (Squares(categories=(Category(None, "a"),)), "has the id None and the name 'a', not an int"),  # type: ignore[arg-type]
+        (Squares(target=moving), "image 0 of its train split has other boxes each time"),
+        (leave, "it raised SystemExit: 3"),
         (Squares(parts={"labels": np.array([3])}), "has the labels [3], of 1 classes"),
         (Squares(parts={"boxes": np.array([[9.0, 2, 4, 4]])}), "has a box of negative size: they are x1, y1, x2, y2"),
         (Squares(parts={"crowd": np.zeros(1)}), "crowd of image 0 of its train split has shape (1,) and type float64"),
@@ -403,6 +456,33 @@ def test_a_wrong_source_is_refused(source: Any, words: str) -> None:
         open_checked(replace(Config(), data=Data(source)))
     assert words in str(caught.value)
     assert "; a data set inherits from ImageSettings and has open(split)" in str(caught.value)
+
+
+def test_numbers_of_numpy_are_sizes() -> None:
+    train, _, _ = open_checked(replace(Config(), data=Data(Squares(sizes=(np.int64(40), np.int64(50))))))
+    assert Config().samples(train, training=False)[0, 0].image.shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize("cache", [0, 1 << 20])
+def test_an_image_of_another_size_or_type_is_refused(cache: int) -> None:
+    """The trial of a source reads one image only, and boxes would be in the wrong place."""
+    for pixels in (np.zeros((30, 50, 3), np.uint8), np.zeros((1, 50, 3), np.uint8), np.zeros((40, 50, 3)), None):
+        samples = Config().samples(Squares(pixels=pixels), training=False, cache_bytes=cache)
+        with pytest.raises(InputError, match=r"^image 2, 3, has pixels \(.*\) \w+, but .* its size as \(40, 50\)"):
+            samples[0, 2]
+
+
+def test_every_assignment_is_held_to_the_protocol() -> None:
+    """An assigner may be right for the image that it is tried on, and wrong for others."""
+    source = ShapesData(6, 1, 64).open("train")
+    negative = assigned(lambda found: replace(found, rows=-1 - found.rows))
+    initial: Any = TaskAlignedAssigner(initial=negative.assign)  # type: ignore[arg-type]
+    for config, key in ((negative, "assign"), (replace(negative, assign=initial), r"assign\.initial")):
+        said = rf"^{key}\.kind=.*: rows for \d+ boxes are not all from 0 to"
+        with pytest.raises(InputError, match=said):
+            config.method.collate()([config.samples(source, training=True)[0, 0]])
+        with pytest.raises(InputError, match=said):
+            measure_coverage(NetworkViews(config, source), rescue_curve=False)
 
 
 def test_an_augmentation_may_drop_and_move_boxes() -> None:
@@ -452,6 +532,19 @@ def test_an_error_of_own_code_in_a_worker_has_its_file_and_line(desk: Path, monk
         raise ValueError("ours")
 
 
+def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of a backbone may have a module of its own; installed packages are not the user's."""
+    monkeypatch.setattr(own_classes, "_FILES", {f"{desk}/parts.py"})
+    for file, own in (("nets/plain.py", True), (".venv/lib/site-packages/torch/nn/module.py", False)):
+        Path(file).parent.mkdir(parents=True)
+        Path(file).write_text("def fail():\n    raise KeyError('gone')\n")
+        code: dict[str, Any] = {}
+        exec(compile(Path(file).read_text(), str(desk / file), "exec"), code)
+        said = r"^plain\.py, line 2: KeyError: 'gone'; correct this code of your own$"
+        with pytest.raises(InputError, match=said) if own else pytest.raises(KeyError), own_failures():
+            code["fail"]()
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -460,16 +553,35 @@ def test_an_error_of_own_code_in_a_worker_has_its_file_and_line(desk: Path, monk
         ("parts.PlainNetwork", "loss.box.kind=parts.PlainNetwork is no dataclass, whose fields are its settings"),
         ("odd.Loss", "loss.box.kind=odd.Loss: NameError: name 'Missing' is not defined"),
         ("odd.Open", "loss.box.kind=odd.Open: TypeError: unhashable type: 'list'; write @dataclass(frozen=True)"),
+        ("leaving.Loss", "loss.box.kind=leaving.Loss: SystemExit: 3; correct leaving, or check its name"),
+        ("parts..Loss", "loss.box.kind=parts..Loss is no name of a class; write package.module.Class"),
+        ("odd.Function", "loss.box.kind=odd.Function: Function.eps is a function, which a config cannot hold; give"),
+        ("odd.Kind", "loss.box.kind=odd.Kind has a field 'kind', which names the class; rename the field"),
+        ("odd.Enumerated", "loss.box.kind=odd.Enumerated: Enumerated.mode is a Mode, which a config cannot hold; give"),
+        ("odd.Infinite", "loss.box.eps: need finite numbers, got inf"),
+        (
+            "odd.Drawn",
+            "loss.box.kind=odd.Drawn: PydanticSchemaGenerationError: Unable to generate",
+        ),
+        ("odd.None_, eps: 1", "loss.box.eps: unknown key of None_, none is known here"),
         ("parts.CharbonnierLoss, esp: 1", "loss.box.esp: unknown key of CharbonnierLoss, known here: eps"),
         ("parts.CharbonnierLoss, eps: x", "loss.box.eps: expected a number, got 'x'"),
     ],
 )
 def test_wrong_kinds_are_refused(desk: Path, kind: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("odd.py").write_text(
-        "from dataclasses import dataclass\n"
+        "from dataclasses import dataclass\nfrom enum import StrEnum\nimport random\n"
         "@dataclass(frozen=True)\nclass Loss:\n    eps: 'Missing' = 1\n"
         "@dataclass(frozen=True)\nclass Open:\n    eps: 'list[int]'\n"
+        "@dataclass(frozen=True)\nclass Function:\n    eps: object = lambda x: x\n"
+        "@dataclass(frozen=True)\nclass None_:\n    pass\n"
+        "@dataclass(frozen=True)\nclass Drawn:\n    random: 'random.Random | None' = None\n"
+        "@dataclass(frozen=True)\nclass Infinite:\n    eps: float = float('inf')\n"
+        "@dataclass(frozen=True)\nclass Kind:\n    kind: str = 'GIoULoss'\n"
+        "class Mode(StrEnum):\n    FAST = 'fast'\n"
+        "@dataclass(frozen=True)\nclass Enumerated:\n    mode: Mode = Mode.FAST\n"
     )
+    Path("leaving.py").write_text("import sys\nsys.exit(3)\n")
     more = ", eps: [1]" if kind == "odd.Open" else ""
     assert console.main(["train", f"loss.box={{kind: {kind}{more}}}", "--allow-import", "--out", "run"]) == 2
     assert words in capsys.readouterr().err
@@ -480,6 +592,64 @@ def test_what_is_no_component_is_refused(tmp_path: Path) -> None:
     config = replace(Config(), loss=Criterion(box=lambda deltas, boxes, anchors, coder: deltas.sum()))
     with pytest.raises(InputError, match=r"^box: <function .* is no component; give an object of a frozen dataclass$"):
         anchorloc.train.run(config, out=tmp_path / "run")
+
+
+def test_objects_that_no_config_can_hold_are_refused(tmp_path: Path) -> None:
+    """They would become text, and the part would be built from that."""
+    for made, words in (
+        (BoxLoss(lambda deltas: deltas), r"^BoxLoss\.make is a function, which a config cannot hold; give numbers"),
+        (KindLoss(), r"^box: .*\.KindLoss has a field 'kind', which names the class; rename the field$"),
+        (UnknownLoss(), r"^the types of the fields of .*\.UnknownLoss cannot be read: name 'Missing' is not defined$"),
+        (BoxLoss, r"^box: BoxLoss is a class; give an object, BoxLoss\(\)$"),
+    ):
+        with pytest.raises(InputError, match=words):
+            anchorloc.train.run(replace(Config(), loss=Criterion(box=made)), out=tmp_path / "run")  # type: ignore[arg-type]
+
+
+def test_an_own_backbone_may_need_values(tmp_path: Path) -> None:
+    """Shapes are computed with values, because such code may look at them."""
+
+    class Looks(torch.nn.Module):
+        channels, strides = (3, 3, 3, 3), (4, 8, 16, 32)
+
+        def forward(self, images: Any) -> Any:
+            assert images.sum().item() == images.sum().item()
+            return [images[:, :, ::stride, ::stride] for stride in self.strides]
+
+    build_detector(backbone(Looks()), 1)
+    with pytest.raises(InputError, match=r"kind=.*\.Backbone: it raised .*; a backbone is called with"):
+        build_detector(backbone(Net((1,) * 4, (4, 8, 16, 32))), 1)
+
+
+def test_the_normalization_of_an_own_backbone_stays() -> None:
+    """Its code may use the output of a convolution twice, and values of tensors."""
+
+    class Sum(torch.nn.Module):
+        channels, strides = (8, 8, 8, 8), (4, 8, 16, 32)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 8, 4, 4), torch.nn.BatchNorm2d(8)
+
+        def forward(self, images: Any) -> Any:
+            found = self.conv(images)
+            found = self.norm(found) + found * (1 + 0 * found.sum().item())
+            return [found[:, :, ::step, ::step] for step in (1, 2, 4, 8)]
+
+    config = backbone(Sum())
+    network = build_detector(config, 1).eval()
+    network.backbone.norm.running_mean.fill_(0.5)  # type: ignore[union-attr, operator]
+    images = torch.rand(1, 3, 64, 64) * 255
+    with torch.no_grad():
+        expected = network(images).logits
+        found = for_inference(network, config, torch.device("cpu"))(images).logits
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_plan_names_the_option_that_own_parts_need(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.main(["train", "own.yaml", "--allow-import", "--plan", "--out", "plan", *LESS]) == 0
+    assert "anchorloc train plan/config.yaml --allow-import" in capsys.readouterr().out
+    assert resume_command(Path("run"), Config()) == "anchorloc train --resume --out run"
 
 
 def test_numbers_of_numpy_are_settings() -> None:

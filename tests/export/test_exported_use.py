@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import pickle
 import re
 import zipfile
 from collections.abc import Callable
@@ -151,6 +152,29 @@ def test_tiles_are_merged_as_with_the_checkpoint(folder: Path) -> None:
     assert_same(theirs(image, score=0), ours(image, score=0))
     soft = [anchorloc.load(folder / name, "decode.soft_nms_sigma=0.5")(image) for name in (BEST, "model.onnx")]
     assert_same(*soft)
+
+
+def test_a_file_needs_no_code_of_own_parts(folder: Path, tmp_path: Path) -> None:
+    """The graph holds the anchors, and the metadata the multiple of its sides, which follows from their strides."""
+
+    def change(entries: dict[str, Any]) -> None:
+        entries["settings"] |= {"anchors": {"kind": "nowhere.Anchors", "shares": [0.1]}, "data": {"kind": "nowhere.D"}}
+
+    path, image = rewrite(folder / "model.onnx", tmp_path / "model.onnx", change), folder / "photos" / "1.png"
+    expected = anchorloc.load(folder / "model.onnx")(image, score=0)
+    for allow in (False, True):
+        assert_same(anchorloc.load(path, allow_import=allow)(image, score=0), expected)
+    shapes = "data={kind: ShapesData, train_images: 2, val_images: 2, size: 96}"
+    judged = anchorloc.evaluate.run(path, shapes, out=tmp_path / "judged", resamples=0)
+    assert "2 images" in str(judged)
+
+
+def test_a_model_is_pickled(folder: Path) -> None:
+    """Programs hand it to other processes."""
+    model, image = anchorloc.load(folder / "model.onnx"), folder / "photos" / "1.png"
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied(image).boxes, model(image).boxes)
+    assert (copied.score, copied.names) == (model.score, model.names)
 
 
 def test_one_size_and_class_agnostic_nms_are_exported(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,9 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (7, "need a path, bytes, a PIL image or an array, got a int"),
         (b"<html>", "the image is not an image of a known format"),
         ([b""], "image 0: is not an image of a known format"),
+        (torch.zeros(4, 4, 3), "need a path, bytes, a PIL image or an array, got a Tensor"),
+        (io.BytesIO(b"image"), "need a path, bytes, a PIL image or an array, got a BytesIO"),
+        ({"image": 1}, "need a path, bytes, a PIL image or an array, got a dict"),
         (None, "need a path, bytes, a PIL image or an array, got a NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
@@ -141,6 +145,24 @@ def test_an_unusable_image_is_an_error(model: Localizer, image: Any, words: str)
         model(image)
 
 
+def test_an_unusable_number_is_an_error(model: Localizer, checkpoint: Path) -> None:
+    zero: Any = np.float32(0)
+    scores: list[Any] = [float("nan"), "0.3", np.array([0.1, 0.2])]
+    for score in scores:
+        with pytest.raises(InputError, match=r"^score must be a number from 0 to 1, got "):
+            model(SCENES.image(0), score=score)
+    assert len(model(SCENES.image(0), score=zero)) == len(model(SCENES.image(0), score=0))
+    side: Any = 64
+    with pytest.raises(InputError, match=r"^tiles must be SquareTiles\(size, overlap\), got 64$"):
+        anchorloc.load(checkpoint, tiles=side)
+    with pytest.raises(InputError, match=r"^tiles need whole numbers, got a size of 64\.5 and an overlap of 3$"):
+        SquareTiles(side + 0.5, 3)
+    sizes: list[Any] = [0, 2.5, "2"]
+    for size in sizes:
+        with pytest.raises(InputError, match=r"^batch_size must be a whole number of at least 1, got "):
+            anchorloc.load(checkpoint, batch_size=size)
+
+
 def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     strict = anchorloc.load(checkpoint, "decode.score_threshold=0.3", "decode.max_detections=5")
     detections = strict(SCENES.image(0))
@@ -148,7 +170,7 @@ def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     assert detections.scores.min() > 0.3
     assert strict.names == ("ellipse", "rectangle", "triangle", "cross")
     for settings, words in (
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
         ({"device": "tpu"}, "device must be auto, .* got 'tpu'"),
     ):
         with pytest.raises(InputError, match=words):

@@ -75,6 +75,8 @@ def test_an_unknown_class_is_refused() -> None:
         FOUND.where(label="cats")
     with pytest.raises(InputError, match="has no label 3; give one from 0 to 2, or a class name"):
         FOUND.where(label=3)
+    with pytest.raises(InputError, match=r"has no label 1\.5; give one from 0 to 2, or a class name"):
+        FOUND.where(label=1.5)  # type: ignore[arg-type]
 
 
 def test_boxes_become_fractions_of_the_image() -> None:
@@ -91,6 +93,7 @@ def test_it_converts() -> None:
         "labels": [1, 0, 2],
         "names": ["dog (id 9)", "cat", "dog (id 11)"],
     }
+    assert json.dumps(FOUND.to_coco(np.int64(5))) == json.dumps(FOUND.to_coco(5))  # type: ignore[arg-type]
     assert FOUND.to_coco(5)[:2] == [
         {"image_id": 5, "category_id": 9, "bbox": [10.0, 20.0, 20.5, 40.25], "score": 0.9},
         {"image_id": 5, "category_id": 7, "bbox": [0.0, 0.0, 5.0, 5.0], "score": 0.5},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorloc.checkpoint import load_checkpoint, save_checkpoint
+from anchorloc.config import Config, import_option
 from anchorloc.engine.state.checkpoint_schema import TrainingCheckpoint, check_entries, with_current_names
 from anchorloc.engine.system.log import NAME
 from anchorloc.errors import InputError
@@ -16,9 +17,14 @@ from anchorloc.files import write_errors
 LAST, BEST = "last.pt", "best.pt"
 
 
-def resume_command(folder: Path) -> str:
+def resume_command(folder: Path, config: Config) -> str:
     """Return the command that resumes the run in `folder`."""
-    return shlex.join(["anchorloc", "train", "--resume", "--out", str(folder)])
+    return shlex.join(["anchorloc", "train", "--resume", "--out", str(folder), *import_option(config)])
+
+
+def evaluate_command(folder: Path, config: Config) -> str:
+    """Return the command that scores the best checkpoint of the run in `folder`."""
+    return shlex.join(["anchorloc", "evaluate", str(folder / BEST), *import_option(config)])
 
 
 def save_last(folder: Path, state: dict[str, Any], before: int, keep: int) -> None:

@@ -99,8 +99,7 @@ def fit_anchors(config: Config, split: FitSplit, settings: FitSettings) -> Fit:
     if not isinstance(current_anchors, AnchorGenerator):
         kind = type(current_anchors).__name__
         raise InputError(
-            f"anchors.kind={kind} has fixed shapes that pretrained weights need; fit a config with "
-            "anchors.kind=AnchorGenerator"
+            f"anchors.kind={kind} has shapes that cannot be fitted; fit a config with anchors.kind=AnchorGenerator"
         )
     passes = _passes(config, split.train, settings)
     boxes = collect_offsets(NetworkViews(config, split.train, passes))
