@@ -36,7 +36,7 @@ def read_rgb(image: ImageLike, where: str = "", settings: ImageSettings = DEFAUL
     except ItemError as error:
         raise InputError(f"{where}{error}") from None
     if not isinstance(image, np.ndarray):
-        raise InputError(f"{where}need a path, bytes, a PIL image or an array, got a {type(image).__name__}")
+        raise InputError(f"{where}need a path, bytes, a PIL image or an array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         advice = "; give a batch as list(images)" if image.ndim == 4 else ""
         raise InputError(f"{where}need a uint8 array of shape (H, W, 3), got {image.dtype} {image.shape}{advice}")
