@@ -50,6 +50,8 @@ def read_file(path: Path, size: Size | None = None, settings: ImageSettings = DE
         ItemError: it cannot be read; the message names the file.
     """
     try:
+        if path.is_dir():
+            raise ItemError("is a folder; give the image files in it")
         if not path.is_file():  # a pipe or a device would block or never end
             raise ItemError("is not a regular file" if path.exists() else "does not exist; check the path")
         return read_image(path, size, settings)

@@ -32,7 +32,10 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NamedDetections(Detections):
-    """The N objects found in one image, by descending score. It prints one line per object, and iterates over them."""
+    """The N objects found in one image, by descending score.
+
+    It prints one line per object, iterates over them, and takes an index or a slice: `found[0]`, `found[:5]`.
+    """
 
     categories: tuple[Category, ...]
     size: Size  # height and width of the image, as a viewer shows it

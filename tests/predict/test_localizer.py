@@ -127,6 +127,7 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
         (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \(2, 4, 4, 3\); give a batch as list\(images\)"),
         (["x.png"], "x.png does not exist"),
+        (Path(__file__).parent, "predict is a folder; give the image files in it"),
         ("nul\0byte.png", "does not exist"),
         ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, bytes, a PIL image or an array, got int"),
         (7, "need a path, bytes, a PIL image or an array, got int"),
