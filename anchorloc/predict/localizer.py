@@ -23,7 +23,7 @@ from anchorloc.predict.named_detections import NamedDetections, checked_score
 from anchorloc.predict.square_tiles import SquareTiles
 from anchorloc.startup import import_torch
 from anchorloc.structures import Detections, Pixels, Sample, Size, Target
-from anchorloc.text import counted, first_few
+from anchorloc.text import counted, first_few, shorten
 
 if TYPE_CHECKING:
     from anchorloc.engine.state.score_threshold import ScoreThreshold
@@ -55,8 +55,8 @@ class Localizer:
             raise InputError(f"tiles must be anchorloc.SquareTiles(size=..., overlap=...), got {self.tiles!r}")
 
     def __repr__(self) -> str:
-        known = f"{counted(len(self.names), 'class')}: {first_few(self.names, 5)}"
-        return f"Localizer of {known}; shows objects of score >= {self.score:.2f}"
+        names = first_few([shorten(name, 24) for name in self.names], 5)
+        return f"Localizer of {counted(len(self.names), 'class')}: {names}; shows objects of score >= {self.score:.2f}"
 
     @property
     def names(self) -> tuple[str, ...]:
