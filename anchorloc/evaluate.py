@@ -193,7 +193,7 @@ def _check(arguments: argparse.Namespace, verbose: bool) -> None:
         _reading(arguments)
     elif arguments.checkpoint is not None:
         if any(files) or arguments.images:
-            raise InputError("give a checkpoint, or --detections with --annotations, not both")
+            raise InputError("give a checkpoint (other labels: data=PATH) or --detections with --annotations, not both")
         if arguments.group_by is not None:
             raise InputError("--group-by needs --annotations with a COCO file; for a checkpoint give --group-by-name")
         if arguments.max_detections is not None:

@@ -26,9 +26,11 @@ def on_files(files: Files, config: Any) -> Files:
     for path in (one for pattern in OUTSIDE for one in sorted(ROOT.glob(pattern))):
         inside = site_path(path.relative_to(ROOT).as_posix())
         files.append(File.generated(config, inside, abs_src_path=str(path)))
-    for module in public_names():
-        name = module.rpartition(".")[2]
-        files.append(File.generated(config, f"reference/{name}.md", content=f"# {module}\n\n::: {module}\n"))
+    modules = public_names()
+    for module, names in modules.items():
+        members = [name for name in names if f"{module}.{name}" not in modules]
+        content = f"# {module}\n\n::: {module}\n    options:\n      members: {members}\n"
+        files.append(File.generated(config, f"reference/{module.rpartition('.')[2]}.md", content=content))
     return files
 
 
@@ -46,13 +48,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Refuse a site whose reference lacks a public name, or its meaning."""
+    """Refuse a site whose reference lacks a public name or its meaning, or has a name that is not public."""
     inventory = (Path(config.site_dir) / "objects.inv").read_bytes().split(b"\n", 4)[4]
     known = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
     modules = public_names()
     wanted = {f"{module}.{name}" for module, names in modules.items() for name in names}
     if missing := sorted(wanted - known - set(modules)):
         raise PluginError(f"the reference lacks {', '.join(missing)}")
+    public = {name for names in modules.values() for name in names}  # also where another module imports them
+    inside = (name.rpartition(".") for name in known - set(modules))
+    if private := sorted(f"{module}.{name}" for module, _, name in inside if module in modules and name not in public):
+        raise PluginError(f"the reference has names that are not public: {', '.join(private)}")
     extensions = griffe.load_extensions(f"{ROOT}/docs/field_comments.py:FieldComments")
     package = griffe.load("anchorloc", search_paths=[ROOT], extensions=extensions)
     if bare := sorted(name for name in wanted if not package[name.removeprefix("anchorloc.")].has_docstring):

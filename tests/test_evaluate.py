@@ -379,6 +379,32 @@ def test_an_option_out_of_range_is_refused(tmp_path: Path, option: str, capsys: 
     assert "need a" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("precision", "sentence"),
+    [
+        ("1", "At score ≥ 0.9000, the threshold of greatest recall at precision 1, 50% of the boxes are found"),
+        ("0.6", "At score ≥ 0.5000, the threshold of greatest recall at precision 0.6, 100% of the boxes are found"),
+    ],
+)
+def test_the_threshold_of_a_wished_precision_is_printed(
+    tmp_path: Path, precision: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = TRUTH["annotations"][0]
+    truth = {**TRUTH, "annotations": [{**box, "id": place, "bbox": [20 * place, 0, 15, 15]} for place in (0, 1)]}
+    scores = {0: 0.9, 1: 0.5, 2: 0.7}  # by place; nothing lies at the third
+    found = [{**FOUND[0], "bbox": [20 * place, 0, 15, 15], "score": score} for place, score in scores.items()]
+    assert evaluate.main([*files(tmp_path, truth, found), f"--precision={precision}"]) == 0
+    pages = [(tmp_path / "report" / name).read_text() for name in ("report.html", "report.md")]
+    for text in (capsys.readouterr().out, *pages):
+        assert sentence in " ".join(text.split())
+
+
+def test_a_precision_that_no_threshold_reaches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = {**FOUND[0], "bbox": [30, 0, 15, 15], "score": 0.9}
+    assert evaluate.main([*files(tmp_path, TRUTH, [wrong, *FOUND]), "--precision=0.9"]) == 0
+    assert "No score threshold reaches precision 0.9 over all classes." in capsys.readouterr().out
+
+
 def test_resamples_are_seeded_and_can_be_left_out(tmp_path: Path) -> None:
     truth = {**TRUTH, "images": [{**TRUTH["images"][0], "id": name, "file_name": name} for name in "abcdefghijkl"]}
     annotation = TRUTH["annotations"][0]

@@ -161,6 +161,8 @@ def test_mistakes_are_raised_and_not_printed(config: Path, tmp_path: Path, capsy
         train.resume(taken)
     with pytest.raises(InputError, match="give a checkpoint, or --detections"):
         evaluate.run(out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"\(other labels: data=PATH\) or --detections with --annotations, not both"):
+        evaluate.run(tmp_path / "gone.pt", annotations=config, out=tmp_path / "out")
     with pytest.raises(InputError, match=r"gone\.pt does not exist"):
         evaluate.run(tmp_path / "gone.pt", out=tmp_path / "out")
     with pytest.raises(InputError, match="split must be one of train, val, test, got 'vla'"):

@@ -26,3 +26,10 @@ def test_every_page_is_in_the_navigation_once() -> None:
     outside = ["index.md", "benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
     inside = [page for page in PAGES if page != "README.md"]
     assert sorted(listed) == sorted([*inside, *reference, *outside])
+
+
+def test_the_search_finds_settings_by_their_last_name() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    [search] = [one["search"] for one in site["plugins"] if isinstance(one, dict) and "search" in one]
+    words = re.split(search["separator"], "set `decode.nms_iou=0.6` or `train.batch_size`")
+    assert [word for word in words if word] == ["set", "decode", "nms_iou", "0.6", "or", "train", "batch_size"]

@@ -139,21 +139,22 @@ def _apply(plain: dict[str, Any], override: str) -> None:
 
 
 def _read_component(
-    cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin, *, chosen: bool = False
+    cls: type, plain: Mapping[str, Any], default: object, path: str, origin: _Origin, kinds: Sequence[type] = ()
 ) -> Any:
     """Build `cls` from `plain`; other fields come from `default` if it is of that class, else from `cls`.
 
     Args:
-        chosen: `cls` is one of several kinds.
+        kinds: what `cls` is chosen from.
     """
     hints = field_types(cls)
     keys = [field.name for field in dataclasses.fields(cls)]  # hints also hold class variables, which nobody can set
     for key, value in plain.items():
         if key not in keys:
             problem = renaming(f"{path}{key}")
-            kind = f" of {cls.__name__}" if chosen else ""
-            elsewhere = "" if chosen or nearest(str(key), keys) else _elsewhere(str(key), value)
-            problem = problem or f"{path}{key}: unknown key{kind}, {elsewhere or did_you_mean(str(key), keys)}"
+            kind = f" of {cls.__name__}" if kinds else ""
+            elsewhere = _elsewhere(str(key), value, path, kinds) if nearest(str(key), keys) is None else ""
+            advice = elsewhere or (did_you_mean(str(key), keys) if keys else "which has no settings")
+            problem = problem or f"{path}{key}: unknown key{kind}, {advice}"
             raise InputError(f"{origin(f'{path}{key}')}: {problem}")
     values = {}
     for field in dataclasses.fields(cls):
@@ -171,8 +172,11 @@ def _read_component(
         raise InputError(f"{origin(here)}: {here}{': ' if here else ''}{error}") from None
 
 
-def _elsewhere(key: str, value: Any) -> str:
-    """Suggest the settings elsewhere in the tree of nearly the same name, or return "" if there is none."""
+def _elsewhere(key: str, value: Any, path: str, kinds: Sequence[type]) -> str:
+    """Suggest the kinds that have the key, or settings elsewhere of nearly the same name; "" if there is none."""
+    if kinds:
+        able = [kind.__name__ for kind in kinds if key in {field.name for field in dataclasses.fields(kind)}]
+        return f"known to {path}kind={' or '.join(able)}" if able else ""
     while isinstance(value, dict) and len(value) == 1:  # a.b.c=1 sets {"b": {"c": 1}}
         [(key, value)] = value.items()
     paths: dict[str, list[str]] = {}
@@ -212,7 +216,7 @@ def _read(hint: Any, value: Any, inherited: object, path: str, origin: _Origin) 
     if not isinstance(kind, str) or kind not in names:
         expected = f"one of {', '.join(names)}" if names else "package.module.Class, a class of your own"
         raise InputError(f"{origin(path)}: {path}.kind: expected {expected}, got {value.get('kind')!r}")
-    return _read_component(names[kind], rest, inherited, f"{path}.", origin, chosen=len(known) > 1)
+    return _read_component(names[kind], rest, inherited, f"{path}.", origin, known if len(known) > 1 else ())
 
 
 def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -> Any:
@@ -230,7 +234,7 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
     if any(field.name == "kind" for field in dataclasses.fields(cls)):
         raise InputError(f"{where} has a field 'kind', which names the class; rename the field")
     try:
-        part = _read_component(cls, plain, None, f"{path}.", origin, chosen=True)
+        part = _read_component(cls, plain, None, f"{path}.", origin, (cls,))
         hash(part)
         saved = _saved(part, where)
         return _read_component(cls, saved, None, f"{path}.", origin, chosen=True)  # its defaults are checked too

@@ -52,6 +52,9 @@ class CocoData(ImageSettings):
             raise InputError(f"data.test is not set, so {self.root} has no test split; set it to the annotation file")
         root = Path(self.root)
         folder = root / (folders[split] or self.images)
+        if not (root / name).exists():
+            where = f"data.root={self.root} and data.{split}={name}"
+            raise InputError(f"{root / name} does not exist; check {where}, or give data=PATH")
         annotations = read_annotations(root / name, folder, without_root=self.drop_root)
         if split == "train" and not annotations.has_trainable_box():
             raise InputError(f"{annotations.path} has no box to train on; annotate some objects")

@@ -69,8 +69,13 @@ def result_rows(
     ]
 
 
-def with_detections(labels: Labels, path: Path) -> Labels:
+def with_detections(labels: Labels, path: Path, lowest: float | None = None) -> Labels:
     """Return labels with the detections of a COCO result file in place of their boxes, each with its score.
+
+    Args:
+        labels: give the images and the classes.
+        path: the result file.
+        lowest: leave out detections of a lower score.
 
     Raises:
         InputError: as `read_results`, or there is no detection.
@@ -81,6 +86,10 @@ def with_detections(labels: Labels, path: Path) -> Labels:
     table = _read_table(path, images, columns.names.tolist(), categories, None)
     if not len(table):
         raise InputError(f"{path} has no detections; lower decode.score_threshold of predict")
+    if lowest is not None:
+        table = table[table[:, -1] >= lowest]
+        if not len(table):
+            raise InputError(f"{path} has no detections of score >= {lowest:g}; give a lower --score")
     annotations = [
         {
             "id": number,

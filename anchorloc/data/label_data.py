@@ -200,7 +200,9 @@ def _scored_split(path: Path, data: LabeledData) -> tuple[Labels, Sequence[str]]
     return data.splits[split or next(iter(data.splits))], data.notes
 
 
-def read_detections(path: Path, results: Path, kind: str = "auto", images: Path | None = None) -> LabeledData:
+def read_detections(
+    path: Path, results: Path, kind: str = "auto", images: Path | None = None, lowest: float | None = None
+) -> LabeledData:
     """Read the images and classes of labels, with the detections of a COCO result file in place of the boxes.
 
     Args:
@@ -208,6 +210,7 @@ def read_detections(path: Path, results: Path, kind: str = "auto", images: Path 
         results: the detections, which the labels keep with their scores.
         kind: as for `read`.
         images: as for `read`.
+        lowest: leave out detections of a lower score.
 
     Raises:
         InputError: a file is damaged, or a detection has an image or a class that the labels lack.
@@ -215,4 +218,5 @@ def read_detections(path: Path, results: Path, kind: str = "auto", images: Path 
     data = read_coco_images(path, images) if is_coco_file(path, kind) else read(path, kind, images)
     if len(data.splits) > 1:
         raise InputError(f"{path} has {' and '.join(data.splits)}; give the file of the one that was predicted on")
-    return replace(data, splits={split: with_detections(labels, results) for split, labels in data.splits.items()})
+    splits = {split: with_detections(labels, results, lowest) for split, labels in data.splits.items()}
+    return replace(data, splits=splits)

@@ -7,7 +7,7 @@
     anchorloc doctor all.json --split data --group-by patient
     anchorloc doctor labels --convert yolo out
     anchorloc doctor train.json --images images --detections out_of_fold.json
-    anchorloc doctor images.json --detections results.json --convert cvat out
+    anchorloc doctor images.json --detections results.json --score 0.4 --convert cvat out
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
 With --fix, the findings describe the input, and the status the fixed copy. Existing files are never overwritten.
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from anchorloc.cli import add_grouping, command_parser, positive_float, run_command
+from anchorloc.cli import add_grouping, command_parser, fraction, positive_float, run_command
 from anchorloc.config import read_image_settings
 from anchorloc.data import LabeledData, read, write
 from anchorloc.data.class_names import drop_root
@@ -138,7 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _convert_detections(arguments: argparse.Namespace) -> int:
     """Write detections as labels to correct; return the exit status."""
     kind, out = arguments.convert
-    data = read_detections(arguments.annotations, arguments.detections, arguments.format, arguments.images)
+    given = arguments.annotations, arguments.detections, arguments.format, arguments.images
+    data = read_detections(*given, arguments.score)
     write(data, kind, Path(out))
     number = sum(len(labels.document["annotations"]) for labels in data.splits.values())
     scores = "with their scores" if kind in WITH_SCORES else "without scores, for which the format has no place"
@@ -220,6 +221,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="rank suspected label errors by these COCO results of any model that was not trained on the images; with "
         "--convert, write the results in place of the boxes, as labels to correct",
+    )
+    outputs.add_argument(
+        "--score",
+        type=fraction,
+        metavar="S",
+        help="with --detections and --convert, leave out detections of a lower score (default: none)",
     )
     outputs.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for suspects (default: runs/suspects-DATE-TIME)"

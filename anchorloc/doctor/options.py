@@ -82,6 +82,8 @@ def check_options(arguments: argparse.Namespace) -> None:
             refuse_existing(arguments.out) if arguments.out is not None else None
     if arguments.out is not None and (arguments.detections is None or arguments.convert is not None):
         raise InputError("--out is the folder for suspects; give --detections JSON, without --convert")
+    if arguments.score is not None and (arguments.detections is None or arguments.convert is None):
+        raise InputError("--score needs --detections JSON and --convert FORMAT DIR")
     if arguments.reviewed is not None and arguments.fix is None:
         raise InputError("--reviewed needs --fix OUT")
     if arguments.group_by_name is not None:

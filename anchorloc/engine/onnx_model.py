@@ -134,12 +134,13 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
         key, _, value = override.partition("=")
         if key == "train.device" and value not in ("auto", "cpu", "cpu:0"):
             raise InputError(f"{path} runs on the CPU, not on {value}; leave the device out")
-        if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
-            raise InputError(f"{override!r}: {path} has a fixed {key}; export the checkpoint again with this override")
     session = open_file(path)
     entries = read_metadata(path, session.get_modelmeta().custom_metadata_map.get(KEY))
     refuse_other_graph(path, session, len(entries["classes"]))
-    config = config_from_plain(translated(entries["settings"]), str(path), overrides)
+    config = config_from_plain(translated(entries["settings"]), str(path), overrides)  # refuses an unknown key
+    for key in (override.partition("=")[0] for override in overrides):
+        if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
+            raise InputError(f"{path} has a fixed {key}; export the checkpoint again with this override")
     if "multiple" in entries and any(part.key == "anchors" for part in own_parts(config)):
         # the file holds the anchors, so that their code is not needed, not even for their strides
         config = replace(config, transform=replace(config.transform, multiple=entries["multiple"]))

@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out.suffix not in (".onnx", ".pt2"):
         raise InputError(f"{arguments.out} must end in .onnx or .pt2, which selects the format")
     refuse_existing(arguments.out, "FILE")
+    if not arguments.out.parent.is_dir():
+        raise InputError(f"the folder {arguments.out.parent} does not exist; make it, or give another FILE")
     network: NetworkType = "float16" if arguments.half else "int8" if arguments.int8 else "float32"
     if network != "float32" and arguments.out.suffix != ".onnx":
         raise InputError(f"{arguments.out} must end in .onnx with --half or --int8")

@@ -11,6 +11,7 @@ from anchorloc.boxes import box_iou
 from anchorloc.detector import Decoder
 from anchorloc.errors import InputError
 from anchorloc.structures import Detections
+from anchorloc.text import counted
 
 BOX_LIMIT = 1e-2  # pixels
 SCORE_LIMIT = 1e-4
@@ -28,10 +29,11 @@ class Agreement:
     at_threshold: int  # found by only one, with a score or an IoU at a threshold
 
     def __str__(self) -> str:
+        others = f"; only one of the two finds {self.at_threshold:,} more, at a threshold"
         return (
-            f"checked on {self.images:,} images, {self.detections:,} detections: boxes within "
-            f"{self.max_box_difference:.1e} px, scores within {self.max_score_difference:.1e}, "
-            f"{self.at_threshold:,} at a threshold found by only one of the two"
+            f"compared with the network on {counted(self.images, 'image')}, {self.detections:,} detections: boxes "
+            f"within {self.max_box_difference:.1e} px, scores within {self.max_score_difference:.1e}"
+            f"{others if self.at_threshold else ''}"
         )
 
 

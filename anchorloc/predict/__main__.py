@@ -29,8 +29,8 @@ from anchorloc.structures import Category
 from anchorloc.text import counted, printable
 
 if TYPE_CHECKING:
-    from anchorloc.engine.state.score_threshold import ScoreThreshold
     from anchorloc.predict.folder import PredictionSummary
+    from anchorloc.predict.localizer import Localizer
 
 DEFAULT_SCORE = 0.3  # to show, for models that store no threshold
 
@@ -81,20 +81,21 @@ def _predict(
     categories, changed = class_ids(localizer.model.categories, categories)
     for note in (*notes, *changed):
         print(f"note: {printable(note)}")
-    lowest, threshold = _lowest_score(arguments, overrides, localizer.threshold)
+    lowest, threshold = _lowest_score(arguments, overrides, localizer)
     return predict_folder(localizer, images, out, categories, lowest, not arguments.no_pictures), threshold
 
 
-def _lowest_score(
-    arguments: argparse.Namespace, overrides: Sequence[str], stored: ScoreThreshold | None
-) -> tuple[float, str]:
+def _lowest_score(arguments: argparse.Namespace, overrides: Sequence[str], localizer: Localizer) -> tuple[float, str]:
     """Return the lowest score to show, and what the summary calls it."""
     from anchorloc.predict.localizer import sets_threshold
 
     if arguments.score is not None:
         return arguments.score, f"at the threshold {arguments.score:.2f}"
+    if localizer.model.config.task == "localization":
+        return 0.0, "as the top box of each"
     if arguments.all or sets_threshold(overrides):
         return 0.0, "at any score that decode.score_threshold lets through"
+    stored = localizer.threshold
     if stored is None:
         return DEFAULT_SCORE, f"at the threshold {DEFAULT_SCORE:.2f}, as the model stores none"
     return stored.score, f"at the stored threshold {stored.score:.2f}"

@@ -77,6 +77,8 @@ def predict_folder(
     write_results(out, results, categories, lowest)
     limit = localizer.model.config.decoder.max_detections
     at_limit = sum(len(image.found) == limit and image.found.scores[-1] >= LOW_SCORE for image in results)
+    if localizer.model.config.task == "localization":
+        at_limit = 0  # one box an image is all that it finds
     objects = sum(len(image.found.where(score=lowest)) for image in results)
     return PredictionSummary(len(results), unreadable, objects, at_limit, limit)
 

@@ -36,7 +36,7 @@ def read_rgb(image: ImageLike, where: str = "", settings: ImageSettings = DEFAUL
     except ItemError as error:
         raise InputError(f"{where}{error}") from None
     if not isinstance(image, np.ndarray):
-        raise InputError(f"{where}need a path, bytes, a PIL image or an array, got a {type(image).__name__}")
+        raise InputError(f"{where}need a path, bytes, a PIL image or an array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         advice = "; give a batch as list(images)" if image.ndim == 4 else ""
         raise InputError(f"{where}need a uint8 array of shape (H, W, 3), got {image.dtype} {image.shape}{advice}")
@@ -50,6 +50,8 @@ def read_file(path: Path, size: Size | None = None, settings: ImageSettings = DE
         ItemError: it cannot be read; the message names the file.
     """
     try:
+        if path.is_dir():
+            raise ItemError("is a folder; give the image files in it")
         if not path.is_file():  # a pipe or a device would block or never end
             raise ItemError("is not a regular file" if path.exists() else "does not exist; check the path")
         return read_image(path, size, settings)

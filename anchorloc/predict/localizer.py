@@ -15,13 +15,15 @@ from anchorloc.data import ImageSettings
 from anchorloc.data.tiles import Tile, Tiles
 from anchorloc.engine.batch_samplers import equal_size_batches
 from anchorloc.engine.onnx_model import OnnxModel, load_onnx
+from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.engine.tiling import merge_tiles
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
-from anchorloc.predict.named_detections import NamedDetections
+from anchorloc.predict.named_detections import NamedDetections, checked_score
 from anchorloc.predict.square_tiles import SquareTiles
 from anchorloc.startup import import_torch
 from anchorloc.structures import Detections, Pixels, Sample, Size, Target
+from anchorloc.text import counted, first_few, shorten
 
 if TYPE_CHECKING:
     from anchorloc.engine.state.score_threshold import ScoreThreshold
@@ -32,7 +34,7 @@ NO_BOXES: Final = Target(
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Localizer:
     """Find objects when called with an image, or with a list or generator of images.
 
@@ -49,9 +51,12 @@ class Localizer:
     def __post_init__(self) -> None:
         if not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
             raise InputError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
-
         if not isinstance(self.tiles, SquareTiles | Tiles | None):
-            raise InputError(f"tiles must be SquareTiles(size, overlap), got {self.tiles!r}")
+            raise InputError(f"tiles must be anchorloc.SquareTiles(size=..., overlap=...), got {self.tiles!r}")
+
+    def __repr__(self) -> str:
+        names = first_few([shorten(name, 24) for name in self.names], 5)
+        return f"Localizer of {counted(len(self.names), 'class')}: {names}; shows objects of score >= {self.score:.2f}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,9 +93,9 @@ class Localizer:
             score: lowest score to return, in place of the threshold of the model; 0 returns all.
 
         Raises:
-            InputError: an image cannot be used, or the network returns NaN or infinite boxes.
+            InputError: an image or the score cannot be used, or the network returns NaN or infinite boxes.
         """
-        lowest = self.score if score is None else score
+        lowest = self.score if score is None else checked_score(score)
         given: Any = images
         single = isinstance(given, str | bytes | np.ndarray | Mapping) or not isinstance(given, Iterable)
         if single or hasattr(given, "read") or len(getattr(given, "shape", ())) > 1:  # an open file, a tensor
@@ -173,6 +178,7 @@ def load(
         if path.suffix == ".onnx":
             model = load_onnx(path, settings)
         else:
+            path = find_checkpoint(path)  # a wrong path is refused where torch is missing too
             import_torch()
             from anchorloc.engine.trained_model import load_any  # loads torch, which an ONNX file does not need
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,6 +13,7 @@ from anchorloc.data.coco_results import result_rows
 from anchorloc.data.image_settings import DEFAULT_SETTINGS, ImageSettings
 from anchorloc.errors import InputError
 from anchorloc.predict.image_input import ImageLike, read_rgb
+from anchorloc.startup import import_torch
 from anchorloc.structures import Category, Detections, IntArray, Size
 from anchorloc.text import did_you_mean, shorten
 
@@ -31,7 +32,10 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NamedDetections(Detections):
-    """The N objects found in one image, by descending score. It prints one line per object, and iterates over them."""
+    """The N objects found in one image, by descending score.
+
+    It prints one line per object, iterates over them, and takes an index or a slice: `found[0]`, `found[:5]`.
+    """
 
     categories: tuple[Category, ...]
     size: Size  # height and width of the image, as a viewer shows it
@@ -46,6 +50,16 @@ class NamedDetections(Detections):
         columns = self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), self.names
         for box, score, label, name in zip(*columns, strict=True):
             yield Detection(tuple(box), score, label, name)
+
+    @overload
+    def __getitem__(self, place: int) -> Detection: ...
+    @overload
+    def __getitem__(self, place: slice) -> NamedDetections: ...
+    def __getitem__(self, place: int | slice) -> Detection | NamedDetections:
+        """Return the object at a place, 0 being the highest score, or the objects of a slice."""
+        if isinstance(place, slice):
+            return self.take(np.arange(len(self))[place])
+        return list(self)[place]
 
     def __repr__(self) -> str:
         names = [shorten(name, 24) for name in self.names]
@@ -69,11 +83,9 @@ class NamedDetections(Detections):
             label: name or label of a class, or several of them; None keeps all classes.
 
         Raises:
-            InputError: the model has no such class, or the score is not a number.
+            InputError: the model has no such class, or the score is not from 0 to 1.
         """
-        if not isinstance(score, int | float | np.number | np.ndarray) or np.shape(score) or np.isnan(score):
-            raise InputError(f"score must be a number from 0 to 1, got {score!r}")
-        kept = self.scores >= score
+        kept = self.scores >= checked_score(score)
         if label is not None:
             wanted = [label] if not isinstance(label, Collection) or isinstance(label, str) else label
             kept = kept & np.isin(self.labels, [row for one in wanted for row in self._labels_of(one)])
@@ -114,8 +126,13 @@ class NamedDetections(Detections):
         }
 
     def to_torchvision(self) -> dict[str, Tensor]:
-        """Return tensors as torchvision's detectors do: boxes (N, 4), scores (N,), labels (N,) int64 from 0."""
-        import torch  # the rest of this file works without it
+        """Return tensors as torchvision's detectors do: boxes (N, 4), scores (N,), labels (N,) int64 from 0.
+
+        Raises:
+            InputError: torch is not installed.
+        """
+        import_torch()  # the rest of this file works without it
+        import torch
 
         return {
             "boxes": torch.from_numpy(self.boxes.astype(np.float32)),
@@ -130,7 +147,7 @@ class NamedDetections(Detections):
             image: the image that the objects were found in, as `Localizer` takes it.
 
         Raises:
-            InputError: the image cannot be read.
+            InputError: the image cannot be read, or has another size.
         """
         from anchorloc.report.drawing import (  # who only finds objects does not wait for the package
             draw_box,
@@ -141,6 +158,11 @@ class NamedDetections(Detections):
         )
 
         picture = Image.fromarray(read_rgb(image, settings=self.image_settings))
+        if picture.size != self.size[::-1]:
+            raise InputError(
+                f"the objects were found in an image of {self.size[1]} x {self.size[0]} px, but this one has "
+                f"{picture.width} x {picture.height} px; give the image that the model was given"
+            )
         canvas = ImageDraw.Draw(picture)
         width = max(1, round(max(picture.size) / 400))
         font = load_font(max(10, round(max(picture.size) / 55)))
@@ -149,3 +171,14 @@ class NamedDetections(Detections):
             draw_box(canvas, box, color, width)
             draw_label(canvas, f"{writable_name(name, label, font)} {score:.2f}", box[:2], picture.size, color, font)
         return picture
+
+
+def checked_score(score: float) -> float:
+    """Return a lowest score, which is a number from 0 to 1.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not isinstance(score, int | float | np.number | np.ndarray) or np.ndim(score) or not 0 <= score <= 1:
+        raise InputError(f"score must be a number from 0 to 1, got {score!r}")
+    return float(score)

@@ -34,6 +34,7 @@ def render_markdown(judgment: Judgment) -> str:
         f"{ap_meaning(evaluation.protocol)}.",
         *([] if judgment.localization is None else _one_box(judgment.localization)),
         operating_sentence(evaluation) or "",
+        captions.precision_sentence(analysis) or "",
         "\n".join(f"- **Warning:** {escape(warning)}" for warning in judgment.all_warnings),
         *([] if analysis is None else _analysis(analysis)),
         "## Classes",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from anchorloc.metrics import Evaluation
 from anchorloc.metrics.analysis import Analysis
-from anchorloc.report.analysis.captions import interval_text
+from anchorloc.report.analysis.captions import interval_text, precision_sentence
 from anchorloc.report.analysis.sections import sections
 from anchorloc.report.captions import (
     FEW,
@@ -42,7 +42,7 @@ def render_page(judgment: Judgment) -> str:
         sizes=size_line(evaluation),
         numbers=_numbers(evaluation, analysis),
         a=None if analysis is None else sections(analysis, evaluation),
-        sentence=operating_sentence(evaluation),
+        sentences=[operating_sentence(evaluation), precision_sentence(analysis)],
         localization=[] if judgment.localization is None else localization_rows(judgment.localization),
         threshold=threshold,
         limit=evaluation.summary.max_detections[-1],

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from anchorloc.files import write_json, write_text
+from anchorloc.report.analysis.captions import precision_sentence
 from anchorloc.report.analysis.tables import write_csv_tables
 from anchorloc.report.json_report import evaluation_json
 from anchorloc.report.judgment import Judgment
@@ -26,6 +28,8 @@ def write_and_print_report(folder: Path, judgment: Judgment, console: Console) -
     """
     report = write_report(folder, judgment)
     print_evaluation(judgment.evaluation, judgment.intervals, console)
+    if sentence := precision_sentence(judgment.analysis):
+        console.print(Text(sentence))
     if judgment.localization is not None:
         print_localization(judgment.localization, console)
     return report

@@ -116,6 +116,11 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
             ["transform.resize={kind: TorchvisionStretch, exact: true}"],
             "transform.resize.exact: unknown key of TorchvisionStretch, known here: height, width",
         ),
+        (
+            ["transform.resize.size=256"],
+            "unknown key of Keep, known to transform.resize.kind=ShortestSide or TorchvisionShortestSide",
+        ),
+        (["transform.resize.foo=1"], "transform.resize.foo: unknown key of Keep, which has no settings"),
         (["model.backbone=resnet50"], "model: unknown key, did you mean 'detector.backbone'?"),
         (["train.learning_rate=0.1"], "unknown key, did you mean 'train.optimizer.learning_rate'?"),
         (["seed=1"], "seed: unknown key, did you mean 'data.seed' or 'train.seed'?"),

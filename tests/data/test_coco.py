@@ -191,7 +191,8 @@ def test_paths_of_a_data_set_are_settings(tmp_path: Path) -> None:
     root = write_data_set(tmp_path)
     (root / "annotations" / "instances_val.json").rename(root / "other.json")
     (root / "images").rename(root / "val2017")
-    with pytest.raises(InputError, match=r"instances_val\.json does not exist"):
+    advice = "check data.root=.* and data.val=annotations/instances_val.json, or give data=PATH"
+    with pytest.raises(InputError, match=rf"instances_val\.json does not exist; {advice}"):
         CocoData(root).open("val")
     data = CocoData(root, val="other.json", images="train2017", val_images="val2017")
     assert data.open("val").check_images() == ()

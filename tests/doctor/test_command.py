@@ -186,6 +186,7 @@ def test_split_takes_what_fix_writes(tmp_path: Path, capsys: pytest.CaptureFixtu
             "cannot be combined; leave out --csv",
         ),
         (["--out", "found"], "--out is the folder for suspects; give --detections JSON, without --convert"),
+        (["--score", "0.5", "--convert", "coco", "out"], "--score needs --detections JSON and --convert FORMAT DIR"),
         (["--folds", "3"], "need --split"),
         (["--decode"], "needs --images"),
         (["--val-images", "."], "needs --val"),
@@ -298,6 +299,15 @@ def test_detections_become_labels_to_correct(kind: str, tmp_path: Path, capsys: 
     }
     text = "".join(path.read_text() for path in sorted(out.rglob("*")) if path.suffix in (".json", ".xml"))
     assert re.findall(scores.get(kind, "no score"), text) == (["0.5", "0.9", "0.25"] if kind in WITH_SCORES else [])
+
+
+def test_detections_of_low_scores_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, found = image_list(tmp_path)
+    words = [str(images), "--detections", str(found), "--images", str(tmp_path / "photos")]
+    assert main([*words, "--score=0.5", "--convert", "coco", str(tmp_path / "out")]) == 0
+    assert "wrote 2 detections as coco" in capsys.readouterr().out
+    assert run_command(main, [*words, "--score=0.95", "--convert", "coco", str(tmp_path / "none")]) == 2
+    assert "results.json has no detections of score >= 0.95; give a lower --score" in capsys.readouterr().err
 
 
 def test_detections_that_do_not_fit_the_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ ONE = found("", [[10, 10, 20, 20]], [0.5])
     [
         (["model.tflite"], "must end in .onnx or .pt2"),
         (["there.onnx"], "exists already"),
+        (["nowhere/model.onnx"], "nowhere does not exist; make it, or give another FILE"),
         (["model.onnx", "--size", "100", "96"], "must be multiples of 32"),
         (["model.pt2", "--int8"], "model.pt2 must end in .onnx with --half or --int8"),
         (["model.onnx", "--max-loss", "0.1"], "--max-loss needs --half or --int8"),
@@ -77,5 +78,6 @@ def test_what_lies_at_threshold_passes() -> None:
     for other in (weak, overlapping):
         agreement = check_agreement([ONE], [other], Decoder())
         assert (agreement.detections, agreement.at_threshold) == (1, 1)
+        assert str(agreement).endswith("; only one of the two finds 1 more, at a threshold")
     with pytest.raises(InputError, match="finds nothing"):
         check_agreement([NOTHING_FOUND], [NOTHING_FOUND], Decoder())

@@ -47,7 +47,7 @@ RESIZES = (
 
 def test_the_commands_of_the_guide_write_files_that_explain_themselves(folder: Path) -> None:
     printed = (folder / "printed").read_text()
-    assert len(re.findall(r"checked on 6 images, \d+ detections: boxes within .* px", printed)) == 2
+    assert len(re.findall(r"compared with the network on 6 images, \d+ detections: boxes within .* px", printed)) == 2
     assert "for images of any size: model.onnx" in printed
     kept = {"anchorloc": ""}
     torch.export.load(folder / "model.pt2", extra_files=kept)
@@ -202,6 +202,11 @@ from anchorloc.__main__ import main
 assert main(["predict", "runs/mine/best.pt", "photos", "--out", "none"]) == 2
 found = anchorloc.load("model.onnx")("photos/0.png")
 print(len(found))
+for call in (found.to_torchvision, lambda: anchorloc.load("gone.pt")):
+    try:
+        call()
+    except anchorloc.errors.InputError as error:
+        print(error)
 out = sys.argv[1]
 assert main(["predict", "model.onnx", "photos", "--out", f"{out}/found"]) == 0
 assert main(["evaluate", "model.onnx", "--resamples", "0", "--out", f"{out}/judged"]) == 0
@@ -210,7 +215,8 @@ assert main(["evaluate", "model.onnx", "--resamples", "0", "--out", f"{out}/judg
     assert done.returncode == 0, done.stderr
     assert "error: torch is not installed; run: pip install torch torchvision\n" in done.stderr
     found = anchorloc.load(folder / BEST)([*sorted((folder / "photos").iterdir()), folder / "photos" / "0.png"])
-    assert done.stdout.startswith(f"{len(found[-1])}\n")
+    refused = "torch is not installed; run: pip install torch torchvision\ngone.pt does not exist; check the path\n"
+    assert done.stdout.startswith(f"{len(found[-1])}\n{refused}")
     objects = sum(map(len, found[:-1]))
     assert f"{objects} objects in 6 images at the stored threshold 0.50" in done.stdout
     assert len((tmp_path / "found" / "detections.csv").read_text().splitlines()) == 1 + objects
@@ -297,7 +303,8 @@ def test_what_a_file_cannot_do_is_one_sentence(
         ([str(folder / "model.pt2")], "model.pt2 is not an anchorloc checkpoint"),
         ([str(tmp_path / "renamed.pt")], "renamed.pt is not an anchorloc checkpoint"),
         ([str(path), "decode.score_threshold=0.3"], "has a fixed decode.score_threshold; export the checkpoint again"),
-        ([str(path), "transform.resize.size=3"], "has a fixed transform.resize.size"),
+        ([str(path), "decode.nms_io=0.4"], "decode.nms_io: unknown key, did you mean 'nms_iou'?"),
+        ([str(path), "anchors.scales=[3]"], "has a fixed anchors.scales; export the checkpoint again"),
         ([str(path), "train.device=cuda"], "model.onnx runs on the CPU, not on cuda; leave the device out"),
         ([str(path), "decode.nms_iou=7"], "nms_iou"),
     ):

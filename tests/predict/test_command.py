@@ -47,6 +47,23 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
+def test_a_localization_model_shows_its_top_box(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of any score, and without advice for models that find more than one box."""
+    (tmp_path / "photos").mkdir()
+    for name in "ab":
+        Image.new("RGB", (96, 96), "teal").save(tmp_path / "photos" / f"{name}.png")
+    checkpoint = Path(__file__).parents[1] / "fixtures" / "fdba9cb" / "single-box" / "best.pt"
+    words = [str(checkpoint), str(tmp_path / "photos")]
+    assert predict.main([*words, "--out", str(tmp_path / "found")]) == 0
+    printed = capsys.readouterr().out
+    assert f"2 objects in 2 images as the top box of each: {tmp_path / 'found'}\n" in printed
+    assert "max_detections" not in printed
+    scores = [float(row["score"]) for row in rows_of(tmp_path / "found" / "detections.csv")]
+    assert len(scores) == 2
+    assert predict.main([*words, "--score", "0.99", "--out", str(tmp_path / "sure")]) == 0
+    assert "0 objects in 2 images at the threshold 0.99" in capsys.readouterr().out
+
+
 def test_a_folder_becomes_pictures_results_and_a_table(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

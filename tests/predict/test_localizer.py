@@ -128,15 +128,16 @@ def test_boxes_lie_in_the_turned_image(model: Localizer, tmp_path: Path, orienta
         (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
         (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \(2, 4, 4, 3\); give a batch as list\(images\)"),
         (["x.png"], "x.png does not exist"),
+        (Path(__file__).parent, "predict is a folder; give the image files in it"),
         ("nul\0byte.png", "does not exist"),
-        ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, bytes, a PIL image or an array, got a int"),
-        (7, "need a path, bytes, a PIL image or an array, got a int"),
+        ([np.zeros((4, 4, 3), np.uint8), 7], "image 1: need a path, bytes, a PIL image or an array, got int"),
+        (7, "need a path, bytes, a PIL image or an array, got int"),
         (b"<html>", "the image is not an image of a known format"),
         ([b""], "image 0: is not an image of a known format"),
-        (torch.zeros(4, 4, 3), "need a path, bytes, a PIL image or an array, got a Tensor"),
-        (io.BytesIO(b"image"), "need a path, bytes, a PIL image or an array, got a BytesIO"),
-        ({"image": 1}, "need a path, bytes, a PIL image or an array, got a dict"),
-        (None, "need a path, bytes, a PIL image or an array, got a NoneType"),
+        (torch.zeros(4, 4, 3), "need a path, bytes, a PIL image or an array, got Tensor"),
+        (io.BytesIO(b"image"), "need a path, bytes, a PIL image or an array, got BytesIO"),
+        ({"image": 1}, "need a path, bytes, a PIL image or an array, got dict"),
+        (None, "need a path, bytes, a PIL image or an array, got NoneType"),
         (Image.new("F", (4, 4)), "the image has floating-point pixels"),
     ],
 )
@@ -171,6 +172,7 @@ def test_settings_and_classes_of_a_checkpoint(checkpoint: Path) -> None:
     assert strict.names == ("ellipse", "rectangle", "triangle", "cross")
     for settings, words in (
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
+        ({"tiles": 64}, r"tiles must be anchorloc.SquareTiles\(size=..., overlap=...\), got 64"),
         ({"device": "tpu"}, "device must be auto, .* got 'tpu'"),
     ):
         with pytest.raises(InputError, match=words):
@@ -185,6 +187,10 @@ def test_objects_are_those_of_the_stored_threshold(checkpoint: Path, tmp_path: P
     everything = anchorloc.load(checkpoint)(image)
     model = anchorloc.load(tmp_path / "best.pt")
     assert str(model.threshold) == "0.62 (best F1 on val: precision 0.50, recall 0.25)"
+    classes = "4 classes: ellipse, rectangle, triangle, cross"
+    assert str(model) == repr(model) == f"Localizer of {classes}; shows objects of score >= 0.62"
+    with pytest.raises(InputError, match="score must be a number from 0 to 1, got 62"):
+        model(image, score=62)
     assert 0 < len(model(image)) < len(everything)
     assert_same(model(image), everything.where(score=0.625))
     assert_same(model([image])[0], everything.where(score=0.625))

@@ -47,6 +47,20 @@ def test_it_iterates_over_objects() -> None:
     assert [(name, label) for _, _, label, name in FOUND] == [("dog (id 9)", 1), ("cat", 0), ("dog (id 11)", 2)]
 
 
+def test_it_has_places() -> None:
+    assert FOUND[0] == next(iter(FOUND))
+    assert FOUND[-1].name == "dog (id 11)"
+    assert FOUND[:2].names == FOUND.names[:2]
+    with pytest.raises(IndexError):
+        FOUND[3]
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.5, 50, float("nan"), "0.5"])
+def test_a_score_out_of_range_is_refused(score: Any) -> None:
+    with pytest.raises(InputError, match=f"score must be a number from 0 to 1, got {score!r}"):
+        FOUND.where(score=score)
+
+
 @pytest.mark.parametrize(
     ("words", "rows"),
     [
@@ -122,6 +136,11 @@ def test_it_draws_on_the_image_as_the_model_reads_it(tmp_path: Path) -> None:
     assert drawn.shape == (64, 128, 3)
     assert (drawn[40, 100] == 128).all()
     assert (drawn[2, 0] != 128).any()  # the left edge of the box
+
+
+def test_it_draws_on_no_image_of_another_size() -> None:
+    with pytest.raises(InputError, match="found in an image of 128 x 64 px, but this one has 64 x 128 px"):
+        FOUND.draw(np.zeros((128, 64, 3), np.uint8))
 
 
 def test_it_needs_no_torch() -> None:

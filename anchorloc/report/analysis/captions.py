@@ -90,6 +90,19 @@ def recommendation_sentence(analysis: Analysis) -> str:
     return f"The recommended score threshold of a class maximizes recall at precision ≥ {precision}{rest}."
 
 
+def precision_sentence(analysis: Analysis | None) -> str | None:
+    """Say which score threshold has the wished precision over all classes; None where no precision is wished."""
+    if analysis is None or analysis.min_precision is None:
+        return None
+    wished, point = f"precision {analysis.min_precision:g}", analysis.overall_curve.at_precision
+    if point is None:
+        return f"No score threshold reaches {wished} over all classes."
+    return (
+        f"At score ≥ {point.threshold:.4f}, the threshold of greatest recall at {wished}, {point.recall:.0%} of the "
+        f"boxes are found and {point.precision:.0%} of the detections are true positives."
+    )
+
+
 def shape_name(one: ShapeContribution) -> str:
     """Return the name of a shape, or of a whole level."""
     if one.size is None:
