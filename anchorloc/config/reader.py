@@ -237,7 +237,7 @@ def _read_own(kind: str, plain: Mapping[str, Any], path: str, origin: _Origin) -
         part = _read_component(cls, plain, None, f"{path}.", origin, (cls,))
         hash(part)
         saved = _saved(part, where)
-        return _read_component(cls, saved, None, f"{path}.", origin, chosen=True)  # its defaults are checked too
+        return _read_component(cls, saved, None, f"{path}.", origin, (cls,))  # its defaults are checked too
     except InputError:
         raise
     except Exception as error:  # its type hints and its __post_init__ are code of the user's own
