@@ -59,7 +59,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     data = read_bytes(path)
     if data[-_LENGTH:-64] != _COMMENT:
-        raise InputError(f"{path} is not an anchorloc checkpoint or is cut short; give a file that a run wrote")
+        exported = ", or an export to .onnx" if path.suffix == ".pt2" else ""
+        raise InputError(
+            f"{path} is not an anchorloc checkpoint or is cut short; give a file that a run wrote{exported}"
+        )
     if hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
         raise InputError(f"{path} is damaged: its bytes do not match its checksum; use another checkpoint of the run")
     state = _load(path, data)

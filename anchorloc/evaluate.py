@@ -236,7 +236,7 @@ def _judge(arguments: argparse.Namespace) -> Judgment:
         return judge_files(*files, limit, options, _reading(arguments), scoring)
     given = arguments.checkpoint, arguments.overrides, options
     split: Split = arguments.split or "val"
-    if arguments.checkpoint.suffix == ".onnx":
+    if arguments.checkpoint.suffix.lower() == ".onnx":
         from anchorloc.engine.judge_model import judge_onnx
 
         return judge_onnx(*given, split, scoring)

@@ -73,7 +73,9 @@ def import_torch() -> None:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise InputError("torch is not installed; run: pip install torch torchvision") from None
+        raise InputError(
+            "torch is not installed, and only .onnx models are used without it; run: pip install torch torchvision"
+        ) from None
     finally:
         for name in added:
             os.environ.pop(name, None)

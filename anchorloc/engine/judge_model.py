@@ -147,7 +147,7 @@ def found_in_images(config: Config, seen: Source, results: Mapping[int, Result])
 def _scored_on(path: Path, overrides: Sequence[str], split: Split) -> str:
     """Return what a report says of the split: val of the run's own data has chosen its best.pt."""
     own_data = not any(word.startswith("data") for word in overrides)
-    if split == "val" and own_data and (path.name.startswith("best") or path.suffix == ".onnx"):
+    if split == "val" and own_data and (path.name.startswith("best") or path.suffix.lower() == ".onnx"):
         return "val, which chose the checkpoint: the numbers are somewhat too good"
     return split
 

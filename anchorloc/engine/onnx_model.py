@@ -140,7 +140,8 @@ def load_onnx(path: Path, overrides: Sequence[str] = ()) -> OnnxModel:
     config = config_from_plain(translated(entries["settings"]), str(path), overrides)  # refuses an unknown key
     for key in (override.partition("=")[0] for override in overrides):
         if not any(key == one or key.startswith(f"{one}.") for one in CHANGEABLE):
-            raise InputError(f"{path} has a fixed {key}; export the checkpoint again with this override")
+            shown = "; --score, or score= in Python, shows fewer objects" if key == "decode.score_threshold" else ""
+            raise InputError(f"{path} has a fixed {key}; export the checkpoint again with this override{shown}")
     if "multiple" in entries and any(part.key == "anchors" for part in own_parts(config)):
         # the file holds the anchors, so that their code is not needed, not even for their strides
         config = replace(config, transform=replace(config.transform, multiple=entries["multiple"]))

@@ -175,7 +175,7 @@ def load(
     path, settings = Path(path), [f"train.device={device}", *overrides]
     model: TrainedModel | OnnxModel
     with imports_allowed(allow_import):
-        if path.suffix == ".onnx":
+        if path.suffix.lower() == ".onnx":
             model = load_onnx(path, settings)
         else:
             path = find_checkpoint(path)  # a wrong path is refused where torch is missing too

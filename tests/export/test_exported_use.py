@@ -213,10 +213,10 @@ assert main(["evaluate", "model.onnx", "--resamples", "0", "--out", f"{out}/judg
 """
     done = without_torch().run(code, str(tmp_path), folder=folder)
     assert done.returncode == 0, done.stderr
-    assert "error: torch is not installed; run: pip install torch torchvision\n" in done.stderr
+    refused = "torch is not installed, and only .onnx models are used without it; run: pip install torch torchvision"
+    assert f"error: {refused}\n" in done.stderr
     found = anchorloc.load(folder / BEST)([*sorted((folder / "photos").iterdir()), folder / "photos" / "0.png"])
-    refused = "torch is not installed; run: pip install torch torchvision\ngone.pt does not exist; check the path\n"
-    assert done.stdout.startswith(f"{len(found[-1])}\n{refused}")
+    assert done.stdout.startswith(f"{len(found[-1])}\n{refused}\ngone.pt does not exist; check the path\n")
     objects = sum(map(len, found[:-1]))
     assert f"{objects} objects in 6 images at the stored threshold 0.50" in done.stdout
     assert len((tmp_path / "found" / "detections.csv").read_text().splitlines()) == 1 + objects
@@ -300,9 +300,9 @@ def test_what_a_file_cannot_do_is_one_sentence(
         ([str(tmp_path / "text.onnx")], "text.onnx is not an ONNX file of `anchorloc export` or is damaged"),
         ([str(tmp_path / "empty.onnx")], "empty.onnx is not an ONNX file of `anchorloc export` or is damaged"),
         ([str(tmp_path / "archive.onnx")], "archive.onnx is not an ONNX file of `anchorloc export` or is damaged"),
-        ([str(folder / "model.pt2")], "model.pt2 is not an anchorloc checkpoint"),
+        ([str(folder / "model.pt2")], "give a file that a run wrote, or an export to .onnx"),
         ([str(tmp_path / "renamed.pt")], "renamed.pt is not an anchorloc checkpoint"),
-        ([str(path), "decode.score_threshold=0.3"], "has a fixed decode.score_threshold; export the checkpoint again"),
+        ([str(path), "decode.score_threshold=0.3"], "--score, or score= in Python, shows fewer objects"),
         ([str(path), "decode.nms_io=0.4"], "decode.nms_io: unknown key, did you mean 'nms_iou'?"),
         ([str(path), "anchors.scales=[3]"], "has a fixed anchors.scales; export the checkpoint again"),
         ([str(path), "train.device=cuda"], "model.onnx runs on the CPU, not on cuda; leave the device out"),
