@@ -7,7 +7,7 @@
     anchorloc doctor all.json --split data --group-by patient
     anchorloc doctor labels --convert yolo out
     anchorloc doctor train.json --images images --detections out_of_fold.json
-    anchorloc doctor images.json --detections results.json --score 0.4 --convert cvat out
+    anchorloc doctor a.json --detections r.json --score 0.4 --convert cvat out
 
 Exit status: 0 if there are no errors and no warnings, 1 if there are, 2 if the file or the command cannot be used.
 With --fix, the findings describe the input, and the status the fixed copy. Existing files are never overwritten.

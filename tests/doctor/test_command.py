@@ -95,7 +95,7 @@ def test_the_summary_fits_a_terminal_and_cannot_steer_it(tmp_path: Path) -> None
     assert len(lines) <= 40
     assert max(map(cell_len, lines)) <= 80
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", done.stdout)
-    order = [done.stdout.index(word) for word in ("errors: training", "warnings: these", "notes\n", "of errors")]
+    order = [done.stdout.index(word) for word in ("errors: correct", "warnings: these", "notes\n", "of errors")]
     assert order == sorted(order)
     assert f"      1  {Rule.NEGATIVE_BOX.title}\n         annotation 11" in done.stdout
     assert f"→ {Rule.NEGATIVE_BOX.advice}" in done.stdout

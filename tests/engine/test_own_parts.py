@@ -563,7 +563,7 @@ def test_an_error_of_code_beside_a_part_has_its_file_and_line(desk: Path, monkey
             "odd.Drawn",
             "loss.box.kind=odd.Drawn: PydanticSchemaGenerationError: Unable to generate",
         ),
-        ("odd.None_, eps: 1", "loss.box.eps: unknown key of None_, none is known here"),
+        ("odd.None_, eps: 1", "loss.box.eps: unknown key of None_, which has no settings"),
         ("parts.CharbonnierLoss, esp: 1", "loss.box.esp: unknown key of CharbonnierLoss, known here: eps"),
         ("parts.CharbonnierLoss, eps: x", "loss.box.eps: expected a number, got 'x'"),
     ],

@@ -154,7 +154,7 @@ def test_an_unusable_number_is_an_error(model: Localizer, checkpoint: Path) -> N
             model(SCENES.image(0), score=score)
     assert len(model(SCENES.image(0), score=zero)) == len(model(SCENES.image(0), score=0))
     side: Any = 64
-    with pytest.raises(InputError, match=r"^tiles must be SquareTiles\(size, overlap\), got 64$"):
+    with pytest.raises(InputError, match=r"^tiles must be anchorloc.SquareTiles\(size=..., overlap=...\), got 64$"):
         anchorloc.load(checkpoint, tiles=side)
     with pytest.raises(InputError, match=r"^tiles need whole numbers, got a size of 64\.5 and an overlap of 3$"):
         SquareTiles(side + 0.5, 3)
