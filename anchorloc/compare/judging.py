@@ -21,7 +21,7 @@ from anchorloc.engine.state.resume import LAST
 from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
-from anchorloc.metrics import MatchResult, image_weights, mean_of_known, weighted_scores
+from anchorloc.metrics import MatchResult, image_weights, mean_of_known, scores_of_sets
 from anchorloc.structures import Float64Array
 
 MEASURES = "measures.json"
@@ -80,7 +80,7 @@ def resampled_ap(match_result: MatchResult) -> list[float]:
     The draws are the same for every run of as many images, so differences between runs are paired.
     """
     draws = image_weights(match_result.image_count, RESAMPLES, seed=0)
-    return [mean_of_known(weighted_scores(match_result, weights).ap) or 0.0 for weights in draws]
+    return [mean_of_known(scores.ap) or 0.0 for scores in scores_of_sets(match_result, draws)]
 
 
 def _resampled_ap(folder: StudyFolder, name: str) -> Float64Array:

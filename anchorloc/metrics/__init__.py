@@ -13,6 +13,7 @@ from anchorloc.metrics.weighted_ap import (
     RECALLS,
     PrecisionRecall,
     WeightedScores,
+    scores_of_sets,
     weighted_curves,
     weighted_scores,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "localize",
     "match_targets",
     "mean_of_known",
+    "scores_of_sets",
     "summarize",
     "weighted_curves",
     "weighted_scores",

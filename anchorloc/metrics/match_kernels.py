@@ -15,6 +15,8 @@ from anchorloc.structures import BoolArray, Float64Array, IntArray
 FALSE_POSITIVE = 0  # state of a detection that matches no ground-truth box
 TRUE_POSITIVE = 1  # state of a detection that matches a ground-truth box
 IGNORED = 2  # state of a detection that counts as neither, as on a crowd box
+LANES = 8  # sets of weights that are summed side by side: as many 32-bit numbers as a register of AVX2 holds
+NOT_ZERO = float(np.spacing(1))  # pycocotools' guard against 0 / 0
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -92,6 +94,22 @@ def match(
 
 
 @kernel
+def count_boxes(
+    images: IntArray,  # (G,) of each box
+    labels: IntArray,  # (G,)
+    countable: BoolArray,  # (S, G) which boxes of each slice are to find
+    weights: IntArray,  # (N, LANES)
+    boxes: IntArray,  # (C, S, LANES) output, zeros before
+) -> None:
+    """Add up the weighted boxes that are to find."""
+    for s in range(len(countable)):
+        for i in range(len(images)):
+            if countable[s, i]:
+                for lane in range(LANES):
+                    boxes[labels[i], s, lane] += weights[images[i], lane]
+
+
+@kernel
 def accumulate(
     images: Int32Array,  # (M,) image of each counted detection: slice by slice, class by class, by descending score
     starts: IntArray,  # (S, C + 1) where the detections of each class start in `images`
@@ -99,58 +117,70 @@ def accumulate(
     is_true_positive: BoolArray,  # (E,) which of the two
     ranks: Int32Array,  # (E,) rank of the detection within its class and image, from 0
     event_starts: IntArray,  # (S, T, C + 1) where the events of each class start
-    weights: IntArray,  # (N,) how many times each image counts
-    boxes: IntArray,  # (C, S) weighted number of boxes to find
+    weights: IntArray,  # (N, LANES) how many times each image counts, in each of LANES sets
+    boxes: IntArray,  # (C, S, LANES) weighted number of boxes to find
     limits: IntArray,  # (K,) detections counted per class and image, ascending
     recalls: Float64Array,  # (R,)
-    precision: Float64Array,  # (C, S, T, R) output, or (C, S, T, 0) where only AP is asked for
-    ap: Float64Array,  # (C, S, T) output
-    recall: Float64Array,  # (C, S, T, K) output
+    precision: Float64Array,  # (C, S, T, R) output for the first set, or (C, S, T, 0) where only AP is asked for
+    ap: Float64Array,  # (C, S, T, LANES) output
+    recall: Float64Array,  # (C, S, T, K, LANES) output
 ) -> None:
     """Write precision at the given recalls and its mean, AP, for the last limit, and recall at each limit.
 
     All are -1 where no box is to find. Recall rises only at true positives, so the loop visits only those. The number
     of detections so far comes from running sums that all thresholds share, minus the detections ignored at one
-    threshold.
+    threshold. The sets of weights take the same steps side by side, so that one instruction serves all of them.
     """
     largest = 0
     for s in range(len(starts)):
         for c in range(starts.shape[1] - 1):
             largest = max(largest, starts[s, c + 1] - starts[s, c])
-    before = np.empty(largest, np.int64)
-    hits_at, counted_at = np.empty(largest + 1, np.int64), np.empty(largest + 1, np.int64)
-    hits_within = np.empty(len(limits) + 1, np.int64)  # by the first limit that counts them, and past all limits
+    before = np.empty((largest, LANES), weights.dtype)
+    hits_at, counted_at = np.empty((largest, LANES), weights.dtype), np.empty((largest, LANES), weights.dtype)
+    hits_within = np.empty((len(limits) + 1, LANES), weights.dtype)  # by the first limit that counts them, and past all
+    total, hits = np.empty(LANES, weights.dtype), np.empty(LANES, weights.dtype)
+    ignored = np.empty(LANES, weights.dtype)
     for c in range(starts.shape[1] - 1):
         for s in range(len(starts)):
-            if boxes[c, s] == 0:
+            if boxes[c, s].max() == 0:
                 precision[c, s], ap[c, s], recall[c, s] = -1.0, -1.0, -1.0
                 continue
-            first, total = starts[s, c], 0
+            first = starts[s, c]
+            total[:] = 0
             for i in range(first, starts[s, c + 1]):
-                total += weights[images[i]]
-                before[i - first] = total
+                image = images[i]
+                for lane in range(LANES):
+                    total[lane] += weights[image, lane]
+                    before[i - first, lane] = total[lane]
             for t in range(event_starts.shape[1]):
-                hits, ignored, steps = 0, 0, 0
+                hits[:] = 0
+                ignored[:] = 0
                 hits_within[:] = 0
+                steps = 0
                 for e in range(event_starts[s, t, c], event_starts[s, t, c + 1]):
-                    weight = weights[images[events[e]]]
+                    place = events[e] - first
+                    image = images[events[e]]
                     if is_true_positive[e]:
-                        hits += weight
-                        hits_at[steps], counted_at[steps] = hits, before[events[e] - first] - ignored
-                        steps += weight > 0  # else the next one overwrites it
                         within = 0
                         for k in range(len(limits)):
                             within += ranks[e] >= limits[k]
-                        hits_within[within] += weight
+                        for lane in range(LANES):
+                            hits[lane] += weights[image, lane]
+                            hits_within[within, lane] += weights[image, lane]
+                            hits_at[steps, lane] = hits[lane]
+                            counted_at[steps, lane] = before[place, lane] - ignored[lane]
+                        steps += 1
                     else:
-                        ignored += weight
-                hits = 0
-                for k in range(len(limits)):
-                    hits += hits_within[k]
-                    recall[c, s, t, k] = hits / boxes[c, s]
+                        for lane in range(LANES):
+                            ignored[lane] += weights[image, lane]
+                _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, ap[c, s, t])
                 if precision.shape[3] > 0:
-                    _interpolate(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls, precision[c, s, t])
-                ap[c, s, t] = _mean_precision(hits_at[:steps], counted_at[:steps], boxes[c, s], recalls)
+                    _interpolate(hits_at[:steps, 0], counted_at[:steps, 0], boxes[c, s, 0], recalls, precision[c, s, t])
+                hits[:] = 0
+                for k in range(len(limits)):
+                    for lane in range(LANES):
+                        hits[lane] += hits_within[k, lane]
+                        recall[c, s, t, k, lane] = hits[lane] / boxes[c, s, lane] if boxes[c, s, lane] else -1.0
 
 
 @kernel
@@ -161,34 +191,46 @@ def _interpolate(
     recalls: Float64Array,  # (R,)
     precision: Float64Array,  # (R,) output
 ) -> None:
-    """Write the greatest precision at or beyond each recall."""
+    """Write the greatest precision at or beyond each recall, -1 where no box is to find."""
+    if boxes == 0:
+        precision[:] = -1.0
+        return
     place, best = len(recalls) - 1, 0.0
     for step in range(len(hits) - 1, -1, -1):
         while place >= 0 and recalls[place] > hits[step] / boxes:
             precision[place] = best
             place -= 1
-        best = max(best, hits[step] / (counted[step] + np.spacing(1)))  # pycocotools' guard against 0 / 0
+        best = max(best, hits[step] / (counted[step] + NOT_ZERO))
     precision[: place + 1] = best
 
 
 @kernel
 def _mean_precision(
-    hits: IntArray,  # (P,) as in `_interpolate`
+    hits: IntArray,  # (P, LANES) as in `_interpolate`, of each set of weights
     counted: IntArray,
-    boxes: int,
+    boxes: IntArray,  # (LANES,)
     recalls: Float64Array,  # (R,) evenly spaced from 0 to 1
-) -> float:
-    """Return the mean of what `_interpolate` writes, in time that does not grow with R."""
-    left, best, total = len(recalls), 0.0, 0.0  # recalls whose precision is not in the total
+    ap: Float64Array,  # (LANES,) output
+) -> None:
+    """Write the mean of what `_interpolate` writes, in time that does not grow with R."""
+    best, left = np.zeros(LANES), np.full(LANES, len(recalls))  # recalls whose precision is not in the sum
+    ap[:] = 0.0
     for step in range(len(hits) - 1, -1, -1):
-        if hits[step] <= best * (counted[step] + np.spacing(1)):
+        is_better = False
+        for lane in range(LANES):
+            is_better |= hits[step, lane] > best[lane] * (counted[step, lane] + NOT_ZERO)
+        if not is_better:
             continue
-        recall = hits[step] / boxes
-        reached = min(int(recall * (len(recalls) - 1)) + 1, len(recalls))  # recalls up to this one, or one off
-        if reached < len(recalls) and recalls[reached] <= recall:
-            reached += 1
-        elif recalls[reached - 1] > recall:
-            reached -= 1
-        total += best * (left - reached)
-        left, best = reached, hits[step] / (counted[step] + np.spacing(1))
-    return float((total + best * left) / len(recalls))
+        for lane in range(LANES):
+            if hits[step, lane] <= best[lane] * (counted[step, lane] + NOT_ZERO):
+                continue
+            recall = hits[step, lane] / boxes[lane]
+            reached = min(int(recall * (len(recalls) - 1)) + 1, len(recalls))  # recalls up to this one, or one off
+            if reached < len(recalls) and recalls[reached] <= recall:
+                reached += 1
+            elif recalls[reached - 1] > recall:
+                reached -= 1
+            ap[lane] += best[lane] * (left[lane] - reached)
+            left[lane], best[lane] = reached, hits[step, lane] / (counted[step, lane] + NOT_ZERO)
+    for lane in range(LANES):
+        ap[lane] = (ap[lane] + best[lane] * left[lane]) / len(recalls) if boxes[lane] else -1.0

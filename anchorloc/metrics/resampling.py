@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from anchorloc.metrics.evidence import NO_WIDTH, too_few_of_each
 from anchorloc.metrics.matching import AREAS, MatchResult
 from anchorloc.metrics.protocol import COCO, Protocol
-from anchorloc.metrics.weighted_ap import WeightedScores, weighted_scores
+from anchorloc.metrics.weighted_ap import WeightedScores, in_lanes, scores_of_sets, weighted_scores
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 CONFIDENCE: Final = 0.95
@@ -71,15 +72,17 @@ def bootstrap(
     class_count = match_result.classes
     labels, match_result = match_result.scored_classes()
 
-    def numbers(weights: IntArray) -> tuple[Float64Array, Float64Array]:
-        scores = weighted_scores(match_result, weights, limits)
-        return np.array(list(coco_numbers(scores, limits, protocol).values())), class_ap(scores)
+    def numbers(sets: Sequence[IntArray]) -> list[tuple[Float64Array, Float64Array]]:
+        return [
+            (np.array(list(coco_numbers(scores, limits, protocol).values())), class_ap(scores))
+            for scores in scores_of_sets(match_result, sets, limits)
+        ]
 
     _ = match_result.accumulation_index  # made here, before several threads need it
     with ThreadPoolExecutor(max(1, threads)) as pool:
         units = np.arange(match_result.image_count) if groups is None else groups
-        weights = image_weights(int(units.max(initial=-1)) + 1, resamples, seed)
-        drawn = list(pool.map(numbers, (drawn_units[units] for drawn_units in weights)))
+        weights = (drawn_units[units] for drawn_units in image_weights(int(units.max(initial=-1)) + 1, resamples, seed))
+        drawn = list(chain.from_iterable(pool.map(numbers, in_lanes(weights))))
     whole = weighted_scores(match_result, limits=limits)
     named, means = coco_numbers(whole, limits, protocol), class_ap(whole)
     summary = np.array([row for row, _ in drawn]).reshape(-1, len(named))

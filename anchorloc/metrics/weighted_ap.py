@@ -5,20 +5,22 @@ The numbers equal the numbers of a set that holds image i weights[i] times, with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
-from anchorloc.metrics.match_kernels import IGNORED, accumulate
+from anchorloc.metrics.match_kernels import IGNORED, LANES, accumulate, count_boxes
 from anchorloc.metrics.matching import AREAS, MatchResult, coco_slices, match_detections
 from anchorloc.metrics.protocol import COCO, Protocol
 from anchorloc.metrics.scores import Scores
 from anchorloc.structures import Float64Array, IntArray
 
 RECALLS: Final = tuple(float(recall) for recall in np.linspace(0, 1, 101))  # the R recalls of COCO's AP
+MOST: Final = 1 << 31  # sums below it fit 32 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,29 +54,62 @@ def weighted_scores(
     Raises:
         ValueError: the weights are not N whole numbers from 0.
     """
-    found = _accumulate(match_result, weights, limits, 0)
-    return WeightedScores(found.ap, found.recall)
+    return next(scores_of_sets(match_result, [_ones(match_result) if weights is None else weights], limits))
 
 
 def weighted_curves(
     match_result: MatchResult, weights: IntArray | None = None, limits: Sequence[int] = (100,)
 ) -> PrecisionRecall:
     """Return what `weighted_scores` does, and the precision at every recall: 808 bytes a class, slice and threshold."""
-    return _accumulate(match_result, weights, limits, len(RECALLS))
+    sets = [_ones(match_result) if weights is None else weights]
+    ap, recall, precision = _accumulate(match_result, sets, limits, len(RECALLS))
+    return PrecisionRecall(ap[..., 0], recall[..., 0], precision)
+
+
+def scores_of_sets(
+    match_result: MatchResult, sets: Iterable[IntArray], limits: Sequence[int] = (100,)
+) -> Iterator[WeightedScores]:
+    """Yield what `weighted_scores` returns for each of several `weights`; LANES of them take the time of one.
+
+    Raises:
+        ValueError: as `weighted_scores`.
+    """
+    for some in in_lanes(sets):
+        ap, recall, _ = _accumulate(match_result, some, limits, 0)
+        for lane in range(len(some)):
+            yield WeightedScores(ap[..., lane], recall[..., lane])
+
+
+def in_lanes(sets: Iterable[IntArray]) -> Iterator[list[IntArray]]:
+    """Yield as many sets of weights together as one pass of `scores_of_sets` takes."""
+    left = iter(sets)
+    while some := list(islice(left, LANES)):
+        yield some
+
+
+def _ones(match_result: MatchResult) -> IntArray:
+    return np.ones(match_result.image_count, np.int64)
 
 
 def _accumulate(
-    match_result: MatchResult, weights: IntArray | None, limits: Sequence[int], points: int
-) -> PrecisionRecall:
-    """Return the scores, and the precision at all recalls or at none of them."""
-    weights = np.ones(match_result.image_count, np.int64) if weights is None else np.asarray(weights)
-    if weights.shape != (match_result.image_count,) or weights.dtype.kind not in "iu" or (weights < 0).any():
-        raise ValueError(
-            f"need {match_result.image_count} whole numbers from 0 as weights, got {weights.dtype} {weights.shape}"
-        )
+    match_result: MatchResult, sets: Sequence[IntArray], limits: Sequence[int], points: int
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Return AP (C, S, T, LANES), recall (C, S, T, K, LANES) and the first set's precision (C, S, T, points)."""
+    index, lanes = match_result.accumulation_index, np.zeros((match_result.image_count, LANES), np.int64)
+    for lane, given in enumerate(sets):
+        weights = np.asarray(given)
+        if weights.shape != (match_result.image_count,) or weights.dtype.kind not in "iu" or (weights < 0).any():
+            raise ValueError(
+                f"need {match_result.image_count} whole numbers from 0 as weights, got {weights.dtype} {weights.shape}"
+            )
+        lanes[:, lane] = weights
+    if lanes.max(initial=0) * max(len(index.images), len(match_result.truth_images)) < MOST:
+        lanes = lanes.astype(np.int32)  # twice as many in a register
     cells = (match_result.classes, *match_result.states.shape[:2])
-    found = PrecisionRecall(np.empty(cells), np.empty((*cells, len(limits))), np.empty((*cells, points)))
-    index = match_result.accumulation_index
+    boxes = np.zeros((*cells[:2], LANES), lanes.dtype)
+    count_boxes(match_result.truth_images, match_result.truth_labels, match_result.countable_boxes, lanes, boxes)
+    ap, recall = np.empty((*cells, LANES)), np.empty((*cells, len(limits), LANES))
+    precision = np.empty((*cells, points))
     accumulate(
         index.images,
         index.starts,
@@ -82,15 +117,15 @@ def _accumulate(
         index.is_true_positive,
         index.ranks,
         index.event_starts,
-        weights.astype(np.int64),
-        count_boxes(match_result, weights),
+        lanes,
+        boxes,
         np.asarray(limits),
         np.asarray(RECALLS),
-        found.precision,
-        found.ap,
-        found.recall,
+        precision,
+        ap,
+        recall,
     )
-    return found
+    return ap, recall, precision
 
 
 def fast_score(
@@ -122,13 +157,3 @@ def _all_areas(values: Float64Array) -> Float64Array:
     """Return values (C, S, ...) of the first S of AREAS for all of them; -1 for the others."""
     missing = len(AREAS) - values.shape[1]
     return np.pad(values, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=-1) if missing else values
-
-
-def count_boxes(match_result: MatchResult, weights: IntArray) -> IntArray:
-    """Return how many boxes of each class and slice there are to find (C, S), in images that count `weights` times."""
-    counts = weights[match_result.truth_images]
-    rows = [
-        np.bincount(match_result.truth_labels, counts * countable_boxes, match_result.classes)
-        for countable_boxes in match_result.countable_boxes
-    ]
-    return np.array(rows).reshape(len(rows), match_result.classes).T.astype(np.int64)

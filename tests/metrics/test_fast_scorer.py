@@ -19,6 +19,7 @@ from anchorloc.metrics import (
     evaluate,
     image_weights,
     match_targets,
+    scores_of_sets,
     weighted_curves,
     weighted_scores,
 )
@@ -110,6 +111,17 @@ def test_weights_give_what_pycocotools_gives_for_copies(seed: int, weights: list
 def test_wrong_weights_are_refused(weights: Any) -> None:
     with pytest.raises(ValueError, match="need 12 whole numbers"):
         weighted_scores(match_result_of(*random_set(0)), weights)
+
+
+def test_several_sets_of_weights_are_scored_as_each_alone() -> None:
+    """More sets than one pass takes; one of them is too large for sums of 32 bits, another empty."""
+    match_result = match_result_of(*random_set(5))
+    sets = [np.arange(12) % (k + 1) for k in range(9)] + [np.zeros(12, np.int64), np.full(12, 1 << 30)]
+    for weights, scores in zip(sets, scores_of_sets(match_result, sets, LIMITS), strict=True):
+        alone = weighted_scores(match_result, weights, LIMITS)
+        assert np.array_equal(scores.ap, alone.ap)
+        assert np.array_equal(scores.recall, alone.recall)
+    assert scores.ap == pytest.approx(weighted_scores(match_result).ap)
 
 
 def test_the_bootstrap_is_what_its_resamples_are_one_by_one() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,6 +16,7 @@ from anchorloc.compare.statistics.holm import JudgedDifference, judge_family
 from anchorloc.compare.statistics.jackknife import LeftOutScores, deal_blocks, left_out_weights, paired_difference
 from anchorloc.metrics import MatchResult
 from anchorloc.metrics.evidence import too_few
+from anchorloc.metrics.weighted_ap import in_lanes
 from anchorloc.startup import allowed_cores
 from anchorloc.structures import Category, Float64Array, IntArray
 
@@ -99,7 +102,7 @@ def compare_files(
     blocks = deal_blocks(groups)
     first = next(iter(files.values()))[0].match_result
     scores = _scores(first, categories, blocks, groups, limits, score)
-    values = _left_out(files, blocks, lambda file, weights: file.values(weights, limits, score))
+    values = _left_out(files, blocks, lambda file, sets: file.values(sets, limits, score))
     known = [column for column, one in enumerate(scores) if one.boxes]
     differences = {
         (pair, column): ScoreDifference(scores[column], values[pair[0]].mean(column), values[pair[1]].mean(column))
@@ -136,14 +139,14 @@ class _Values:
 def _left_out(
     files: Mapping[str, Sequence[ScoredFile]],
     blocks: IntArray,
-    values: Callable[[ScoredFile, IntArray], Float64Array],
+    values: Callable[[ScoredFile, Sequence[IntArray]], list[Float64Array]],
 ) -> dict[str, _Values]:
     weights = [np.ones(len(blocks), np.int64), *left_out_weights(blocks)]
     for one in (one for some in files.values() for one in some):
         _ = one.match_result.accumulation_index, one.threshold  # made here, before several threads need them
     with ThreadPoolExecutor(THREADS) as pool:
         found = {
-            name: [list(pool.map(lambda row, one=one: values(one, row), weights)) for one in some]
+            name: [list(chain.from_iterable(pool.map(partial(values, one), in_lanes(weights)))) for one in some]
             for name, some in files.items()
         }
     stacked = {name: np.moveaxis(np.array(rows), 0, 1) for name, rows in found.items()}  # (1 + K, S, M)

@@ -11,7 +11,7 @@ import numpy as np
 
 from anchorloc.data import Annotations, read_results
 from anchorloc.data.result_warnings import result_warnings
-from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, weighted_scores
+from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, scores_of_sets
 from anchorloc.metrics.resampling import class_ap, coco_numbers
 from anchorloc.structures import BoolArray, Detections, Float64Array, IntArray
 from anchorloc.text import shorten
@@ -43,16 +43,19 @@ class ScoredFile:
         f1 = self._f1(np.ones(self.match_result.image_count, np.int64))
         return float(self._ranking.thresholds[np.argmax(f1)]) if self.hits.any() else float("inf")
 
-    def values(self, weights: IntArray, limits: Sequence[int], score: float | None) -> Float64Array:
-        """Return every score for images that count `weights` times (N,), NaN where there is no box to find.
+    def values(self, sets: Sequence[IntArray], limits: Sequence[int], score: float | None) -> list[Float64Array]:
+        """Return every score (M,) for each set of weights (N,) of the images, NaN where there is no box to find.
 
         They are COCO's numbers as in `coco_numbers`, F1 at the best threshold, F1 at the threshold `score` if that is
         given, and AP of each class.
         """
-        scores = weighted_scores(self.match_result, weights, limits)
-        f1 = self._f1(weights)
-        at = [] if score is None else [float(f1[(self._ranking.thresholds >= score).sum() - 1])]
-        return np.array([*coco_numbers(scores, limits).values(), float(f1.max()), *at, *class_ap(scores).tolist()])
+        found = []
+        for weights, scores in zip(sets, scores_of_sets(self.match_result, sets, limits), strict=True):
+            f1 = self._f1(weights)
+            at = [] if score is None else [float(f1[(self._ranking.thresholds >= score).sum() - 1])]
+            numbers = [*coco_numbers(scores, limits).values(), float(f1.max()), *at, *class_ap(scores).tolist()]
+            found.append(np.array(numbers))
+        return found
 
     def _f1(self, weights: IntArray) -> Float64Array:
         """Return F1 of all classes together at each threshold, and 0 for no detection at the end (P + 1,)."""
