@@ -20,6 +20,7 @@ from anchorloc.errors import InputError
 
 CONNECT_TIMEOUT = timedelta(minutes=5)
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # others wait while one reads data, writes, or scores the detections
+_LEFT: list[object] = []  # groups that this process is no longer in
 T = TypeVar("T")
 
 
@@ -149,6 +150,8 @@ def process_group(device: str = "auto") -> Iterator[Processes]:
             f"process {dist.get_rank()} of {count} stops because another process has ended; see the error of that one"
         ) from None
     finally:
+        # With torch 2.11 a process can wait for ever if the last reference to a group goes while its threads end work.
+        _LEFT.append(dist.group.WORLD)
         dist.destroy_process_group()
 
 
