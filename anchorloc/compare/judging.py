@@ -21,7 +21,8 @@ from anchorloc.engine.state.resume import LAST
 from anchorloc.engine.trained_model import load_model
 from anchorloc.errors import InputError
 from anchorloc.files import read_json, write_json
-from anchorloc.metrics import MatchResult, image_weights, mean_of_known, scores_of_sets
+from anchorloc.metrics import MatchResult, image_weights, mean_of_known
+from anchorloc.metrics.weighted_ap import scores_of_sets
 from anchorloc.structures import Float64Array
 
 MEASURES = "measures.json"

@@ -13,7 +13,6 @@ from anchorloc.metrics.weighted_ap import (
     RECALLS,
     PrecisionRecall,
     WeightedScores,
-    scores_of_sets,
     weighted_curves,
     weighted_scores,
 )
@@ -46,7 +45,6 @@ __all__ = [
     "localize",
     "match_targets",
     "mean_of_known",
-    "scores_of_sets",
     "summarize",
     "weighted_curves",
     "weighted_scores",

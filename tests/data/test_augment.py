@@ -24,7 +24,7 @@ from anchorloc.data import (
     ZoomOut,
     plan_canvas,
 )
-from anchorloc.data.placement import visible_share
+from anchorloc.data.placement import ROUNDING, visible_share
 from anchorloc.data.tiles import Tiles
 from anchorloc.errors import InputError
 from anchorloc.structures import Target
@@ -108,6 +108,13 @@ def test_one_of_the_scales_is_taken() -> None:
     assert transform.boxes((40, 20), target((0, 0, 20, 40)), None)[1].canvas == (100, 50)
 
 
+def shown(low: float, high: float, first: float, last: float) -> float:
+    """Return how much of low..high lies in first..last; an end that is less than ROUNDING outside lies on the border."""
+    low = low if low > first - ROUNDING else first
+    high = high if high < last + ROUNDING else last
+    return max(0.0, high - low)
+
+
 @given(sources(), RESIZES, MOSAICS, st.integers(0, 2**32))
 def test_boxes_of_a_picture_follow_the_visibility_rule(
     source: BoxSource, resize: Resize, augment: Augment, seed: int
@@ -122,7 +129,8 @@ def test_boxes_of_a_picture_follow_the_visibility_rule(
         for row, box in zip(whole.rows, placement.map_boxes(whole.boxes), strict=True):
             x1, y1 = max(box[0], left), max(box[1], top)
             x2, y2 = min(box[2], left + width), min(box[3], top + height)
-            seen, area = max(0, x2 - x1) * max(0, y2 - y1), (box[2] - box[0]) * (box[3] - box[1])
+            across = shown(box[0], box[2], left, left + width)
+            seen, area = across * shown(box[1], box[3], top, top + height), (box[2] - box[0]) * (box[3] - box[1])
             if seen > 0 and seen >= augment.min_visible * area and x2 > x1:
                 expected.append((place, row, x1, y1, x2, y2))
     found = np.column_stack([drawn.images, drawn.target.rows, drawn.target.boxes])

@@ -19,12 +19,12 @@ from anchorloc.metrics import (
     evaluate,
     image_weights,
     match_targets,
-    scores_of_sets,
     weighted_curves,
     weighted_scores,
 )
 from anchorloc.metrics.matching import MatchResult
 from anchorloc.metrics.resampling import basic_interval, coco_numbers
+from anchorloc.metrics.weighted_ap import scores_of_sets
 from anchorloc.structures import Category
 from tests.metrics.evaluation_cases import Json, found, from_coco, random_set, raw_pycocotools, target, without_ties
 

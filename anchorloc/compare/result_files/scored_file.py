@@ -11,8 +11,9 @@ import numpy as np
 
 from anchorloc.data import Annotations, read_results
 from anchorloc.data.result_warnings import result_warnings
-from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets, scores_of_sets
+from anchorloc.metrics import IGNORED, TRUE_POSITIVE, MatchResult, match_targets
 from anchorloc.metrics.resampling import class_ap, coco_numbers
+from anchorloc.metrics.weighted_ap import scores_of_sets
 from anchorloc.structures import BoolArray, Detections, Float64Array, IntArray
 from anchorloc.text import shorten
 
