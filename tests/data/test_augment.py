@@ -109,7 +109,7 @@ def test_one_of_the_scales_is_taken() -> None:
 
 
 def shown(low: float, high: float, first: float, last: float) -> float:
-    """Return how much of low..high lies in first..last; an end that is less than ROUNDING outside lies on the border."""
+    """Return how much of low..high lies in first..last; an end less than ROUNDING outside lies on the border."""
     low = low if low > first - ROUNDING else first
     high = high if high < last + ROUNDING else last
     return max(0.0, high - low)
