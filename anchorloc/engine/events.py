@@ -128,8 +128,7 @@ class StopTraining(Exception):
     """Raise this in a listener to end the run: it saves its state, and can be resumed."""
 
 
-# What a listener gets.
-RunEvent: TypeAlias = StepDone | Logged | Validating | Validated | CheckpointSaved | RunWarned | RunStopped
+RunEvent: TypeAlias = StepDone | Logged | Validating | Validated | CheckpointSaved | RunWarned | RunStopped  # any event
 Listener: TypeAlias = Callable[[RunEvent], object]
 
 
