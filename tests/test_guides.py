@@ -218,7 +218,8 @@ def test_comparing_is_read(desk: Path) -> None:
     models = [compare.parse(words[2:]) for words in commands("comparing.md")]
     assert [len(one.files) for one in models] == [2, 2, 2, 2, 3, 2]
     assert [one.annotations is not None for one in models] == [False, True, False, False, True, True]
-    here, with_ray, ready = (compare.parse(words[2:]) for words in commands("studies.md"))
+    here, elsewhere, with_ray, ready = (compare.parse(words[2:]) for words in commands("studies.md"))
+    assert elsewhere.files == [*here.files, "data.root=path/to/images"]
     assert here.out == with_ray.out
     assert with_ray.engine == "ray"
     assert read_study(Path(ready.files[0])).baseline == "ATSS, 1 shape"

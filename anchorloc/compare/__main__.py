@@ -1,6 +1,7 @@
 """Compare settings, result files of any tool, or checkpoints, and test which differences are significant.
 
     anchorloc compare STUDY.yaml                # train, or resume a study
+    anchorloc compare STUDY.yaml data.root=DIR  # with another setting in all
     anchorloc compare STUDY.yaml --engine ray   # several runs at a time
     anchorloc compare old.json new.json --annotations val.json
     anchorloc compare old=a.json new=b.json new=c.json --annotations val.json
@@ -28,6 +29,7 @@ from anchorloc.cli import (
     positive_fraction,
     positive_int,
     run_command,
+    split_words,
     warn,
 )
 from anchorloc.errors import InputError
@@ -55,13 +57,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `anchorloc compare` and return its exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = parse(words)
+    overrides = _take_overrides(arguments)
     kind = _kind(arguments)
     from anchorloc.config import imports_allowed, own_failures  # --help does not wait for these
 
     with imports_allowed(arguments.allow_import), own_failures():
         if kind == STUDY:
-            return _run_study(arguments, shlex.join(["anchorloc", "compare", *words]))
+            return _run_study(arguments, overrides, shlex.join(["anchorloc", "compare", *words]))
         return _compare(arguments, kind)
+
+
+def _take_overrides(arguments: argparse.Namespace) -> list[str]:
+    """Return the words beside a study that override its settings, and leave the files in `arguments`."""
+    files, overrides = split_words(arguments.files)
+    if not any(_is_study(path) for path in files):
+        return []  # name=FILE is no override
+    arguments.files = list(map(str, files))
+    return overrides
+
+
+def _is_study(path: Path) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml")
 
 
 def _kind(arguments: argparse.Namespace) -> str:
@@ -74,7 +90,7 @@ def _kind(arguments: argparse.Namespace) -> str:
     for path in files:
         if not path.is_dir():
             refuse_missing(path)
-    studies = [path for path in files if path.suffix.lower() in (".yaml", ".yml")]
+    studies = [path for path in files if _is_study(path)]
     checkpoints = [path for path in files if path.is_dir() or path.suffix.lower() in (".pt", ".pth")]
     kind = CHECKPOINTS if checkpoints else RESULTS
     if len(files) == 1 and arguments.annotations is None and not checkpoints and files[0].suffix.lower() != ".json":
@@ -92,13 +108,13 @@ def _kind(arguments: argparse.Namespace) -> str:
     return kind
 
 
-def _run_study(arguments: argparse.Namespace, command: str) -> int:
+def _run_study(arguments: argparse.Namespace, overrides: Sequence[str], command: str) -> int:
     path, engine = Path(arguments.files[0]), arguments.engine or "local"
     if arguments.address is not None and engine != "ray":
         raise InputError("--address needs --engine ray; give both")
     from anchorloc.compare.study_file import read_study  # --help does not wait for it
 
-    study = read_study(path)
+    study = read_study(path, overrides)
     import_torch()
     from anchorloc.compare.study import run_study
 
@@ -191,8 +207,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "files",
         nargs="+",
         metavar="FILE",
-        help="a study file (YAML) with settings, seeds and baseline; or result files; or checkpoints and folders of "
-        "runs. The last two may be given as name=FILE",
+        help="a study file (YAML) with settings, seeds and baseline, and overrides of all its settings as key=value; "
+        "or result files; or checkpoints and folders of runs. The last two may be given as name=FILE",
     )
     parser.add_argument(
         "--out",

@@ -15,6 +15,8 @@ from anchorloc.engine.build import open_all_splits
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
 
+RETRIES = 3  # a run whose process or node died goes on from its last checkpoint as often as this
+
 
 def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress) -> list[RunRecord | FailedRun]:
     """Train every run that is not done yet, as many at a time as the cores allow, and return all results in order.
@@ -30,7 +32,7 @@ def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress
         graphics = ray.cluster_resources().get("GPU", 0) and jobs[0].config.train.device in ("auto", "cuda")
         threads = min(jobs[0].config.train.threads, max(1, int(cpus)))
         progress.parallel = max(1, int(cpus) // threads)
-        remote = ray.remote(num_cpus=threads, num_gpus=1 if graphics else 0, max_retries=1)(_run)
+        remote = ray.remote(num_cpus=threads, num_gpus=1 if graphics else 0, max_retries=RETRIES)(_run)
         results: dict[int, RunRecord | FailedRun] = {}
         pending: dict[Any, int] = {}
         for place, job in enumerate(jobs):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anchorloc.config import Config, config_from_plain, refuse_unimported
+from anchorloc.config import Config, config_from_plain, refuse_unimported, with_overrides
 from anchorloc.config.yaml import read_yaml
 from anchorloc.errors import InputError
 from anchorloc.text import did_you_mean
@@ -57,11 +57,11 @@ def folder_name(setting: str) -> str:
     return f"{plain}-{hashlib.sha256(setting.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}".lstrip("-")
 
 
-def read_study(path: Path) -> Study:
-    """Read a study file.
+def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file, with `key=value` overrides in all its settings.
 
     Raises:
-        InputError: naming the file, the key and the value.
+        InputError: naming the file or the override, the key and the value.
     """
     plain = read_yaml(path)
     if not isinstance(plain, dict):
@@ -69,7 +69,7 @@ def read_study(path: Path) -> Study:
             f"{path} is not a study file: it needs `settings`, `seeds` and a `baseline`; see docs/studies.md"
         )
     _refuse_unknown(path, plain)
-    settings = _settings(path, plain)
+    settings = _settings(path, plain, overrides)
     study = Study(path, settings, _seeds(path, plain.get("seeds")), plain.get("baseline"), ())
     _refuse_differences(study)
     return replace(study, pairs=_pairs(path, plain, settings))
@@ -81,14 +81,14 @@ def _refuse_unknown(path: Path, plain: Mapping[Any, Any]) -> None:
             raise InputError(f"{path}: {key}: unknown key, {did_you_mean(str(key), KEYS)}")
 
 
-def _settings(path: Path, plain: Mapping[str, Any]) -> dict[str, Config]:
+def _settings(path: Path, plain: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Config]:
     """Read every setting, merged into what all settings share."""
     common = _merged(_base(path, plain.get("config")), _group(path, "common", plain.get("common")))
     settings = _group(path, "settings", plain.get("settings"))
     if not 2 <= len(settings) <= MAX_SETTINGS:
         raise InputError(f"{path}: settings: need 2 to {MAX_SETTINGS} settings, got {len(settings)}")
     return {
-        _name(path, name): _config(path, name, _merged(common, _group(path, f"settings.{name}", own)))
+        _name(path, name): _config(path, name, _merged(common, _group(path, f"settings.{name}", own)), overrides)
         for name, own in settings.items()
     }
 
@@ -130,8 +130,9 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _config(path: Path, name: str, plain: dict[str, Any]) -> Config:
-    config = config_from_plain(plain, f"{path}: settings.{name}")
+def _config(path: Path, name: str, plain: dict[str, Any], overrides: Sequence[str]) -> Config:
+    plain = with_overrides(plain, f"{path}: settings.{name}", overrides)
+    config = config_from_plain(plain, f"{path}: settings.{name}", overrides)
     refuse_unimported(config)
     train = config.train
     if isinstance(plain.get("train"), dict) and "seed" in plain["train"]:

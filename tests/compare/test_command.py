@@ -31,7 +31,7 @@ from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_match_r
 from anchorloc.compare.statistics.variance_components import VarianceComponents
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict
 from anchorloc.compare.study_file import folder_name, read_study
-from anchorloc.config import read_saved_config
+from anchorloc.config import read_saved_config, to_plain
 from anchorloc.config.yaml import write_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
@@ -335,6 +335,46 @@ def test_mistakes_in_a_study(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_overrides_apply_to_every_setting(tmp_path: Path) -> None:
+    study = read_study(study_file(tmp_path), ["data.size=128"])
+    plain = {name: to_plain(config) for name, config in study.settings.items()}
+    assert [plain[name]["data"]["size"] for name in ("one", "three")] == [128, 128]
+    assert plain["three"]["anchors"]["height_to_width"] == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dta.size=128"], "settings.one with dta.size=128: dta: unknown key, did you mean 'data'?"),
+        (["data.size=big"], "error: the override 'data.size=big': data.size"),
+        (["train.seed=3"], "train.seed=3: a study sets the seeds; list them under `seeds`"),
+        (["train.length=1 minute"], "train.length='1 minute': a study needs 'N iterations' or 'N epochs'"),
+        (["anchors.height_to_width=[2]"], "equal to 'one'"),
+        (["new=val.json"], "new: unknown key"),
+        (["data.size"], "data.size does not exist"),
+        (["other.yaml"], "other.yaml does not exist"),
+    ],
+)
+def test_wrong_overrides_of_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert run(study_file(tmp_path), *words, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_override_is_as_good_as_the_line_in_the_file(finished: Path, tmp_path: Path) -> None:
+    """The study of 12 images is resumed from a file that names another number, with an override."""
+    shutil.copytree(finished / "out", tmp_path / "out")
+    other = study_file(tmp_path, common={**COMMON, "data": {**COMMON["data"], "train_images": 99}})
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pt")}
+    assert run(other, "--out", tmp_path / "out") == 2
+    assert run("data.train_images=16", other, "--out", tmp_path / "out") == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pt")} == before
 
 
 def test_mistakes_on_the_command_line(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
