@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anchorloc.errors import InputError
-from anchorloc.structures import BoolArray, Detections, Float64Array, FloatArray, IntArray, Target
+from anchorloc.structures import BoolArray, Detections, Float64Array, IntArray, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,10 @@ def truth_table(targets: Sequence[Target], classes: int) -> TruthTable:
     images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
     table = TruthTable(
         images=images,
-        boxes=_floats([target.boxes for target in targets]).reshape(-1, 4),
+        boxes=np.concatenate([np.zeros((0, 4)), *(target.boxes for target in targets)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(target.labels for target in targets)]),
         crowd=np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)]),
-        area=_floats([target.area for target in targets]),
+        area=np.concatenate([np.zeros(0), *(target.area for target in targets)]),
     )
     wrong = _wrong_boxes(table.boxes) | ~np.isfinite(table.area) | _wrong_labels(table.labels, classes)
     for row in np.flatnonzero(wrong)[:1]:
@@ -68,9 +68,9 @@ def detection_table(detections: Sequence[Detections], classes: int) -> Detection
     images = np.repeat(np.arange(len(detections)), [len(found) for found in detections])
     table = DetectionTable(
         images=images,
-        boxes=_floats([found.boxes for found in detections]).reshape(-1, 4),
+        boxes=np.concatenate([np.zeros((0, 4)), *(found.boxes for found in detections)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(found.labels for found in detections)]),
-        scores=_floats([found.scores for found in detections]),
+        scores=np.concatenate([np.zeros(0), *(found.scores for found in detections)]),
     )
     finite = np.isfinite(table.boxes).all(axis=1) & np.isfinite(table.scores)
     for row in np.flatnonzero(~finite)[:1]:
@@ -86,10 +86,6 @@ def detection_table(detections: Sequence[Detections], classes: int) -> Detection
             f"{classes - 1}"
         )
     return table
-
-
-def _floats(parts: list[FloatArray]) -> Float64Array:
-    return np.concatenate([np.zeros(0), *(part.ravel() for part in parts)])
 
 
 def _wrong_boxes(boxes: Float64Array) -> BoolArray:

@@ -204,7 +204,8 @@ def _class_metrics(
 
 
 def _over_max_detections(found: DetectionTable, classes: int, limit: int) -> int:
-    keys = np.sort(found.images * classes + found.labels)
+    full = np.bincount(found.images)[found.images] > limit  # the detections of images that may have too many
+    keys = np.sort(found.images[full] * classes + found.labels[full])
     counts = np.diff(np.flatnonzero(np.diff(keys, prepend=-1)), append=len(keys))  # per image and class
     return int(np.maximum(counts - limit, 0).sum())
 

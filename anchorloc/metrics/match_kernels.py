@@ -49,7 +49,7 @@ def match(
     places: IntArray,  # (D,) where each detection is in the output
     rows: IntArray,  # (G,) row of each box in the truth table
     states: Int8Array,  # (S, T, D) output
-    matches: IntArray,  # (T, D) output: row of the matched box in the first slice, or -1
+    matches: Int32Array,  # (T, D) output: row of the matched box in the first slice, or -1
 ) -> None:
     """Match each detection, by descending score, to the unmatched box of greatest IoU.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from anchorloc.metrics.box_tables import DetectionTable, TruthTable
 from anchorloc.metrics.match_kernels import IGNORED, TRUE_POSITIVE, Int8Array, Int32Array, match
+from anchorloc.metrics.orders import ascending_order, descending_order
 from anchorloc.metrics.protocol import COCO, IOU_THRESHOLDS, Protocol
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
@@ -50,7 +51,7 @@ class MatchResult:
     ranks: IntArray  # (D,) rank within the class and image, from 0
     starts: IntArray  # (C + 1,) where each class starts
     states: Int8Array  # (S, T, D) FALSE_POSITIVE, TRUE_POSITIVE or IGNORED
-    matches: IntArray  # (T, D) row in the truth table of the box matched in the first slice, or -1
+    matches: Int32Array  # (T, D) row in the truth table of the box matched in the first slice, or -1
     truth_images: IntArray  # (G,)
     truth_labels: IntArray  # (G,)
     countable_boxes: BoolArray  # (S, G) the boxes of each slice, without crowd boxes
@@ -125,8 +126,8 @@ def coco_slices(
     truth: TruthTable, detections: DetectionTable, by_size: bool = True, protocol: Protocol = COCO
 ) -> tuple[Slice, ...]:
     """Return AREAS as slices; only the first, "all", without `by_size`."""
-    sides = to_xywh(detections.boxes)[:, 2:]
-    area = sides[:, 0] * sides[:, 1]
+    left, top, right, bottom = detections.boxes.T
+    area = (right - left) * (bottom - top)
     return tuple(
         Slice(name, (truth.area >= low) & (truth.area <= high), (area >= low) & (area <= high))
         for name, (low, high) in zip(AREAS[: None if by_size else 1], protocol.area_ranges, strict=False)
@@ -163,18 +164,20 @@ def group_detections(
     places = place[detections.images]
     keys = detections.labels * len(place) + places  # (D,) one number per class and image
     truth_keys = truth.labels * len(place) + place[truth.images]  # (G,)
-    by_image = _stable_order(places, len(place))
-    by_score = by_image[np.argsort(-detections.scores[by_image], kind="stable")]  # equal scores go by image
-    rows = by_score[_stable_order(places[by_score], len(place))]
-    rows = rows[_stable_order(detections.labels[rows], classes)]
-    begins = np.flatnonzero(np.diff(keys[rows], prepend=-1))  # where each group begins
+    by_image = ascending_order(places, len(place))
+    by_score = by_image[descending_order(detections.scores[by_image])]  # equal scores go by image
+    rows = by_score[ascending_order(places[by_score], len(place))]
+    rows = rows[ascending_order(detections.labels[rows], classes)]
+    sorted_keys = keys[rows]
+    begins = np.flatnonzero(np.diff(sorted_keys, prepend=-1))  # where each group begins
     ranks = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
-    rows, ranks = rows[ranks < limit], ranks[ranks < limit]
+    if (beyond := ranks >= limit).any():
+        rows, ranks, sorted_keys = rows[~beyond], ranks[~beyond], sorted_keys[~beyond]
     index_of_row = np.full(len(keys), -1)
     index_of_row[rows] = np.arange(len(rows))
-    ranked = index_of_row[by_score[_stable_order(detections.labels[by_score], classes)]]
+    ranked = index_of_row[by_score[ascending_order(detections.labels[by_score], classes)]]
     boxes = np.argsort(truth_keys, kind="stable")
-    groups = np.sort(np.concatenate([keys[rows], truth_keys]))
+    groups = np.sort(np.concatenate([sorted_keys[ranks == 0], truth_keys[boxes]]), kind="stable")  # merges two lists
     groups = groups[np.diff(groups, prepend=-1) > 0]  # (P,) distinct keys
     return MatchGroups(
         truth=truth,
@@ -184,7 +187,7 @@ def group_detections(
         boxes=boxes,
         detection_xywh=to_xywh(detections.boxes[rows]),
         box_xywh=to_xywh(truth.boxes[boxes]),
-        starts=_starts(keys[rows], groups),
+        starts=_starts(sorted_keys, groups),
         box_starts=_starts(truth_keys[boxes], groups),
         ranked=ranked[ranked >= 0],
         class_starts=np.searchsorted(detections.labels[rows], np.arange(classes + 1)),
@@ -199,7 +202,7 @@ def match_groups(
     truth, detections, rows, boxes = groups.truth, groups.detections, groups.rows, groups.boxes
     countable_boxes = _stack([part.boxes & ~truth.crowd for part in slices], len(truth.images))
     states = np.empty((len(slices), len(thresholds), len(rows)), np.int8)
-    matches = np.empty(states.shape[1:], np.int64)
+    matches = np.empty(states.shape[1:], np.int32)
     output = np.empty(len(rows), np.int64)
     output[groups.ranked] = np.arange(len(rows))
     match(
@@ -233,12 +236,9 @@ def match_groups(
 
 def to_xywh(boxes: Float64Array) -> Float64Array:
     """Convert xyxy boxes (N, 4) to the (x, y, width, height) of pycocotools."""
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
-def _stable_order(values: IntArray, count: int) -> IntArray:
-    """Return the order of whole numbers from 0 to `count` - 1; NumPy sorts 16 bits by radix, in a tenth of the time."""
-    return np.argsort(values.astype(np.uint16) if count <= 1 << 16 else values, kind="stable")
+    converted = boxes.copy()
+    converted[:, 2:] -= boxes[:, :2]
+    return converted
 
 
 def _starts(keys: IntArray, groups: IntArray) -> IntArray:

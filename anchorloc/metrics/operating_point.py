@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anchorloc.metrics.orders import descending_order
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
 
@@ -82,6 +83,7 @@ class ThresholdSums:
 
 def threshold_sums(scores: Float64Array, is_true_positive: BoolArray) -> ThresholdSums:
     """Count what each threshold keeps; arguments as for `best_f1`."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # equal scores are kept or dropped together
-    return ThresholdSums(scores[order][ends], np.cumsum(is_true_positive[order], dtype=np.int64)[ends], ends + 1)
+    order = descending_order(scores)
+    scores = scores[order]
+    ends = np.flatnonzero(np.diff(scores, append=-np.inf))  # equal scores are kept or dropped together
+    return ThresholdSums(scores[ends], np.cumsum(is_true_positive[order], dtype=np.int64)[ends], ends + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anchorloc.structures import BoolArray, Float64Array, IntArray
 
@@ -15,13 +16,13 @@ class Scores:
 
     precision: Float64Array  # (T, R, C, 4 areas) at the last of max_detections
     recall: Float64Array  # (T, C, 4 areas, len(max_detections))
-    matches: IntArray  # (T, D) row in the truth table of the box matched at each IoU, 0.5 first; or -1
+    matches: NDArray[np.integer]  # (T, D) row in the truth table of the box matched at each IoU, 0.5 first; or -1
     ignored: BoolArray  # (D,) ignored at IoU 0.5: matched to a crowd box, or past max_detections
 
     @property
     def matched(self) -> IntArray:
         """Return the matches at IoU 0.5 (D,)."""
-        return np.asarray(self.matches[0])
+        return np.asarray(self.matches[0], np.int64)
 
 
 def mean_of_known(values: Float64Array) -> float | None:

@@ -141,7 +141,7 @@ def fast_score(
     slices, ious = coco_slices(truth, detections, by_size, protocol), protocol.matched_ious
     match_result = match_detections(truth, detections, image_order, classes, max_detections[-1], slices, ious)
     curves = weighted_curves(match_result, limits=max_detections)
-    matches = np.full((len(ious), len(detections.scores)), -1)
+    matches = np.full((len(ious), len(detections.scores)), -1, np.int32)
     ignored = np.ones(len(detections.scores), np.bool_)
     matches[:, match_result.rows] = match_result.matches[protocol.half_first]
     ignored[match_result.rows] = match_result.states[0, protocol.half_first[0]] == IGNORED
