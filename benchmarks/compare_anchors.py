@@ -1,6 +1,6 @@
 """Compare settings of anchors over seeds with `anchorloc compare`, and copy its tables into `results/`.
 
-python -m benchmarks.compare_anchors configs/studies/shapes.yaml
+    python -m benchmarks.compare_anchors configs/studies/bccd.yaml data.root=path/to/bccd --record
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from anchorloc.cli import run_command
 from anchorloc.compare import __main__ as compare
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = compare.main(words)
     if status not in (0, 1):
         return status
-    name = arguments.study.stem
+    name = next(Path(word).stem for word in arguments.files if Path(word).suffix == ".yaml")
     for table in TABLES:
         text = read_bytes(arguments.out / f"{table}.csv").decode()
         rows = list(csv.DictReader(text.splitlines()))

@@ -65,6 +65,21 @@ def axis_from_zero(largest: float) -> Axis:
     return axis_of_ticks(round_ticks(largest))
 
 
+def axis_around(low: float, high: float) -> Axis:
+    """Return a linear axis between round numbers around all values; it begins at 0 where they spread that far.
+
+    Args:
+        low: the least value, at least 0.
+        high: the greatest value.
+    """
+    if low < high / 2 or high <= 0:
+        return axis_from_zero(high)
+    margin = max(high - low, 0.05 * high) / 10
+    step = round_ticks(high - low + 2 * margin)[1]
+    first, last = math.floor((low - margin) / step + 1e-9), math.ceil((high + margin) / step - 1e-9)
+    return axis_of_ticks([round(step * place, 12) for place in range(first, last + 1)])
+
+
 def axis_of_ticks(ticks: Sequence[float]) -> Axis:
     """Return a linear axis from the first to the last tick."""
     return Axis(ticks[0], ticks[-1], ticks)

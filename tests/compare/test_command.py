@@ -26,7 +26,7 @@ from anchorloc.compare import on_ray
 from anchorloc.compare.jobs import Job
 from anchorloc.compare.judging import RESAMPLES, resampled_ap
 from anchorloc.compare.report import Measures, SettingRow, StudyResult, print_study, write_study
-from anchorloc.compare.report.pareto import pareto_front
+from anchorloc.compare.report.pareto import APART, circles_apart, pareto_front
 from anchorloc.compare.run_record import MATCHES, OUTCOMES, RECORD, read_match_result, read_record
 from anchorloc.compare.statistics.variance_components import VarianceComponents
 from anchorloc.compare.statistics.verdicts import Estimate, Verdict
@@ -474,6 +474,18 @@ def test_no_other_setting_dominates_the_pareto_front() -> None:
     assert pareto_front([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4]) == [0, 1, 3]
     assert pareto_front([1, 1, 2], [0.2, 0.2, 0.2]) == [0, 1]
     assert pareto_front([2, 1], [0.1, 0.9]) == [1]
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 3.0, 40.0, 41.0]), st.floats(0, 60)), max_size=12))
+def test_no_circle_hides_another(places: list[tuple[float, float]]) -> None:
+    circles = [(x, y) for x, (_, y) in zip(circles_apart(places), places, strict=True)]
+    assert all(
+        abs(x - across) >= APART or abs(y - down) >= APART
+        for number, (x, y) in enumerate(circles)
+        for across, down in circles[:number]
+    )
+    if places:
+        assert circles[0] == places[0]
 
 
 def result(names: list[str]) -> StudyResult:

@@ -15,7 +15,7 @@ from PIL import Image
 from anchorloc.data import Source
 from anchorloc.metrics import evaluate
 from anchorloc.report import Chart, Picture, pick_pictures, training_charts
-from anchorloc.report.axes import round_ticks
+from anchorloc.report.axes import axis_around, round_ticks
 from anchorloc.report.chart import BOTTOM, LEFT, RIGHT, TOP, draw_chart
 from anchorloc.report.picture import data_uri, draw_picture
 from anchorloc.structures import Category
@@ -101,6 +101,25 @@ def test_ticks_are_round_and_reach_the_largest(largest: float) -> None:
     assert marks[-2] < largest
     assert 3 <= len(marks) <= 7
     assert len(f"{marks[1]:.10e}".split("e")[0].strip("0").replace(".", "")) <= 2
+
+
+@given(st.just(0.0) | st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_an_axis_around_values_holds_them_with_few_round_ticks(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    axis = axis_around(low, high)
+    assert axis.low <= low
+    assert high <= axis.high
+    assert 2 <= len(axis.ticks) <= 9
+    assert axis.low >= 0
+    assert (axis.low == 0) or low >= high / 2
+
+
+def test_near_values_are_drawn_apart() -> None:
+    axis = axis_around(0.366, 0.552)
+    assert list(axis.ticks) == pytest.approx([0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6])
+    assert list(axis_around(33.0, 35.8).ticks) == [32, 33, 34, 35, 36, 37]
+    equal = axis_around(12.0, 12.0)
+    assert equal.low < 12 < equal.high
 
 
 def test_a_line_chart_stays_in_its_frame_and_shows_the_last_value() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anchorloc.compare.report.result import MEASURE_COLUMNS, SettingRow, StudyResult
-from anchorloc.report.axes import Axes, axis_from_zero
+from anchorloc.report.axes import Axes, axis_around
 from anchorloc.report.html import render
 from anchorloc.text import shorten
 
@@ -14,6 +14,7 @@ COSTS = ("latency_ms", "head_mflops")
 PANEL, HEIGHT = 420, 250  # user units: width of a panel, height without the key
 LEFT, RIGHT, TOP, BOTTOM = 44, 16, 14, 40
 KEY_LINE = 19
+APART = 20  # user units between the circles of two settings
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Dot:
     number: int
     x: float
     y: float
+    beside: float  # where the circle with the number is, moved sideways so that none hides another
     low: float
     high: float
     front: bool  # on the Pareto front
@@ -77,19 +79,24 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
     column = next(column for column in MEASURE_COLUMNS if column.key == key)
     costs = [float(getattr(row.measures, key)) for _, row in rows]
     aps = [row.ap for _, row in rows if row.ap is not None]
-    x_axis, y_axis = axis_from_zero(max(costs)), axis_from_zero(max(0.01, *(ap.high for ap in aps)))
+    x_axis = axis_around(min(costs), max(costs))
+    y_axis = axis_around(max(0.0, min(ap.low for ap in aps)), max(0.01, *(ap.high for ap in aps)))
     axes = Axes(x_axis, y_axis, PANEL, HEIGHT, start + LEFT, start + PANEL - RIGHT, TOP, HEIGHT - BOTTOM)
     best = pareto_front(costs, [ap.value for ap in aps])
+    places = [axes.place(cost, ap.value) for cost, ap in zip(costs, aps, strict=True)]
     dots = [
         Dot(
             number,
-            *axes.place(cost, ap.value),
+            *at,
+            beside,
             axes.place_y(ap.low),
             axes.place_y(ap.high),
             place in best,
             _tooltip(row, column.text(row.measures)),
         )
-        for place, ((number, row), cost, ap) in enumerate(zip(rows, costs, aps, strict=True))
+        for place, ((number, row), cost, ap, at, beside) in enumerate(
+            zip(rows, costs, aps, places, circles_apart(places), strict=True)
+        )
     ]
     return Panel(
         label=column.label,
@@ -97,6 +104,16 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
         dots=dots,
         front=" ".join(f"{dots[place].x:.1f},{dots[place].y:.1f}" for place in best),
     )
+
+
+def circles_apart(places: Sequence[tuple[float, float]]) -> list[float]:
+    """Return where the circle of each point goes, as near to the point as those before leave room."""
+    taken: list[tuple[float, float]] = []
+    for x, y in places:
+        steps = (sign * step * APART / 2 for step in range(4 * len(places)) for sign in (1, -1))
+        near = [other for other, height in taken if abs(y - height) < APART]
+        taken.append((next(x + step for step in steps if all(abs(x + step - other) >= APART for other in near)), y))
+    return [x for x, _ in taken]
 
 
 def _tooltip(row: SettingRow, cost: str) -> str:
