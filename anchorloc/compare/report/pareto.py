@@ -107,7 +107,7 @@ def _panel(key: str, start: int, rows: Sequence[tuple[int, SettingRow]]) -> Pane
 
 
 def circles_apart(places: Sequence[tuple[float, float]]) -> list[float]:
-    """Return where the circle of each point goes, as near to the point as those before leave room."""
+    """Return where the circle of each point goes, as near to its point as those before it allow."""
     taken: list[tuple[float, float]] = []
     for x, y in places:
         steps = (sign * step * APART / 2 for step in range(4 * len(places)) for sign in (1, -1))
