@@ -526,9 +526,10 @@ def test_odd_names_stay_harmless(tmp_path: Path) -> None:
     assert not any(row["setting"].startswith(("=", "+", "-", "@")) for row in table(tmp_path / "settings.csv"))
 
 
-def test_the_default_study_is_sound() -> None:
-    study = read_study(Path(__file__).parents[2] / "configs" / "studies" / "shapes.yaml")
-    assert (len(study.settings), len(study.seeds), len(study.pairs)) == (7, 8, 6)
+@pytest.mark.parametrize(("name", "seeds"), [("shapes", 8), ("bccd", 6), ("cards", 6)])
+def test_the_ready_studies_are_sound(name: str, seeds: int) -> None:
+    study = read_study(Path(__file__).parents[2] / "configs" / "studies" / f"{name}.yaml")
+    assert (len(study.settings), len(study.seeds), len(study.pairs)) == (7, seeds, 6)
 
 
 def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
