@@ -1,6 +1,6 @@
 """Compare settings of anchors over seeds with `anchorloc compare`, and copy its tables into `results/`.
 
-    python -m benchmarks.compare_anchors configs/studies/bccd.yaml data.root=path/to/bccd --record
+python -m benchmarks.compare_anchors configs/studies/bccd.yaml data.root=path/to/bccd --record
 """
 
 from __future__ import annotations
