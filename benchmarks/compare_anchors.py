@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from anchorloc.cli import run_command
+from anchorloc.cli import run_command, split_words
 from anchorloc.compare import __main__ as compare
 from anchorloc.files import read_bytes, write_bytes
 from benchmarks.timing import RESULTS, recording_parser, write_table
@@ -22,18 +22,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run or resume the study, and copy its tables and picture; the words are the command's."""
     recording, words = recording_parser(__doc__).parse_known_args(argv)
     arguments = compare.parse(words)
-    status = compare.main(words)
+    name = split_words(arguments.files)[0][0].stem
+    out = arguments.out or Path("runs") / f"compare-{name}"
+    status = compare.main([*words, "--out", str(out)])
     if status not in (0, 1):
         return status
-    name = next(Path(word).stem for word in arguments.files if Path(word).suffix == ".yaml")
     for table in TABLES:
-        text = read_bytes(arguments.out / f"{table}.csv").decode()
+        text = read_bytes(out / f"{table}.csv").decode()
         rows = list(csv.DictReader(text.splitlines()))
         if rows:
             packages = ("torch", "torchvision", "pycocotools")
             write_table(rows, f"compare_{name}_{table}", packages, record=recording.record)
-    if recording.record and (arguments.out / PICTURE).exists():
-        write_bytes(RESULTS / f"compare_{name}.svg", read_bytes(arguments.out / PICTURE))
+    if recording.record and (out / PICTURE).exists():
+        write_bytes(RESULTS / f"compare_{name}.svg", read_bytes(out / PICTURE))
     return status
 
 

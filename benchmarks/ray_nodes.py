@@ -3,9 +3,10 @@
     python -m benchmarks.ray_nodes configs/studies/shapes.yaml "train.length=60 iterations" --after 60
 
 Both nodes are on this machine (Linux). Each has one core, so give the study `train.threads: 1`. A worker of the second
-node gets SIGKILL after --after seconds, and its raylet as long afterwards. Then the runs that were in progress at
-either time, and those of seed 0, are trained again in one process. Printed is how many of them are equal: AP to the
-last digit, detections, and the table of verdicts byte for byte. The exit status is 1 if something is lost or differs.
+node gets SIGKILL after --after seconds, once its run has a checkpoint, and the raylet of that node after another
+--after seconds. Then the runs that were in progress at either time, and those of seed 0, are trained again in one
+process. The script prints how many of them are equal, AP to the last digit and detections, and whether the verdicts
+are. The exit status is 1 if something is lost or differs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import numpy as np
 
 from anchorloc.cli import run_command
 from anchorloc.compare.run_record import OUTCOMES, RECORD
-from anchorloc.engine.state.run_folder import CONFIG
+from anchorloc.engine.state.resume import LAST
 from anchorloc.errors import InputError
 from anchorloc.text import counted
 
@@ -45,12 +45,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     with two_nodes() as (address, second):
         words = ["--out", str(on_ray), "--engine", "ray", "--address", address]
         running = subprocess.Popen([*study, *words])
-        hit = set()
-        for name in ("ray::_run", "raylet/raylet"):
-            wait(running, arguments.after)
-            hit |= in_progress(on_ray)
-            kill(second, name)
-        status = running.wait()
+        hit = set[Path]()
+        try:
+            for name in ("ray::_run", "raylet/raylet"):
+                wait(running, arguments.after, "lower --after")
+                while len(saved := in_progress(on_ray)) < 2:  # one on each node
+                    wait(running, 0.2, "lower --after")
+                hit |= saved
+                kill(second, name)
+            status = running.wait()
+        finally:
+            running.terminate()
+    if status != 0:
+        return status
     shutil.copytree(on_ray, alone)
     again = sorted(hit | {folder.relative_to(on_ray) for folder in on_ray.glob("runs/*/seed-0")})
     for folder in again:
@@ -77,7 +84,7 @@ def two_nodes() -> Iterator[tuple[str, int]]:
     try:
         for words in (["--head", f"--port={port}", "--include-dashboard=false"], [f"--address=127.0.0.1:{port}"]):
             nodes.append(subprocess.Popen([*start, *words], stdout=subprocess.DEVNULL))
-            wait(nodes[-1], 15)
+            wait(nodes[-1], 15, "see what it printed")
         yield f"127.0.0.1:{port}", nodes[1].pid
     finally:
         for node in nodes:
@@ -85,29 +92,24 @@ def two_nodes() -> Iterator[tuple[str, int]]:
             node.wait()
 
 
-def wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+def wait(process: subprocess.Popen[bytes], seconds: float, advice: str) -> None:
     """Wait while a process runs.
 
     Raises:
         InputError: it ended before.
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
-        raise InputError(
-            f"{process.args!r} ended with status {process.wait(seconds)} before {seconds:g} s; lower --after"
-        )
+        raise InputError(f"the study or a node ended with status {process.wait(seconds)}; {advice}")
 
 
 def kill(ancestor: int, name: str) -> None:
     """Send SIGKILL to a process below `ancestor` whose command line has `name` in it."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for process in below(ancestor):
-            with contextlib.suppress(OSError):
-                if name.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
-                    os.kill(process, signal.SIGKILL)
-                    return
-        time.sleep(0.5)
-    raise InputError(f"there is no process {name} below {ancestor}; lower --after")
+    for process in below(ancestor):
+        with contextlib.suppress(OSError):
+            if name.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                os.kill(process, signal.SIGKILL)
+                return
+    raise InputError(f"the second node has no process {name}; give another --after")
 
 
 def below(ancestor: int) -> Iterator[int]:
@@ -120,9 +122,9 @@ def below(ancestor: int) -> Iterator[int]:
 
 
 def in_progress(study: Path) -> set[Path]:
-    """Return the runs that have begun and not ended, as paths within the study's folder."""
-    begun = {path.parent for path in study.glob(f"runs/*/*/{CONFIG}")}
-    return {folder.relative_to(study) for folder in begun if not (folder / RECORD).exists()}
+    """Return the runs that have a checkpoint and have not ended, as paths within the study's folder."""
+    saved = {path.parent for path in study.glob(f"runs/*/*/{LAST}")}
+    return {folder.relative_to(study) for folder in saved if not (folder / RECORD).exists()}
 
 
 def is_equal(one: Path, other: Path) -> bool:

@@ -1,7 +1,7 @@
 """Compare settings, result files of any tool, or checkpoints, and test which differences are significant.
 
     anchorloc compare STUDY.yaml                # train, or resume a study
-    anchorloc compare STUDY.yaml data.root=DIR  # with another setting in all
+    anchorloc compare STUDY.yaml data.root=DIR  # override a key in all settings
     anchorloc compare STUDY.yaml --engine ray   # several runs at a time
     anchorloc compare old.json new.json --annotations val.json
     anchorloc compare old=a.json new=b.json new=c.json --annotations val.json
@@ -68,10 +68,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _take_overrides(arguments: argparse.Namespace) -> list[str]:
-    """Return the words beside a study that override its settings, and leave the files in `arguments`."""
+    """Return the words beside a study that override its settings, and leave the study in `arguments`.
+
+    Raises:
+        InputError: there is another file beside a study.
+    """
     files, overrides = split_words(arguments.files)
-    if not any(_is_study(path) for path in files):
+    studies = list(filter(_is_study, files))
+    if not studies:
         return []  # name=FILE is no override
+    if len(files) > 1:
+        raise InputError(
+            f"{studies[0]} is a study; give no other file with it, or give result files with --annotations"
+        )
     arguments.files = list(map(str, files))
     return overrides
 
@@ -90,13 +99,10 @@ def _kind(arguments: argparse.Namespace) -> str:
     for path in files:
         if not path.is_dir():
             refuse_missing(path)
-    studies = [path for path in files if _is_study(path)]
     checkpoints = [path for path in files if path.is_dir() or path.suffix.lower() in (".pt", ".pth")]
     kind = CHECKPOINTS if checkpoints else RESULTS
     if len(files) == 1 and arguments.annotations is None and not checkpoints and files[0].suffix.lower() != ".json":
         kind = STUDY
-    elif studies:
-        raise InputError(f"{studies[0]} is a study; give it alone, or give result files with --annotations")
     elif checkpoints and len(checkpoints) < len(files):
         raise InputError(
             f"{checkpoints[0]} is no result file; give result files only, or checkpoints and folders of runs only"
@@ -207,8 +213,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "files",
         nargs="+",
         metavar="FILE",
-        help="a study file (YAML) with settings, seeds and baseline, and overrides of all its settings as key=value; "
-        "or result files; or checkpoints and folders of runs. The last two may be given as name=FILE",
+        help="a study file (YAML) with settings, seeds and baseline, and key=value overrides, applied to every "
+        "setting; or result files; or checkpoints and folders of runs. The last two may be given as name=FILE",
     )
     parser.add_argument(
         "--out",

@@ -6,16 +6,19 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from anchorloc.compare.jobs import FailedRun, Job, run_job
 from anchorloc.compare.progress import StudyProgress
 from anchorloc.compare.run_record import RunRecord, read_record
 from anchorloc.engine.build import open_all_splits
+from anchorloc.engine.state.run_folder import RunLock
 from anchorloc.engine.system.signals import Stopped
 from anchorloc.errors import InputError
 
-RETRIES = 3  # a run whose process or node died goes on from its last checkpoint as often as this
+RETRIES = 3  # how often Ray restarts a run whose process or node died
+LOCK_SECONDS = 30.0  # how long a restarted run waits for the process of the dead node to end
 
 
 def run_on_ray(jobs: Sequence[Job], address: str | None, progress: StudyProgress) -> list[RunRecord | FailedRun]:
@@ -60,7 +63,8 @@ def _start_ray(address: str | None) -> Any:
     except ImportError:
         raise InputError("--engine ray needs Ray: pip install 'anchorloc[ray]'") from None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+        # without an address Ray would join any cluster that runs on this machine
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}; check the address"
@@ -72,6 +76,7 @@ def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
     """Train one run in a process of Ray; return its result and how many seconds it took."""
     start = time.perf_counter()
     try:
+        _wait_for_lock(job.folder)
         train, val, test = open_all_splits(job.config)
         result = run_job(job, train, val, val if test is None else test)
     except InputError as error:  # the node may not see the data
@@ -79,6 +84,18 @@ def _run(job: Job) -> tuple[RunRecord | FailedRun, float]:
     except Stopped as stopped:
         result = FailedRun(job.setting, job.seed, f"a signal stopped its process (status {stopped.exit_status})")
     return result, time.perf_counter() - start
+
+
+def _wait_for_lock(folder: Path) -> None:
+    """Wait until no process writes into the folder of a run that died, or LOCK_SECONDS."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while folder.is_dir() and time.monotonic() < deadline:
+        try:
+            RunLock(folder).release()
+        except InputError:
+            time.sleep(0.5)
+        else:
+            return
 
 
 def _result(ray: Any, reference: Any, job: Job) -> tuple[RunRecord | FailedRun, float]:

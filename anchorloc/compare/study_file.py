@@ -68,17 +68,22 @@ def read_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError(
             f"{path} is not a study file: it needs `settings`, `seeds` and a `baseline`; see docs/studies.md"
         )
-    _refuse_unknown(path, plain)
+    _refuse_unknown(path, plain, overrides)
     settings = _settings(path, plain, overrides)
     study = Study(path, settings, _seeds(path, plain.get("seeds")), plain.get("baseline"), ())
     _refuse_differences(study)
     return replace(study, pairs=_pairs(path, plain, settings))
 
 
-def _refuse_unknown(path: Path, plain: Mapping[Any, Any]) -> None:
+def _refuse_unknown(path: Path, plain: Mapping[Any, Any], overrides: Sequence[str]) -> None:
     for key in plain:
         if key not in KEYS:
             raise InputError(f"{path}: {key}: unknown key, {did_you_mean(str(key), KEYS)}")
+    for override in overrides:
+        if (key := re.split("[.=]", override)[0]) in KEYS:
+            raise InputError(
+                f"the override {override!r}: {key} is a key of the study, not of its settings; change {path}"
+            )
 
 
 def _settings(path: Path, plain: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Config]:
@@ -131,7 +136,7 @@ def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _config(path: Path, name: str, plain: dict[str, Any], overrides: Sequence[str]) -> Config:
-    plain = with_overrides(plain, f"{path}: settings.{name}", overrides)
+    plain = with_overrides(plain, f"{path}: settings.{name}", overrides)  # applied again below, to name them in errors
     config = config_from_plain(plain, f"{path}: settings.{name}", overrides)
     refuse_unimported(config)
     train = config.train

@@ -41,7 +41,7 @@ def truth_table(targets: Sequence[Target], classes: int) -> TruthTable:
     images = np.repeat(np.arange(len(targets)), [len(target) for target in targets])
     table = TruthTable(
         images=images,
-        boxes=np.concatenate([np.zeros((0, 4)), *(target.boxes for target in targets)]),
+        boxes=np.concatenate([np.zeros((0, 4)), *(target.boxes.reshape(-1, 4) for target in targets)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(target.labels for target in targets)]),
         crowd=np.concatenate([np.zeros(0, np.bool_), *(target.crowd for target in targets)]),
         area=np.concatenate([np.zeros(0), *(target.area for target in targets)]),
@@ -68,7 +68,7 @@ def detection_table(detections: Sequence[Detections], classes: int) -> Detection
     images = np.repeat(np.arange(len(detections)), [len(found) for found in detections])
     table = DetectionTable(
         images=images,
-        boxes=np.concatenate([np.zeros((0, 4)), *(found.boxes for found in detections)]),
+        boxes=np.concatenate([np.zeros((0, 4)), *(found.boxes.reshape(-1, 4) for found in detections)]),
         labels=np.concatenate([np.zeros(0, np.int64), *(found.labels for found in detections)]),
         scores=np.concatenate([np.zeros(0), *(found.scores for found in detections)]),
     )

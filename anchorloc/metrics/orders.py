@@ -16,8 +16,8 @@ def ascending_order(values: IntArray, count: int) -> IntArray:
 
 def descending_order(scores: Float64Array) -> IntArray:
     """Return the stable order of finite numbers (N,) from the highest."""
-    bits = (0.0 - scores).view(np.uint64)  # 0.0 - 0.0 and 0.0 - -0.0 are both 0.0
-    bits = np.where(bits & SIGN, ~bits, bits | SIGN)  # as whole numbers they now have the order of the numbers
+    bits = np.subtract(0.0, scores, dtype=np.float64).view(np.uint64)  # 0.0 - 0.0 and 0.0 - -0.0 are both 0.0
+    bits = np.where(bits & SIGN, ~bits, bits | SIGN)  # unsigned whole numbers in the same order as the floats
     order = np.argsort(bits.astype(np.uint16), kind="stable")
     for shift in (16, 32, 48):
         order = order[np.argsort((bits >> np.uint64(shift)).astype(np.uint16)[order], kind="stable")]

@@ -66,7 +66,7 @@ def axis_from_zero(largest: float) -> Axis:
 
 
 def axis_around(low: float, high: float) -> Axis:
-    """Return a linear axis between round numbers around all values; it begins at 0 where they spread that far.
+    """Return a linear axis between round numbers around all values, from 0 if `low` is under half of `high`.
 
     Args:
         low: the least value, at least 0.

@@ -353,8 +353,10 @@ def test_overrides_apply_to_every_setting(tmp_path: Path) -> None:
         (["train.length=1 minute"], "train.length='1 minute': a study needs 'N iterations' or 'N epochs'"),
         (["anchors.height_to_width=[2]"], "equal to 'one'"),
         (["new=val.json"], "new: unknown key"),
-        (["data.size"], "data.size does not exist"),
-        (["other.yaml"], "other.yaml does not exist"),
+        (["seeds=3"], "error: the override 'seeds=3': seeds is a key of the study, not of its settings; change "),
+        (["settings.one.task=localization"], "settings is a key of the study, not of its settings"),
+        (["study.py", "data.size=64"], "study.yaml is a study; give no other file with it, or give result files with"),
+        (["data.size"], "study.yaml is a study; give no other file with it"),
     ],
 )
 def test_wrong_overrides_of_a_study(
