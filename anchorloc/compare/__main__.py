@@ -1,7 +1,7 @@
 """Compare settings, result files of any tool, or checkpoints, and test which differences are significant.
 
     anchorloc compare STUDY.yaml                # train, or resume a study
-    anchorloc compare STUDY.yaml data.root=DIR  # override a key in all settings
+    anchorloc compare STUDY.yaml data.root=DIR  # override a key in each
     anchorloc compare STUDY.yaml --engine ray   # several runs at a time
     anchorloc compare old.json new.json --annotations val.json
     anchorloc compare old=a.json new=b.json new=c.json --annotations val.json

@@ -267,7 +267,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["good.json", "bad.json", "--group-by-name", "x(y)"], "does not match --group-by-name 'x(y)'; change the pattern"),
     (["good.json", "bad.json", "--images", "nowhere"], "the image folder nowhere does not exist; correct --images"),
     (["good.json", "bad.json", "--engine", "ray"], "--engine needs a study; remove it"),
-    (["study.yaml", "good.json"], "is a study; give it alone, or give result files with --annotations"),
+    (["study.yaml", "good.json"], "is a study; give no other file with it, or give result files with --annotations"),
     (["good.json", "images"], "images is no result file; give result files only, or checkpoints and folders of"),
     (["good.json", "bad.json", "--split", "test"], "--split needs checkpoints; remove it"),
     (["good.json", "bad.json", "--json", "bad.json"], "bad.json exists already; give another --json"),
