@@ -3,9 +3,9 @@
     python -m benchmarks.pretrained_starts DATA --record               # 36 runs of 300 steps
     python -m benchmarks.pretrained_starts DATA --engine ray           # several runs at a time
 
-DATA holds a folder for each set and weights/ with MobileNetV2 twice: from ImageNet, and the body of an SSD-FPNLite that was
-trained on COCO (dequantized from 8 bits; neither pyramid nor head). Each set is a study of `anchorloc compare` with six
-seeds and equal iterations, and is resumed. Further words are its options.
+DATA holds a folder for each set and weights/ with MobileNetV2 twice: from ImageNet, and the body of an SSD-FPNLite that
+was trained on COCO (dequantized from 8 bits; neither pyramid nor head). Each set is a study of `anchorloc compare` with
+six seeds and equal iterations, and is resumed. Further words are its options.
 """
 
 from __future__ import annotations

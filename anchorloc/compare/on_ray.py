@@ -66,9 +66,10 @@ def _start_ray(address: str | None) -> Any:
         # without an address Ray would join any cluster that runs on this machine
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"--address {address}: no Ray cluster answers: {str(error).splitlines()[0]}; check the address"
-        ) from None
+        reason = str(error).splitlines()[0]
+        if address is None:
+            raise InputError(f"Ray does not start on this machine: {reason}; leave out --engine ray") from None
+        raise InputError(f"--address {address}: no Ray cluster answers: {reason}; check the address") from None
     return ray
 
 

@@ -9,8 +9,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -538,6 +541,51 @@ def test_a_wrong_job_of_ray_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="needs Ray: pip install"):
         on_ray._start_ray(None)
+
+
+def test_without_an_address_ray_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would join another study's cluster on the same machine."""
+    addresses: list[str | None] = []
+
+    def init(address: str | None, **_: object) -> None:
+        addresses.append(address)
+        if len(addresses) > 1:
+            raise ConnectionError("no answer\nat all")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    on_ray._start_ray(None)
+    with pytest.raises(InputError, match="--address here:1: no Ray cluster answers: no answer; check the address"):
+        on_ray._start_ray("here:1")
+    with pytest.raises(InputError, match="Ray does not start on this machine: no answer; leave out --engine ray"):
+        on_ray._start_ray(None)
+    assert addresses == ["local", "here:1", "local"]
+
+
+def test_a_restarted_run_waits_for_the_process_of_the_dead_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_ray._wait_for_lock(tmp_path / "never begun")
+    code = "import sys; from pathlib import Path; from anchorloc.engine.state.run_folder import RunLock; "
+    code += "lock = RunLock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.kill()
+                other.wait()
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        with monkeypatch.context() as at_once:
+            at_once.setattr(on_ray, "LOCK_SECONDS", 0.0)
+            on_ray._wait_for_lock(tmp_path)  # the run then fails with its own sentence
+        assert not waits
+        on_ray._wait_for_lock(tmp_path)
+    assert len(waits) == 3
 
 
 def test_a_test_split_is_the_one_that_verdicts_are_on(tmp_path: Path) -> None:
