@@ -59,6 +59,7 @@ class Candidate:
     overrides: tuple[str, ...] = ()
 
 
+LIGHT = "transform.augment={horizontal_flip: 0.5, scale_jitter: [0.8, 1.25], photometric: 0.2}"
 CANDIDATES = {
     "plan": Candidate(),
     "at least 192 px": Candidate({"SHORT_RUN_SIDE": 192}),
@@ -67,15 +68,15 @@ CANDIDATES = {
     "at least 256 px, batch 8": Candidate({"SHORT_RUN_SIDE": 256, "WANTED_STEPS": 0}),
     "larger images": Candidate({"MIN_SEEN": 600, "EPOCHS": 2, "WANTED_SIDE": 64}),
     "smaller images": Candidate({"MIN_SEEN": 2400, "WANTED_SIDE": 36}),
+    "much smaller images": Candidate({"MIN_SEEN": 4800, "WANTED_SIDE": 24}),
+    "smaller images, light augmentation": Candidate({"MIN_SEEN": 2400, "WANTED_SIDE": 36}, (LIGHT,)),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
     "frozen stages": Candidate(overrides=("detector.backbone.frozen_stages=2",)),
     "full backbone rate": Candidate(overrides=("train.optimizer.backbone_lr_multiplier=1",)),
     "batch 2": Candidate({"SMALL_BATCH": 2}),
     "batch 8": Candidate({"WANTED_STEPS": 0}),
-    "light augmentation": Candidate(
-        overrides=("transform.augment={horizontal_flip: 0.5, scale_jitter: [0.8, 1.25], photometric: 0.2}",)
-    ),
+    "light augmentation": Candidate(overrides=(LIGHT,)),
     "crops": Candidate(overrides=("transform.augment.iou_crop={}",)),
     "mosaic": Candidate(overrides=("transform.augment.mosaic={}",)),
     "RetinaNet's anchors": Candidate({"FIT": False}),
