@@ -18,12 +18,12 @@ from anchorloc.text import about, counted
 
 NETWORK: Final = {"cpu": "mobilenet_v2", "mps": "mobilenet_v2", "cuda": "resnet50"}
 HEAD_CHANNELS: Final = {"cpu": 96, "mps": 96, "cuda": 256}
-WANTED_SIDE: Final = 48  # network pixels that the 10th percentile of the sides of boxes should have
+WANTED_SIDE: Final = 36  # network pixels that the 10th percentile of the sides of boxes should have
 MIN_SIDE: Final = 256  # shorter side of the input, in pixels, even if objects are large
 SHORT_RUN_SIDE: Final = 128  # the least where the time is short
 MAX_PIXELS: Final = {"cpu": 640 * 640, "mps": 800 * 1088, "cuda": 800 * 1088}  # input
 MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
-MIN_SEEN, EPOCHS, MOST_SEEN = 1200, 5, 3000  # images that a run should see: EPOCHS epochs, within these bounds
+MIN_SEEN, EPOCHS, MOST_SEEN = 2400, 5, 3000  # images that a run should see: EPOCHS epochs, within these bounds
 SIDE_STEP: Final = 32  # pixels between the sizes that are tried
 BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
 SMALL_BATCH: Final = 4  # the least for the sake of more steps
@@ -34,6 +34,8 @@ RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more o
 MOST_DETECTIONS: Final = 100  # kept in an image, or a multiple of it where images have more boxes
 SPARE: Final = 1.2  # detections to keep, by the boxes of the fullest image
 WARMUP_SHARE: Final = 0.1  # fraction of the steps
+MANY_IMAGES: Final = 1000  # from here on, images are changed only a little
+MANY_EPOCHS: Final = 30  # a shorter run changes images only a little, too
 FIT: Final = True  # fit the shapes of anchors to the boxes
 REACH: Final = 8.0  # strides: a level serves objects up to this side
 Rule = Callable[[Facts, Config], Iterator[Choice]]
@@ -165,14 +167,20 @@ def fitted_anchors(facts: Facts, config: Config) -> Iterator[Choice]:
 
 
 def augmentation(facts: Facts, config: Config) -> Iterator[Choice]:
-    """Change few images much, and many a little."""
-    few = facts.data.images < 1000
+    """Change images much where a run sees few of them often, else a little."""
+    seen = facts.images_seen(config)
+    epochs = math.inf if seen is None else seen / facts.data.images
+    few = facts.data.images < MANY_IMAGES
+    much = few and epochs >= MANY_EPOCHS
     value = {
         "horizontal_flip": 0.5,
-        "scale_jitter": [0.6, 1.5] if few else [0.8, 1.25],
-        "photometric": 0.3 if few else 0.2,
+        "scale_jitter": [0.6, 1.5] if much else [0.8, 1.25],
+        "photometric": 0.3 if much else 0.2,
     }
-    yield Choice("transform.augment", value, counted(facts.data.images, "image"), "data")
+    if few and not much:
+        yield Choice("transform.augment", value, f"only about {about(epochs)} epochs", "machine")
+    else:
+        yield Choice("transform.augment", value, counted(facts.data.images, "image"), "data")
 
 
 def sampling(facts: Facts, config: Config) -> Iterator[Choice]:

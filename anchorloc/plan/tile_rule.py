@@ -10,7 +10,7 @@ from anchorloc.config import Config, to_plain
 from anchorloc.data import CocoData, LabelData, Letterbox, ShortestSide
 from anchorloc.data.tiles import Tiles
 from anchorloc.plan.choice import Choice, Facts
-from anchorloc.plan.planning_rules import MAX_ENLARGED, MAX_PIXELS, MIN_SEEN, SHORT_RUN_SIDE, SIDE_STEP
+from anchorloc.plan.planning_rules import MAX_ENLARGED, MAX_PIXELS, SHORT_RUN_SIDE, SIDE_STEP
 
 LEAST_SIDE: Final = 16  # network pixels; where small objects have fewer, images are cut into tiles
 TILED_SIDE: Final = 24  # network pixels that small objects get in tiles
@@ -18,6 +18,7 @@ LARGEST_INPUT: Final = {"cpu": 640, "mps": 800, "cuda": 800}  # side of a tile i
 LARGE_PART: Final = 0.5  # side of large objects, at most, as a fraction of a tile: tiles would cut larger ones
 OVERLAP: Final = (0.1, 0.5)  # as long as large objects, within these fractions of a tile
 BACKGROUND: Final = 0.25  # fraction of the tiles without an object to train on
+LEAST_SEEN: Final = 1200  # tiles that a run should see, repeats counted
 VALIDATION_SHARE: Final = 0.2  # time to detect in all val tiles once, at most, as a fraction of that for training
 FORWARD: Final = 1 / 3  # time to detect in an image, by that to train on it
 
@@ -64,4 +65,4 @@ def _is_fast_enough(facts: Facts, config: Config, side: int, tiles: Tiles) -> bo
     resized: Any = replace(config, transform=replace(config.transform, resize=Letterbox(side, side)))
     seen = facts.images_seen(resized)
     in_val = facts.data.val_images * len(tiles.grid(facts.data.size))
-    return seen is None or (seen >= MIN_SEEN and FORWARD * in_val <= VALIDATION_SHARE * seen)
+    return seen is None or (seen >= LEAST_SEEN and FORWARD * in_val <= VALIDATION_SHARE * seen)

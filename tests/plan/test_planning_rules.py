@@ -77,13 +77,26 @@ def test_random_weights_on_request_keep_the_network() -> None:
 
 
 def test_a_tiny_data_set_has_small_batches() -> None:
-    assert changed(replace(PHOTOS, images=24, boxes=60)) == {"train.batch_size"}
+    assert changed(replace(PHOTOS, images=24, boxes=60)) == {"train.batch_size", "transform.augment"}
     assert planned(facts(replace(PHOTOS, images=24))).config.train.batch_size == 3
     assert planned(facts(replace(PHOTOS, images=1))).config.train.batch_size == 1
 
 
 def test_a_huge_data_set_is_changed_less() -> None:
-    assert changed(replace(PHOTOS, images=100_000, boxes=800_000)) == {"transform.augment"}
+    huge = replace(PHOTOS, images=100_000, boxes=800_000)
+    assert changed(huge) == set()  # 10 minutes are short for 400 photos too
+    assert planned(facts(huge, minutes=60_000)).config.transform.augment.scale_jitter == (0.8, 1.25)
+
+
+def test_few_images_are_changed_much_only_in_a_long_run() -> None:
+    def zoom(minutes: float | None) -> tuple[float, float]:
+        one = facts(minutes=1) if minutes is None else facts(minutes=minutes)
+        return planned(replace(one, seconds=minutes and 60 * minutes)).config.transform.augment.scale_jitter
+
+    assert (zoom(60), zoom(2)) == ((0.6, 1.5), (0.8, 1.25))
+    assert zoom(None) == (0.6, 1.5)  # in epochs or iterations
+    choice = next(one for one in planned(facts(minutes=2)).choices if one.key == "transform.augment")
+    assert (choice.why, choice.basis) == ("only about 6.1 epochs", "machine")
 
 
 def test_rare_classes_are_drawn_more_often() -> None:
@@ -94,11 +107,11 @@ def test_rare_classes_are_drawn_more_often() -> None:
 
 def test_many_small_objects_get_larger_images() -> None:
     crowded = replace(PHOTOS, images=300, boxes=150_000, most_boxes=500, sides=(0.08, 0.1, 0.15))
-    assert changed(crowded) == {"transform.resize", "train.batch_size", "train.warmup", "decode.max_detections"}
+    assert changed(crowded) == {"transform.resize", "train.warmup", "decode.max_detections"}
     config = planned(facts(crowded)).config
     assert config.decode.max_detections == 600
-    assert config.transform.resize == ShortestSide(512, 704)
-    assert config.train.batch_size == 4  # 8 take more than 40% of 16 GiB
+    assert config.transform.resize == ShortestSide(416, 576)
+    assert planned(facts(crowded, replace(CPU, memory=8 * GIB))).config.train.batch_size == 4  # 8 take over 40% of it
 
 
 def test_small_objects_in_large_images_get_tiles() -> None:
@@ -161,7 +174,7 @@ def test_fitted_anchors_are_a_choice_of_strides_and_shapes_alone() -> None:
 
 def test_large_objects_get_coarse_levels() -> None:
     large = replace(PHOTOS, sides=(0.3, 0.6, 1.1))
-    assert changed(large) == {"transform.resize", "detector.pyramid", "anchors"}
+    assert changed(large) == {"detector.pyramid", "anchors"}
     config = planned(facts(large)).config
     assert isinstance(config.anchors, AnchorGenerator)
     assert config.anchors.strides == (8, 16, 32, 64)
@@ -169,7 +182,7 @@ def test_large_objects_get_coarse_levels() -> None:
 
 def test_a_gpu_gets_a_larger_network_and_more_workers() -> None:
     keys = {"detector.backbone", "detector.head", "detector.pyramid", "train.batch_size", "train.workers"}
-    assert changed(machine=GPU) == keys
+    assert changed(machine=GPU) == {*keys, "transform.augment"}  # the photos are seen more often
     config = planned(facts(machine=GPU)).config
     assert isinstance(config.detector.backbone, TorchvisionBackbone)
     assert (config.detector.backbone.name, config.train.batch_size, config.train.workers) == ("resnet50", 16, 8)
@@ -201,9 +214,9 @@ def test_without_weights_a_small_network_starts_from_random_ones() -> None:
 
 def test_a_localizer_gets_images_of_one_size() -> None:
     plan = planned(facts(replace(PHOTOS, one_object=True)), "task=localization", "localizer={}")
-    assert plan.config.transform.resize == Letterbox(320, 448)
+    assert plan.config.transform.resize == Letterbox(256, 352)
     portraits = replace(PHOTOS, one_object=True, size=(640, 480))
-    assert planned(facts(portraits), "task=localization", "localizer={}").config.transform.resize == Letterbox(448, 320)
+    assert planned(facts(portraits), "task=localization", "localizer={}").config.transform.resize == Letterbox(352, 256)
 
 
 def test_what_is_given_stays() -> None:
