@@ -177,10 +177,9 @@ def augmentation(facts: Facts, config: Config) -> Iterator[Choice]:
         "scale_jitter": [0.6, 1.5] if much else [0.8, 1.25],
         "photometric": 0.3 if much else 0.2,
     }
-    if few and not much:
-        yield Choice("transform.augment", value, f"only about {about(epochs)} epochs", "machine")
-    else:
-        yield Choice("transform.augment", value, counted(facts.data.images, "image"), "data")
+    too_short = few and not much
+    why = f"only about {about(epochs)} epochs" if too_short else counted(facts.data.images, "image")
+    yield Choice("transform.augment", value, why, "machine" if too_short else "data")
 
 
 def sampling(facts: Facts, config: Config) -> Iterator[Choice]:
