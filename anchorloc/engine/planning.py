@@ -24,8 +24,9 @@ from anchorloc.lab.fit import FitSettings, fit_anchors
 from anchorloc.lab.fit.fit_split import FitSplit
 from anchorloc.plan import NETWORK, Facts, Machine, Plan, PlanRequest, fingerprint, make_plan, this_machine, value_at
 
-TRIAL_SIDE = 256  # pixels: training is timed on square images of this side
-TRIAL_STEPS = 3  # after one to warm up
+TRIAL_SIDE, SMALL_SIDE = 256, 128  # pixels: training is timed on square images of these sides
+FEW = 2  # images in the smaller trial: batch normalization needs more than one value
+TRIAL_STEPS = 4  # the fastest counts: the first are slower on a machine that has done nothing yet
 STEP_SHARE = 0.8  # steps take this fraction of a run; validation, reading and checkpoints take the rest
 FITTED_TO = 0.8  # share of the train images that anchors are fitted to; the rest scores them
 LEAST_FITTED = 20  # boxes: a fit to fewer does not carry over to other boxes
@@ -38,13 +39,14 @@ def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[s
         InputError: a given setting is wrong, or contradicts a choice.
     """
     config = request.config
-    machine, speed = _machine(config.train.device), _TrainingSpeed(train)
+    machine = _machine(config.train.device)
+    step_seconds = StepSeconds(train, machine, processes)
     facts = Facts(
         data=fingerprint(train, val),
         machine=machine,
         seconds=_seconds(config),
         pretrained=_can_be_had(request, machine, warn),
-        images_per_second=speed,
+        step_seconds=step_seconds,
         fit=partial(_fitted, train),
         processes=processes,
     )
@@ -52,7 +54,7 @@ def plan_run(request: PlanRequest, train: Source, val: Source, warn: Callable[[s
     def on_tiles(tiles: Tiles) -> Facts:
         cut = tiles(train)
         data = replace(fingerprint(cut, tiles.cover(val)), most_boxes=facts.data.most_boxes)  # in a whole image
-        return replace(facts, data=data, images_per_second=replace(speed, source=cut), fit=partial(_fitted, cut))
+        return replace(facts, data=data, step_seconds=replace(step_seconds, source=cut), fit=partial(_fitted, cut))
 
     return make_plan(request, replace(facts, on_tiles=on_tiles))
 
@@ -69,34 +71,78 @@ def _seconds(config: Config) -> float | None:
 
 
 @dataclass
-class _TrainingSpeed:
-    """The images a second that a network trains on: timed on small images, scaled to the pixels of a config."""
+class StepSeconds:
+    """The seconds that a network takes for a training step in each of the `processes`.
+
+    A part is the same for every step, half of it for the optimizer, and a part grows with the pixels of the batch. The
+    two are told apart by steps with few small images and with a batch of larger ones. Reading images takes its share of
+    the cores of a CPU; beside a GPU it takes time only where a step waits for it.
+    """
 
     source: Source
-    seconds: dict[Any, float] = field(default_factory=dict)  # per image and pixel, by network
+    machine: Machine
+    processes: int
+    known: dict[Any, _StepTimes] = field(default_factory=dict)  # by network
 
     def __call__(self, config: Config) -> float:
-        key = (config.detector, config.train.optimizer, config.anchors.shapes_per_level)
-        if key not in self.seconds:
-            self.seconds[key] = _seconds_per_pixel(config, self.source)
+        key = (config.detector, config.train.optimizer)
+        if key not in self.known:
+            self.known[key] = _timed(config, self.source)
+        times = self.known[key]
         sizes = [self.source.size(index) for index in range(0, len(self.source), max(1, len(self.source) // 200))]
         padded = [config.padded(config.transform.resize(size)[0]) for size in sizes]
-        return 1 / (self.seconds[key] * float(np.mean([height * width for height, width in padded])))
+        count = config.train.batch_size / self.processes
+        computing = times.fixed + count * times.pixel * float(np.mean([height * width for height, width in padded]))
+        reading = count * times.reading * self.processes / self.machine.cores
+        return max(computing, reading) if self.machine.device == "cuda" else computing + reading
 
 
-def _seconds_per_pixel(config: Config, source: Source) -> float:
-    """Return the seconds of training per pixel of an image; a step is timed without the loader."""
-    small = replace(config, transform=replace(config.transform, resize=Letterbox(TRIAL_SIDE, TRIAL_SIDE)))
+@dataclass(frozen=True)
+class _StepTimes:
+    """Seconds: of a step without images, of each pixel of the input, and of a core for each image that it reads."""
+
+    fixed: float
+    pixel: float
+    reading: float
+
+
+def _timed(config: Config, source: Source) -> _StepTimes:
+    """Time steps with few small images and with a batch; neither waits for the loader."""
+    few = trial(config, source, SMALL_SIDE, FEW)
+    many = trial(config, source, TRIAL_SIDE, max(FEW, config.train.batch_size))
+    pixel = max(0.0, many.step - few.step) / (many.pixels - few.pixels)
+    return _StepTimes(max(0.0, few.step - pixel * few.pixels), pixel, many.reading)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a step with some images took, and reading them."""
+
+    step: float  # seconds
+    pixels: int  # of the whole batch
+    reading: float  # seconds an image
+
+
+def trial(config: Config, source: Source, side: int, count: int) -> Trial:
+    """Time reading `count` images, resized to squares, and a step with them.
+
+    Images are read again where the source has fewer.
+    """
+    small = replace(config, transform=replace(config.transform, resize=Letterbox(side, side)))
     learner = Learner(small, source.categories, SINGLE_PROCESS, pretrained=False)
     samples = small.samples(source, training=True)
-    count = min(len(source), small.train.batch_size)
-    batch = small.method.collate()([samples[0, index] for index in range(count)])
-    learner.update([batch], 0.0)
+    samples[0, 0]
     start = time.perf_counter()
+    read = [samples[0, index % len(source)] for index in range(count)]
+    reading = (time.perf_counter() - start) / count
+    batch = small.method.collate()(read)
+    times = []
     for _ in range(TRIAL_STEPS):
+        start = time.perf_counter()
         learner.update([batch], 0.0)
+        times.append(time.perf_counter() - start)
     height, width = batch.size
-    return (time.perf_counter() - start) / (TRIAL_STEPS * count * height * width)
+    return Trial(min(times), count * height * width, reading)
 
 
 def _can_be_had(request: PlanRequest, machine: Machine, warn: Callable[[str], None]) -> bool:

@@ -33,7 +33,7 @@ class Facts:
     machine: Machine
     seconds: float | None  # for training; None where train.length is in epochs or iterations
     pretrained: bool  # whether the weights of the network can be had
-    images_per_second: Callable[[Config], float]  # in training
+    step_seconds: Callable[[Config], float]  # in training
     fit: Callable[[Config], AnchorGenerator | None]  # anchors fitted to the boxes; None if these are not better
     processes: int = 1  # processes train together
     given: Mapping[str, Any] = field(default_factory=dict)  # by the user, as in YAML
@@ -43,9 +43,14 @@ class Facts:
         """Return the value that the user gave a key such as transform.resize.size; None if there is none."""
         return value_at(self.given, key)
 
+    def steps(self, config: Config) -> float | None:
+        """Return how many steps a run in minutes makes."""
+        return None if self.seconds is None else self.seconds / self.step_seconds(config)
+
     def images_seen(self, config: Config) -> float | None:
         """Return how many images a run in minutes trains on, repeats counted."""
-        return None if self.seconds is None else self.seconds * self.processes * self.images_per_second(config)
+        count = self.steps(config)
+        return None if count is None else count * config.train.batch_size
 
 
 def value_at(settings: Mapping[str, Any], key: str) -> Any:

@@ -23,11 +23,11 @@ MIN_SIDE: Final = 256  # shorter side of the input, in pixels, even if objects a
 SHORT_RUN_SIDE: Final = 128  # the least where the time is short
 MAX_PIXELS: Final = {"cpu": 640 * 640, "mps": 800 * 1088, "cuda": 800 * 1088}  # input
 MAX_ENLARGED: Final = 1.5  # an image is enlarged by this factor at most
-MIN_SEEN, EPOCHS, MOST_SEEN = 2400, 5, 3000  # images that a run should see: EPOCHS epochs, within these bounds
+MIN_SEEN, EPOCHS, MOST_SEEN = 2000, 5, 2500  # images that a run should see: EPOCHS epochs, within these bounds
 SIDE_STEP: Final = 32  # pixels between the sizes that are tried
 BATCH: Final = {"cpu": 8, "mps": 8, "cuda": 16}
 SMALL_BATCH: Final = 4  # the least for the sake of more steps
-WANTED_STEPS: Final = 300  # a run of fewer has smaller batches, and so more steps
+WANTED_STEPS: Final = 225  # a run of fewer has smaller batches, and so more steps
 BYTES_PER_PIXEL: Final = 2500  # per pixel of the input, for activations and gradients (python -m benchmarks.memory)
 MEMORY_SHARE: Final = 0.4  # activations and gradients may take it; the loader and the cache need the rest
 RARE: Final = 0.1  # a class in a smaller fraction of the images is drawn more often
@@ -119,16 +119,16 @@ def memory(facts: Facts, config: Config) -> Iterator[Choice]:
 
 def short_run(facts: Facts, config: Config) -> Iterator[Choice]:
     """Take smaller batches where the time is short for steps: the same images teach more in more steps."""
-    seen = facts.images_seen(config)
-    if seen is None:
-        return
-    size = config.train.batch_size
+
+    def steps(size: int) -> float:
+        return facts.steps(replace(config, train=replace(config.train, batch_size=size))) or math.inf
+
+    known = size = config.train.batch_size
     least = max(SMALL_BATCH, facts.processes * config.train.gradient_accumulation)
-    while size > least and seen / size < WANTED_STEPS:
+    while size > least and steps(size) < WANTED_STEPS:
         size = max(least, size // 2)
-    if size < config.train.batch_size:
-        steps = about(seen / config.train.batch_size)
-        yield Choice("train.batch_size", size, f"batches of {config.train.batch_size} leave {steps} steps", "machine")
+    if size < known:
+        yield Choice("train.batch_size", size, f"batches of {known} leave {about(steps(known))} steps", "machine")
 
 
 def levels(facts: Facts, config: Config) -> Iterator[Choice]:
@@ -206,17 +206,17 @@ def loading(facts: Facts, config: Config) -> Iterator[Choice]:
 
 def steps(facts: Facts, config: Config) -> Iterator[Choice]:
     """Shorten the warm-up and the averaging of weights in a short run."""
-    seen = facts.images_seen(config)
-    if seen is None:
+    count = facts.steps(config)
+    if count is None:
         return
-    count = seen / config.train.batch_size
     warmup = max(5, min(50, round(WARMUP_SHARE * count)))
     yield Choice("train.warmup", warmup, f"about {about(count)} steps", "machine")
 
 
 RULES: Final[tuple[Rule, ...]] = (
     network,
-    anchors,  # a speed can only be measured with anchors that fit the network
+    levels,  # a speed is measured with a pyramid, and with anchors that fit it
+    anchors,
     optimizer,
     batch_size,
     input_size,

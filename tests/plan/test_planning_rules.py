@@ -38,9 +38,10 @@ PIXELS_PER_SECOND = 1e6  # in training on the made-up machine
 
 
 def facts(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 10, pretrained: bool = True) -> Facts:
-    def images_per_second(config: Config) -> float:
+    def step_seconds(config: Config) -> float:
         height, width = config.padded(config.transform.resize(data.size)[0])
-        return PIXELS_PER_SECOND * (100 if machine.device == "cuda" else 1) / (height * width)
+        pixels = config.train.batch_size * height * width
+        return pixels / (PIXELS_PER_SECOND * (100 if machine.device == "cuda" else 1))
 
     def on_tiles(tiles: Tiles) -> Facts:
         """Cut by the size alone: the objects are as large as before."""
@@ -49,7 +50,7 @@ def facts(data: Fingerprint = PHOTOS, machine: Machine = CPU, minutes: float = 1
         size = (tiles.height, tiles.width)
         return replace(one, data=replace(data, size=size, elongation=1.0, sides=sides))  # type: ignore[arg-type]
 
-    one = Facts(data, machine, 60 * minutes, pretrained, images_per_second, lambda config: None, on_tiles=on_tiles)
+    one = Facts(data, machine, 60 * minutes, pretrained, step_seconds, lambda config: None, on_tiles=on_tiles)
     return one
 
 
@@ -109,7 +110,7 @@ def test_many_small_objects_get_larger_images() -> None:
     assert changed(crowded) == {"transform.resize", "train.warmup", "decode.max_detections"}
     config = planned(facts(crowded)).config
     assert config.decode.max_detections == 600
-    assert config.transform.resize == ShortestSide(416, 576)
+    assert config.transform.resize == ShortestSide(448, 608)
     assert planned(facts(crowded, replace(CPU, memory=8 * GIB))).config.train.batch_size == 4  # 8 take over 40% of it
 
 
