@@ -7,9 +7,9 @@
 DATA holds a folder for each set, in COCO format, and weights/ with the ImageNet weights of MobileNetV2. Planning and
 validation are within the minutes: the time that `anchorloc train SET --plan` takes is deducted from `train.length`. The
 AP is that of the last checkpoint with the default decoding; val chooses nothing. A candidate is the plan with one
-constant or setting changed; rows of the "earlier plan" are of earlier versions (column "commit"). The summary picks, for
-each set, the candidate of best mean AP on the other five, and shows its AP on that set: what a choice made on five sets
-gives on a sixth.
+constant or setting changed; rows of the "earlier plan" are of earlier versions (column "commit"). The summary picks,
+for each set, the candidate of best mean AP on the other five, and shows its AP on that set: what a choice made on five
+sets gives on a sixth.
 
 torchvision's RetinaNet (benchmarks/torchvision_training.py) has the same backbone with the same weights and starts from
 flipped images of at most 320 px. For each set it gets the best of three rates, found on val with one seed each, and

@@ -15,7 +15,7 @@ from anchorloc.cli import run_command
 from anchorloc.config import read_config
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import run as session
+from anchorloc.engine import run_report
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.system.log import read_log
 from anchorloc.lab import __main__ as lab
@@ -73,7 +73,7 @@ def test_a_run_can_be_repeated_from_its_folder_and_judged_again(
     """The report at its end has the analysis of `evaluate`, or the command for it where it would take long."""
     assert run(tmp_path / "a", coco) == 0
     again = [str(tmp_path / "a" / "config.yaml"), "--out", str(tmp_path / "b")]
-    monkeypatch.setattr(session, "MAX_ANALYZED", -1)
+    monkeypatch.setattr(run_report, "MAX_ANALYZED", -1)
     assert "anchorloc.evaluate" not in capsys.readouterr().out
     assert run_command(train.main, again) == 0
     assert f"anchorloc evaluate {tmp_path / 'b' / 'best.pt'}\n" in capsys.readouterr().out

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import shlex
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from anchorloc.config import Config, read_saved_config, to_plain
-from anchorloc.engine.evaluation import detect
 from anchorloc.engine.events import Listener, RunEvent, ignore
-from anchorloc.engine.judge import RESAMPLES, THREADS
-from anchorloc.engine.judge_model import judge
 from anchorloc.engine.outcome import (
-    POOR_AP50,
-    changed_settings,
-    data_path,
-    outcome_sentence,
     patience_sentence,
-    run_heading,
 )
 from anchorloc.engine.preparation import (
     PLAN,
@@ -35,8 +24,9 @@ from anchorloc.engine.preparation import (
     say_start,
     show_plan,
 )
+from anchorloc.engine.run_report import report_run
 from anchorloc.engine.run_result import Run
-from anchorloc.engine.state.resume import BEST, evaluate_command, load_last, resume_command
+from anchorloc.engine.state.resume import BEST, load_last, resume_command
 from anchorloc.engine.state.resume_check import Change, find_changes, identity_of
 from anchorloc.engine.state.run_folder import (
     CONFIG,
@@ -47,22 +37,16 @@ from anchorloc.engine.state.run_folder import (
     write_config,
 )
 from anchorloc.engine.system.display import RunConsole, RunDisplay, waiting
-from anchorloc.engine.system.log import read_log
 from anchorloc.engine.system.processes import Processes, process_group, restarted, restarts_enabled
 from anchorloc.engine.system.signals import Stopped
-from anchorloc.engine.trained_model import TrainedModel, for_inference, load_model
 from anchorloc.engine.training import Training
 from anchorloc.errors import InputError
 from anchorloc.files import write_json
-from anchorloc.metrics.analysis import AnalysisOptions
 from anchorloc.plan import PlanRequest, plan_rows
-from anchorloc.report import training_charts, write_and_print_report
 from anchorloc.report_folder import ReportFolder
 from anchorloc.startup import say_what_is_late
 from anchorloc.structures import categories_of
-from anchorloc.text import counted, duration, printable
-
-MAX_ANALYZED = 300_000  # detections: with more, the analysis takes long and is left to `anchorloc evaluate`
+from anchorloc.text import counted, printable
 
 
 @dataclass(frozen=True)
@@ -219,7 +203,7 @@ def _run(training: Training, caller: Caller) -> Run:
         best = training.progress.best
         if sentence := patience_sentence(training.config.train, best.ap, best.validations_since):
             console.print(sentence, highlight=False)
-        report = _report(training, console, caller.started)
+        report = report_run(training, console, caller.started)
     except Stopped as stopped:
         stop_signal = stopped.signal_number
         console.print(f"stopped and saved at step {training.clock.step}; resume with", highlight=False)
@@ -236,65 +220,3 @@ def _run(training: Training, caller: Caller) -> Run:
         best_ap=best.ap if best.step else None,
         stop_signal=stop_signal,
     )
-
-
-def _report(training: Training, console: RunConsole, started: float) -> ReportFolder | None:
-    """Judge best.pt on the test split, or else on val, write the report into the run folder and print its numbers.
-
-    All processes share the inference; the first one does the rest, and the others return None.
-    """
-    folder, processes = training.saver.folder, training.processes
-    scored = training.val if training.test is None else training.test
-    if processes.first:
-        model = load_model(folder / BEST)
-    else:
-        learner = training.learner
-        network = for_inference(copy.deepcopy(learner.average.module), training.config, learner.device)
-        model = TrainedModel(training.config, scored.categories, 0, network, learner.device)
-    processes.broadcast_model(model.network)
-    found = detect(model, scored, processes)
-    if not processes.first:
-        return None
-    options = AnalysisOptions(resamples=RESAMPLES, threads=THREADS)
-    judgment = judge(model, scored, found, options, f"{BEST}, from step {training.progress.best.step:,},", MAX_ANALYZED)
-    for warning in judgment.warnings:
-        console.warn(warning)
-    history = read_log(folder)
-    trained = max((row["seconds"] for row in history), default=0.0)
-    total = duration(time.perf_counter() - started)
-    poor = (judgment.evaluation.summary.ap50 or 0.0) < POOR_AP50
-    judgment = replace(
-        judgment,
-        title=f"{folder.name}: {'validation' if training.test is None else 'test'}",
-        heading=run_heading(
-            training.config, (len(training.train), len(training.val)), training.clock.step, training.learner.device.type
-        ),
-        charts=training_charts(history),
-        facts={
-            **judgment.facts,
-            **_choice_facts(training),
-            "training": duration(trained),
-            "from start to report": total,
-            "settings": changed_settings(training.config),
-        },
-        warnings=[*scored.warnings, *judgment.warnings, *(training.concerns if poor else ())],
-    )
-    report = write_and_print_report(folder, judgment, console)
-    if judgment.analysis is None:
-        sentence = f"over {MAX_ANALYZED:,} detections: for confidence intervals, errors and thresholds run"
-        console.print(sentence, highlight=False)
-        print_command(console, evaluate_command(folder, training.config))
-    labels = data_path(training.config)
-    if sentence := outcome_sentence(history, "" if labels is None else shlex.quote(str(labels))):
-        console.print(printable(sentence), highlight=False, markup=False)
-    console.print(f"report: {report.report} ({total} from start to report)", highlight=False, markup=False)
-    return report
-
-
-def _choice_facts(training: Training) -> dict[str, object]:
-    """Return what a report says of the split that chose the checkpoint, whose numbers are too good for it."""
-    best = training.progress.best
-    if training.test is None:
-        chosen = f"which chose step {best.step:,} as the best: the numbers are somewhat too good"
-        return {"scored on": f"val, {'once' if training.progress.validations.count == 1 else chosen}"}
-    return {"scored on": "test, once", "AP on val, which chose the checkpoint": f"{best.ap:.3f} at step {best.step:,}"}

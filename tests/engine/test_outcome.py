@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anchorloc.config import Config, TrainSettings, read_config
-from anchorloc.engine.outcome import changed_settings, outcome_sentence, patience_sentence
+from anchorloc.engine.outcome import changed_settings, outcome_sentence, patience_sentence, unrelated_sentence
 
 
 def history(*scores: float, ap50: float | None = None) -> list[dict[str, Any]]:
@@ -71,3 +71,23 @@ def test_a_run_that_learned_nothing_names_the_doctor() -> None:
     assert "`anchorloc doctor photos`" in outcome_sentence(history(0.01, 0.02, ap50=0.05), "photos")
     assert "doctor" not in outcome_sentence(history(0.01, 0.02, ap50=0.05), "")
     assert outcome_sentence([{"step": 20, "loss": 1.0}], "photos") == ""
+
+
+@pytest.mark.parametrize(
+    ("ap50", "elsewhere", "steps", "warns"),
+    [
+        (0.3, 0.29, 200, True),
+        (0.3, 0.19, 200, False),  # the boxes depend on the image
+        (0.3, None, 200, False),  # too few images
+        (0.3, 0.29, 50, False),  # other sentences tell of few steps
+        (0.05, 0.05, 200, False),  # and of next to nothing
+        (None, 0.1, 200, False),
+    ],
+)
+def test_boxes_that_fit_other_images_as_well_are_a_warning(
+    ap50: float | None, elsewhere: float | None, steps: int, warns: bool
+) -> None:
+    sentence = unrelated_sentence(ap50, elsewhere, steps, "photos")
+    assert sentence.startswith("The boxes found in an image fit other images nearly as well") == warns
+    assert ("`anchorloc doctor photos`" in sentence) == warns
+    assert "doctor" not in unrelated_sentence(ap50, elsewhere, steps, "")
