@@ -69,6 +69,7 @@ CANDIDATES = {
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
     "frozen stages": Candidate(overrides=("detector.backbone.frozen_stages=2",)),
+    "frozen norm": Candidate(overrides=("detector.backbone.frozen_norm=true",)),
     "full backbone rate": Candidate(overrides=("train.optimizer.backbone_lr_multiplier=1",)),
     "batch 2": Candidate({"SMALL_BATCH": 2, "WANTED_STEPS": 1_000_000}),
     "batch 4": Candidate({"SMALL_BATCH": 4, "WANTED_STEPS": 1_000_000}),
