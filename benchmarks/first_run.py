@@ -65,7 +65,7 @@ CANDIDATES = {
     "plan, again": Candidate(),
     "at least 256 px": Candidate({"SHORT_RUN_SIDE": 256}),
     "larger images": Candidate({"MIN_SEEN": 1000, "WANTED_SIDE": 48}),
-    "smaller images": Candidate({"MIN_SEEN": 4000, "WANTED_SIDE": 24}),
+    "smaller images": Candidate({"MIN_SEEN": 5000, "MOST_SEEN": 6000, "WANTED_SIDE": 24}),
     "half the rate": Candidate(overrides=("train.optimizer.learning_rate=2.5e-3",)),
     "twice the rate": Candidate(overrides=("train.optimizer.learning_rate=1e-2",)),
     "frozen stages": Candidate(overrides=("detector.backbone.frozen_stages=2",)),

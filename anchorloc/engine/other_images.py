@@ -14,10 +14,10 @@ from anchorloc.structures import Detections
 SHIFTS = (1 / 2, 1 / 3)  # of the images: neighbors, such as the frames of a video, are alike
 
 
-def ap50_on_other_images(
+def ap_on_other_images(
     detections: Sequence[Detections], truth: Annotations, max_detections: Sequence[int] = (1, 10, 100)
 ) -> float | None:
-    """Return the mean AP50 of detections that are moved to other images, scaled with them.
+    """Return the mean AP of detections that are moved to other images, scaled with them.
 
     It is about that of the images themselves where detections do not depend on the image: a network that was trained on
     boxes of other images learns where objects usually are, and no more. None with under four images, or without boxes.
@@ -41,7 +41,7 @@ def ap50_on_other_images(
             boxes = (one.boxes * np.array([width, height, width, height])).astype(one.boxes.dtype)
             moved.append(replace(one, boxes=boxes, image_id=detections[index].image_id))
         scores = evaluate(targets, moved, truth.categories, max_detections, by_size=False)
-        if scores.summary.ap50 is None:
+        if scores.summary.ap is None:
             return None
-        found.append(scores.summary.ap50)
+        found.append(scores.summary.ap)
     return float(np.mean(found))

@@ -13,7 +13,7 @@ from anchorloc.text import about, counted, percent
 
 POOR_AP50 = 0.1  # below it, labels or images are likelier to be wrong than settings
 FEW_STEPS = 100  # a run of fewer steps learns little
-UNLIKE = 1.5  # detections that depend on the image have at least so many times the AP50 that they have on others
+ALIKE, NEAR = 1.5, 0.03  # AP on the own images is under so many times, and less above, AP on others: no relation
 RISE = 0.01  # AP: a smaller change in the last quarter of a run is noise
 LAST_PART = 0.75  # fraction of the steps, from which the end is judged
 
@@ -53,21 +53,21 @@ def outcome_sentence(history: Sequence[Mapping[str, Any]], data: str) -> str:
     return f"AP is {ap:.3f} after {step:,} steps, with too few validations to see whether it was still rising."
 
 
-def unrelated_sentence(ap50: float | None, elsewhere: float | None, steps: int, data: str) -> str:
+def unrelated_sentence(ap: float | None, elsewhere: float | None, steps: int, data: str) -> str:
     """Return a warning if the boxes found in an image fit other images about as well as their own, else "".
 
     Args:
-        ap50: of the detections.
-        elsewhere: the AP50 of the same detections on other images; None if it is unknown.
+        ap: of the detections.
+        elsewhere: the AP of the same detections on other images; None if it is unknown.
         steps: of the run; few steps teach little.
         data: as for `outcome_sentence`.
     """
-    if ap50 is None or elsewhere is None or ap50 < POOR_AP50 or steps < FEW_STEPS or ap50 >= UNLIKE * elsewhere:
+    if ap is None or elsewhere is None or steps < FEW_STEPS or ap >= ALIKE * elsewhere or ap - elsewhere >= NEAR:
         return ""
     check = f"check with `anchorloc doctor {data}` and by eye whether" if data else "check by eye whether"
     return (
-        f"The boxes found in an image fit other images nearly as well, with AP50 {elsewhere:.3f} instead of "
-        f"{ap50:.3f}: {check} labels belong to their images."
+        f"The boxes found in an image fit other images nearly as well, with AP {elsewhere:.3f} instead of {ap:.3f}: "
+        f"{check} labels belong to their images."
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from anchorloc.engine.evaluation import detect
 from anchorloc.engine.judge import RESAMPLES, THREADS
 from anchorloc.engine.judge_model import judge
-from anchorloc.engine.other_images import ap50_on_other_images
+from anchorloc.engine.other_images import ap_on_other_images
 from anchorloc.engine.outcome import (
     POOR_AP50,
     changed_settings,
@@ -57,12 +57,13 @@ def report_run(training: Training, console: RunConsole, started: float) -> Repor
     history = read_log(folder)
     trained = max((row["seconds"] for row in history), default=0.0)
     total = duration(time.perf_counter() - started)
-    ap50 = judgment.evaluation.summary.ap50
+    summary = judgment.evaluation.summary
+    poor = (summary.ap50 or 0.0) < POOR_AP50
     labels = data_path(training.config)
     data = "" if labels is None else shlex.quote(str(labels))
-    elsewhere = ap50_on_other_images(found[0], scored, training.config.scored_detections)
-    unrelated = unrelated_sentence(ap50, elsewhere, training.clock.step, data)
-    concerns = [*training.concerns] if (ap50 or 0.0) < POOR_AP50 else [unrelated] if unrelated else []
+    elsewhere = ap_on_other_images(found[0], scored, training.config.scored_detections)
+    unrelated = "" if poor else unrelated_sentence(summary.ap, elsewhere, training.clock.step, data)
+    concerns = training.concerns if poor else [unrelated] if unrelated else []
     judgment = replace(
         judgment,
         title=f"{folder.name}: {'validation' if training.test is None else 'test'}",

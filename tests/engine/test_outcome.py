@@ -74,20 +74,21 @@ def test_a_run_that_learned_nothing_names_the_doctor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ap50", "elsewhere", "steps", "warns"),
+    ("ap", "elsewhere", "steps", "warns"),
     [
-        (0.3, 0.29, 200, True),
-        (0.3, 0.19, 200, False),  # the boxes depend on the image
-        (0.3, None, 200, False),  # too few images
-        (0.3, 0.29, 50, False),  # other sentences tell of few steps
-        (0.05, 0.05, 200, False),  # and of next to nothing
-        (None, 0.1, 200, False),
+        (0.667, 0.687, 200, True),  # airplanes fill their images: AP alone does not tell that labels were shuffled
+        (0.750, 0.670, 200, False),  # the same images with their own labels
+        (0.040, 0.038, 200, True),
+        (0.040, 0.020, 200, False),
+        (0.300, None, 200, False),  # too few images
+        (0.300, 0.290, 50, False),  # other sentences tell of few steps
+        (None, 0.100, 200, False),
     ],
 )
 def test_boxes_that_fit_other_images_as_well_are_a_warning(
-    ap50: float | None, elsewhere: float | None, steps: int, warns: bool
+    ap: float | None, elsewhere: float | None, steps: int, warns: bool
 ) -> None:
-    sentence = unrelated_sentence(ap50, elsewhere, steps, "photos")
+    sentence = unrelated_sentence(ap, elsewhere, steps, "photos")
     assert sentence.startswith("The boxes found in an image fit other images nearly as well") == warns
     assert ("`anchorloc doctor photos`" in sentence) == warns
-    assert "doctor" not in unrelated_sentence(ap50, elsewhere, steps, "")
+    assert "doctor" not in unrelated_sentence(ap, elsewhere, steps, "")
