@@ -11,7 +11,7 @@ from anchorloc.data import Annotations
 from anchorloc.metrics import evaluate
 from anchorloc.structures import Detections
 
-SHIFTS = (1 / 2, 1 / 3)  # of the images: neighbors, such as the frames of a video, are alike
+SHIFTS = (1 / 2, 1 / 3)  # shares of the images: neighbors, such as the frames of a video, are alike
 
 
 def ap_on_other_images(

@@ -75,7 +75,7 @@ class StepSeconds:
     """The seconds that a network takes for a training step in each of the `processes`.
 
     A part is the same for every step, half of it for the optimizer, and a part grows with the pixels of the batch. The
-    two are told apart by steps with few small images and with a batch of larger ones. Reading images takes its share of
+    two are separated by steps with few small images and with a batch of larger ones. Reading images takes its share of
     the cores of a CPU; beside a GPU it takes time only where a step waits for it.
     """
 
@@ -119,7 +119,7 @@ class Trial:
     """What a step with some images took, and reading them."""
 
     step: float  # seconds
-    pixels: int  # of the whole batch
+    pixels: int  # in the whole batch
     reading: float  # seconds an image
 
 

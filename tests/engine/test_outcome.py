@@ -76,12 +76,12 @@ def test_a_run_that_learned_nothing_names_the_doctor() -> None:
 @pytest.mark.parametrize(
     ("ap", "elsewhere", "steps", "warns"),
     [
-        (0.667, 0.687, 200, True),  # airplanes fill their images: AP alone does not tell that labels were shuffled
+        (0.667, 0.687, 200, True),  # airplanes fill their images: AP alone does not show that labels were shuffled
         (0.750, 0.670, 200, False),  # the same images with their own labels
         (0.040, 0.038, 200, True),
         (0.040, 0.020, 200, False),
         (0.300, None, 200, False),  # too few images
-        (0.300, 0.290, 50, False),  # other sentences tell of few steps
+        (0.300, 0.290, 50, False),  # other sentences report few steps
         (None, 0.100, 200, False),
     ],
 )
