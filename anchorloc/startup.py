@@ -1,8 +1,9 @@
 """Threads, how they wait, and malloc: what torch and the C library read once, set before torch is loaded.
 
 An OpenMP thread that has no work spins for milliseconds before it sleeps. Where another process uses a core, spinning
-threads take the time that working ones need, and a step takes many times as long. torch does not know the CPU quota of
-a cgroup either. docs/scaling.md has the measurements.
+threads take the time that working ones need, and a step takes many times as long. Threads that sleep at once are slow on
+an idle machine, above all on a virtual one, which wakes them slowly. So they spin for some microseconds. torch does not
+know the CPU quota of a cgroup either. docs/scaling.md has the measurements.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from anchorloc.text import counted
 
 WAITING: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # a user who sets one has chosen
 THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+BRIEF_WAIT: Final = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # where another library than libgomp runs the threads
+    "GOMP_SPINCOUNT": "1000",  # some 10 microseconds by the estimate in libgomp, whose default is 300 times as long
+}
 _VALUES: Final = {  # variable: (its values, in words)
     **dict.fromkeys(THREADS, (r"[1-9]\d{0,2}(\s*,\s*[1-9]\d{0,2})*", "a whole number from 1 to 999")),
     "OMP_WAIT_POLICY": ("active|passive", "ACTIVE or PASSIVE"),
@@ -54,7 +59,7 @@ def prepare_process() -> list[str]:
 
 
 def import_torch() -> None:
-    """Load torch so that its threads sleep while they wait, and are at most as many as the CPU quota allows.
+    """Load torch so that its threads soon sleep while they wait, and are at most as many as the CPU quota allows.
 
     The environment is the same afterwards. Where torch is loaded already, nothing changes.
 
@@ -94,7 +99,7 @@ def say_what_is_late(threads: int) -> None:
     problems, settings = [], []
     if threads > 1 and not _is_set(WAITING):
         problems.append("its threads spin while they wait, which makes it many times slower on a busy machine")
-        settings.append("OMP_WAIT_POLICY=PASSIVE")
+        settings += [f"{name}={value}" for name, value in BRIEF_WAIT.items()]
     if threads > (allowed := allowed_cores()) and not _is_set(THREADS):
         problems.append(f"it uses {threads} threads, more than the {counted(allowed, 'core')} that it may keep busy")
         settings.append(f"OMP_NUM_THREADS={allowed}")
@@ -102,7 +107,7 @@ def say_what_is_late(threads: int) -> None:
         logging.getLogger("anchorloc").warning(
             "torch was loaded before anchorloc: %s; set %s in the environment, or call anchorloc.load before",
             " and ".join(problems),
-            " and ".join(settings),
+            " ".join(settings),
         )
 
 
@@ -130,7 +135,7 @@ def _unset_variables() -> dict[str, str]:
     """Return the variables to set, which the user has not."""
     found = {}
     if not _is_set(WAITING):
-        found["OMP_WAIT_POLICY"] = "PASSIVE"
+        found |= BRIEF_WAIT
     if (cores := allowed_cores()) < _affinity() and not _is_set(THREADS):
         found["OMP_NUM_THREADS"] = str(cores)  # torch itself counts the cores of the affinity mask
     return found

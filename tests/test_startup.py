@@ -34,7 +34,7 @@ def test_a_process_keeps_as_many_cores_busy_as_its_quota_allows(
     monkeypatch.setattr(startup, "cpu_quota", lambda: quota)
     assert startup.allowed_cores() == cores
     assert startup.prepare_process() == []
-    assert environment == {"OMP_WAIT_POLICY": "PASSIVE"} | ({"OMP_NUM_THREADS": str(cores)} if cores < 8 else {})
+    assert environment == startup.BRIEF_WAIT | ({"OMP_NUM_THREADS": str(cores)} if cores < 8 else {})
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_a_variable_that_is_invalid_is_one_sentence_and_the_default(
     environment[name] = value
     [sentence] = startup.prepare_process()
     assert sentence.startswith(f"{name}={value!r} is ignored: it must be ")
-    assert environment == {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "2"}
+    assert environment == startup.BRIEF_WAIT | {"OMP_NUM_THREADS": "2"}
 
 
 @LINUX
-@pytest.mark.parametrize(("variables", "spins"), [({}, "0"), ({"GOMP_SPINCOUNT": "123"}, "123")])
-def test_load_makes_threads_sleep_and_no_more_than_the_quota_allows(variables: dict[str, str], spins: str) -> None:
+@pytest.mark.parametrize(("variables", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "123"}, "123")])
+def test_load_makes_threads_sleep_soon_and_no_more_than_the_quota_allows(variables: dict[str, str], spins: str) -> None:
     """The environment stays as it is."""
     code = (
         "import os, anchorloc; from anchorloc import startup; before = dict(os.environ)\n"
@@ -111,11 +111,11 @@ def test_what_cannot_be_set_any_more_is_said_once(
     assert said(1) == []
     [sentence] = said(8)
     assert "threads spin" in sentence
-    assert "set OMP_WAIT_POLICY=PASSIVE in the environment" in sentence
+    assert "set OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 in the environment" in sentence
     monkeypatch.setattr(startup, "cpu_quota", lambda: 0.25)
     [sentence] = said(8)
     assert "8 threads, more than the 1 core" in sentence
-    assert "OMP_WAIT_POLICY=PASSIVE and OMP_NUM_THREADS=1" in sentence
+    assert "OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000 OMP_NUM_THREADS=1" in sentence
     environment |= {"GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "8"}
     assert said(8) == []
     environment.clear()

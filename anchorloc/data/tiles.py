@@ -13,6 +13,7 @@ from anchorloc.errors import InputError
 from anchorloc.structures import BoolArray, Category, Detections, IntArray, Pixels, Size, Target
 from anchorloc.text import counted
 
+MIN_SIDE = 16  # pixels: smaller tiles are taken for a mistake
 SLACK = 1 / 8  # fraction of the overlap; a box that ends this near to an inner edge counts as cut by it
 
 
@@ -82,8 +83,8 @@ class Tiles:
     background_fraction: float = 1.0  # fraction of empty tiles to keep
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 16:
-            raise InputError(f"height and width must be at least 16 px, got {self.height} and {self.width}")
+        if min(self.height, self.width) < MIN_SIDE:
+            raise InputError(f"height and width must be at least {MIN_SIDE} px, got {self.height} and {self.width}")
         if not 0 <= self.overlap <= 0.9:
             raise InputError(f"overlap must be from 0 to 0.9, got {self.overlap}")
         for name in ("min_visible", "background_fraction"):

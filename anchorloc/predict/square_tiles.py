@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anchorloc.data.tiles import Tile, tile_grid
+from anchorloc.data.tiles import MIN_SIDE, Tile, tile_grid
 from anchorloc.errors import InputError
 from anchorloc.structures import Size
 
@@ -28,6 +28,8 @@ class SquareTiles:
             raise InputError(
                 f"tiles need 0 <= overlap < size, got an overlap of {self.overlap} and a size of {self.size}"
             )
+        if self.size < MIN_SIDE:
+            raise InputError(f"tiles need a side of at least {MIN_SIDE} px, got {self.size}")
 
     def grid(self, image: Size) -> list[Tile]:
         """Return the tiles that cover an image of the size `image`, row by row."""

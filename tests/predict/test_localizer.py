@@ -338,6 +338,11 @@ def test_tiles_that_cannot_be(size: int, overlap: int) -> None:
         SquareTiles(size, overlap)
 
 
+def test_tiles_that_show_no_object() -> None:
+    with pytest.raises(InputError, match="at least 16 px, got 15"):
+        SquareTiles(15, 0)
+
+
 corners = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 8), st.integers(1, 8))
 rows = st.lists(st.tuples(corners, st.integers(1, 20), st.integers(0, 2)), max_size=12)
 
