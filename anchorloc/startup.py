@@ -1,9 +1,9 @@
 """Threads, how they wait, and malloc: what torch and the C library read once, set before torch is loaded.
 
 An OpenMP thread that has no work spins for milliseconds before it sleeps. Where another process uses a core, spinning
-threads take the time that working ones need, and a step takes many times as long. Threads that sleep at once are slow on
-an idle machine, above all on a virtual one, which wakes them slowly. So they spin for some microseconds. torch does not
-know the CPU quota of a cgroup either. docs/scaling.md has the measurements.
+threads take the time that working ones need, and a step takes many times as long. Threads that sleep at once are slow
+on an idle machine, above all on a virtual one, where waking takes long. So they spin for some microseconds. torch does
+not know the CPU quota of a cgroup either. docs/scaling.md has the measurements.
 """
 
 from __future__ import annotations
