@@ -99,7 +99,7 @@ def say_what_is_late(threads: int) -> None:
     problems, settings = [], []
     if threads > 1 and not _is_set(WAITING):
         problems.append("its threads spin while they wait, which makes it many times slower on a busy machine")
-        settings += [f"{name}={value}" for name, value in BRIEF_WAIT.items()]
+        settings.extend(f"{name}={value}" for name, value in BRIEF_WAIT.items())
     if threads > (allowed := allowed_cores()) and not _is_set(THREADS):
         problems.append(f"it uses {threads} threads, more than the {counted(allowed, 'core')} that it may keep busy")
         settings.append(f"OMP_NUM_THREADS={allowed}")
