@@ -96,7 +96,7 @@ def say_what_is_late(threads: int) -> None:
     """
     if _torch_is_prepared:
         return
-    problems, settings = [], []
+    problems, settings = list[str](), list[str]()
     if threads > 1 and not _is_set(WAITING):
         problems.append("its threads spin while they wait, which makes it many times slower on a busy machine")
         settings.extend(f"{name}={value}" for name, value in BRIEF_WAIT.items())
@@ -133,7 +133,7 @@ def keep_memory() -> bool:
 
 def _unset_variables() -> dict[str, str]:
     """Return the variables to set, which the user has not."""
-    found = {}
+    found = dict[str, str]()
     if not _is_set(WAITING):
         found |= BRIEF_WAIT
     if (cores := allowed_cores()) < _affinity() and not _is_set(THREADS):
