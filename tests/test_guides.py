@@ -23,7 +23,7 @@ from anchorloc.compare.study_file import read_study
 from anchorloc.config import read_config, to_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import run as session
+from anchorloc.engine import run_report
 from benchmarks.torchvision_parity import peer
 from tests.detector.random_models import save_random
 from tests.guides import PAGES, ROOT, blocks, commands, mentions
@@ -51,7 +51,7 @@ USE_CASES = {"use-cases/driving.md", "use-cases/medical.md", "use-cases/retail.m
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a new current folder with the files that the pages name and do not make themselves."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "RESAMPLES", 20)
+    monkeypatch.setattr(run_report, "RESAMPLES", 20)
     shapes = ShapesData(train_images=12, val_images=6, size=96)
     write_coco({split: shapes.open(split) for split in ("train", "val")}, Path("path/to/data"))
     annotations = Path("path/to/data/annotations")

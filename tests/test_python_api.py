@@ -16,7 +16,7 @@ from anchorloc.checkpoint import load_checkpoint
 from anchorloc.config import read_config, to_yaml
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import run as session
+from anchorloc.engine import run_report
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.errors import InputError
 from anchorloc.report_folder import ReportPage
@@ -46,7 +46,7 @@ TINY = [
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the file of a config that trains for three steps."""
-    monkeypatch.setattr(session, "RESAMPLES", 10)
+    monkeypatch.setattr(run_report, "RESAMPLES", 10)
     path = tmp_path / "tiny.yaml"
     path.write_text(to_yaml(read_config(None, TINY)), encoding="utf-8")
     return path

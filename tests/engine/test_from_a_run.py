@@ -15,7 +15,7 @@ from anchorloc.cli import run_command
 from anchorloc.config import read_saved_config, to_plain
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import run
+from anchorloc.engine import run_report
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.state.run_folder import find_checkpoint
 from anchorloc.export import __main__ as export
@@ -51,7 +51,7 @@ def earlier(data: Path, tmp_path: Path) -> Path:
 def test_classes_are_taken_over_by_name_and_settings_are_kept(
     data: Path, earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "RESAMPLES", 0)
+    monkeypatch.setattr(run_report, "RESAMPLES", 0)
     out = tmp_path / "new"
     frozen = ["train.optimizer={kind: AdamW, learning_rate: 1e-12}", "train.workers=0", "train.batch_size=2"]
     words = [str(data), "--from", str(earlier), "train.length=1 iteration", *frozen, "--force", "--out", str(out)]

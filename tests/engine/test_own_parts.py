@@ -35,7 +35,7 @@ from anchorloc.config.own_classes import own_class
 from anchorloc.data import Augment, ImageSettings, ShapesData, Source, Split
 from anchorloc.data.tiles import Tiles
 from anchorloc.detector import Criterion, Detector, TaskAlignedAssigner
-from anchorloc.engine import run as session
+from anchorloc.engine import run_report
 from anchorloc.engine.build import build_detector
 from anchorloc.engine.network_part_checks import check_network_parts
 from anchorloc.engine.state.resume import resume_command
@@ -61,7 +61,7 @@ TINY = [
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a new current folder with the module, the config and the data of the page."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "RESAMPLES", 20)
+    monkeypatch.setattr(run_report, "RESAMPLES", 20)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "parts", raising=False)
     Path("parts.py").write_text("\n\n".join(blocks("extending.md", "python")[1:]), encoding="utf-8")
@@ -117,7 +117,7 @@ def test_a_run_with_own_parts_resumes(desk: Path, capsys: pytest.CaptureFixture[
 
 def test_an_object_of_a_local_class_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is imported: the program has the class."""
-    monkeypatch.setattr(session, "RESAMPLES", 20)
+    monkeypatch.setattr(run_report, "RESAMPLES", 20)
 
     @dataclass(frozen=True)
     class Doubled:

@@ -59,7 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def frequent_lines_without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/test_train.py reads the reports of resumed runs, which take longer than the runs here."""
     monkeypatch.setattr(loop, "LOG_EVERY", 2)
-    monkeypatch.setattr(session, "_report", lambda *_: None)
+    monkeypatch.setattr(session, "report_run", lambda *_: None)
 
 
 def at_step(number: int, act: Callable[[], object]) -> Callable[..., dict[str, float]]:

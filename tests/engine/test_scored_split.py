@@ -13,7 +13,7 @@ from anchorloc.cli import run_command
 from anchorloc.config import config_from_plain
 from anchorloc.data import ShapesData
 from anchorloc.data.coco_export import write_coco
-from anchorloc.engine import run
+from anchorloc.engine import run_report
 from anchorloc.engine.preparation import open_data
 from anchorloc.engine.system.display import RunConsole
 
@@ -29,7 +29,7 @@ TINY = [
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with 4 train, 3 val and 2 test images."""
-    monkeypatch.setattr(run, "RESAMPLES", 20)
+    monkeypatch.setattr(run_report, "RESAMPLES", 20)
     folder = tmp_path / "data"
     shapes = ShapesData(train_images=4, val_images=3, size=64)
     write_coco({split: shapes.open(split) for split in ("train", "val")}, folder)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from anchorloc import __main__ as console
-from anchorloc.engine import run as session
+from anchorloc.engine import run_report
 from anchorloc.export import __main__ as export
 from tests.guides import ROOT
 
@@ -26,7 +26,7 @@ train: {length: 2 iterations, workers: 0, batch_size: 2}
 def test_notebook(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its cells run on few images for a few steps; the export, which takes tens of seconds, is only read."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session, "RESAMPLES", 10)
+    monkeypatch.setattr(run_report, "RESAMPLES", 10)
     notebook = json.loads(path.read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] for cell in cells)

@@ -17,8 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import anchorloc
 from anchorloc.compare.study_file import read_study
 from anchorloc.config import read_config
-from anchorloc.engine import run as session
-from anchorloc.engine import training
+from anchorloc.engine import run_report, training
 from anchorloc.engine.system.signals import CANCELED
 from anchorloc.train import Logged, Run, RunEvent, StopTraining, Validated
 from tests.guides import PAGES, commands
@@ -52,7 +51,7 @@ class Recorded:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     events = list[RunEvent]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "RESAMPLES", 10)
+        patch.setattr(run_report, "RESAMPLES", 10)
         patch.setattr(training, "LOG_EVERY", 2)
         run = anchorloc.train.run(None, *TINY, out=tmp_path_factory.mktemp("runs") / "mine", events=events.append)
     return Recorded(run, events)
