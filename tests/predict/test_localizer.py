@@ -231,7 +231,7 @@ def test_import_is_light_and_prediction_loads_neither_reports_nor_training(check
         anchorloc.nothing  # noqa: B018
 
 
-tilings = st.integers(8, 60).flatmap(lambda size: st.builds(SquareTiles, st.just(size), st.integers(0, size // 2)))
+tilings = st.integers(16, 60).flatmap(lambda size: st.builds(SquareTiles, st.just(size), st.integers(0, size // 2)))
 sizes = st.tuples(st.integers(1, 100), st.integers(1, 100))
 
 
