@@ -157,11 +157,11 @@ class Bench:
 
     def pair(self, name: str, seed: int, peer: tuple[float, bool]) -> None:
         """Train both for a seed; repeat the older run where the machine's speed has changed between the two."""
-        for _ in range(1 + REPEATED):
+        for repeated in range(1 + REPEATED):
             ours = self.fill(name, 5, seed, PLAN, lambda key: self.ours(key, CANDIDATES[PLAN]))
             theirs = self.fill(name, 5, seed, PEER, lambda key: self.peer(key, *peer))
             probes = [float(row["probe"]) for row in (ours, theirs)]
-            if max(probes) <= PROBE_MOVED * min(probes):
+            if max(probes) <= PROBE_MOVED * min(probes) or repeated == REPEATED:
                 return
             print(f"  repeated: the probes are {probes[0]:.3f} and {probes[1]:.3f} s", flush=True)
             rows = read_table(self.table)

@@ -189,7 +189,7 @@ def test_a_format_that_is_not_read_is_counted(folder: Path, tmp_path: Path, caps
     Image.new("RGB", (50, 40)).save(photos / "b.png")
     assert run_command(predict.main, [*words, f"--out={tmp_path / 'found'}"]) == 1
     out, err = capsys.readouterr()
-    assert "HEIC is a file in the format HEIC" in " ".join(err.split())
+    assert "a.HEICisafileintheformatHEIC" in "".join(err.split())  # a long path is broken at any place
     assert "in 1 image at the threshold 0.30" in out
 
 
